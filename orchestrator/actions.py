@@ -1,0 +1,145 @@
+"""What touches two models or starts something: each function is one change, whole or not at all.
+
+Every change of a job writes its event in the same transaction. A caller who needs a job that must not change
+meanwhile gets it locked by ``_locked``: a row lock on PostgreSQL; on SQLite the write transaction itself,
+which is ``IMMEDIATE``.
+"""
+
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.utils import timezone
+
+from orchestrator.choices import EVENT_OF_STATUS, JobEvent, JobStatus
+from orchestrator.errors import LeaseLost, TransitionNotAllowed
+from orchestrator.models import Event, Job, Task
+
+#: Columns of a job that its transitions may write.
+_LIFE_CYCLE_FIELDS = (
+    "status",
+    "started_at",
+    "completed_at",
+    "attempts",
+    "worker",
+    "lease_token",
+    "lease_expires_at",
+)
+
+
+@transaction.atomic
+def create_job(*, by: str, **fields: Any) -> Job:
+    """Create a pending job and its first event.
+
+    Args:
+        by: the user name of who asks.
+        fields: ``name`` and whatever else of ``description``, ``priority``, ``metadata`` is given.
+    """
+    job = Job.objects.create(**fields)
+    _record(job, JobEvent.CREATED, by=by, previous=None)
+    return job
+
+
+@transaction.atomic
+def update_job(job_id: UUID, *, by: str, **fields: Any) -> Job:
+    """Change a job's name, description, priority or metadata; values it already has change nothing.
+
+    Raises:
+        Job.DoesNotExist: when there is no such job.
+    """
+    job = _locked(job_id)
+    changed = {name: value for name, value in fields.items() if getattr(job, name) != value}
+    if changed:
+        for name, value in changed.items():
+            setattr(job, name, value)
+        job.save(update_fields=changed.keys())
+        _record(job, JobEvent.UPDATED, by=by, previous=JobStatus(job.status), fields=sorted(changed))
+    return job
+
+
+@transaction.atomic
+def delete_job(job_id: UUID, *, by: str) -> None:
+    """Delete a job; its history stays.
+
+    Raises:
+        Job.DoesNotExist: when there is no such job.
+    """
+    job = _locked(job_id)
+    _record(job, JobEvent.DELETED, by=by, previous=JobStatus(job.status))
+    job.delete()
+
+
+@transaction.atomic
+def change_status(
+    job_id: UUID, to: JobStatus, *, by: str, reason: str | None = None, lease_token: UUID | None = None
+) -> Job:
+    """Take a job to another status; the status that it already has changes nothing.
+
+    Args:
+        job_id: which job.
+        to: the status it shall have.
+        by: the user name of who asks.
+        reason: why, for the history.
+        lease_token: what the worker was given with the job; must still be the job's if given.
+
+    Raises:
+        Job.DoesNotExist: when there is no such job.
+        LeaseLost: when the token is not the job's.
+        TransitionNotAllowed: when the status may not follow the job's.
+    """
+    job = _locked(job_id)
+    if lease_token is not None and lease_token != job.lease_token:
+        raise LeaseLost
+    current = JobStatus(job.status)
+    if to == current:
+        return job
+    if to not in job.allowed_statuses:
+        raise TransitionNotAllowed(current, to, job.allowed_statuses)
+    job.become(to, timezone.now())
+    job.save(update_fields=_LIFE_CYCLE_FIELDS)
+    _record(job, EVENT_OF_STATUS[to], by=by, previous=current, reason=reason)
+    return job
+
+
+@transaction.atomic
+def update_task(task_id: UUID, *, guard: Callable[[Task], None] | None = None, **fields: Any) -> Task:
+    """Change a task; every change raises its version.
+
+    Args:
+        task_id: which task.
+        guard: called with the locked task before anything is written; what it raises stops the change.
+        fields: the columns to set.
+
+    Raises:
+        Task.DoesNotExist: when there is no such task.
+    """
+    task = _locked_task(task_id, guard)
+    for name, value in fields.items():
+        setattr(task, name, value)
+    task.save(update_fields=fields.keys())
+    return task
+
+
+@transaction.atomic
+def delete_task(task_id: UUID, *, guard: Callable[[Task], None] | None = None) -> None:
+    """Delete a task; ``guard`` and what is raised are those of ``update_task``."""
+    _locked_task(task_id, guard).delete()
+
+
+def _locked(job_id: UUID) -> Job:
+    return Job.objects.select_for_update().get(pk=job_id)
+
+
+def _locked_task(task_id: UUID, guard: Callable[[Task], None] | None) -> Task:
+    task = Task.objects.select_for_update().get(pk=task_id)
+    if guard is not None:
+        guard(task)
+    return task
+
+
+def _record(
+    job: Job, event: JobEvent, *, by: str, previous: JobStatus | None, reason: str | None = None, **more: Any
+) -> Event:
+    payload = {"job_id": str(job.pk), "from": previous, "to": job.status, "by": by, "reason": reason, **more}
+    return Event.objects.create(type=event, payload=payload, job_id=job.pk)

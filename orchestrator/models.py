@@ -1,0 +1,267 @@
+"""The four tables, their constraints and their indexes.
+
+Each index names the query that reads it. Those called existing and new are the two groups of the performance
+report: the first come with ``0001_initial``, the second with ``0002_performance_optimization``.
+"""
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import Any, ClassVar
+
+from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.contrib.auth.models import PermissionsMixin
+from django.core.validators import MaxLengthValidator
+from django.db import models
+from django.db.models import Index, Q
+from django.utils import timezone
+
+from orchestrator.choices import ENDED_STATUSES, STARTED_STATUSES, TRANSITIONS, JobStatus, Role
+from orchestrator.fields import ByteOrderedCharField, UniqueByIndex, UniqueIndex
+from orchestrator.ids import new_id
+from orchestrator.querysets import EventQuerySet, TaskQuerySet
+
+
+class Touched(models.Model):
+    """A row that knows when it was made and last saved."""
+
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    updated_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        abstract = True
+
+    def save(self, *args: Any, update_fields: Collection[str] | None = None, **kwargs: Any) -> None:
+        """Save the row; a row that was there before gets a new ``updated_at``."""
+        touched = self.touch() if not self._state.adding else ()
+        if update_fields is not None:
+            update_fields = {*update_fields, *touched}
+        super().save(*args, update_fields=update_fields, **kwargs)
+
+    def touch(self) -> Collection[str]:
+        """Mark this row as changed now; return the names of the fields that say so."""
+        self.updated_at = timezone.now()
+        return ("updated_at",)
+
+
+class Job(Touched):
+    """A piece of work that a client asked for and a worker does."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    name = ByteOrderedCharField(max_length=255)
+    description = models.CharField(max_length=1024, blank=True, default="")
+    status = models.CharField(max_length=16, choices=JobStatus, default=JobStatus.PENDING)
+    priority = models.IntegerField(default=0, help_text="Higher goes first.")
+    metadata = models.JSONField(default=dict, blank=True)
+    started_at = models.DateTimeField(null=True, blank=True, editable=False)
+    completed_at = models.DateTimeField(null=True, blank=True, editable=False)
+    attempts = models.PositiveSmallIntegerField(default=0, help_text="Leases that ran out so far.")
+    max_attempts = models.PositiveSmallIntegerField(default=3)
+    # NULL, not "": no worker has the job, and no name stands for that.
+    worker = models.CharField(max_length=255, null=True, blank=True, editable=False)  # noqa: DJ001
+    lease_token = models.UUIDField(null=True, blank=True, editable=False)
+    lease_expires_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    class Meta:
+        db_table = "jobs"
+        indexes: ClassVar = [
+            # existing: the list in its default order, by page and by creation range
+            Index(fields=["created_at"], name="ix_jobs_created_at"),
+            # existing: jobs of one status
+            Index(fields=["status"], name="ix_jobs_status"),
+            # existing: jobs of one priority
+            Index(fields=["priority"], name="ix_jobs_priority"),
+            # new: jobs of one status and priority
+            Index(fields=["status", "priority"], name="ix_jobs_status_priority"),
+            # new: the list of one status in order of creation
+            Index(fields=["status", "created_at"], name="ix_jobs_status_created_at"),
+            # new: the list of one priority in order of creation, and the list in order of priority
+            Index(fields=["priority", "created_at"], name="ix_jobs_priority_created_at"),
+            # new: started_after
+            Index(fields=["started_at"], name="ix_jobs_started_at"),
+            # new: completed_after
+            Index(fields=["completed_at"], name="ix_jobs_completed_at"),
+            # the list of one status in order of priority, and of one status and priority in order of creation
+            Index(fields=["status", "priority", "created_at"], name="ix_jobs_status_prio_created"),
+        ]
+        constraints: ClassVar = [
+            models.CheckConstraint(condition=Q(status__in=JobStatus.values), name="ck_jobs_status"),
+            models.CheckConstraint(
+                condition=~Q(status__in=STARTED_STATUSES) | Q(started_at__isnull=False),
+                name="ck_jobs_started_at",
+            ),
+            models.CheckConstraint(
+                condition=~Q(status__in=ENDED_STATUSES) | Q(completed_at__isnull=False),
+                name="ck_jobs_completed_at",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def allowed_statuses(self) -> tuple[JobStatus, ...]:
+        """Return the statuses that may follow this job's."""
+        return TRANSITIONS[JobStatus(self.status)]
+
+    def become(self, status: JobStatus, at: datetime) -> None:
+        """Take a status, with the times that belong to it, without saving.
+
+        Whether the change is allowed is the caller's question (``allowed_statuses``).
+
+        Args:
+            status: the status to take.
+            at: when it happens.
+        """
+        self.status = status
+        if status == JobStatus.PENDING:
+            self.started_at, self.attempts = None, 0
+        elif status == JobStatus.RUNNING:
+            self.started_at = at
+        self.completed_at = at if status in ENDED_STATUSES else None
+        if status != JobStatus.RUNNING:
+            self.lease_token = self.lease_expires_at = None
+        if status == JobStatus.PENDING:
+            self.worker = None
+
+
+class Event(models.Model):
+    """Something that happened; written once and never changed."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    type = models.CharField(max_length=100)
+    payload = models.JSONField(default=dict, blank=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    # The job whose history this event belongs to. No foreign key: history outlives its job, and archives.
+    job_id = models.UUIDField(null=True, blank=True, editable=False)
+
+    objects = EventQuerySet.as_manager()
+
+    class Meta:
+        db_table = "events"
+        indexes: ClassVar = [
+            # existing: the list in its default order, recent events, retention
+            Index(fields=["created_at"], name="ix_events_created_at"),
+            # new: events of one type
+            Index(fields=["type"], name="ix_events_type"),
+            # new: the list of one type in order of creation
+            Index(fields=["type", "created_at"], name="ix_events_type_created_at"),
+            # one job's history
+            Index(fields=["job_id", "created_at"], name="ix_events_job_id_created_at"),
+        ]
+
+    def __str__(self) -> str:
+        return self.type
+
+
+class Task(Touched):
+    """A note of work to be done by people or agents, edited by several at once."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    title = ByteOrderedCharField(max_length=255)
+    description = models.TextField(blank=True, default="", validators=[MaxLengthValidator(10_000)])
+    version = models.PositiveIntegerField(default=1, editable=False)
+
+    objects = TaskQuerySet.as_manager()
+
+    class Meta:
+        db_table = "tasks"
+        indexes: ClassVar = [
+            # existing: the list in its default order
+            Index(fields=["created_at"], name="ix_tasks_created_at"),
+            # new: the task of a title, and titles by their beginning
+            Index(fields=["title"], name="ix_tasks_title"),
+            # the tasks of one title in order of creation, and the list in order of title
+            Index(fields=["title", "created_at"], name="ix_tasks_title_created_at"),
+        ]
+
+    def __str__(self) -> str:
+        return self.title
+
+    def touch(self) -> Collection[str]:
+        """Mark this row as changed now, one version on; return the names of the fields that say so."""
+        self.version += 1
+        return (*super().touch(), "version")
+
+
+class UserManager(BaseUserManager["User"]):
+    """Makes users, with their passwords hashed."""
+
+    def create_user(self, username: str, email: str, password: str | None = None, **fields: Any) -> "User":
+        """Create a user.
+
+        Args:
+            username: the name to sign in with; normalised to NFKC.
+            email: the address; its domain is put into lower case.
+            password: the plain password, or None for a user who cannot sign in.
+            fields: further columns, such as ``role``.
+
+        Returns:
+            The saved user.
+        """
+        user = self.model(
+            username=self.model.normalize_username(username), email=self.normalize_email(email), **fields
+        )
+        user.set_password(password)
+        user.save(using=self._db)
+        return user
+
+    def create_superuser(
+        self, username: str, email: str, password: str | None = None, **fields: Any
+    ) -> "User":
+        """Create a user whose role is admin, as ``manage.py createsuperuser`` asks."""
+        return self.create_user(username, email, password, **{**fields, "role": Role.ADMIN})
+
+
+class User(AbstractBaseUser, PermissionsMixin):
+    """Somebody, or some agent, who signs in; the role decides what they may do."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    username = ByteOrderedCharField(max_length=150)
+    email = models.EmailField(max_length=254)
+    role = models.CharField(max_length=16, choices=Role, default=Role.USER)
+    active = models.BooleanField(
+        default=True, help_text="An inactive user cannot sign in, from the next request on."
+    )
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects = UserManager()
+
+    USERNAME_FIELD = "username"
+    EMAIL_FIELD = "email"
+    REQUIRED_FIELDS: ClassVar = ["email"]
+
+    class Meta:
+        db_table = "users"
+        indexes: ClassVar = [
+            # existing: sign-in, and the list in its default order
+            UniqueIndex(fields=["username"], name="ix_users_username"),
+            # existing: the user of an address
+            UniqueIndex(fields=["email"], name="ix_users_email"),
+            # new: users of one role
+            Index(fields=["role"], name="ix_users_role"),
+            # new: active or inactive users
+            Index(fields=["active"], name="ix_users_active"),
+        ]
+        constraints: ClassVar = [
+            UniqueByIndex(fields=["username"], name="uq_users_username"),
+            UniqueByIndex(fields=["email"], name="uq_users_email"),
+            models.CheckConstraint(condition=Q(role__in=Role.values), name="ck_users_role"),
+        ]
+
+    def __str__(self) -> str:
+        return self.username
+
+    @property
+    def is_active(self) -> bool:
+        """Tell whether the user may sign in, under the name that Django asks for."""
+        return self.active
+
+    @property
+    def is_staff(self) -> bool:
+        """Tell whether the user may enter the admin."""
+        return Role(self.role).covers(Role.MODERATOR)
+
+    @property
+    def is_superuser(self) -> bool:
+        """Tell whether the user has every permission. It takes the place of Django's column: the role says it."""
+        return self.role == Role.ADMIN

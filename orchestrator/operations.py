@@ -1,0 +1,77 @@
+"""Migration operations: indexes that come and go under running writers."""
+
+from typing import Any
+
+from django.db.backends.base.schema import BaseDatabaseSchemaEditor
+from django.db.migrations.operations import AddIndex
+from django.db.migrations.state import ProjectState
+
+_INDEX_STATE_SQL = """
+    SELECT index_state.indisvalid
+    FROM pg_index AS index_state
+    JOIN pg_class AS index_class ON index_class.oid = index_state.indexrelid
+    WHERE index_class.relname = %s AND index_state.indrelid = %s::regclass
+"""
+
+
+class AddIndexUnderWrites(AddIndex):
+    """Add an index without stopping writers, and survive being run again after a failure half-way.
+
+    On PostgreSQL the index is built ``CONCURRENTLY``, which cannot happen in a transaction: give the migration
+    ``atomic = False``. Such a migration may stop between two indexes or leave one invalid; run again, it
+    keeps a valid index of that name and rebuilds an invalid one
+    (https://www.postgresql.org/docs/18/sql-createindex.html#SQL-CREATEINDEX-CONCURRENTLY).
+    On SQLite, where every write waits for the one before it anyway, the index is built plainly.
+    """
+
+    atomic = False
+
+    def database_forwards(
+        self,
+        app_label: str,
+        schema_editor: BaseDatabaseSchemaEditor,
+        from_state: ProjectState,
+        to_state: ProjectState,
+    ) -> None:
+        """Build the index unless a valid one of its name is there already."""
+        model = to_state.apps.get_model(app_label, self.model_name)
+        if not self.allow_migrate_model(schema_editor.connection.alias, model):
+            return
+        valid = _index_is_valid(schema_editor, model._meta.db_table, self.index.name)
+        if valid is False:
+            schema_editor.remove_index(model, self.index, **_concurrently(schema_editor))
+        if not valid:
+            schema_editor.add_index(model, self.index, **_concurrently(schema_editor))
+
+    def database_backwards(
+        self,
+        app_label: str,
+        schema_editor: BaseDatabaseSchemaEditor,
+        from_state: ProjectState,
+        to_state: ProjectState,
+    ) -> None:
+        """Drop the index if it is there."""
+        model = from_state.apps.get_model(app_label, self.model_name)
+        if not self.allow_migrate_model(schema_editor.connection.alias, model):
+            return
+        if _index_is_valid(schema_editor, model._meta.db_table, self.index.name) is not None:
+            schema_editor.remove_index(model, self.index, **_concurrently(schema_editor))
+
+    def describe(self) -> str:
+        """Return what this operation does, for ``migrate --plan``."""
+        return f"{super().describe()}, without blocking writes"
+
+
+def _concurrently(schema_editor: BaseDatabaseSchemaEditor) -> dict[str, Any]:
+    return {"concurrently": True} if schema_editor.connection.vendor == "postgresql" else {}
+
+
+def _index_is_valid(schema_editor: BaseDatabaseSchemaEditor, table: str, index: str) -> bool | None:
+    """Return whether the table's index of this name is usable, or None where there is no such index."""
+    connection = schema_editor.connection
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute(_INDEX_STATE_SQL, [index, table])
+            row = cursor.fetchone()
+            return None if row is None else bool(row[0])
+        return True if index in connection.introspection.get_constraints(cursor, table) else None
