@@ -1,0 +1,20 @@
+"""The addresses of the whole site. What is under `/api/v1/` and `/auth/` is the domain's own list."""
+
+from django.contrib import admin
+from django.urls import include, path
+from django.views.generic import RedirectView
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+
+urlpatterns = [
+    path("", RedirectView.as_view(url="/api/v1/"), name="home"),
+    path("admin/", admin.site.urls),
+    path("api/v1/schema/", SpectacularAPIView.as_view(), name="schema"),
+    path("api/v1/docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
+    path("", include("orchestrator.urls")),
+    path("", include("monitoring.urls")),
+]
+
+handler400 = "kyros.errors.bad_request"
+handler403 = "kyros.errors.permission_denied"
+handler404 = "kyros.errors.not_found"
+handler500 = "kyros.errors.server_error"

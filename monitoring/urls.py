@@ -1,0 +1,10 @@
+"""The addresses of this application, which start at the root of the site."""
+
+from django.urls import path
+
+from monitoring import views
+
+urlpatterns = [
+    path("healthz", views.healthz, name="healthz"),
+    path("readyz", views.readyz, name="readyz"),
+]
