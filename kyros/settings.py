@@ -20,7 +20,7 @@ SECONDS_A_YEAR = 31_536_000
 MINUTES_A_YEAR = 525_600
 DAYS_A_CENTURY = 36_500
 
-# --- Where it runs -------------------------------------------------------------------------------------------
+# --- Where it runs ------------------------------------------------------------------------------------------
 
 DEBUG = env.boolean("DEBUG", default=False)
 HOST = env.text("HOST", "127.0.0.1", pattern=r"[A-Za-z0-9.:_-]{1,253}", allowed="a host name or address")
@@ -36,28 +36,32 @@ KYROS_ADMIN_USERNAME = env.text(
 KYROS_ADMIN_PASSWORD = env.secret("KYROS_ADMIN_PASSWORD", minimum_bytes=1)  # None: `make run` makes one
 DEMO_JOBS = env.integer("DEMO_JOBS", 2000, minimum=0, maximum=100_000_000, unit="jobs")
 
-# --- Secrets and who may ask ---------------------------------------------------------------------------------
+# --- Secrets and who may ask --------------------------------------------------------------------------------
 
 SECRET_KEY_FILE = KYROS_DATA_DIR / "secret_key"
 SECRET_KEY_MINIMUM_BYTES = 32
+SECRET_KEY_RULE = f"at least {SECRET_KEY_MINIMUM_BYTES} bytes"
 
 
 def _secret_key() -> str:
-    """Return the key of the environment, else the one `make run` keeps, else a passing one while debugging."""
+    """Return the key of the environment, else the one `make run` keeps, else one to debug with."""
     if key := env.secret("SECRET_KEY", minimum_bytes=SECRET_KEY_MINIMUM_BYTES):
         return key
     if SECRET_KEY_FILE.is_file():
         key = SECRET_KEY_FILE.read_text(encoding="ascii").strip()
         if len(key) >= SECRET_KEY_MINIMUM_BYTES:
             return key
-        raise ImproperlyConfigured(
-            f"{SECRET_KEY_FILE} holds less than {SECRET_KEY_MINIMUM_BYTES} bytes; remove it"
-        )
+        raise ImproperlyConfigured(f"{SECRET_KEY_FILE} is too short; allowed: {SECRET_KEY_RULE}")
     if DEBUG:
         return secrets.token_urlsafe(48)  # sessions and tokens end with this process
     raise ImproperlyConfigured(
-        f"SECRET_KEY is not set; allowed: at least {SECRET_KEY_MINIMUM_BYTES} bytes (`make run` makes one by itself)"
+        f"SECRET_KEY is not set; allowed: {SECRET_KEY_RULE} (`make run` makes and keeps one by itself)"
     )
+
+
+def _minutes(name: str, default: int) -> int:
+    """Return for how many minutes a token of the kind `name` is good."""
+    return env.integer(name, default, minimum=1, maximum=MINUTES_A_YEAR, unit="minutes")
 
 
 LOCAL_HOSTS = ["localhost", "127.0.0.1", "[::1]"]
@@ -93,10 +97,8 @@ SESSION_COOKIE_SECURE = HTTPS_ONLY
 CSRF_COOKIE_SECURE = HTTPS_ONLY
 X_FRAME_OPTIONS = "DENY"
 
-JWT_ACCESS_MINUTES = env.integer("JWT_ACCESS_MINUTES", 120, minimum=1, maximum=MINUTES_A_YEAR, unit="minutes")
-JWT_REFRESH_MINUTES = env.integer(
-    "JWT_REFRESH_MINUTES", 10_080, minimum=1, maximum=MINUTES_A_YEAR, unit="minutes"
-)
+JWT_ACCESS_MINUTES = _minutes("JWT_ACCESS_MINUTES", 120)
+JWT_REFRESH_MINUTES = _minutes("JWT_REFRESH_MINUTES", 10_080)
 METRICS_TOKEN = env.secret("METRICS_TOKEN", minimum_bytes=16)
 
 AUTH_USER_MODEL = "orchestrator.User"
@@ -117,14 +119,15 @@ AUTH_PASSWORD_VALIDATORS = [
     )
 ]
 
-# --- Databases -----------------------------------------------------------------------------------------------
+# --- Databases ----------------------------------------------------------------------------------------------
 
 DB_POOL_MIN_SIZE = env.integer("DB_POOL_MIN_SIZE", 2, minimum=0, maximum=1000, unit="connections")
 DB_POOL_MAX_SIZE = env.integer("DB_POOL_MAX_SIZE", 10, minimum=0, maximum=1000, unit="connections")
 DB_POOL_TIMEOUT = env.integer("DB_POOL_TIMEOUT", 5, minimum=1, maximum=3600, unit="seconds")
 if DB_POOL_MAX_SIZE and DB_POOL_MIN_SIZE > DB_POOL_MAX_SIZE:
     raise ImproperlyConfigured(
-        f"DB_POOL_MIN_SIZE='{DB_POOL_MIN_SIZE}' cannot be used; allowed: at most DB_POOL_MAX_SIZE={DB_POOL_MAX_SIZE}"
+        f"DB_POOL_MIN_SIZE='{DB_POOL_MIN_SIZE}' cannot be used; "
+        f"allowed: at most DB_POOL_MAX_SIZE, which is {DB_POOL_MAX_SIZE}"
     )
 SQL_ECHO = env.boolean("SQL_ECHO", default=False)
 
@@ -170,7 +173,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 EVENT_RETENTION_DAYS = env.integer("EVENT_RETENTION_DAYS", 90, minimum=1, maximum=DAYS_A_CENTURY, unit="days")
 JOB_RETENTION_DAYS = env.integer("JOB_RETENTION_DAYS", 180, minimum=1, maximum=DAYS_A_CENTURY, unit="days")
 
-# --- Cache ---------------------------------------------------------------------------------------------------
+# --- Cache --------------------------------------------------------------------------------------------------
 
 
 def _ttl(family: str, default: int) -> int:
@@ -225,7 +228,7 @@ CACHES: dict[str, dict[str, Any]] = {
     "throttle": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "throttle"},
 }
 
-# --- Django --------------------------------------------------------------------------------------------------
+# --- Django -------------------------------------------------------------------------------------------------
 
 INSTALLED_APPS = [
     "orchestrator",  # before the admin and rest_framework: its templates come first
@@ -292,7 +295,7 @@ LOGGING: dict[str, Any] = {
     },
 }
 
-# --- API -----------------------------------------------------------------------------------------------------
+# --- API ----------------------------------------------------------------------------------------------------
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [

@@ -36,7 +36,7 @@ _cache_state: Callable[[], CacheState] = _no_cache
 
 
 def register_cache(state: Callable[[], CacheState]) -> None:
-    """Take `state` as the way to ask after the cache, which must never raise; without one there is no cache."""
+    """Take `state`, which must never raise, as the way to ask after the cache; without one there is none."""
     global _cache_state  # noqa: PLW0603 - set once, while the applications are loaded
     _cache_state = state
 
