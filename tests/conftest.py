@@ -1,0 +1,210 @@
+"""Fixtures for all tests. Each test runs on SQLite and on PostgreSQL unless it is marked (see pytest.ini)."""
+
+import copy
+import os
+from collections.abc import Callable, Iterator, Mapping
+from itertools import count
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from django.core.cache import caches
+from django.db import connection, connections
+from pytest_django import DjangoDbBlocker
+from rest_framework.test import APIClient
+
+from orchestrator.choices import Role
+from orchestrator.models import User
+from tests.engines import POSTGRES
+from tests.engines.plugin import engine_of_process
+from tests.servers.postgres import PostgresServer
+from tests.servers.valkey import ValkeyServer
+from tests.servers.web import WebServer
+
+PASSWORD = "correct horse battery staple"  # noqa: S105 - of users that live for one test
+
+SignIn = Callable[[User], APIClient]
+
+
+@pytest.fixture(autouse=True)
+def engine(pytestconfig: pytest.Config) -> str:
+    """The engine under test, ``"sqlite"`` or ``"postgres"``. A test that is about one of them is marked so instead."""
+    return engine_of_process(pytestconfig)
+
+
+# --- Users and their clients ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def api() -> APIClient:
+    """A client without credentials. It speaks JSON by itself: ``api.post("/api/v1/jobs/", {"name": "x"})``."""
+    return APIClient()
+
+
+@pytest.fixture
+def make_user(db: None) -> Callable[..., User]:
+    """A function that makes a user, whose password is ``PASSWORD``: ``make_user("ada", role=Role.ADMIN)``."""
+
+    def make(username: str, *, role: Role = Role.USER, **fields: object) -> User:
+        email = f"{username}@example.com"
+        return User.objects.create_user(
+            **{"username": username, "email": email, "password": PASSWORD, **fields, "role": role}
+        )
+
+    return make
+
+
+@pytest.fixture
+def user(make_user: Callable[..., User]) -> User:
+    """A user of the role user."""
+    return make_user("user")
+
+
+@pytest.fixture
+def moderator(make_user: Callable[..., User]) -> User:
+    """A user of the role moderator."""
+    return make_user("moderator", role=Role.MODERATOR)
+
+
+@pytest.fixture
+def admin_user(make_user: Callable[..., User]) -> User:
+    """A user of the role admin. The name is that of pytest-django's fixture, which it takes the place of."""
+    return make_user("admin", role=Role.ADMIN)
+
+
+@pytest.fixture
+def sign_in() -> SignIn:
+    """A function that signs a user in as a client would and returns a client with the bearer token."""
+
+    def sign_in(user: User, password: str = PASSWORD) -> APIClient:
+        client = APIClient()
+        answer = client.post("/auth/login/", {"username": user.username, "password": password})
+        assert answer.status_code == 200, answer.content
+        client.credentials(HTTP_AUTHORIZATION=f"Bearer {answer.json()['access_token']}")
+        return client
+
+    return sign_in
+
+
+@pytest.fixture
+def as_user(sign_in: SignIn, user: User) -> APIClient:
+    """A client that ``user`` has signed in with."""
+    return sign_in(user)
+
+
+@pytest.fixture
+def as_moderator(sign_in: SignIn, moderator: User) -> APIClient:
+    """A client that ``moderator`` has signed in with."""
+    return sign_in(moderator)
+
+
+@pytest.fixture
+def as_admin(sign_in: SignIn, admin_user: User) -> APIClient:
+    """A client that ``admin_user`` has signed in with."""
+    return sign_in(admin_user)
+
+
+# --- Servers -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def valkey() -> ValkeyServer:
+    """The cache server of this process, which ``settings.CACHE_URL`` names: look into it, but leave it alive."""
+    return ValkeyServer(Path(urlsplit(os.environ["REDIS_URL"]).path).parent)
+
+
+@pytest.fixture(autouse=True)
+def _empty_caches(valkey: ValkeyServer) -> None:
+    valkey.flush()
+    caches["throttle"].clear()
+
+
+@pytest.fixture
+def server_folder() -> Iterator[Callable[[str], Path]]:
+    """A function that returns a new folder for a private server, its path short enough for sockets."""
+    numbers = count(1)
+    yield lambda kind: Path(os.environ["KYROS_DATA_DIR"]) / f"{kind}{next(numbers)}"
+
+
+@pytest.fixture
+def valkey_server(server_folder: Callable[[str], Path]) -> Iterator[Callable[..., ValkeyServer]]:
+    """A function that starts a private cache server to do anything with; it ends with the test.
+
+    ``valkey_server()``, or with settings of valkey.conf:
+    ``valkey_server({"maxmemory": "2mb", "maxmemory-policy": "allkeys-lru"})``.
+    """
+    servers: list[ValkeyServer] = []
+
+    def start(config: Mapping[str, str] | None = None) -> ValkeyServer:
+        servers.append(ValkeyServer(server_folder("valkey"), config))
+        return servers[-1].start()
+
+    yield start
+    for server in servers:
+        server.close()
+
+
+@pytest.fixture
+def postgres_server(server_folder: Callable[[str], Path]) -> Iterator[Callable[..., PostgresServer]]:
+    """A function that starts a private PostgreSQL server to do anything with; it ends with the test.
+
+    ``postgres_server()``, or with settings of postgresql.conf: ``postgres_server({"autovacuum": "on"})``.
+    """
+    servers: list[PostgresServer] = []
+
+    def start(settings: Mapping[str, str] | None = None) -> PostgresServer:
+        servers.append(PostgresServer(server_folder("postgres"), settings))
+        return servers[-1].start()
+
+    yield start
+    for server in servers:
+        server.close()
+
+
+@pytest.fixture
+def database_url(db: None) -> str:
+    """The address of the database of this test, as ``DATABASE_URL`` takes it, for other processes."""
+    name = connection.settings_dict["NAME"]
+    if connection.vendor == "sqlite":
+        return f"sqlite:///{name}"
+    return urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{name}").geturl()
+
+
+@pytest.fixture
+def web(transactional_db: None, database_url: str, tmp_path: Path) -> Iterator[Callable[..., str]]:
+    """A function that starts the real web server on this test's database and returns its address.
+
+    ``web(workers=2)``; keyword ``env`` gives it further variables: ``web(env={"REDIS_URL": "none"})``. It ends
+    with the test.
+    """
+    servers: list[WebServer] = []
+
+    def start(workers: int = 2, env: Mapping[str, str] | None = None) -> str:
+        log = tmp_path / f"web{len(servers)}.log"
+        servers.append(WebServer(log, {"DATABASE_URL": database_url, **(env or {})}, workers))
+        return servers[-1].url
+
+    yield start
+    for server in servers:
+        server.close()
+
+
+@pytest.fixture
+def scratch_database(engine: str, django_db_blocker: DjangoDbBlocker, tmp_path: Path) -> Iterator[str]:
+    """The alias of a new, empty database that the test may migrate as it likes; no transaction is around it."""
+    alias, description = "scratch", copy.deepcopy(connections["default"].settings_dict)
+    with django_db_blocker.unblock():
+        if engine == POSTGRES:
+            description["NAME"] = f"scratch_{os.getpid()}"
+            description["OPTIONS"]["pool"] = False
+            with connections["default"]._nodb_cursor() as cursor:
+                cursor.execute(f"CREATE DATABASE {description['NAME']}")
+        else:
+            description["NAME"] = str(tmp_path / "scratch.sqlite3")
+        connections.databases[alias] = description
+        yield alias
+        connections[alias].close()
+        del connections[alias], connections.databases[alias]
+        if engine == POSTGRES:
+            with connections["default"]._nodb_cursor() as cursor:
+                cursor.execute(f"DROP DATABASE {description['NAME']} WITH (FORCE)")

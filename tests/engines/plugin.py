@@ -1,0 +1,146 @@
+"""The pytest plugin that gives every process its engine and every test the engines it runs on.
+
+With xdist (``pytest -n auto``, at least two workers) half of the workers have SQLite and half PostgreSQL, and one
+run covers both. Without it, or with ``--engine``, everything runs on one engine and the tests of the other are
+left out.
+"""
+
+import os
+from pathlib import Path
+
+import pytest
+from execnet import XSpec
+from xdist.remote import Producer
+
+from tests.engines import ENGINE_VARIABLE, ENGINES, POSTGRES, SQLITE
+from tests.engines.scheduling import EngineScheduling, engine_of
+from tests.engines.servers import RunServers
+from tests.servers.leashed import ServerDied
+
+WORKERS_PER_CORE = 2
+MOST_WORKERS = 8
+NEUTRAL = "engine_neutral"
+# What a test asks for when it uses the database of its process.
+DATABASE_FIXTURES = frozenset({"db", "transactional_db", "scratch_database"})
+
+servers_key = pytest.StashKey[RunServers]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the choice of one engine."""
+    parser.addoption(
+        "--engine", choices=ENGINES, help="run on this engine only (without -n, the default is sqlite)"
+    )
+
+
+def in_worker() -> bool:
+    """Tell whether this process was started by xdist, which has given it its environment."""
+    return "PYTEST_XDIST_WORKER" in os.environ
+
+
+def engine_of_process(config: pytest.Config) -> str:
+    """Return the engine of this process's database."""
+    return os.environ.get(ENGINE_VARIABLE) or config.known_args_namespace.engine or SQLITE
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
+    """Set the environment before pytest-django reads the settings."""
+    if in_worker():
+        return
+    forget_own_settings(early_config.rootpath)
+    servers = early_config.stash[servers_key] = RunServers()
+    early_config.add_cleanup(servers.close)
+    os.environ.update(servers.environment(engine_of_process(early_config), "main"))
+
+
+def forget_own_settings(project: Path) -> None:
+    """Empty every variable that the project reads, so that neither the shell nor ``.env`` reaches the tests."""
+    example = project / ".env.example"
+    lines = example.read_text(encoding="utf-8").splitlines() if example.exists() else []
+    names = {line.lstrip("# ").partition("=")[0] for line in lines if "=" in line}
+    os.environ.update({name: "" for name in names if name.isupper()})
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the hashing of passwords as cheap as it gets; the hashes can be checked by any process."""
+    from django.contrib.auth import hashers
+
+    hashers.ScryptPasswordHasher.work_factor = 2
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Start the servers of a run without xdist."""
+    config = session.config
+    if not in_worker() and not config.pluginmanager.hasplugin("dsession") and not config.option.collectonly:
+        start(config, postgres=engine_of_process(config) == POSTGRES)
+
+
+@pytest.hookimpl(tryfirst=True, optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Return how many workers ``-n auto`` starts: one of each engine a core, since they wait a lot."""
+    return min(WORKERS_PER_CORE * (os.cpu_count() or 1), MOST_WORKERS)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes(config: pytest.Config, specs: list[XSpec]) -> None:
+    """Give each worker its engine and start the servers; a worker that replaces a crashed one gets the same."""
+    engines = [config.option.engine] if config.option.engine else ENGINES
+    if len(specs) < len(engines):
+        pytest.exit("one worker cannot have two engines: use -n 2 or more, or choose one with --engine", 4)
+    servers = config.stash[servers_key]
+    for number, spec in enumerate(specs):
+        engine = engines[number % len(engines)]
+        spec.env.update({ENGINE_VARIABLE: engine, **servers.environment(engine, f"gw{number}")})
+    start(config, postgres=POSTGRES in engines)
+
+
+def start(config: pytest.Config, *, postgres: bool) -> None:
+    """Start the servers, or end the run with the reason why that cannot be done."""
+    try:
+        config.stash[servers_key].start(postgres=postgres)
+    except (ServerDied, OSError) as error:
+        pytest.exit(f"the tests need their servers. {error}", pytest.ExitCode.INTERNAL_ERROR)
+
+
+@pytest.hookimpl(tryfirst=True, optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> EngineScheduling:
+    """Return the scheduler that knows the engines."""
+    return EngineScheduling(config, log)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a test once for each engine that it is about."""
+    if metafunc.definition.get_closest_marker(NEUTRAL):
+        return
+    named = [engine for engine in ENGINES if metafunc.definition.get_closest_marker(engine)]
+    metafunc.parametrize("engine", named or ENGINES, indirect=True)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Refuse tests that belong nowhere, and leave out those of the other engine where one process runs all."""
+    for item in items:
+        refuse_homeless(item)
+    if in_worker() and config.option.engine is None:
+        return
+    own = (engine_of_process(config), None)
+    others = [item for item in items if engine_of(item.nodeid) not in own]
+    items[:] = [item for item in items if engine_of(item.nodeid) in own]
+    config.hook.pytest_deselected(items=others)
+
+
+def refuse_homeless(item: pytest.Item) -> None:
+    """Raise the usage error of a test whose engine cannot be told."""
+    neutral = item.get_closest_marker(NEUTRAL)
+    if neutral and (
+        item.get_closest_marker("django_db") or DATABASE_FIXTURES.intersection(item.fixturenames)
+    ):
+        raise pytest.UsageError(f"{item.nodeid}: engine_neutral, but it uses the database")
+    if not neutral and engine_of(item.nodeid) is None:
+        raise pytest.UsageError(
+            f"{item.nodeid}: write tests as functions; this kind cannot run on each engine"
+        )

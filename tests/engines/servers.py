@@ -1,0 +1,57 @@
+"""What every process of a run gets: a data folder, a database of its engine and a cache of its own."""
+
+import tempfile
+from pathlib import Path
+
+from tests.engines import POSTGRES
+from tests.servers.leashed import DoomedFolder
+from tests.servers.postgres import PostgresServer
+from tests.servers.valkey import ValkeyServer
+
+SECRET_KEY = "a key for tests that is as long as a key has to be"  # noqa: S105 - it protects nothing
+
+
+class RunServers:
+    """The servers of one run. Their addresses are known before they start, so that settings can be read first."""
+
+    def __init__(self) -> None:
+        """Make the folder that everything of the run lives in."""
+        # Not pytest's: the path of a socket has to be short, and PostgreSQL's user has to get through.
+        self.folder = Path(tempfile.mkdtemp(prefix="kyros-tests-"))
+        self.folder.chmod(0o711)
+        self._doomed = DoomedFolder(self.folder)
+        self.postgres = PostgresServer(self.folder / "postgres")
+        self._caches: dict[str, ValkeyServer] = {}
+
+    def environment(self, engine: str, process: str) -> dict[str, str]:
+        """Return the environment variables that give a process its own part of the run.
+
+        Args:
+            engine: of its database.
+            process: a short name of its own.
+        """
+        data = self.folder / process
+        data.mkdir()
+        self._caches[process] = ValkeyServer(data / "cache")
+        return {
+            "DATABASE_URL": self.postgres.url("kyros")
+            if engine == POSTGRES
+            else f"sqlite:///{data}/kyros.sqlite3",
+            "REDIS_URL": self._caches[process].url,
+            "KYROS_DATA_DIR": str(data),
+            "SECRET_KEY": SECRET_KEY,
+        }
+
+    def start(self, *, postgres: bool) -> None:
+        """Start the caches of all processes, and PostgreSQL if asked; raise `ServerDied` if one does not start."""
+        if postgres:
+            self.postgres.start()
+        for cache in self._caches.values():
+            cache.start()
+
+    def close(self) -> None:
+        """End all servers and remove the folder."""
+        for cache in self._caches.values():
+            cache.close()
+        self.postgres.close()
+        self._doomed.close()

@@ -1,0 +1,28 @@
+"""Waiting for an event that has no handle to wait on."""
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+POLL_SECONDS = 0.01
+
+
+def wait_until(predicate: Callable[[], T], timeout: float = 20, *, what: str = "") -> T:
+    """Call `predicate` until what it returns is true, and return that.
+
+    Args:
+        predicate: asked every ten milliseconds; an exception of its own ends the wait.
+        timeout: seconds until the test fails. A bound for what is broken, not an expectation: be generous.
+        what: names the event in the failure.
+
+    Raises:
+        AssertionError: it did not become true in time.
+    """
+    deadline = time.monotonic() + timeout
+    while not (result := predicate()):
+        if time.monotonic() > deadline:
+            raise AssertionError(f"{what or predicate!r} did not come within {timeout:g} seconds")
+        time.sleep(POLL_SECONDS)
+    return result
