@@ -7,6 +7,7 @@ from itertools import count
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import psycopg
 import pytest
 from django.core.cache import caches
 from django.db import connection, connections
@@ -16,100 +17,62 @@ from rest_framework.test import APIClient
 from orchestrator.choices import Role
 from orchestrator.models import User
 from tests.engines import POSTGRES
-from tests.engines.plugin import engine_of_process
+from tests.people import make_user, sign_in
 from tests.servers.postgres import PostgresServer
 from tests.servers.valkey import ValkeyServer
 from tests.servers.web import WebServer
 
-PASSWORD = "correct horse battery staple"  # noqa: S105 - of users that live for one test
-
-SignIn = Callable[[User], APIClient]
-
-
-@pytest.fixture(autouse=True)
-def engine(pytestconfig: pytest.Config) -> str:
-    """The engine under test, ``"sqlite"`` or ``"postgres"``. A test that is about one of them is marked so instead."""
-    return engine_of_process(pytestconfig)
-
-
-# --- Users and their clients ---------------------------------------------------------------------------------
+# --- Users and their clients --------------------------------------------------------------------------------
 
 
 @pytest.fixture
 def api() -> APIClient:
-    """A client without credentials. It speaks JSON by itself: ``api.post("/api/v1/jobs/", {"name": "x"})``."""
+    """A client without credentials. It speaks JSON: ``api.post("/api/v1/jobs/", {"name": "x"})``."""
     return APIClient()
 
 
 @pytest.fixture
-def make_user(db: None) -> Callable[..., User]:
-    """A function that makes a user, whose password is ``PASSWORD``: ``make_user("ada", role=Role.ADMIN)``."""
-
-    def make(username: str, *, role: Role = Role.USER, **fields: object) -> User:
-        email = f"{username}@example.com"
-        return User.objects.create_user(
-            **{"username": username, "email": email, "password": PASSWORD, **fields, "role": role}
-        )
-
-    return make
-
-
-@pytest.fixture
-def user(make_user: Callable[..., User]) -> User:
-    """A user of the role user."""
+def user(db: None) -> User:
+    """A user of the role user. More of them: ``tests.people.make_user("ada", Role.MODERATOR)``."""
     return make_user("user")
 
 
 @pytest.fixture
-def moderator(make_user: Callable[..., User]) -> User:
+def moderator(db: None) -> User:
     """A user of the role moderator."""
-    return make_user("moderator", role=Role.MODERATOR)
+    return make_user("moderator", Role.MODERATOR)
 
 
 @pytest.fixture
-def admin_user(make_user: Callable[..., User]) -> User:
+def admin_user(db: None) -> User:
     """A user of the role admin. The name is that of pytest-django's fixture, which it takes the place of."""
-    return make_user("admin", role=Role.ADMIN)
+    return make_user("admin", Role.ADMIN)
 
 
 @pytest.fixture
-def sign_in() -> SignIn:
-    """A function that signs a user in as a client would and returns a client with the bearer token."""
-
-    def sign_in(user: User, password: str = PASSWORD) -> APIClient:
-        client = APIClient()
-        answer = client.post("/auth/login/", {"username": user.username, "password": password})
-        assert answer.status_code == 200, answer.content
-        client.credentials(HTTP_AUTHORIZATION=f"Bearer {answer.json()['access_token']}")
-        return client
-
-    return sign_in
-
-
-@pytest.fixture
-def as_user(sign_in: SignIn, user: User) -> APIClient:
-    """A client that ``user`` has signed in with."""
+def as_user(user: User) -> APIClient:
+    """A client that ``user`` has signed in with. For other users: ``tests.people.sign_in(user)``."""
     return sign_in(user)
 
 
 @pytest.fixture
-def as_moderator(sign_in: SignIn, moderator: User) -> APIClient:
+def as_moderator(moderator: User) -> APIClient:
     """A client that ``moderator`` has signed in with."""
     return sign_in(moderator)
 
 
 @pytest.fixture
-def as_admin(sign_in: SignIn, admin_user: User) -> APIClient:
+def as_admin(admin_user: User) -> APIClient:
     """A client that ``admin_user`` has signed in with."""
     return sign_in(admin_user)
 
 
-# --- Servers -------------------------------------------------------------------------------------------------
+# --- Servers ------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="session")
 def valkey() -> ValkeyServer:
-    """The cache server of this process, which ``settings.CACHE_URL`` names: look into it, but leave it alive."""
+    """The cache server of this process, that of ``settings.CACHE_URL``: look into it, but leave it alive."""
     return ValkeyServer(Path(urlsplit(os.environ["REDIS_URL"]).path).parent)
 
 
@@ -120,10 +83,10 @@ def _empty_caches(valkey: ValkeyServer) -> None:
 
 
 @pytest.fixture
-def server_folder() -> Iterator[Callable[[str], Path]]:
+def server_folder() -> Callable[[str], Path]:
     """A function that returns a new folder for a private server, its path short enough for sockets."""
     numbers = count(1)
-    yield lambda kind: Path(os.environ["KYROS_DATA_DIR"]) / f"{kind}{next(numbers)}"
+    return lambda kind: Path(os.environ["KYROS_DATA_DIR"]) / f"{kind}{next(numbers)}"
 
 
 @pytest.fixture
@@ -174,8 +137,8 @@ def database_url(db: None) -> str:
 def web(transactional_db: None, database_url: str, tmp_path: Path) -> Iterator[Callable[..., str]]:
     """A function that starts the real web server on this test's database and returns its address.
 
-    ``web(workers=2)``; keyword ``env`` gives it further variables: ``web(env={"REDIS_URL": "none"})``. It ends
-    with the test.
+    ``web(workers=2)``; keyword ``env`` gives it further variables: ``web(env={"REDIS_URL": "none"})``. It
+    ends with the test.
     """
     servers: list[WebServer] = []
 
@@ -191,20 +154,24 @@ def web(transactional_db: None, database_url: str, tmp_path: Path) -> Iterator[C
 
 @pytest.fixture
 def scratch_database(engine: str, django_db_blocker: DjangoDbBlocker, tmp_path: Path) -> Iterator[str]:
-    """The alias of a new, empty database that the test may migrate as it likes; no transaction is around it."""
+    """The alias of a new, empty database, not in a transaction, that the test may migrate as it likes."""
     alias, description = "scratch", copy.deepcopy(connections["default"].settings_dict)
+    description["NAME"] = (
+        f"scratch_{os.getpid()}" if engine == POSTGRES else str(tmp_path / "scratch.sqlite3")
+    )
+    description["OPTIONS"].pop("pool", None)
+    if engine == POSTGRES:
+        _maintain(f"CREATE DATABASE {description['NAME']}")
+    connections.databases[alias] = description
     with django_db_blocker.unblock():
-        if engine == POSTGRES:
-            description["NAME"] = f"scratch_{os.getpid()}"
-            description["OPTIONS"]["pool"] = False
-            with connections["default"]._nodb_cursor() as cursor:
-                cursor.execute(f"CREATE DATABASE {description['NAME']}")
-        else:
-            description["NAME"] = str(tmp_path / "scratch.sqlite3")
-        connections.databases[alias] = description
         yield alias
         connections[alias].close()
-        del connections[alias], connections.databases[alias]
-        if engine == POSTGRES:
-            with connections["default"]._nodb_cursor() as cursor:
-                cursor.execute(f"DROP DATABASE {description['NAME']} WITH (FORCE)")
+    del connections[alias], connections.databases[alias]
+    if engine == POSTGRES:
+        _maintain(f"DROP DATABASE {description['NAME']} WITH (FORCE)")
+
+
+def _maintain(statement: str) -> None:
+    address = urlsplit(os.environ["DATABASE_URL"])._replace(path="/postgres").geturl()
+    with psycopg.connect(address, autocommit=True) as maintenance:
+        maintenance.execute(statement)

@@ -1,21 +1,22 @@
 """The pytest plugin that gives every process its engine and every test the engines it runs on.
 
-With xdist (``pytest -n auto``, at least two workers) half of the workers have SQLite and half PostgreSQL, and one
-run covers both. Without it, or with ``--engine``, everything runs on one engine and the tests of the other are
-left out.
+With xdist (``pytest -n auto``, at least two workers) half of the workers have SQLite and half PostgreSQL:
+one run covers both. Without it, or with ``--engine``, everything runs on one engine and the tests of the
+other are left out.
 """
 
 import os
 from pathlib import Path
 
 import pytest
+from django.contrib.auth.hashers import ScryptPasswordHasher
 from execnet import XSpec
 from xdist.remote import Producer
 
 from tests.engines import ENGINE_VARIABLE, ENGINES, POSTGRES, SQLITE
 from tests.engines.scheduling import EngineScheduling, engine_of
 from tests.engines.servers import RunServers
-from tests.servers.leashed import ServerDied
+from tests.servers.leashed import ServerError
 
 WORKERS_PER_CORE = 2
 MOST_WORKERS = 8
@@ -43,6 +44,15 @@ def engine_of_process(config: pytest.Config) -> str:
     return os.environ.get(ENGINE_VARIABLE) or config.known_args_namespace.engine or SQLITE
 
 
+@pytest.fixture(autouse=True)
+def engine(pytestconfig: pytest.Config) -> str:
+    """The engine under test, ``"sqlite"`` or ``"postgres"``.
+
+    A test that is about one of them is marked with its name instead of asking.
+    """
+    return engine_of_process(pytestconfig)
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     """Set the environment before pytest-django reads the settings."""
@@ -55,7 +65,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
 
 
 def forget_own_settings(project: Path) -> None:
-    """Empty every variable that the project reads, so that neither the shell nor ``.env`` reaches the tests."""
+    """Empty every variable that the project reads: neither the shell nor ``.env`` reaches the tests."""
     example = project / ".env.example"
     lines = example.read_text(encoding="utf-8").splitlines() if example.exists() else []
     names = {line.lstrip("# ").partition("=")[0] for line in lines if "=" in line}
@@ -65,9 +75,7 @@ def forget_own_settings(project: Path) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Make the hashing of passwords as cheap as it gets; the hashes can be checked by any process."""
-    from django.contrib.auth import hashers
-
-    hashers.ScryptPasswordHasher.work_factor = 2
+    ScryptPasswordHasher.work_factor = 2
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -86,7 +94,7 @@ def pytest_xdist_auto_num_workers() -> int:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_setupnodes(config: pytest.Config, specs: list[XSpec]) -> None:
-    """Give each worker its engine and start the servers; a worker that replaces a crashed one gets the same."""
+    """Give each worker its engine and start the servers; who replaces a crashed worker gets the same."""
     engines = [config.option.engine] if config.option.engine else ENGINES
     if len(specs) < len(engines):
         pytest.exit("one worker cannot have two engines: use -n 2 or more, or choose one with --engine", 4)
@@ -101,7 +109,7 @@ def start(config: pytest.Config, *, postgres: bool) -> None:
     """Start the servers, or end the run with the reason why that cannot be done."""
     try:
         config.stash[servers_key].start(postgres=postgres)
-    except (ServerDied, OSError) as error:
+    except (ServerError, OSError) as error:
         pytest.exit(f"the tests need their servers. {error}", pytest.ExitCode.INTERNAL_ERROR)
 
 
@@ -122,7 +130,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Refuse tests that belong nowhere, and leave out those of the other engine where one process runs all."""
+    """Refuse tests that belong nowhere, and leave out those of the other engine if one process runs all."""
     for item in items:
         refuse_homeless(item)
     if in_worker() and config.option.engine is None:

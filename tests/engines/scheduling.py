@@ -11,7 +11,7 @@ from xdist.workermanage import WorkerController
 from tests.engines import ENGINE_VARIABLE, ENGINES
 
 ENGINE_OF_ID = re.compile(rf"^[^\[]*\[({'|'.join(ENGINES)})(?:-.*)?\]$", re.DOTALL)
-# xdist starts a test only when it knows the next one, so that it can end fixtures that are not needed any more.
+# xdist starts a test only when it knows the next one, so that it can end fixtures that nobody needs any more.
 AHEAD = 2
 
 

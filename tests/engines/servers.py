@@ -8,11 +8,11 @@ from tests.servers.leashed import DoomedFolder
 from tests.servers.postgres import PostgresServer
 from tests.servers.valkey import ValkeyServer
 
-SECRET_KEY = "a key for tests that is as long as a key has to be"  # noqa: S105 - it protects nothing
+SECRET_KEY = "a key for tests that is as long as a key has to be"
 
 
 class RunServers:
-    """The servers of one run. Their addresses are known before they start, so that settings can be read first."""
+    """The servers of one run. Their addresses are known before they start: settings are read first."""
 
     def __init__(self) -> None:
         """Make the folder that everything of the run lives in."""
@@ -43,7 +43,7 @@ class RunServers:
         }
 
     def start(self, *, postgres: bool) -> None:
-        """Start the caches of all processes, and PostgreSQL if asked; raise `ServerDied` if one does not start."""
+        """Start the caches of all processes, and PostgreSQL if asked; raise `ServerError` if one fails."""
         if postgres:
             self.postgres.start()
         for cache in self._caches.values():

@@ -6,7 +6,7 @@ from django.contrib.auth.hashers import check_password
 from django.db import connection
 
 from orchestrator.models import Job, User
-from tests.conftest import PASSWORD
+from tests.people import PASSWORD
 from tests.servers.valkey import ValkeyServer
 
 VENDORS = {"sqlite": "sqlite", "postgres": "postgresql"}

@@ -5,8 +5,8 @@
 
 The command's process id is the only line on standard output; what the command itself writes goes to standard
 error. The end of standard input sends it the stop signal, and SIGKILL after the grace. The second form only
-waits for that end and removes a folder. A pipe is used because it is closed by the kernel even if its holder is
-killed, on every system.
+waits for that end and removes a folder. A pipe is used because the kernel
+closes it even if its holder is killed, on every system.
 """
 
 import argparse
@@ -17,6 +17,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 REMOVE_SECONDS = 20
 
@@ -27,7 +28,7 @@ def main() -> int:
     parser.add_argument("--user")
     parser.add_argument("--stop-signal", default="SIGTERM")
     parser.add_argument("--grace", type=float, default=5)
-    parser.add_argument("--remove")
+    parser.add_argument("--remove", type=Path)
     parser.add_argument("command", nargs=argparse.REMAINDER)
     options = parser.parse_args()
     if options.remove:
@@ -42,21 +43,22 @@ def wait_for_holder() -> None:
         pass
 
 
-def remove(folder: str) -> int:
+def remove(folder: Path) -> int:
     """Remove the folder, again and again while servers that are just ending still write to it."""
     deadline = time.monotonic() + REMOVE_SECONDS
-    while os.path.exists(folder) and time.monotonic() < deadline:
+    while folder.exists() and time.monotonic() < deadline:
         shutil.rmtree(folder, ignore_errors=True)
         time.sleep(0.1)
-    return int(os.path.exists(folder))
+    return int(folder.exists())
 
 
 def run(command: list[str], user: str | None, stop_signal: signal.Signals, grace: float) -> int:
     """Run the command to its end or to the holder's, whichever comes first."""
-    child = subprocess.Popen(  # noqa: S603 - the command is the test's own
+    child = subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=sys.stderr, start_new_session=True, **identity(user)
     )
-    print(child.pid, flush=True)
+    sys.stdout.write(f"{child.pid}\n")
+    sys.stdout.flush()
     threading.Thread(target=end_with_holder, args=(child, stop_signal, grace), daemon=True).start()
     status = child.wait()
     signal_group(child.pid, signal.SIGKILL)  # whatever the command itself left running

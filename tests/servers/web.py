@@ -8,7 +8,7 @@ import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 
-from tests.servers.leashed import Leashed, ServerDied
+from tests.servers.leashed import Leashed, ServerError
 from tests.waiting import wait_until
 
 HOST = "127.0.0.1"
@@ -34,27 +34,12 @@ class WebServer:
             workers: how many processes serve.
 
         Raises:
-            ServerDied: it ended before it answered; the text holds its log.
+            ServerError: it ended before it answered; the text holds its log.
         """
         self.port = free_port()
         self.url = f"http://{HOST}:{self.port}"
-        command = [
-            # fmt: off
-            sys.executable,
-            "-m",
-            "granian",
-            "--interface",
-            "wsgi",
-            "--host",
-            HOST,
-            "--port",
-            str(self.port),
-            "--workers",
-            str(workers),
-            "--no-ws",
-            "kyros.wsgi:application",
-            # fmt: on
-        ]
+        address = ["--host", HOST, "--port", str(self.port), "--workers", str(workers)]
+        command = [sys.executable, "-m", "granian", "--interface", "wsgi", *address, "kyros.wsgi:application"]
         self.process = Leashed(command, log, env={**os.environ, **env})
         try:
             wait_until(self._answers, START_SECONDS, what=f"the answer of {self.url}")
@@ -64,12 +49,12 @@ class WebServer:
 
     def _answers(self) -> bool:
         if not self.process.running:
-            raise ServerDied(self.process.explain("The web server did not start"))
+            raise ServerError(self.process.explain("The web server did not start"))
         try:
             with urllib.request.urlopen(f"{self.url}/healthz", timeout=5):  # noqa: S310 - our own http address
                 return True
         except urllib.error.HTTPError as error:
-            raise ServerDied(
+            raise ServerError(
                 self.process.explain(f"The web server answers {error.code} on /healthz")
             ) from error
         except (urllib.error.URLError, ConnectionError):

@@ -1,0 +1,23 @@
+"""What a test may do to a private PostgreSQL server."""
+
+from collections.abc import Callable
+
+import psycopg
+import pytest
+
+from tests.servers.postgres import PostgresServer
+
+pytestmark = pytest.mark.engine_neutral
+
+
+def test_private_server(postgres_server: Callable[..., PostgresServer]) -> None:
+    server = postgres_server({"work_mem": "7MB"})
+    with server.connect() as connection:
+        assert connection.execute("SHOW work_mem").fetchone() == ("7MB",)
+        connection.execute("CREATE TABLE kept AS SELECT 1 AS number")
+        server.kill()
+        with pytest.raises(psycopg.OperationalError):
+            connection.execute("SELECT 1")
+    server.start()
+    with server.connect() as connection:
+        assert connection.execute("SELECT number FROM kept").fetchone() == (1,)
