@@ -47,7 +47,7 @@ def database(url: str, *, base: Path) -> dict[str, Any]:
 def _sqlite_file(url: str, base: Path) -> Path:
     if not url.startswith("sqlite:///"):
         raise ValueError("a SQLite address has three slashes, then the file")
-    name = environ.Env.db_url_config(url)["NAME"]
+    name: str = environ.Env.db_url_config(url)["NAME"]
     if name == ":memory:" or "\0" in name:
         # In memory, every web worker and thread would have a database of its own.
         raise ValueError("the address names no file")

@@ -10,7 +10,7 @@ from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 
-from kyros import __version__, addresses
+from kyros import __version__, addresses, keys
 from kyros.environment import Environment
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -36,27 +36,7 @@ KYROS_ADMIN_USERNAME = env.text(
 KYROS_ADMIN_PASSWORD = env.secret("KYROS_ADMIN_PASSWORD", minimum_bytes=1)  # None: `make run` makes one
 DEMO_JOBS = env.integer("DEMO_JOBS", 2000, minimum=0, maximum=100_000_000, unit="jobs")
 
-# --- Secrets and who may ask --------------------------------------------------------------------------------
-
-SECRET_KEY_FILE = KYROS_DATA_DIR / "secret_key"
-SECRET_KEY_MINIMUM_BYTES = 32
-SECRET_KEY_RULE = f"at least {SECRET_KEY_MINIMUM_BYTES} bytes"
-
-
-def _secret_key() -> str:
-    """Return the key of the environment, else the one `make run` keeps, else one to debug with."""
-    if key := env.secret("SECRET_KEY", minimum_bytes=SECRET_KEY_MINIMUM_BYTES):
-        return key
-    if SECRET_KEY_FILE.is_file():
-        key = SECRET_KEY_FILE.read_text(encoding="ascii").strip()
-        if len(key) >= SECRET_KEY_MINIMUM_BYTES:
-            return key
-        raise ImproperlyConfigured(f"{SECRET_KEY_FILE} is too short; allowed: {SECRET_KEY_RULE}")
-    if DEBUG:
-        return secrets.token_urlsafe(48)  # sessions and tokens end with this process
-    raise ImproperlyConfigured(
-        f"SECRET_KEY is not set; allowed: {SECRET_KEY_RULE} (`make run` makes and keeps one by itself)"
-    )
+# --- Who may ask --------------------------------------------------------------------------------------------
 
 
 def _minutes(name: str, default: int) -> int:
@@ -68,7 +48,6 @@ LOCAL_HOSTS = ["localhost", "127.0.0.1", "[::1]"]
 WILDCARD_HOSTS = ("0.0.0.0", "::")  # noqa: S104 - compared with, not bound to
 ORIGIN = r"https?://[^/\s,]+"
 
-SECRET_KEY = _secret_key()
 ALLOWED_HOSTS = env.items(
     "ALLOWED_HOSTS",
     [*LOCAL_HOSTS, *([] if HOST in WILDCARD_HOSTS else [HOST])],
@@ -330,6 +309,24 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
 }
+
+# --- The secret key -----------------------------------------------------------------------------------------
+
+
+def _secret_key() -> str:
+    """Return the key of the environment, else the one `make run` keeps, else one to debug with."""
+    if key := env.secret("SECRET_KEY", minimum_bytes=keys.MINIMUM_BYTES):
+        return key
+    try:
+        return keys.kept(KYROS_DATA_DIR / "secret_key")
+    except keys.MissingKeyError:
+        if not DEBUG:
+            raise
+        return secrets.token_urlsafe(48)  # sessions and tokens end with this process
+
+
+# Last: `make run` makes a key when this is all that is missing.
+SECRET_KEY = _secret_key()
 
 # Every variable that was read: what `.env.example` has to describe.
 ENVIRONMENT_VARIABLES = frozenset(env.names)

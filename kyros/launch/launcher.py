@@ -1,0 +1,81 @@
+"""The order of a start: see the package's own description."""
+
+import os
+import sys
+from pathlib import Path
+
+from django.conf import settings
+
+from kyros import keys
+from kyros.launch import announcement, cachedir, datadir, ports, preparation
+from kyros.launch.supervisor import supervise
+
+
+def launch() -> int:
+    """Start the service and run it until a signal ends it; return the exit status of that signal.
+
+    Raises:
+        LaunchError: the service cannot start, or one of its processes ended by itself.
+        ImproperlyConfigured: a setting cannot be read.
+        SystemExit: the preparation failed and said why.
+    """
+    _load_settings()
+    datadir.make(settings.KYROS_DATA_DIR)
+    with datadir.locked(settings.KYROS_DATA_DIR, announcement.address()):
+        ports.require_free(settings.HOST, settings.PORT)
+        return _run()
+
+
+def _load_settings() -> None:
+    """Load the settings; make and keep a secret key if that is all they lack."""
+    try:
+        settings.SECRET_KEY  # noqa: B018 - the first look loads them
+    except keys.MissingKeyError as missing:
+        datadir.make(missing.file.parent)
+        keys.keep_new(missing.file)
+
+
+def _run() -> int:
+    server = None if settings.CACHE_CHOSEN else cachedir.configured(settings.KYROS_DATA_DIR)
+    # The server to come starts empty, so nothing in it can be outdated by what is written before.
+    prepared = preparation.in_a_process({**os.environ, "REDIS_URL": "none"} if server else os.environ)
+    announced = announcement.Announcement(password=prepared.password, cache=_cache(server))
+    return supervise(
+        {**os.environ, **_process_environment(server)},
+        without=frozenset() if server else frozenset({"cache"}),
+        meanwhile=announced.when_ready,
+    )
+
+
+def _process_environment(server: cachedir.CacheServer | None) -> dict[str, str]:
+    """Return the variables that the Procfile's commands, and the settings in their processes, read."""
+    environment = {
+        # The programs of this virtual environment come first, whether or not it is activated.
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
+        "PYTHONUNBUFFERED": "1",
+        "DJANGO_SETTINGS_MODULE": "kyros.settings",
+        "HOST": settings.HOST,
+        "PORT": str(settings.PORT),
+        "WEB_WORKERS": str(settings.WEB_WORKERS or _cores()),
+        "STATIC_ROOT": str(settings.STATIC_ROOT),
+    }
+    if server:
+        environment |= {
+            "CACHE_PROGRAM": str(server.program),
+            "CACHE_CONFIGURATION": str(server.configuration),
+            "REDIS_URL": server.url,
+        }
+    return environment
+
+
+def _cores() -> int:
+    """Return how many processors this process may use, which a container or taskset may restrict."""
+    if hasattr(os, "sched_getaffinity"):  # not on macOS
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _cache(server: cachedir.CacheServer | None) -> str:
+    if server:
+        return f"on, a server of its own in {server.configuration.parent}"
+    return "on, the server that the settings name" if settings.CACHE_ENABLED else "off"

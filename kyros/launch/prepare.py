@@ -1,0 +1,88 @@
+"""Everything between an empty data folder and a service that can start: `python -m kyros.launch.prepare`.
+
+A process of its own, so that the launcher can end it at any moment, in the middle of a migration as well. It
+tells a person its progress on standard error and the launcher what it did on standard output, as one JSON
+document. It ends when its standard input is closed: when the launcher is gone.
+"""
+
+import json
+import os
+import secrets
+import sys
+import threading
+from dataclasses import asdict
+
+import django
+from django.apps import apps
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management import CommandError, call_command
+from django.db import DatabaseError, connection, transaction
+from django.db.migrations.executor import MigrationExecutor
+
+from kyros.launch import console
+from kyros.launch.preparation import Prepared
+
+PASSWORD_BYTES = 12
+
+
+def prepare() -> Prepared:
+    """Bring database, static files and accounts up to date; return what the launcher has to tell."""
+    call_command("check", verbosity=0)
+    _migrate()
+    call_command("collectstatic", interactive=False, verbosity=0)
+    return Prepared(password=_first_start())
+
+
+def _migrate() -> None:
+    executor = MigrationExecutor(connection)
+    plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
+    if plan:
+        console.progress(f"migrating the database ({len(plan)} migrations)")
+        call_command("migrate", interactive=False, verbosity=0)
+
+
+@transaction.atomic
+def _first_start() -> str | None:
+    """Create the operator and the demo data unless the operator is there; return the operator's new password.
+
+    One transaction: a start that is ended half way leaves neither, and the next one begins again.
+    """
+    users = get_user_model().objects
+    name = settings.KYROS_ADMIN_USERNAME
+    if users.filter(username=name).exists():
+        return None
+    password = settings.KYROS_ADMIN_PASSWORD or secrets.token_urlsafe(PASSWORD_BYTES)
+    users.create_superuser(name, f"{name.replace('@', '.')}@localhost", password)
+    _demo_data()
+    return password
+
+
+def _demo_data() -> None:
+    """Fill a database that nobody has used with `DEMO_JOBS` jobs and what belongs to them."""
+    if settings.DEMO_JOBS and not apps.get_model("orchestrator", "Job").objects.exists():
+        console.progress(f"making demo data ({settings.DEMO_JOBS} jobs)")
+        call_command("seed_demo", jobs=settings.DEMO_JOBS, verbosity=0, stdout=sys.stderr)
+
+
+def _end_with_launcher() -> None:
+    sys.stdin.buffer.read()
+    os._exit(1)
+
+
+def main() -> int:
+    """Prepare, and write the document for the launcher; return the exit status."""
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "kyros.settings")
+    threading.Thread(target=_end_with_launcher, daemon=True).start()
+    try:
+        django.setup()
+        console.say(json.dumps(asdict(prepare())))
+    except (ImproperlyConfigured, CommandError, DatabaseError) as error:
+        console.complain(f"{type(error).__name__}: {error}")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
