@@ -24,6 +24,7 @@ maxmemory 256mb
 maxmemory-policy allkeys-lru
 maxmemory-samples 10
 loglevel warning
+logfile cache.log
 """
 
 

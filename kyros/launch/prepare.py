@@ -10,7 +10,9 @@ import os
 import secrets
 import sys
 import threading
+from contextlib import redirect_stdout
 from dataclasses import asdict
+from io import StringIO
 
 import django
 from django.apps import apps
@@ -29,7 +31,7 @@ PASSWORD_BYTES = 12
 
 def prepare() -> Prepared:
     """Bring database, static files and accounts up to date; return what the launcher has to tell."""
-    call_command("check", verbosity=0)
+    call_command("check", stdout=StringIO())  # what it finds is an error; that it finds nothing is no news
     _migrate()
     call_command("collectstatic", interactive=False, verbosity=0)
     return Prepared(password=_first_start())
@@ -67,7 +69,7 @@ def _demo_data() -> None:
 
 
 def _end_with_launcher() -> None:
-    sys.stdin.buffer.read()
+    os.read(sys.stdin.fileno(), 1)  # the launcher never writes: this returns at the end of the stream
     os._exit(1)
 
 
@@ -77,10 +79,12 @@ def main() -> int:
     threading.Thread(target=_end_with_launcher, daemon=True).start()
     try:
         django.setup()
-        console.say(json.dumps(asdict(prepare())))
+        with redirect_stdout(sys.stderr):  # the standard output is for the document alone
+            prepared = prepare()
     except (ImproperlyConfigured, CommandError, DatabaseError) as error:
         console.complain(f"{type(error).__name__}: {error}")
         return 1
+    console.say(json.dumps(asdict(prepared)))
     return 0
 
 
