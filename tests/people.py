@@ -12,10 +12,8 @@ PASSWORD = "correct horse battery staple"
 
 def make_user(username: str, role: Role = Role.USER, **fields: Any) -> User:
     """Make a user whose password is ``PASSWORD`` unless ``fields`` say otherwise."""
-    return User.objects.create_user(
-        **{"username": username, "email": f"{username}@example.com", "password": PASSWORD, "role": role}
-        | fields
-    )
+    defaults = {"email": f"{username}@example.com", "password": PASSWORD, "role": role}
+    return User.objects.create_user(username, **{**defaults, **fields})
 
 
 def sign_in(user: User, password: str = PASSWORD) -> APIClient:

@@ -135,10 +135,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         refuse_homeless(item)
     if in_worker() and config.option.engine is None:
         return
-    own = (engine_of_process(config), None)
-    others = [item for item in items if engine_of(item.nodeid) not in own]
-    items[:] = [item for item in items if engine_of(item.nodeid) in own]
+    others = [item for item in items if engine_of_item(item) not in (engine_of_process(config), None)]
+    left_out = set(others)
+    items[:] = [item for item in items if item not in left_out]
     config.hook.pytest_deselected(items=others)
+
+
+def engine_of_item(item: pytest.Item) -> str | None:
+    """Return the engine that a test has to run on, or None for a test that is neutral."""
+    return None if item.get_closest_marker(NEUTRAL) else engine_of(item.nodeid)
 
 
 def refuse_homeless(item: pytest.Item) -> None:
@@ -148,7 +153,7 @@ def refuse_homeless(item: pytest.Item) -> None:
         item.get_closest_marker("django_db") or DATABASE_FIXTURES.intersection(item.fixturenames)
     ):
         raise pytest.UsageError(f"{item.nodeid}: engine_neutral, but it uses the database")
-    if not neutral and engine_of(item.nodeid) is None:
+    if not neutral and engine_of_item(item) is None:
         raise pytest.UsageError(
             f"{item.nodeid}: write tests as functions; this kind cannot run on each engine"
         )

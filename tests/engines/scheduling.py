@@ -18,7 +18,7 @@ AHEAD = 2
 def engine_of(nodeid: str) -> str | None:
     """Return the engine that a test's id begins its parameters with, or None for a test that is neutral."""
     match = ENGINE_OF_ID.match(nodeid)
-    return match and match[1]
+    return match[1] if match else None
 
 
 class EngineScheduling(LoadScheduling):
@@ -40,7 +40,11 @@ class EngineScheduling(LoadScheduling):
             if not self._check_nodes_have_same_collection():
                 return
             self.collection = next(iter(self.node2collection.values()))
-            self._engines = [engine_of(nodeid) for nodeid in self.collection]
+            # Only the id is known here. A neutral test that looks like one of an engine goes to that engine, as
+            # it might to any; if no worker has the engine, it is neutral for sure.
+            served = {node.gateway.spec.env[ENGINE_VARIABLE] for node in self.nodes}
+            engines = [engine_of(nodeid) for nodeid in self.collection]
+            self._engines = [engine if engine in served else None for engine in engines]
             self._files = [nodeid.partition("::")[0] for nodeid in self.collection]
             self.pending[:] = range(len(self.collection))
         for node in self.nodes:

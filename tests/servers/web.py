@@ -11,6 +11,7 @@ from pathlib import Path
 from tests.servers.leashed import Leashed, ServerError
 from tests.waiting import wait_until
 
+PROCFILE = Path(__file__).resolve().parents[2] / "Procfile"
 HOST = "127.0.0.1"
 START_SECONDS = 60
 
@@ -22,8 +23,17 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def procfile(name: str) -> str:
+    """Return the command of the process `name` in the Procfile: tests start what `make run` starts."""
+    for line in PROCFILE.read_text(encoding="utf-8").splitlines():
+        kind, _, command = line.partition(":")
+        if kind == name:
+            return command.strip()
+    raise KeyError(name)
+
+
 class WebServer:
-    """granian with the project, on a free port."""
+    """The web server of the Procfile, on a free port."""
 
     def __init__(self, log: Path, env: Mapping[str, str], workers: int) -> None:
         """Start the server and wait until it answers.
@@ -38,9 +48,18 @@ class WebServer:
         """
         self.port = free_port()
         self.url = f"http://{HOST}:{self.port}"
-        address = ["--host", HOST, "--port", str(self.port), "--workers", str(workers)]
-        command = [sys.executable, "-m", "granian", "--interface", "wsgi", *address, "kyros.wsgi:application"]
-        self.process = Leashed(command, log, env={**os.environ, **env})
+        static = Path(os.environ["KYROS_DATA_DIR"]) / "static"
+        static.mkdir(exist_ok=True)
+        variables = {
+            "HOST": HOST,
+            "PORT": str(self.port),
+            "WEB_WORKERS": str(workers),
+            "STATIC_ROOT": str(static),
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        }
+        self.process = Leashed(
+            ["/bin/sh", "-c", procfile("web")], log, env={**os.environ, **variables, **env}
+        )
         try:
             wait_until(self._answers, START_SECONDS, what=f"the answer of {self.url}")
         except BaseException:

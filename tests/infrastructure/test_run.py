@@ -1,0 +1,185 @@
+"""What a whole run does: which test runs where, and what is left of it afterwards."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.waiting import wait_until
+
+pytestmark = pytest.mark.engine_neutral
+
+PROJECT = Path(__file__).resolve().parents[2]
+
+TESTS_OF_EVERY_KIND = """
+import pytest
+from django.db import connection
+
+VENDORS = {"sqlite": "sqlite", "postgres": "postgresql"}
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_both(engine, number):
+    assert connection.vendor == VENDORS[engine]
+
+@pytest.mark.sqlite
+def test_sqlite():
+    assert connection.vendor == "sqlite"
+
+@pytest.mark.postgres
+def test_postgres():
+    assert connection.vendor == "postgresql"
+
+@pytest.mark.engine_neutral
+@pytest.mark.parametrize("word", ["postgres", "other"])
+def test_neutral(word):
+    pass
+"""
+ON_SQLITE = {"test_both[sqlite-1]", "test_both[sqlite-2]", "test_sqlite[sqlite]"}
+ON_POSTGRES = {"test_both[postgres-1]", "test_both[postgres-2]", "test_postgres[postgres]"}
+NEUTRAL = {"test_neutral[postgres]", "test_neutral[other]"}
+
+CRASHING_TESTS = """
+import os
+import pytest
+from django.db import connection
+
+@pytest.mark.postgres
+def test_crash():
+    os._exit(1)
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("number", range(3))
+def test_after(number):
+    assert connection.vendor == "postgresql"
+"""
+
+WAITING_TESTS = """
+import os
+import signal
+from pathlib import Path
+
+def test_that_waits(engine):
+    Path(os.environ["READY_FOLDER"], engine).touch()
+    signal.pause()
+"""
+
+
+@pytest.fixture
+def temporary() -> Iterator[Path]:
+    """A folder for the run's temporary files whose path is short enough for sockets."""
+    with tempfile.TemporaryDirectory(prefix="k") as folder:
+        Path(folder).chmod(0o711)
+        yield Path(folder)
+
+
+def start(tests: str, folder: Path, temporary: Path, *arguments: str) -> "subprocess.Popen[str]":
+    """Start pytest on one file of tests, as if from a shell."""
+    file = folder / "test_inner.py"
+    file.write_text(tests)
+    outer = ("PYTEST_", "KYROS_TEST_")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(outer)}
+    options = ["-c", "pytest.ini", "-p", "no:cacheprovider", "-rA", *arguments]
+    return subprocess.Popen(
+        [sys.executable, "-m", "pytest", *options, str(file)],
+        cwd=PROJECT,
+        env={**environment, "TMPDIR": str(temporary), "READY_FOLDER": str(folder)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def passed(output: str) -> list[str]:
+    """Return the names of the tests that the output reports as passed."""
+    return re.findall(r"^PASSED \S*::(\S+)", output, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["-n", "2"], ON_SQLITE | ON_POSTGRES | NEUTRAL),
+        ([], ON_SQLITE | NEUTRAL),
+        (["--engine", "postgres"], ON_POSTGRES | NEUTRAL),
+        (["-n", "1", "--engine", "postgres"], ON_POSTGRES | NEUTRAL),
+    ],
+    ids=["side by side", "alone", "alone on postgres", "one worker"],
+)
+def test_each_test_runs_once_where_it_belongs(
+    arguments: list[str], expected: set[str], tmp_path: Path, temporary: Path
+) -> None:
+    run = start(TESTS_OF_EVERY_KIND, tmp_path, temporary, *arguments)
+    output, _ = run.communicate()
+    assert sorted(passed(output)) == sorted(expected), output
+    assert run.returncode == 0
+    assert not list(temporary.glob("kyros-tests-*"))
+
+
+def test_crashed_worker_is_replaced_by_one_of_its_engine(tmp_path: Path, temporary: Path) -> None:
+    run = start(CRASHING_TESTS, tmp_path, temporary, "-n", "2")
+    output, _ = run.communicate()
+    assert sorted(passed(output)) == [f"test_after[postgres-{number}]" for number in range(3)], output
+    assert "1 failed, 3 passed" in output
+
+
+def test_one_worker_is_not_enough_for_two_engines(tmp_path: Path, temporary: Path) -> None:
+    run = start(TESTS_OF_EVERY_KIND, tmp_path, temporary, "-n", "1")
+    output, _ = run.communicate()
+    assert run.returncode != 0
+    assert "use -n 2 or more" in output
+
+
+@pytest.mark.parametrize("arguments", [["-n", "2"], ["--engine", "postgres"]], ids=["side by side", "alone"])
+def test_run_whose_server_cannot_start_fails_and_says_why(
+    arguments: list[str], tmp_path: Path, temporary: Path
+) -> None:
+    too_long = temporary / ("x" * 100)
+    too_long.mkdir()
+    run = start(TESTS_OF_EVERY_KIND, tmp_path, too_long, *arguments)
+    output, _ = run.communicate()
+    assert run.returncode != 0
+    assert "The PostgreSQL server did not start" in output
+    assert "too long" in output
+    assert "passed" not in output
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT], ids=["killed", "interrupted"])
+def test_nothing_is_left_of_a_run_that_was_ended(
+    number: signal.Signals, tmp_path: Path, temporary: Path
+) -> None:
+    run = start(WAITING_TESTS, tmp_path, temporary, "-n", "2")
+    wait_until(
+        lambda: {"sqlite", "postgres"} <= {path.name for path in tmp_path.iterdir()}, what="both tests"
+    )
+    assert processes_of(temporary)
+    run.send_signal(number)
+    run.communicate()
+    wait_until(lambda: not processes_of(temporary), what="the end of the servers")
+    wait_until(lambda: not list(temporary.glob("kyros-tests-*")), what="the end of the run's folder")
+
+
+def processes_of(temporary: Path) -> list[psutil.Process]:
+    """Return the processes with the run's temporary folder in their command line or environment."""
+
+    def belongs(process: psutil.Process) -> bool:
+        try:
+            return process.environ().get("TMPDIR") == str(temporary)
+        except (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):
+            return False
+
+    return [process for process in psutil.process_iter() if belongs(process)]
+
+
+def test_ids_are_the_same_in_every_run(request: pytest.FixtureRequest) -> None:
+    ids = [item.nodeid for item in request.session.items]
+    assert len(ids) == len(set(ids))
+    # An address, a UUID or a time of day in an id: it could never be named on a command line again.
+    assert not [
+        one for one in ids if re.search(r"0x[0-9a-f]{6,}|[0-9a-f]{8}-[0-9a-f]{4}|\d\d:\d\d:\d\d", one)
+    ]
