@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import psycopg
 import pytest
-from django.core.cache import caches
+from django.core.cache import caches  # noqa: TID251 - to empty them
 from django.db import connection, connections
 from pytest_django import DjangoDbBlocker
 from rest_framework.test import APIClient
