@@ -1,0 +1,80 @@
+"""When things happened: the rhythm of a service that grew over the last 90 days.
+
+Ages are microseconds before the instant that the data ends at, so that the same seed has the same rhythm
+whenever it is used. The day's peak is therefore always now, and a quiet weekend always four days back.
+"""
+
+import math
+from bisect import bisect
+from collections.abc import Iterator
+from itertools import accumulate
+from random import Random
+from typing import Final
+
+from orchestrator.demo.values import DAY, HOUR, MINUTE
+
+SPAN: Final = 90 * DAY
+
+_SLICE: Final = 10 * MINUTE
+_SLICES: Final = SPAN // _SLICE
+_SLICES_A_DAY: Final = DAY // _SLICE
+
+# Use has grown: the rate falls with age as 1 / (age + this). Of 2,000 jobs some ten fall into the last hour,
+# two hundred into the last day and eight hundred into the last week.
+_GROWTH: Final = 2 * DAY
+_NIGHT: Final = 0.45  # the rate at the quietest hour, as a share of the peak's
+_WEEKEND: Final = 0.5
+_WEEKEND_DAYS: Final = (3, 4)  # days back, of every seven
+_UNEVENNESS: Final = 1.6  # shape of the gamma noise on each slice; smaller is rougher
+_BURSTS: Final = 45  # back-fills and retried imports: short spells of many times the usual rate
+_BURST_SLICES: Final = (1, 5)
+_BURST_RATES: Final = (3.0, 14.0)
+
+# Outages, as hours back: from, to. Many of the jobs made during one fail.
+_OUTAGES: Final = ((19.5, 20.4), (76.0, 78.5), (231.0, 238.0), (611.0, 613.0), (1390.0, 1401.0))
+_OUTAGE_EDGES: Final = [int(hours * HOUR) for outage in _OUTAGES for hours in outage]
+
+
+def in_outage(age: int) -> bool:
+    """Tell whether this age falls into one of the outages."""
+    return bisect(_OUTAGE_EDGES, age) % 2 == 1
+
+
+class Timeline:
+    """Ages in order, oldest first, dense where the service was busy."""
+
+    def __init__(self, random: Random) -> None:
+        """Draw the rhythm: when it was busy and when it was not."""
+        self._ends = list(accumulate(_rates(random)))
+
+    def ages(self, random: Random, first: int, last: int, total: int) -> Iterator[int]:
+        """Yield the ages of the rows numbered ``first`` to ``last`` (exclusive) of ``total``, oldest first.
+
+        Each row lies somewhere within its share of all that happened, so any part of the rows can be made
+        without the others.
+        """
+        ends, share = self._ends, self._ends[-1] / max(total, 1)
+        for number in range(first, last):
+            position = (number + random.random()) * share
+            slice_ = bisect(ends, position, 0, _SLICES - 1)
+            start = ends[slice_ - 1] if slice_ else 0.0
+            within = (position - start) / (ends[slice_] - start)
+            yield SPAN - int((slice_ + within) * _SLICE) or 1
+
+
+def _rates(random: Random) -> list[float]:
+    """Return how much happens in each slice of the span, oldest first."""
+    rates = [_rate(_SLICES - 1 - slice_) * random.gammavariate(_UNEVENNESS, 1) for slice_ in range(_SLICES)]
+    for _ in range(_BURSTS):
+        start, rate = random.randrange(_SLICES), random.uniform(*_BURST_RATES)
+        for slice_ in range(start, min(start + random.randint(*_BURST_SLICES), _SLICES)):
+            rates[slice_] *= rate
+    return rates
+
+
+def _rate(slices_back: int) -> float:
+    """Return the usual rate so many slices back: growth, day and week, without noise."""
+    growth = 1 / (slices_back * _SLICE + _GROWTH)
+    day = _NIGHT + (1 - _NIGHT) * (1 + math.cos(2 * math.pi * slices_back / _SLICES_A_DAY)) / 2
+    days_back = slices_back // _SLICES_A_DAY
+    return growth * day * (_WEEKEND if days_back % 7 in _WEEKEND_DAYS else 1)
