@@ -289,14 +289,14 @@ REST_FRAMEWORK = {
     ],
     "DEFAULT_PARSER_CLASSES": [
         "orchestrator.parsers.JSONParser",
-        # What the browsable API's forms send.
-        "rest_framework.parsers.FormParser",
-        "rest_framework.parsers.MultiPartParser",
+        "orchestrator.parsers.FormParser",  # what the browsable API's forms send
     ],
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "orchestrator.exceptions.handler",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
+    # Moments stay moments until the renderer writes them, so that there is one way to write them.
+    "DATETIME_FORMAT": None,
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Kyros Praxis orchestrator",

@@ -5,16 +5,18 @@ meanwhile gets it locked by ``_locked``: a row lock on PostgreSQL; on SQLite the
 which is ``IMMEDIATE``.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
+from django.db.models import Q
 from django.utils import timezone
 
-from orchestrator.choices import EVENT_OF_STATUS, JobEvent, JobStatus
-from orchestrator.errors import LeaseLost, TransitionNotAllowed
-from orchestrator.models import Event, Job, Task
+from orchestrator.choices import EVENT_OF_STATUS, JobEvent, JobStatus, Role
+from orchestrator.errors import LastAdmin, LeaseLost, TransitionNotAllowed, ValueTaken
+from orchestrator.models import Event, Job, Task, User
 
 #: Columns of a job that its transitions may write.
 _LIFE_CYCLE_FIELDS = (
@@ -102,6 +104,16 @@ def change_status(
     return job
 
 
+def record_event(**fields: Any) -> Event:
+    """Write down something that happened to a client: ``type`` and ``payload``."""
+    return Event.objects.create(**fields)
+
+
+def create_task(**fields: Any) -> Task:
+    """Create a task of a ``title`` and, if given, a ``description``."""
+    return Task.objects.create(**fields)
+
+
 @transaction.atomic
 def update_task(task_id: UUID, *, guard: Callable[[Task], None] | None = None, **fields: Any) -> Task:
     """Change a task; every change raises its version.
@@ -125,6 +137,89 @@ def update_task(task_id: UUID, *, guard: Callable[[Task], None] | None = None, *
 def delete_task(task_id: UUID, *, guard: Callable[[Task], None] | None = None) -> None:
     """Delete a task; ``guard`` and what is raised are those of ``update_task``."""
     _locked_task(task_id, guard).delete()
+
+
+def create_user(*, password: str, **fields: Any) -> User:
+    """Create a user who can sign in.
+
+    Args:
+        password: the plain password; whether it is good enough is the caller's question.
+        fields: ``username``, ``email`` and, if given, ``role`` and ``active``.
+
+    Raises:
+        ValueTaken: when another user has the name or the address.
+    """
+    with _unique_user(fields, but=None):
+        return User.objects.create_user(password=password, **fields)
+
+
+@transaction.atomic
+def update_user(user_id: UUID, *, password: str | None = None, **fields: Any) -> User:
+    """Change a user; a new ``password`` ends every session and token they have.
+
+    Raises:
+        User.DoesNotExist: when there is no such user.
+        ValueTaken: when another user has the name or the address.
+        LastAdmin: when nobody would be left to manage users.
+    """
+    user = _locked_user(user_id)
+    was_admin = _manages_users(user)
+    for name, value in fields.items():
+        setattr(user, name, value)
+    if password is not None:
+        user.set_password(password)
+    if was_admin and not _manages_users(user):
+        _keep_an_admin(user)
+    with _unique_user(fields, but=user_id):
+        user.save()
+    return user
+
+
+@transaction.atomic
+def delete_user(user_id: UUID) -> None:
+    """Delete a user; what they did stays in the history under their name.
+
+    Raises:
+        User.DoesNotExist: when there is no such user.
+        LastAdmin: when nobody would be left to manage users.
+    """
+    user = _locked_user(user_id)
+    if _manages_users(user):
+        _keep_an_admin(user)
+    user.delete()
+
+
+def _locked_user(user_id: UUID) -> User:
+    """Return a user to be changed. The admins are locked with them, always in the same order: of two who
+    demote each other at once the second finds out that they are the last.
+    """
+    concerned = Q(pk=user_id) | Q(role=Role.ADMIN, active=True)
+    locked = {user.pk: user for user in User.objects.select_for_update().filter(concerned).order_by("pk")}
+    if user_id not in locked:
+        raise User.DoesNotExist
+    return locked[user_id]
+
+
+def _manages_users(user: User) -> bool:
+    return user.active and user.role == Role.ADMIN
+
+
+def _keep_an_admin(leaving: User) -> None:
+    if not User.objects.filter(role=Role.ADMIN, active=True).exclude(pk=leaving.pk).exists():
+        raise LastAdmin
+
+
+@contextmanager
+def _unique_user(fields: Mapping[str, Any], *, but: UUID | None) -> Iterator[None]:
+    """Turn the database's refusal of a second user of one name or address into ``ValueTaken``."""
+    try:
+        with transaction.atomic():
+            yield
+    except IntegrityError:
+        for name in ("username", "email"):
+            if name in fields and User.objects.filter(**{name: fields[name]}).exclude(pk=but).exists():
+                raise ValueTaken(name, fields[name]) from None
+        raise
 
 
 def _locked(job_id: UUID) -> Job:

@@ -23,3 +23,27 @@ class LeaseLost(DomainError):
 
     def __init__(self) -> None:
         super().__init__("This lease token is not, or no longer, the job's.")
+
+
+class OutOfDate(DomainError):
+    """A change was based on a version of a row that is not the present one."""
+
+    def __init__(self, current: str) -> None:
+        super().__init__(f"This has changed since you read it; its entity tag is {current} now.")
+
+
+class ValueTaken(DomainError):
+    """A value was asked for that only one row may have, and another one has it."""
+
+    def __init__(self, field: str, value: str) -> None:
+        self.field = field
+        super().__init__(f'"{value}" is taken; allowed: one that no other user has.')
+
+
+class LastAdmin(DomainError):
+    """A change would leave nobody who can manage users."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This is the last active admin, who must stay one; make somebody else an admin first."
+        )

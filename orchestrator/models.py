@@ -18,7 +18,7 @@ from django.utils import timezone
 from orchestrator.choices import ENDED_STATUSES, STARTED_STATUSES, TRANSITIONS, JobStatus, Role
 from orchestrator.fields import ByteOrderedCharField, UniqueByIndex, UniqueIndex
 from orchestrator.ids import new_id
-from orchestrator.querysets import EventQuerySet, TaskQuerySet
+from orchestrator.querysets import EventQuerySet, JobQuerySet, TaskQuerySet
 
 
 class Touched(models.Model):
@@ -60,6 +60,8 @@ class Job(Touched):
     worker = models.CharField(max_length=255, null=True, blank=True, editable=False)  # noqa: DJ001
     lease_token = models.UUIDField(null=True, blank=True, editable=False)
     lease_expires_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    objects = JobQuerySet.as_manager()
 
     class Meta:
         db_table = "jobs"

@@ -1,11 +1,26 @@
 """Which rows, and changes of many rows at once."""
 
+import sys
 from datetime import datetime, timedelta
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from django.db import models
-from django.db.models import F
+from django.db.models import Count, F
 from django.utils import timezone
+
+from orchestrator.choices import JobStatus
+
+_FIRST_SURROGATE: Final = 0xD800
+_AFTER_SURROGATES: Final = 0xE000
+
+
+class JobQuerySet(models.QuerySet[Any]):
+    """Questions asked of jobs."""
+
+    def counts(self) -> dict[str, int]:
+        """Return how many jobs have each status, 0 where none has."""
+        counted = dict(self.order_by().values_list("status").annotate(rows=Count("pk")))
+        return {status: counted.get(status, 0) for status in JobStatus.values}
 
 
 class EventQuerySet(models.QuerySet[Any]):
@@ -24,8 +39,24 @@ class EventQuerySet(models.QuerySet[Any]):
 class TaskQuerySet(models.QuerySet[Any]):
     """Questions asked of tasks, and changes that never forget the version."""
 
+    def titled_from(self, prefix: str) -> Self:
+        """Return the tasks whose title begins with ``prefix``, upper and lower case told apart, by an index range."""
+        tasks = self.filter(title__gte=prefix)
+        after = _next_text(prefix)
+        return tasks.filter(title__lt=after) if after else tasks
+
     def update(self, **values: Any) -> int:
         """Update the rows and raise each one's ``version``; return how many rows matched."""
         values.setdefault("version", F("version") + 1)
         values.setdefault("updated_at", timezone.now())
         return super().update(**values)
+
+
+def _next_text(prefix: str) -> str:
+    """Return the first text after all that begin with ``prefix``, by code points; nothing if there is none."""
+    stem = prefix.rstrip(chr(sys.maxunicode))
+    if not stem:
+        return ""
+    following = ord(stem[-1]) + 1
+    # Surrogates are no characters: no text holds one.
+    return stem[:-1] + chr(_AFTER_SURROGATES if following == _FIRST_SURROGATE else following)

@@ -1,0 +1,161 @@
+"""Which rows of a list a client may ask for. An index serves every one of them (see ``orchestrator.models``)."""
+
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import django_filters as filters
+from django import forms
+from django.core.exceptions import ValidationError
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema_field
+
+from orchestrator.choices import JobStatus, Role
+from orchestrator.limits import INT32_LARGEST, INT32_SMALLEST
+from orchestrator.messages import shown
+from orchestrator.querysets import TaskQuerySet
+
+
+class InstantField(forms.Field):
+    """A moment in ISO 8601; without an offset it is in UTC."""
+
+    widget = forms.DateTimeInput(attrs={"placeholder": "2026-11-23T09:00:00Z"})
+
+    def to_python(self, value: Any) -> datetime | None:
+        """Return the moment in UTC, None for nothing."""
+        if value in self.empty_values:
+            return None
+        try:
+            moment = datetime.fromisoformat(value.strip())
+            return moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
+        except (ValueError, OverflowError) as error:
+            allowed = 'ISO 8601, such as 2026-11-23T09:00:00Z ("+" is written %2B in an address)'
+            raise ValidationError(f"{shown(value)} is not a date and time; allowed: {allowed}.") from error
+
+
+class WholeNumberField(forms.Field):
+    """A whole number of 32 bits."""
+
+    widget = forms.NumberInput
+
+    def to_python(self, value: Any) -> int | None:
+        """Return the number, None for nothing."""
+        if value in self.empty_values:
+            return None
+        if re.fullmatch(r"-?[0-9]{1,10}", value) and INT32_SMALLEST <= int(value) <= INT32_LARGEST:
+            return int(value)
+        allowed = f"a whole number from {INT32_SMALLEST} to {INT32_LARGEST}"
+        raise ValidationError(f"{shown(value)} cannot be; allowed: {allowed}.")
+
+
+class WordField(forms.ChoiceField):
+    """One of several words."""
+
+    def to_python(self, value: Any) -> str | None:
+        """Return the word, None for nothing."""
+        return super().to_python(value) or None
+
+    def validate(self, value: Any) -> None:
+        """Do nothing for one of the words, or nothing.
+
+        Raises:
+            ValidationError: for anything else.
+        """
+        words = [word for word, _ in self.choices if word]
+        if value is not None and value not in words:
+            raise ValidationError(f"{shown(value)} cannot be; allowed: {', '.join(words)}.")
+
+
+class TruthField(WordField):
+    """True or false, in capitals or not."""
+
+    def to_python(self, value: Any) -> str | None:
+        """Return the word in lower case, None for nothing."""
+        return (super().to_python(value) or "").lower() or None
+
+    def clean(self, value: Any) -> Any:
+        """Return the truth value, None for nothing."""
+        word = super().clean(value)
+        return None if word is None else word == "true"
+
+
+@extend_schema_field(OpenApiTypes.DATETIME)
+class InstantFilter(filters.Filter):
+    """Rows before or after a moment."""
+
+    field_class = InstantField
+
+
+@extend_schema_field(OpenApiTypes.INT32)
+class WholeNumberFilter(filters.Filter):
+    """Rows of a number."""
+
+    field_class = WholeNumberField
+
+
+class WordFilter(filters.Filter):
+    """Rows of one of several words."""
+
+    field_class = WordField
+
+
+@extend_schema_field(OpenApiTypes.BOOL)
+class TruthFilter(filters.Filter):
+    """Rows that are, or are not."""
+
+    field_class = TruthField
+
+
+def _after(field: str) -> InstantFilter:
+    return InstantFilter(field_name=field, lookup_expr="gt", help_text="ISO 8601, exclusive; UTC unless it says.")
+
+
+def _before(field: str) -> InstantFilter:
+    return InstantFilter(field_name=field, lookup_expr="lt", help_text="ISO 8601, exclusive; UTC unless it says.")
+
+
+def _word(words: Sequence[str]) -> WordFilter:
+    schema = extend_schema_field({"type": "string", "enum": list(words)})
+    return schema(WordFilter(choices=[("", "any"), *((word, word) for word in words)]))  # type: ignore[no-any-return]
+
+
+class JobFilters(filters.FilterSet):
+    """Filters of the list of jobs."""
+
+    status = _word(JobStatus.values)
+    priority = WholeNumberFilter()
+    created_after = _after("created_at")
+    created_before = _before("created_at")
+    started_after = _after("started_at")
+    completed_after = _after("completed_at")
+
+
+class EventFilters(filters.FilterSet):
+    """Filters of the list of events."""
+
+    type = filters.CharFilter()
+    created_after = _after("created_at")
+    created_before = _before("created_at")
+
+
+class TaskFilters(filters.FilterSet):
+    """Filters of the list of tasks."""
+
+    title = filters.CharFilter()
+    title_prefix = filters.CharFilter(
+        method="begin_with", strip=False, help_text="Beginning of the title; case matters."
+    )
+    created_after = _after("created_at")
+    created_before = _before("created_at")
+
+    def begin_with(self, tasks: TaskQuerySet, _: str, prefix: str) -> TaskQuerySet:
+        """Return the tasks whose title begins so."""
+        return tasks.titled_from(prefix)
+
+
+class UserFilters(filters.FilterSet):
+    """Filters of the list of users."""
+
+    role = _word(Role.values)
+    active = TruthFilter(choices=[("", "any"), ("true", "true"), ("false", "false")])

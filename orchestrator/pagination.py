@@ -1,0 +1,197 @@
+"""Lists by page, found by the position of their first row: the last page costs what the first does."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from django.db.models import Model, QuerySet
+from django.template import loader
+from rest_framework.exceptions import ValidationError
+from rest_framework.pagination import BasePagination
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.utils.urls import remove_query_param, replace_query_param
+from rest_framework.views import APIView
+
+from orchestrator.cursors import BrokenCursor, Cursor, decode
+from orchestrator.limits import PAGE_DEFAULT, PAGE_LARGEST
+from orchestrator.messages import shown
+from orchestrator.rows import beyond
+
+#: Orders of a list: its name in ``ordering=``, and its columns. Each ends with the id, and all its columns go the
+#: same way, so that one comparison of row values finds a page. The first one is the default.
+Orders = Mapping[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class Order:
+    """One order of a list: its name, its columns, and whether they descend."""
+
+    name: str
+    columns: tuple[str, ...]
+    descending: bool
+
+    @classmethod
+    def of(cls, name: str, fields: Sequence[str]) -> "Order":
+        """Return the order of these fields, each with its sign."""
+        return cls(name, tuple(field.removeprefix("-") for field in fields), fields[0].startswith("-"))
+
+    def fields(self, *, backward: bool) -> list[str]:
+        """Return what ``order_by`` takes, for the list or for the list from its end."""
+        return [f"-{column}" if self.descending is not backward else column for column in self.columns]
+
+    def position(self, row: Model) -> tuple[Any, ...]:
+        """Return where a row stands."""
+        return tuple(getattr(row, column) for column in self.columns)
+
+
+class KeysetPagination(BasePagination):
+    """Pages by cursor. The view says which ``orders`` its list has."""
+
+    template = "rest_framework/pagination/previous_and_next.html"
+    display_page_controls = True
+
+    def paginate_queryset(
+        self, queryset: QuerySet[Any], request: Request, view: APIView | None = None
+    ) -> list[Any]:
+        """Return the page that the request asks for.
+
+        Raises:
+            ValidationError: when ``ordering``, ``limit`` or ``cursor`` cannot be.
+        """
+        self.request = request
+        self.limit = read_limit(request)
+        self.order = read_order(request, getattr(view, "orders", {}))
+        self.scope = [request.path, self.order.name, _filters(request, view)]
+        self.cursor = self._read_cursor(queryset.model)
+        rows = list(self._from_cursor(queryset)[: self.limit + 1])
+        self.more, rows = len(rows) > self.limit, rows[: self.limit]
+        self.rows = rows[::-1] if self.cursor.backward else rows
+        return self.rows
+
+    def get_paginated_response(self, data: Any) -> Response:
+        """Return the answer: the page, and where its neighbours are."""
+        return Response({"next": self.get_next_link(), "previous": self.get_previous_link(), "results": data})
+
+    def get_next_link(self) -> str | None:
+        """Return the address of the page after this one, or None on the last."""
+        is_last = not self.cursor.position if self.cursor.backward else not self.more
+        if is_last:
+            return None
+        return self._link(Cursor(position=self.order.position(self.rows[-1]) if self.rows else ()))
+
+    def get_previous_link(self) -> str | None:
+        """Return the address of the page before this one, or None on the first."""
+        is_first = not self.more if self.cursor.backward else not self.cursor.position
+        if is_first:
+            return None
+        position = self.order.position(self.rows[0]) if self.rows else ()
+        return self._link(Cursor(backward=True, position=position))
+
+    def _from_cursor(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Return the rows from the cursor on, in the direction that it looks."""
+        backward, position = self.cursor.backward, self.cursor.position
+        if position:
+            descending = self.order.descending is not backward
+            queryset = queryset.filter(beyond(self.order.columns, position, descending=descending))
+        return queryset.order_by(*self.order.fields(backward=backward))
+
+    def _read_cursor(self, model: type[Model]) -> Cursor:
+        text = self.request.query_params.get("cursor")
+        if not text:
+            return Cursor()
+        try:
+            cursor = decode(text, self.scope)
+        except BrokenCursor as error:
+            allowed = "allowed: that of `next` or `previous`, with its filters and order"
+            message = f"{shown(text)} is not a cursor of this list; {allowed}."
+            raise ValidationError({"cursor": [message]}) from error
+        fields = (model._meta.get_field(column) for column in self.order.columns)
+        values = zip(fields, cursor.position, strict=False)
+        return Cursor(cursor.backward, tuple(field.to_python(value) for field, value in values))
+
+    @cached_property
+    def _address(self) -> str:
+        return str(self.request.build_absolute_uri())
+
+    def _link(self, cursor: Cursor) -> str:
+        if cursor == Cursor():
+            return remove_query_param(self._address, "cursor")
+        return replace_query_param(self._address, "cursor", cursor.encode(self.scope))
+
+    def to_html(self) -> str:
+        """Return the links to the neighbours, for the browsable pages."""
+        context = {"previous_url": self.get_previous_link(), "next_url": self.get_next_link()}
+        return loader.render_to_string(self.template, context)
+
+    def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
+        """Return the OpenAPI schema of a page of what ``schema`` describes."""
+        link = {"type": "string", "format": "uri", "nullable": True}
+        return {
+            "type": "object",
+            "required": ["next", "previous", "results"],
+            "properties": {"next": link, "previous": link, "results": schema},
+        }
+
+    def get_schema_operation_parameters(self, view: APIView) -> list[dict[str, Any]]:
+        """Return the OpenAPI parameters of paging."""
+        return [
+            _parameter("cursor", {"type": "string"}, "That of `next` or `previous`, with its filters and order."),
+            _parameter(
+                "limit",
+                {"type": "integer", "minimum": 1, "default": PAGE_DEFAULT},
+                f"Rows in a page; more than {PAGE_LARGEST} counts as {PAGE_LARGEST}.",
+            ),
+            *_ordering_parameter(getattr(view, "orders", {})),
+        ]
+
+
+def read_limit(request: Request) -> int:
+    """Return how many rows a page shall have.
+
+    Raises:
+        ValidationError: when ``limit`` is not a number from 1 on.
+    """
+    text = request.query_params.get("limit")
+    if not text:
+        return PAGE_DEFAULT
+    digits = text.lstrip("0")
+    if not digits or not re.fullmatch(r"[0-9]+", text):
+        allowed = f"allowed: a whole number from 1 to {PAGE_LARGEST}"
+        raise ValidationError({"limit": [f"{shown(text)} is not a limit; {allowed}."]})
+    # Of a number that is longer than the largest, only that it is larger matters.
+    return PAGE_LARGEST if len(digits) > len(str(PAGE_LARGEST)) else min(int(digits), PAGE_LARGEST)
+
+
+def read_order(request: Request, orders: Orders) -> Order:
+    """Return the order that the list shall have.
+
+    Raises:
+        ValidationError: when ``ordering`` is none of them.
+    """
+    name = request.query_params.get("ordering") or next(iter(orders))
+    if name not in orders:
+        allowed = ", ".join(orders)
+        raise ValidationError({"ordering": [f"{shown(name)} is not an order of this list; allowed: {allowed}."]})
+    return Order.of(name, orders[name])
+
+
+def _filters(request: Request, view: APIView | None) -> list[tuple[str, str]]:
+    """Return the filters of the request, which its cursors are bound to."""
+    names = getattr(getattr(view, "filterset_class", None), "base_filters", ())
+    given = request.query_params
+    return sorted((name, given[name]) for name in names if given.get(name))
+
+
+def _parameter(name: str, schema: dict[str, Any], description: str) -> dict[str, Any]:
+    return {"name": name, "in": "query", "required": False, "schema": schema, "description": description}
+
+
+def _ordering_parameter(orders: Orders) -> list[dict[str, Any]]:
+    if len(orders) < 2:  # noqa: PLR2004 - nothing to choose from
+        return []
+    names = list(orders)
+    schema = {"type": "string", "enum": names, "default": names[0]}
+    return [_parameter("ordering", schema, "The order of the list.")]

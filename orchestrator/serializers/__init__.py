@@ -1,0 +1,19 @@
+"""The JSON of each resource, and what a request may hold."""
+
+from orchestrator.serializers.auth import Credentials, RefreshRequest, Tokens
+from orchestrator.serializers.events import EventSerializer
+from orchestrator.serializers.jobs import JobCounts, JobSerializer, StatusChange
+from orchestrator.serializers.tasks import TaskSerializer
+from orchestrator.serializers.users import UserSerializer
+
+__all__ = [
+    "Credentials",
+    "EventSerializer",
+    "JobCounts",
+    "JobSerializer",
+    "RefreshRequest",
+    "StatusChange",
+    "TaskSerializer",
+    "Tokens",
+    "UserSerializer",
+]

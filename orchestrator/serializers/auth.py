@@ -1,0 +1,31 @@
+"""Signing in."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+from orchestrator.limits import PASSWORD_LONGEST, TOKEN_LONGEST, USERNAME_LONGEST
+from orchestrator.serializers.fields import Secret
+from orchestrator.serializers.users import Username
+
+
+class Credentials(serializers.Serializer[Any]):
+    """What ``POST /auth/login/`` takes."""
+
+    username = Username(max_length=USERNAME_LONGEST)
+    password = Secret(max_length=PASSWORD_LONGEST)
+
+
+class RefreshRequest(serializers.Serializer[Any]):
+    """What ``POST /auth/refresh/`` takes."""
+
+    refresh_token = Secret(max_length=TOKEN_LONGEST)
+
+
+class Tokens(serializers.Serializer[Any]):
+    """What both answer."""
+
+    access_token = serializers.CharField()
+    refresh_token = serializers.CharField()
+    token_type = serializers.ChoiceField(choices=["bearer"])
+    expires_in = serializers.IntegerField(help_text="Seconds that the access token is good for.")

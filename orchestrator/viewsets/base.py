@@ -1,0 +1,89 @@
+"""What the view sets share."""
+
+from collections.abc import Mapping
+from functools import partial
+from http import HTTPStatus
+from typing import Any, ClassVar
+from uuid import UUID
+
+from django.db.models import Model
+from django.http import Http404, HttpRequest
+from django.http.response import HttpResponseBase
+from rest_framework.permissions import SAFE_METHODS
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.reverse import reverse
+from rest_framework.viewsets import GenericViewSet
+
+from orchestrator.choices import Role
+from orchestrator.etags import make_conditional
+from orchestrator.pagination import KeysetPagination, Orders
+from orchestrator.permissions import HasRole
+
+
+class ResourceViewSet(GenericViewSet[Any]):
+    """The rows of one table, their list in pages, their answers with entity tags."""
+
+    #: Role that an action needs, by its name; the others need the role user.
+    roles: ClassVar[Mapping[str, Role]] = {}
+    #: Orders of the list.
+    orders: ClassVar[Orders] = {}
+
+    permission_classes = (HasRole,)
+    pagination_class = KeysetPagination
+
+    @property
+    def row_id(self) -> UUID:
+        """Return the id that the address names.
+
+        Raises:
+            Http404: when it is no UUID, and so nobody's.
+        """
+        try:
+            return UUID(self.kwargs["pk"])
+        except ValueError as error:
+            raise Http404 from error
+
+    def get_object(self) -> Any:
+        """Return the row that the address names; 404 if there is none."""
+        return self.get_queryset().get(pk=self.row_id)
+
+    def list(self, request: Request) -> Response:
+        """Answer with a page of the list."""
+        return self.page(self.filter_queryset(self.get_queryset()))
+
+    def retrieve(self, request: Request, pk: str) -> Response:
+        """Answer with one row."""
+        return self.answer(self.get_object())
+
+    def page(self, rows: Any) -> Response:
+        """Return the answer with the page of ``rows`` that the request asks for."""
+        return self.get_paginated_response(self.get_serializer(self.paginate_queryset(rows), many=True).data)
+
+    def answer(self, row: Model, **more: Any) -> Response:
+        """Return the answer with one row."""
+        return Response(self.get_serializer(row).data, **more)
+
+    def created(self, row: Model, headers: Mapping[str, str] | None = None) -> Response:
+        """Return the answer with a row that is new."""
+        location = reverse(f"{self.basename}-detail", args=[row.pk], request=self.request)
+        return self.answer(row, status=HTTPStatus.CREATED, headers={"Location": location, **(headers or {})})
+
+    def validated(self, *, partial: bool = False) -> dict[str, Any]:
+        """Return what the body asks for.
+
+        Raises:
+            ValidationError: when that cannot be; it names each field.
+        """
+        serializer = self.get_serializer(data=self.request.data, partial=partial)
+        serializer.is_valid(raise_exception=True)
+        return dict(serializer.validated_data)
+
+    def finalize_response(
+        self, request: HttpRequest, response: HttpResponseBase, *args: Any, **kwargs: Any
+    ) -> Response:
+        """Return the answer; one that was read gets an entity tag, once it is rendered."""
+        final = super().finalize_response(request, response, *args, **kwargs)
+        if request.method in SAFE_METHODS and final.status_code == HTTPStatus.OK:
+            final.add_post_render_callback(partial(make_conditional, request))
+        return final

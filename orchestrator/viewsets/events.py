@@ -1,0 +1,31 @@
+"""Events: written once, read ever after."""
+
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from orchestrator import actions
+from orchestrator.filters import EventFilters
+from orchestrator.limits import RECENT_LARGEST
+from orchestrator.models import Event
+from orchestrator.serializers import EventSerializer
+from orchestrator.viewsets.base import ResourceViewSet
+
+
+class EventViewSet(ResourceViewSet):
+    """Events."""
+
+    queryset = Event.objects.all()
+    serializer_class = EventSerializer
+    filterset_class = EventFilters
+    orders = {"-created_at": ("-created_at", "-id"), "created_at": ("created_at", "id")}
+
+    def create(self, request: Request) -> Response:
+        """Write down an event."""
+        return self.created(actions.record_event(**self.validated()))
+
+    @action(detail=False, filterset_class=None, pagination_class=None)
+    def recent(self, request: Request) -> Response:
+        """List the events of the last hour, newest first, at most 100."""
+        rows = Event.objects.recent()[:RECENT_LARGEST]
+        return Response({"next": None, "previous": None, "results": self.get_serializer(rows, many=True).data})

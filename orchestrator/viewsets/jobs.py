@@ -1,0 +1,69 @@
+"""Jobs: what clients submit, workers report on and operators steer."""
+
+from django.http import Http404
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from orchestrator import actions
+from orchestrator.choices import JobStatus, Role
+from orchestrator.filters import JobFilters
+from orchestrator.models import Event, Job
+from orchestrator.serializers import EventSerializer, JobCounts, JobSerializer, StatusChange
+from orchestrator.viewsets.base import ResourceViewSet
+
+
+class JobViewSet(ResourceViewSet):
+    """Jobs."""
+
+    queryset = Job.objects.all()
+    serializer_class = JobSerializer
+    filterset_class = JobFilters
+    orders = {
+        "-created_at": ("-created_at", "-id"),
+        "created_at": ("created_at", "id"),
+        "-priority": ("-priority", "-created_at", "-id"),
+    }
+    roles = {"destroy": Role.MODERATOR}
+
+    def create(self, request: Request) -> Response:
+        """Submit a job; it is pending."""
+        return self.created(actions.create_job(by=request.user.username, **self.validated()))
+
+    def partial_update(self, request: Request, pk: str) -> Response:
+        """Change a job's name, description, priority or metadata."""
+        fields = self.validated(partial=True)
+        return self.answer(actions.update_job(self.row_id, by=request.user.username, **fields))
+
+    def destroy(self, request: Request, pk: str) -> Response:
+        """Delete a job; its history stays."""
+        actions.delete_job(self.row_id, by=request.user.username)
+        return Response(status=204)
+
+    @action(detail=True, methods=["put"], serializer_class=StatusChange)
+    def status(self, request: Request, pk: str) -> Response:
+        """Take a job to another status."""
+        wanted = self.validated()
+        job = actions.change_status(
+            self.row_id, JobStatus(wanted.pop("status")), by=request.user.username, **wanted
+        )
+        return Response(JobSerializer(job).data)
+
+    @action(detail=False, serializer_class=JobCounts, filterset_class=None, pagination_class=None)
+    def counts(self, request: Request) -> Response:
+        """Count the jobs, all and by status."""
+        counts = Job.objects.counts()
+        return Response({"counts": counts, "total": sum(counts.values())})
+
+    @action(
+        detail=True,
+        serializer_class=EventSerializer,
+        filterset_class=None,
+        orders={"-created_at": ("-created_at", "-id")},
+    )
+    def events(self, request: Request, pk: str) -> Response:
+        """List a job's history, newest first. It outlives the job."""
+        response = self.page(Event.objects.of_job(self.row_id))
+        if not response.data["results"] and not Job.objects.filter(pk=self.row_id).exists():
+            raise Http404
+        return response
