@@ -6,7 +6,7 @@ Each raises `ValueError`, without the address in its text, for an address that c
 import re
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 import environ
 
@@ -16,7 +16,7 @@ CACHE_ADDRESSES = "redis://:PASSWORD@HOST:PORT/DB, rediss://…, unix:///SOCKET?
 
 # A cache that does not answer in this time is slower than the database; a frozen server costs every request
 # this much until the circuit breaker opens.
-CACHE_TIMEOUT_SECONDS = "0.15"
+CACHE_TIMEOUT_SECONDS = "0.1"
 LARGEST_PORT = 65535
 LARGEST_CACHE_DB = 15
 
@@ -57,7 +57,7 @@ def _sqlite_file(url: str, base: Path) -> Path:
 def sqlite(file: Path) -> dict[str, Any]:
     """Return Django's description of the SQLite database in `file`."""
     return {
-        "ENGINE": "django.db.backends.sqlite3",
+        "ENGINE": "orchestrator.db.sqlite3",
         "NAME": str(file),
         # Connections are kept for the life of their thread: opening one costs more than a cached page.
         "CONN_MAX_AGE": None,
@@ -83,7 +83,7 @@ def postgresql(url: str) -> dict[str, Any]:
     options = {"application_name": "kyros", **config.get("OPTIONS", {})}
     return {
         **config,
-        "ENGINE": "django.db.backends.postgresql",
+        "ENGINE": "orchestrator.db.postgresql",
         # The pool keeps connections; Django must not keep them as well.
         "CONN_MAX_AGE": 0,
         # A connection is tried before it is lent, so that a restart of the server costs no request.
@@ -121,7 +121,8 @@ def cache(url: str) -> str:
         raise ValueError("there is no port 0")
     query.setdefault("socket_timeout", CACHE_TIMEOUT_SECONDS)
     query.setdefault("socket_connect_timeout", CACHE_TIMEOUT_SECONDS)
-    return urlunsplit(parts._replace(query=urlencode(query)))
+    # Not by urlunsplit, which takes away two slashes of unix:///socket.
+    return f"{url.partition('?')[0]}?{urlencode(query)}"
 
 
 def _refuse_wrong_cache(scheme: str, hostname: str | None, path: str, query: dict[str, str]) -> None:

@@ -23,7 +23,7 @@ def kept(file: Path) -> str:
     """Return the key kept in `file`; raise `MissingKeyError` without one, `ImproperlyConfigured` if unfit."""
     try:
         key = file.read_text(encoding="ascii").strip()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise MissingKeyError(file) from None
     except (OSError, UnicodeDecodeError) as error:
         raise ImproperlyConfigured(f"{file} cannot be read: {type(error).__name__}") from None

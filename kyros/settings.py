@@ -303,6 +303,11 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": "Agents submit jobs, workers run them, operators watch them.",
     "VERSION": __version__,
     "SERVE_INCLUDE_SCHEMA": False,
+    "COMPONENT_SPLIT_REQUEST": True,  # what a client may send is less than what it gets
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "orchestrator.schema.describe_errors",
+    ],
     "SCHEMA_PATH_PREFIX": r"/api/v1",
     # The page's script and style are served from here: it works without a network.
     "SWAGGER_UI_DIST": "SIDECAR",

@@ -1,9 +1,8 @@
 """The WSGI application that web servers load: `kyros.wsgi:application`."""
 
-import os
-
 from django.core.wsgi import get_wsgi_application
 
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "kyros.settings")
+from kyros.startup import load_settings
 
+load_settings()
 application = get_wsgi_application()

@@ -37,14 +37,22 @@ def _load_settings() -> None:
 
 def _run() -> int:
     server = None if settings.CACHE_CHOSEN else cachedir.configured(settings.KYROS_DATA_DIR)
-    # The server to come starts empty, so nothing in it can be outdated by what is written before.
-    prepared = preparation.in_a_process({**os.environ, "REDIS_URL": "none"} if server else os.environ)
+    prepared = preparation.in_a_process({**os.environ, **_preparation_environment(server)})
     announced = announcement.Announcement(password=prepared.password, cache=_cache(server))
     return supervise(
         {**os.environ, **_process_environment(server)},
         without=frozenset() if server else frozenset({"cache"}),
         meanwhile=announced.when_ready,
     )
+
+
+def _preparation_environment(server: cachedir.CacheServer | None) -> dict[str, str]:
+    """Return the variables by which the preparation differs from the service it prepares."""
+    environment = {"DB_POOL_MAX_SIZE": "0"}  # one connection is enough, and tells at once if it is refused
+    if server:
+        # The server to come starts empty, so nothing in it can be outdated by what is written before.
+        environment["REDIS_URL"] = "none"
+    return environment
 
 
 def _process_environment(server: cachedir.CacheServer | None) -> dict[str, str]:

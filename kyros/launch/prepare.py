@@ -81,8 +81,11 @@ def main() -> int:
         django.setup()
         with redirect_stdout(sys.stderr):  # the standard output is for the document alone
             prepared = prepare()
-    except (ImproperlyConfigured, CommandError, DatabaseError) as error:
-        console.complain(f"{type(error).__name__}: {error}")
+    except DatabaseError as error:
+        console.complain(f"the database cannot be used: {error}")
+        return 1
+    except (ImproperlyConfigured, CommandError) as error:
+        console.complain(str(error))
         return 1
     console.say(json.dumps(asdict(prepared)))
     return 0

@@ -1,0 +1,16 @@
+"""The cache of the API's answers: never older than an acknowledged write.
+
+How it keeps that promise is told in ``docs/adr/0010-coherent-cache.md``; the modules have the names used there:
+
+- ``families``: what an answer depends on, and what a changed row makes stale
+- ``questions``: an answer that may be cached: its key, families and time to live
+- ``reads``: look up, open, fill
+- ``transactions``, ``writes``: collect, begin and end around every COMMIT
+- ``outbox``, ``keeper``: invalidations that wait in the database, and the lease on trust
+- ``server``, ``breaker``: the one door to the cache server, and when it is shut
+- ``seals``: what makes a tampered entry a miss
+- ``bodies``: bodies this process has already checked
+- ``statistics``, ``audit``: what it does, and whether it is right
+
+Nothing outside this package touches the cache server.
+"""

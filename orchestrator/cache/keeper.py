@@ -1,0 +1,108 @@
+"""The keeper: drains the outbox, renews the lease on trust, and voids what a restarted server brings back.
+
+``keep`` is the process that ``make run`` starts. Where it is not running, whoever misses the lease does one
+``tick`` itself; where several run, they do not disturb each other.
+"""
+
+import threading
+from typing import Any, Final
+
+from django.db import DEFAULT_DB_ALIAS, connections, transaction
+
+from orchestrator.cache import families as names
+from orchestrator.cache import keys, outbox, statistics
+from orchestrator.cache.outbox import Pending
+from orchestrator.cache.server import READ, TICK, Server
+
+#: Seconds between two ticks; several must fit into a lease.
+TICK_EVERY: Final = 0.03
+
+#: Outbox rows drained at once, and so many families that making everything stale is cheaper than naming them.
+ROWS_AT_ONCE: Final = 5000
+FAMILIES_AT_ONCE: Final = 500
+
+
+def tick(server: Server) -> bool:
+    """Drain the outbox and renew the lease; return whether the cache may be trusted now.
+
+    The server's clock is read first: the lease ends ``LEASE`` after that, whatever happens in between, so that every
+    row committed later is waited for by its writer.
+
+    Raises:
+        CacheUnavailableError: when the server does not answer; nothing was taken from the outbox then.
+    """
+    looked_at = _clock(server)
+    drained = _drain(server)
+    until = looked_at + int(keys.LEASE * 1000) if drained else 0
+    return bool(server.ask(lambda client: _tick(client, frozenset(), until, void=False)))
+
+
+def welcome(server: Server) -> bool:
+    """Void all that a restarted server holds, then let it be read; return whether it may be trusted now.
+
+    Raises:
+        CacheUnavailableError: when the server does not answer.
+    """
+    looked_at = _clock(server)
+    drained = _drain(server)
+    until = looked_at + int(keys.LEASE * 1000) if drained else 0
+
+    def void_and_load(client: Any) -> Any:
+        # One transaction: between the two the server could be restarted once more.
+        pipeline = client.pipeline(transaction=True)
+        _tick(pipeline, frozenset(), until, void=True)
+        pipeline.script_load(READ.source)
+        return pipeline.execute()[0]
+
+    return bool(server.ask(void_and_load))
+
+
+def keep(server: Server, stop: threading.Event) -> None:
+    """Tick until told to stop; a server or database that is away is tried again.
+
+    Args:
+        server: the cache server.
+        stop: ends the keeping when set.
+    """
+    while not stop.wait(TICK_EVERY):
+        try:
+            tick(server)
+            statistics.deliver_if_due(server)
+        except ConnectionError:
+            stop.wait(1.0)
+
+
+def _clock(server: Server) -> int:
+    """Return the server's time in milliseconds."""
+    seconds, microseconds = server.ask(lambda client: client.time())
+    return int(seconds * 1000 + microseconds // 1000)
+
+
+def _drain(server: Server) -> bool:
+    """Make stale what the outbox names and empty it; return whether all that was in it is done."""
+    connection = connections[DEFAULT_DB_ALIAS]
+    if not outbox.exists(connection):
+        return True
+    while (rows := outbox.pending(connection, ROWS_AT_ONCE)).ids:
+        # On SQLite a trigger does not repeat a family that is waiting already: nobody may commit between the
+        # moment it is made stale and the moment its row goes.
+        with transaction.atomic(using=DEFAULT_DB_ALIAS):
+            rows = outbox.pending(connection, ROWS_AT_ONCE)
+            server.ask(lambda client, rows=rows: _tick(client, rows.families, 0, void=_too_many(rows)))
+            outbox.remove(connection, rows.ids)
+        for family in rows.families:
+            statistics.count("invalidations", names.table_of(family))
+        if len(rows.ids) < ROWS_AT_ONCE:
+            break
+    return True
+
+
+def _too_many(rows: Pending) -> bool:
+    return len(rows.families) > FAMILIES_AT_ONCE
+
+
+def _tick(client: Any, families: frozenset[str], until: int, *, void: bool) -> Any:
+    touched = [] if void else keys.of_families(families)
+    names_of_keys = [keys.epoch(), keys.lease(), *touched]
+    arguments = [keys.token(), keys.GENERATION_KEPT * 1000, until, int(void)]
+    return client.execute_command("EVAL", TICK.source, len(names_of_keys), *names_of_keys, *arguments)

@@ -1,0 +1,36 @@
+#!lua flags=allow-oom
+-- Makes a question ready to be answered: mints missing generations and lets one caller fill the entry.
+-- KEYS: epoch, fill lock; then for each family: its generation, its writers.
+-- ARGV: caller, token for what is missing, how long a generation is kept (ms), how long a fill may take (ms).
+-- Returns: {"fill", stamp}: fill it   {"wait", stamp}: somebody else does   {"busy"}: a write is in flight
+-- A value of the wrong type is somebody else's doing, and counts as missing.
+local function get(key)
+    local value = redis.pcall('GET', key)
+    if type(value) == 'table' then return false end
+    return value
+end
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local stamp = get(KEYS[1])
+if not stamp then
+    stamp = ARGV[2]
+    redis.call('SET', KEYS[1], stamp)
+end
+for family = 3, #KEYS, 2 do
+    local token = get(KEYS[family])
+    if not token then
+        redis.pcall('ZREMRANGEBYSCORE', KEYS[family + 1], '-inf', now)
+        local last = redis.pcall('ZRANGE', KEYS[family + 1], -1, -1, 'WITHSCORES')
+        if last[2] then
+            token = '!'
+            redis.call('SET', KEYS[family], token, 'PXAT', last[2])
+        else
+            token = ARGV[2]
+            redis.call('SET', KEYS[family], token, 'PX', ARGV[3])
+        end
+    end
+    if token == '!' then return {'busy'} end
+    stamp = stamp .. ',' .. token
+end
+if redis.call('SET', KEYS[2], ARGV[1], 'NX', 'PX', ARGV[4]) then return {'fill', stamp} end
+return {'wait', stamp}

@@ -1,0 +1,85 @@
+"""Invalidations that wait in the database, in the table ``cache_outbox``.
+
+The table is the triggers', made by a migration, and no model: on PostgreSQL a row holds a statement's families
+and its transaction, on SQLite one family. Nothing here opens a transaction; the callers do.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+_EXISTS: Final = {
+    "postgresql": "SELECT to_regclass('cache_outbox') IS NOT NULL",
+    "sqlite": "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'cache_outbox'",
+}
+# On SQLite, where one transaction writes at a time, whatever is there is this one's to take: its own rows, and
+# those that others left and that are hereby drained too.
+_OWN: Final = {
+    "postgresql": "SELECT id, families FROM cache_outbox WHERE transaction = pg_current_xact_id_if_assigned()",
+    "sqlite": "SELECT id, families FROM cache_outbox",
+}
+_PENDING: Final = "SELECT id, families FROM cache_outbox ORDER BY id LIMIT %s"
+
+
+@dataclass(frozen=True)
+class Pending:
+    """What waits in the outbox: the rows' ids, and the families that they name."""
+
+    ids: tuple[int, ...]
+    families: frozenset[str]
+
+
+def exists(connection: BaseDatabaseWrapper) -> bool:
+    """Tell whether the table is there; before its migration it is not."""
+    with connection.cursor() as cursor:
+        cursor.execute(_EXISTS[connection.vendor])
+        return bool(cursor.fetchone()[0])
+
+
+def own(connection: BaseDatabaseWrapper) -> Pending:
+    """Return what the statements of the open transaction appended."""
+    return _pending(connection, _OWN[connection.vendor], [])
+
+
+def append(connection: BaseDatabaseWrapper, families: Iterable[str]) -> int:
+    """Append families in the open transaction; return the id of the last row."""
+    rows = [sorted(families)] if connection.vendor == "postgresql" else sorted(families)
+    last = 0
+    with connection.cursor() as cursor:
+        for row in rows:
+            cursor.execute("INSERT INTO cache_outbox (families) VALUES (%s) RETURNING id", [row])
+            last = cursor.fetchone()[0]
+    return last
+
+
+def pending(connection: BaseDatabaseWrapper, limit: int) -> Pending:
+    """Return the oldest rows, at most ``limit`` of them."""
+    return _pending(connection, _PENDING, [limit])
+
+
+def holds(connection: BaseDatabaseWrapper, row_id: int) -> bool:
+    """Tell whether a row is still there."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1 FROM cache_outbox WHERE id = %s", [row_id])
+        return cursor.fetchone() is not None
+
+
+def remove(connection: BaseDatabaseWrapper, ids: tuple[int, ...]) -> None:
+    """Remove rows whose families were made stale."""
+    if not ids:
+        return
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute("DELETE FROM cache_outbox WHERE id = ANY(%s)", [list(ids)])
+        else:
+            cursor.executemany("DELETE FROM cache_outbox WHERE id = %s", [(row_id,) for row_id in ids])
+
+
+def _pending(connection: BaseDatabaseWrapper, query: str, parameters: list[Any]) -> Pending:
+    with connection.cursor() as cursor:
+        cursor.execute(query, parameters)
+        rows = cursor.fetchall()
+    families = (family for _, value in rows for family in ([value] if isinstance(value, str) else value))
+    return Pending(tuple(row[0] for row in rows), frozenset(families))

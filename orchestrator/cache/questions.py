@@ -1,0 +1,27 @@
+"""Questions whose answers may be cached."""
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+
+
+@dataclass(frozen=True)
+class Question:
+    """An answer that may be cached, by all that it depends on.
+
+    Args:
+        group: what it is counted as in the statistics, such as ``jobs``.
+        recipe: text that names the answer completely: two questions with one recipe have one answer.
+        families: what makes it stale (see ``orchestrator.cache.families``).
+        ttl: seconds for which it may be kept.
+    """
+
+    group: str
+    recipe: str
+    families: tuple[str, ...]
+    ttl: int
+
+    @cached_property
+    def digest(self) -> str:
+        """Return what stands for the recipe in a key, so that no key tells what was asked."""
+        return hashlib.blake2b(self.recipe.encode(), digest_size=16).hexdigest()

@@ -1,0 +1,212 @@
+"""Reads: what is still good in the cache, and how what is not gets there."""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Final
+
+from django.db import DEFAULT_DB_ALIAS, connections
+
+from orchestrator.cache import bodies, keeper, keys, seals, server, statistics
+from orchestrator.cache.questions import Question
+from orchestrator.cache.server import FILL, OPEN, READ, CacheRestartedError, CacheUnavailableError, Server
+
+#: Largest part of a time to live that chance adds or takes away, so that entries filled together do not end together.
+JITTER: Final = 0.1
+
+#: Seconds for which a caller waits for another's fill before it asks the database itself, and between its looks.
+FILL_WAIT: Final = 0.25
+_LOOK_EVERY: Final = 0.004
+
+
+class Outcome(Enum):
+    """How an answer came about, as the ``X-Cache`` header says it."""
+
+    HIT = "HIT"
+    MISS = "MISS"
+    BYPASS = "BYPASS"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The bytes of an answer, their ETag without quotes, and where they came from."""
+
+    body: bytes
+    etag: str
+    outcome: Outcome
+
+
+@dataclass(frozen=True)
+class Found:
+    """What the cache says to one question.
+
+    Args:
+        body: the answer, if it is there and good.
+        etag: of the body.
+        fillable: whether an answer made now may be stored.
+    """
+
+    body: bytes | None = None
+    etag: str = ""
+    fillable: bool = False
+
+
+NOTHING: Final = Found()
+_MISSING: Final = Found(fillable=True)
+
+
+def look_up(*questions: Question) -> list[Found]:
+    """Ask the cache for several answers in one round trip.
+
+    Never raises for a cache that fails: its answer is then ``NOTHING``, which is to ask the database and
+    store nothing. So it is inside a transaction, which may have written, or see an older state.
+    """
+    current = server.current()
+    if not current.usable or connections[DEFAULT_DB_ALIAS].in_atomic_block:
+        return [NOTHING] * len(questions)
+    try:
+        reply = _read_trusted(current, questions)
+    except CacheUnavailableError:
+        statistics.count("failures", "read")
+        return [NOTHING] * len(questions)
+    statistics.deliver_if_due(current)
+    if reply is None:
+        return [NOTHING] * len(questions)
+    return [_found(question, answer) for question, answer in zip(questions, reply, strict=True)]
+
+
+def answer(question: Question, found: Found, build: Callable[[], bytes]) -> Answer:
+    """Return the answer to a question: from the cache, or built and, where that is safe, stored.
+
+    Args:
+        question: what is asked.
+        found: what ``look_up`` said to it.
+        build: asks the database and returns the body.
+    """
+    if found.body is not None:
+        return _counted(question, found.body, found.etag, Outcome.HIT)
+    if not found.fillable:
+        return _built(question, build, Outcome.BYPASS)
+    try:
+        return _fill_or_wait(question, build)
+    except CacheUnavailableError:
+        return _built(question, build, Outcome.BYPASS)
+
+
+def _read_trusted(current: Server, questions: tuple[Question, ...]) -> list[Any] | None:
+    """Return the read script's answers, or None when the cache may not be trusted."""
+    try:
+        trusted, *reply = _read(current, questions)
+    except CacheRestartedError:
+        trusted = 0
+        keeper.welcome(current)
+    if not trusted:
+        if not _tick_once(current):
+            return None
+        trusted, *reply = _read(current, questions)
+    return reply if trusted else None
+
+
+def _read(current: Server, questions: tuple[Question, ...]) -> Any:
+    names, arguments = [keys.epoch(), keys.lease()], []
+    for question in questions:
+        names.append(keys.entry(question.digest))
+        names.extend(keys.generation(family) for family in question.families)
+        arguments += [len(question.families), bodies.kept.etag(question.digest)]
+    return current.run(READ, names, arguments)
+
+
+_ticking = threading.Lock()
+
+
+def _tick_once(current: Server) -> bool:
+    """Do the keeper's work if nobody in this process is at it; return whether the cache may be trusted now."""
+    if not _ticking.acquire(blocking=False):
+        return False
+    try:
+        return keeper.tick(current)
+    finally:
+        _ticking.release()
+
+
+def _found(question: Question, reply: list[Any]) -> Found:
+    state = reply[0]
+    if state == b"busy":
+        return NOTHING
+    if state != b"hit":
+        return _MISSING
+    _, stamp, etag, seal, body = reply
+    if not seals.is_genuine(seal, question.digest, stamp, etag):
+        return _MISSING
+    known = bodies.kept.get(question.digest, etag)
+    if known is None:
+        if seals.etag_of(body).encode() != etag:
+            return _MISSING
+        bodies.kept.keep(question.digest, etag, body)
+        known = body
+    return Found(known, etag.decode(), fillable=True)
+
+
+def _fill_or_wait(question: Question, build: Callable[[], bytes]) -> Answer:
+    current, caller = server.current(), keys.token()
+    deadline = time.monotonic() + FILL_WAIT
+    while True:
+        state, *stamp = _open(current, question, caller)
+        if state == b"busy":
+            return _built(question, build, Outcome.BYPASS)
+        if state == b"fill":
+            built = _built(question, build, Outcome.MISS)
+            _store(current, question, caller, stamp[0], built)
+            return built
+        if time.monotonic() >= deadline:
+            return _built(question, build, Outcome.MISS)
+        statistics.count(question.group, "waits")
+        time.sleep(_LOOK_EVERY)
+        (found,) = look_up(question)
+        if found.body is not None:
+            return _counted(question, found.body, found.etag, Outcome.HIT)
+        if not found.fillable:
+            return _built(question, build, Outcome.BYPASS)
+
+
+def _open(current: Server, question: Question, caller: str) -> Any:
+    names = [keys.epoch(), keys.fill_lock(question.digest), *keys.of_families(question.families)]
+    arguments = [caller, keys.token(), keys.GENERATION_KEPT * 1000, keys.FILL_EXPIRY * 1000]
+    return current.run(OPEN, names, arguments)
+
+
+def _store(current: Server, question: Question, caller: str, stamp: bytes, built: Answer) -> None:
+    """Store an answer; a server that has no room for it, or is gone, changes nothing for the caller."""
+    etag = built.etag.encode()
+    names = [keys.epoch(), keys.fill_lock(question.digest), keys.entry(question.digest)]
+    names += [keys.generation(family) for family in question.families]
+    seal = seals.seal(question.digest, stamp, etag)
+    arguments = [caller, stamp, etag, seal, built.body, question.recipe, _jittered(question.ttl)]
+    try:
+        stored = current.run(FILL, names, arguments)
+    except CacheUnavailableError:
+        statistics.count("failures", "fill")
+        return
+    if stored:
+        statistics.count(question.group, "fills")
+
+
+def _jittered(ttl: int) -> int:
+    """Return a time to live in milliseconds, up to a tenth longer or shorter."""
+    chance = int.from_bytes(bytes.fromhex(keys.token())[:4]) / 2**32
+    return int(ttl * 1000 * (1 - JITTER + 2 * JITTER * chance))
+
+
+def _built(question: Question, build: Callable[[], bytes], outcome: Outcome) -> Answer:
+    body = build()
+    return _counted(question, body, seals.etag_of(body), outcome)
+
+
+_COUNTED_AS: Final = {Outcome.HIT: "hits", Outcome.MISS: "misses", Outcome.BYPASS: "bypasses"}
+
+
+def _counted(question: Question, body: bytes, etag: str, outcome: Outcome) -> Answer:
+    statistics.count(question.group, _COUNTED_AS[outcome])
+    return Answer(body, etag, outcome)

@@ -1,0 +1,155 @@
+"""The one door to the cache server: scripts, time-outs, and a breaker that shuts it."""
+
+import hashlib
+import logging
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final
+
+import redis
+from django.conf import settings
+from django_redis import get_redis_connection
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from orchestrator.cache import statistics
+from orchestrator.cache.breaker import Breaker, BreakerState
+
+logger = logging.getLogger(__name__)
+
+
+class CacheUnavailableError(ConnectionError):
+    """The cache server did not do what it was asked: it is off, away, too slow, or refuses."""
+
+
+class CacheRestartedError(CacheUnavailableError):
+    """The server does not know the read script: it was restarted, and what it holds may be old."""
+
+
+@dataclass(frozen=True)
+class Script:
+    """A Lua script that the server runs as one step.
+
+    Args:
+        name: the file's name in ``lua/``, without its ending.
+    """
+
+    name: str
+    source: str = field(init=False, repr=False)
+    digest: str = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        source = (Path(__file__).parent / "lua" / f"{self.name}.lua").read_text(encoding="utf-8")
+        object.__setattr__(self, "source", source)
+        object.__setattr__(self, "digest", hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest())
+
+
+READ: Final = Script("read")
+OPEN: Final = Script("open")
+FILL: Final = Script("fill")
+BEGIN: Final = Script("begin")
+END: Final = Script("end")
+TICK: Final = Script("tick")
+
+
+class Server:
+    """The cache server as this process sees it.
+
+    Args:
+        url: its address, with the time-outs of every call in it; None when the cache is off.
+    """
+
+    def __init__(self, url: str | None) -> None:
+        self.enabled = url is not None
+        self.breaker = Breaker(probe=self._probe, on_change=self._breaker_changed)
+
+    @property
+    def client(self) -> Any:
+        """Return the low-level client; a connection that broke while idle is replaced once, without a pause."""
+        client = get_redis_connection("default")
+        if client.get_retry() is not _RETRY:
+            client.set_retry(_RETRY)
+        return client
+
+    @property
+    def usable(self) -> bool:
+        """Tell whether a call would go out."""
+        return self.enabled and self.breaker.closed
+
+    def run(self, script: Script, keys: list[str], arguments: list[Any]) -> Any:
+        """Run a script, unless the breaker is open.
+
+        Args:
+            script: what to run.
+            keys: the keys it touches.
+            arguments: strings, bytes or numbers.
+
+        Returns:
+            The script's reply, with bytes for strings.
+
+        Raises:
+            CacheRestartedError: for ``READ`` on a server that was restarted.
+            CacheUnavailableError: when there is no good reply.
+        """
+        if not self.usable:
+            raise CacheUnavailableError(
+                "the cache is off" if not self.enabled else "the circuit breaker is open"
+            )
+        return self.ask(lambda client: _evaluate(client, script, keys, arguments))
+
+    def ask(self, request: Any) -> Any:
+        """Send a request whatever the breaker says, and tell the breaker how it went.
+
+        Args:
+            request: called with the client; what it returns is returned.
+
+        Raises:
+            CacheRestartedError: see ``run``.
+            CacheUnavailableError: when there is no good reply.
+        """
+        if not self.enabled:
+            raise CacheUnavailableError("the cache is off")
+        try:
+            reply = request(self.client)
+        except redis.exceptions.NoScriptError as error:
+            raise CacheRestartedError("the cache server was restarted") from error
+        except redis.exceptions.OutOfMemoryError as error:
+            # It has no room for an answer; all that the promise needs is allowed to exceed the limit.
+            raise CacheUnavailableError(str(error)) from error
+        except (redis.exceptions.RedisError, OSError) as error:
+            self.breaker.failed(timed_out=isinstance(error, (redis.exceptions.TimeoutError, TimeoutError)))
+            raise CacheUnavailableError(str(error)) from error
+        self.breaker.succeeded()
+        return reply
+
+    def _probe(self) -> None:
+        from orchestrator.cache import keeper  # noqa: PLC0415 - the keeper asks this server
+
+        keeper.tick(self)
+
+    def _breaker_changed(self, state: BreakerState) -> None:
+        statistics.count("breaker", state.value)
+        logger.warning("cache breaker is %s", state.value)
+
+
+_RETRY: Final = Retry(NoBackoff(), 1, supported_errors=(redis.exceptions.ConnectionError,))
+
+
+def current() -> Server:
+    """Return the server that the settings name."""
+    return _server(settings.CACHE_URL)
+
+
+@lru_cache(maxsize=8)
+def _server(url: str | None) -> Server:
+    return Server(url)
+
+
+def _evaluate(client: Any, script: Script, keys: list[str], arguments: list[Any]) -> Any:
+    try:
+        return client.execute_command("EVALSHA", script.digest, len(keys), *keys, *arguments)
+    except redis.exceptions.NoScriptError:
+        if script is READ:
+            raise
+        return client.execute_command("EVAL", script.source, len(keys), *keys, *arguments)

@@ -1,0 +1,130 @@
+"""What the cache does, counted over all processes.
+
+Counting is an addition in memory. About once a second a process adds what it counted to counters in the cache
+server: one since the server's start, and one for every ten seconds of the last hour. What could not be sent
+because the server was away is sent later, so a process that is killed loses a second of counts at most.
+"""
+
+import atexit
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from orchestrator.cache import keys
+
+if TYPE_CHECKING:
+    from orchestrator.cache.server import Server
+
+#: Seconds between two deliveries of one process.
+DELIVER_EVERY: Final = 1.0
+
+#: Seconds that one bucket covers, and for which buckets are kept.
+BUCKET: Final = 10
+BUCKETS_KEPT: Final = 3700
+
+_TOTAL: Final = "total"
+
+_counts: Counter[str] = Counter()
+_lock = threading.Lock()
+_next_delivery = 0.0
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Counters by ``group:what`` since the server's start, over the last hour and over the last minute."""
+
+    total: Mapping[str, int]
+    hour: Mapping[str, int]
+    minute: Mapping[str, int]
+
+
+def count(group: str, what: str, times: int = 1) -> None:
+    """Count that something happened.
+
+    Args:
+        group: the group of answers, such as ``jobs``, or of happenings, such as ``failures``.
+        what: ``hits``, ``misses``, ``bypasses``, ``fills``, ``waits``, ``invalidations``, …
+        times: how often.
+    """
+    with _lock:
+        _counts[f"{group}:{what}"] += times
+
+
+def deliver_if_due(server: "Server") -> None:
+    """Deliver this process's counts if it has not done so for a second and the server can be asked."""
+    if time.monotonic() >= _next_delivery and server.usable:
+        deliver(server)
+
+
+def deliver(server: "Server") -> None:
+    """Add this process's counts to the shared ones; keep them if that fails."""
+    global _next_delivery  # noqa: PLW0603 - one clock a process
+    _next_delivery = time.monotonic() + DELIVER_EVERY
+    with _lock:
+        sent = Counter(_counts)
+        _counts.clear()
+    if not sent:
+        return
+    try:
+        server.ask(lambda client: _add(client, sent))
+    except ConnectionError:
+        with _lock:
+            _counts.update(sent)
+
+
+def read(server: "Server") -> Counts:
+    """Return the counters of all processes.
+
+    Raises:
+        CacheUnavailableError: when the server does not tell.
+    """
+    deliver(server)
+    now = int(time.time()) // BUCKET
+    buckets = [_TOTAL, *(str(now - age) for age in range(3600 // BUCKET))]
+    total, *recent = server.ask(lambda client: _fetch(client, buckets))
+    return Counts(total, _sum(recent), _sum(recent[: 60 // BUCKET]))
+
+
+def _add(client: Any, sent: Mapping[str, int]) -> None:
+    bucket = keys.statistics(str(int(time.time()) // BUCKET))
+    pipeline = client.pipeline(transaction=False)
+    for name, times in sent.items():
+        pipeline.hincrby(keys.statistics(_TOTAL), name, times)
+        pipeline.hincrby(bucket, name, times)
+    pipeline.expire(bucket, BUCKETS_KEPT)
+    pipeline.execute()
+
+
+def _fetch(client: Any, buckets: Iterable[str]) -> list[dict[str, int]]:
+    pipeline = client.pipeline(transaction=False)
+    for bucket in buckets:
+        pipeline.hgetall(keys.statistics(bucket))
+    return [_numbers(found) for found in pipeline.execute()]
+
+
+def _numbers(found: Mapping[bytes, bytes]) -> dict[str, int]:
+    """Return the counters of one bucket; what is no number was written by somebody else."""
+    return {name.decode(errors="replace"): int(value) for name, value in found.items() if value.isdigit()}
+
+
+def _sum(buckets: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    added: Counter[str] = Counter()
+    for bucket in buckets:
+        added.update(bucket)
+    return dict(added)
+
+
+def _deliver_at_exit() -> None:
+    from django.conf import settings  # noqa: PLC0415 - a process may end before it has settings
+
+    if not settings.configured or not _counts:
+        return
+    from orchestrator.cache import server  # noqa: PLC0415 - the server counts, too
+
+    deliver_if_due(server.current())
+
+
+atexit.register(_deliver_at_exit)

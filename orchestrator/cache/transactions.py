@@ -1,0 +1,81 @@
+"""The hook around every COMMIT: a mixin for Django's database wrappers (``orchestrator.db``)."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.db import IntegrityError, connections, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from orchestrator.cache import outbox, writes
+
+
+class CoherentTransactions(BaseDatabaseWrapper):
+    """A database wrapper that announces each transaction's changes to the cache before they can be seen."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._stale: set[str] = set()
+        self._outbox_exists = False
+
+    def announce(self, families: Iterable[str]) -> None:
+        """Note families that the open transaction makes stale.
+
+        Raises:
+            TransactionManagementError: outside a transaction, where nothing would be announced before the COMMIT.
+        """
+        if self.get_autocommit():
+            raise transaction.TransactionManagementError(
+                "What makes the cache stale has to be in a transaction."
+            )
+        self._stale.update(families)
+
+    def schema_editor(self, *args: Any, **kwargs: Any) -> Any:
+        """Return Django's schema editor; what it does may add the outbox or take it away."""
+        self._outbox_exists = False
+        return super().schema_editor(*args, **kwargs)
+
+    def close(self) -> None:
+        """Close the connection; what its transaction would have changed is rolled back."""
+        self._stale.clear()
+        super().close()
+
+    def _commit(self) -> None:
+        write = self._begin_write()
+        try:
+            super()._commit()
+        except IntegrityError:
+            # A deferred constraint refused: rolled back for certain. After any other error nobody knows whether
+            # it was committed, and the families stay in flight until the writer expires.
+            if write:
+                write.end()
+            raise
+        if write:
+            write.end()
+            write.wait_until_harmless(self)
+            # What the waiting asked has begun a transaction of its own on PostgreSQL.
+            if write.row_id is not None:
+                super()._commit()
+
+    def _rollback(self) -> None:
+        self._stale.clear()
+        super()._rollback()
+
+    def _begin_write(self) -> writes.Write | None:
+        self._outbox_exists = self._outbox_exists or outbox.exists(self)
+        stale, self._stale = self._stale, set()
+        return writes.begin(self, stale) if self._outbox_exists else None
+
+
+def announce(using: str, *families: str) -> None:
+    """Note families that the open transaction of a database makes stale.
+
+    Args:
+        using: the database's alias.
+        families: see ``orchestrator.cache.families``.
+
+    Raises:
+        TransactionManagementError: outside a transaction.
+    """
+    connection = connections[using]
+    if isinstance(connection, CoherentTransactions):
+        connection.announce(families)

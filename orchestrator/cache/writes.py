@@ -1,0 +1,111 @@
+"""Writers: how a change is announced before its COMMIT, and what follows after it."""
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from orchestrator.cache import families as names
+from orchestrator.cache import keys, outbox, server, statistics
+from orchestrator.cache.server import BEGIN, END, CacheUnavailableError
+
+#: So many families that name single rows are announced; more are announced as one change in bulk.
+SINGLE_ROWS_AT_MOST: Final = 64
+
+#: Seconds between two looks at whether the outbox was drained.
+_LOOK_EVERY: Final = 0.005
+
+# The last outbox row that this process has waited out, by database alias: while it is still there, no lease can have
+# begun since, and nobody trusts the cache.
+_waited_out: dict[str, int] = {}
+
+
+@dataclass(frozen=True)
+class Write:
+    """One transaction's changes, between the moment before its COMMIT and the acknowledgement.
+
+    Args:
+        families: what it makes stale.
+        announced: whether the cache server knows of it.
+        row_id: the outbox row that does the server's part if it does not, else None.
+    """
+
+    families: frozenset[str]
+    announced: bool
+    row_id: int | None = None
+    writer: str = field(default_factory=keys.token)
+
+    def end(self) -> None:
+        """Give the families new generations, now that the transaction is over, one way or the other."""
+        if not self.announced:
+            return
+        arguments = [self.writer, keys.token(), keys.GENERATION_KEPT * 1000]
+        try:
+            server.current().run(END, keys.of_families(self.families), arguments)
+        except CacheUnavailableError:
+            # They stay in flight, and are answered from the database, until this writer expires.
+            statistics.count("failures", "end")
+        for family in self.families:
+            statistics.count("invalidations", names.table_of(family))
+
+    def wait_until_harmless(self, connection: BaseDatabaseWrapper) -> None:
+        """Return when no process can serve an answer from before this write any more.
+
+        Nothing to wait for if the cache server knows of the write. Else its row is in the outbox, and the write may
+        be acknowledged once that is drained, or once the lease has passed that others may hold.
+
+        Args:
+            connection: where the row is; its transaction is over.
+        """
+        if self.row_id is None:
+            return
+        deadline = time.monotonic() + keys.LEASE
+        witness = _waited_out.get(connection.alias)
+        if witness is not None and outbox.holds(connection, witness):
+            return
+        while outbox.holds(connection, self.row_id):
+            if time.monotonic() >= deadline:
+                _waited_out[connection.alias] = self.row_id
+                return
+            time.sleep(_LOOK_EVERY)
+
+
+def begin(connection: BaseDatabaseWrapper, known: Iterable[str]) -> Write | None:
+    """Announce what the open transaction changed; to be called right before its COMMIT.
+
+    Args:
+        connection: the transaction's.
+        known: families that are stale for certain, whatever the triggers say.
+
+    Returns:
+        The write to be ended after the COMMIT, or None if nothing was changed.
+    """
+    rows = outbox.own(connection)
+    families = _bounded(rows.families.union(known))
+    if not families:
+        return None
+    write = Write(families, announced=True)
+    arguments = [write.writer, keys.WRITER_EXPIRY * 1000]
+    try:
+        server.current().run(BEGIN, keys.of_families(families), arguments)
+    except CacheUnavailableError:
+        statistics.count("failures", "begin")
+        unnamed = families - rows.families
+        last = outbox.append(connection, unnamed) if unnamed else max(rows.ids)
+        return Write(families, announced=False, row_id=last if server.current().enabled else None)
+    outbox.remove(connection, rows.ids)
+    return write
+
+
+def _bounded(families: frozenset[str]) -> frozenset[str]:
+    """Return the families, those of very many single rows replaced by the families of changes in bulk."""
+    single = {family for family in families if _names_one_row(family)}
+    if len(single) <= SINGLE_ROWS_AT_MOST:
+        return families
+    return families - single | {f"{names.table_of(family)}:bulk" for family in single}
+
+
+def _names_one_row(family: str) -> bool:
+    return family.startswith(("job:", "task:", "user:", "events:job:"))

@@ -1,0 +1,37 @@
+"""Fixtures that start the service as `make run` does."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from django.conf import settings
+
+from tests.launch.service import Service
+
+
+@pytest.fixture
+def data_dir() -> Iterator[Path]:
+    """A data folder that does not exist yet, with a path short enough for sockets."""
+    with TemporaryDirectory(dir=settings.KYROS_DATA_DIR) as folder:
+        yield Path(folder) / "data"
+
+
+@pytest.fixture
+def service(data_dir: Path, tmp_path: Path) -> Iterator[Callable[..., Service]]:
+    """A function that starts the service on a free port, with `data_dir` and without demo data.
+
+    Keyword arguments are further variables: ``service(REDIS_URL="none")``. It ends with the test.
+    """
+    services: list[Service] = []
+
+    def start(**variables: object) -> Service:
+        log = tmp_path / f"service{len(services)}.log"
+        services.append(
+            Service(log, {"KYROS_DATA_DIR": data_dir, "DEMO_JOBS": 0, "WEB_WORKERS": 1, **variables})
+        )
+        return services[-1]
+
+    yield start
+    for started in services:
+        started.close()

@@ -1,0 +1,84 @@
+"""However it ends, nothing of the service is left."""
+
+import signal
+
+import pytest
+
+from tests.waiting import wait_until
+
+pytestmark = pytest.mark.engine_neutral
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_signal_ends_every_process(service, number):
+    assert service().until_ready().end(number) == 128 + number
+
+
+@pytest.mark.parametrize("line", ["migrating the database", "system | web started"])
+def test_signal_while_starting_ends_every_process(service, line):
+    started = service().until(line)
+    assert started.end() == 128 + signal.SIGTERM
+    # Whatever was half done is done by the next start.
+    assert service().until_ready().get("/readyz") == {"status": "ready", "cache": "up"}
+
+
+def test_signal_that_comes_twice_ends_every_process(service):
+    started = service().until_ready()
+    processes = started.processes
+    started.launcher.send_signal(signal.SIGINT)
+    started.launcher.send_signal(signal.SIGINT)
+    assert started.ended(processes) == 128 + signal.SIGINT
+
+
+def test_killed_launcher_takes_every_process_along_and_the_next_start_copes(service):
+    killed = service().until_ready()
+    processes = killed.processes
+    killed.launcher.kill()
+    again = service()  # at once: what is left of the other may still be there
+    killed.ended(processes)
+    assert again.until_ready().get("/readyz") == {"status": "ready", "cache": "up"}
+
+
+def test_launcher_killed_while_preparing_takes_the_preparation_along(service):
+    killed = service().until("migrating the database")
+    processes = killed.processes
+    killed.launcher.kill()
+    killed.ended(processes)
+
+
+@pytest.mark.parametrize(("program", "name"), [("granian", "web"), ("valkey-server", "cache")])
+def test_process_that_dies_ends_all_with_a_line(service, program, name):
+    started = service().until_ready()
+    processes = started.processes
+    started.process(program).kill()
+    assert started.ended(processes) == 1
+    assert f"kyros: the process '{name}' ended by itself" in started.output.splitlines()[-1]
+
+
+def test_guard_that_is_killed_ends_all(service):
+    started = service().until_ready()
+    processes = started.processes
+    started.process("granian").parent().kill()
+    assert started.ended(processes) == 1
+    assert "kyros: the process 'web' ended by itself" in started.output
+
+
+def test_process_that_ignores_sigterm_is_killed(service):
+    started = service().until_ready()
+    started.process("valkey-server").suspend()  # it cannot act on a signal but one
+    assert started.end() == 128 + signal.SIGTERM
+
+
+def test_web_worker_that_dies_is_replaced(service):
+    started = service().until_ready()
+    worker = started.process("granian").children()[-1]
+    worker.kill()
+    worker.wait()
+
+    def answers() -> bool:
+        try:
+            return bool(started.get("/healthz"))
+        except OSError:
+            return False
+
+    wait_until(answers)
