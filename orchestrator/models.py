@@ -11,17 +11,30 @@ from typing import Any, ClassVar
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
 from django.core.validators import MaxLengthValidator
-from django.db import models
+from django.db import models, router, transaction
 from django.db.models import Index, Q
 from django.utils import timezone
 
 from orchestrator.choices import ENDED_STATUSES, STARTED_STATUSES, TRANSITIONS, JobStatus, Role
 from orchestrator.fields import ByteOrderedCharField, UniqueByIndex, UniqueIndex
 from orchestrator.ids import new_id
-from orchestrator.querysets import EventQuerySet, JobQuerySet, TaskQuerySet
+from orchestrator.querysets import CoherentQuerySet, EventQuerySet, JobQuerySet, TaskQuerySet
 
 
-class Touched(models.Model):
+class Coherent(models.Model):
+    """A row whose every save is a transaction, so that the cache hears of it before it can be seen."""
+
+    class Meta:
+        abstract = True
+
+    def save(self, *args: Any, using: str | None = None, **kwargs: Any) -> None:
+        """Save the row, in a transaction of its own if there is none."""
+        alias = using or router.db_for_write(type(self), instance=self)
+        with transaction.atomic(using=alias, savepoint=False):
+            super().save(*args, using=alias, **kwargs)
+
+
+class Touched(Coherent):
     """A row that knows when it was made and last saved."""
 
     created_at = models.DateTimeField(default=timezone.now, editable=False)
@@ -126,7 +139,7 @@ class Job(Touched):
             self.worker = None
 
 
-class Event(models.Model):
+class Event(Coherent):
     """Something that happened; written once and never changed."""
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
@@ -185,7 +198,7 @@ class Task(Touched):
         return (*super().touch(), "version")
 
 
-class UserManager(BaseUserManager["User"]):
+class UserManager(BaseUserManager["User"].from_queryset(CoherentQuerySet)):  # type: ignore[misc]
     """Makes users, with their passwords hashed."""
 
     def create_user(self, username: str, email: str, password: str | None = None, **fields: Any) -> "User":
@@ -214,7 +227,7 @@ class UserManager(BaseUserManager["User"]):
         return self.create_user(username, email, password, **{**fields, "role": Role.ADMIN})
 
 
-class User(AbstractBaseUser, PermissionsMixin):
+class User(Coherent, AbstractBaseUser, PermissionsMixin):
     """Somebody, or some agent, who signs in; the role decides what they may do."""
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)

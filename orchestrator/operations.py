@@ -1,10 +1,16 @@
-"""Migration operations: indexes that come and go under running writers."""
+"""Migration operations: indexes that come and go under running writers, and SQL that each engine says its own way."""
 
-from typing import Any
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
 
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations.operations import AddIndex
+from django.db.migrations.operations.base import Operation
 from django.db.migrations.state import ProjectState
+
+_SQL_FILES: Final = Path(__file__).parent / "migrations" / "sql"
 
 _INDEX_STATE_SQL = """
     SELECT index_state.indisvalid
@@ -60,6 +66,64 @@ class AddIndexUnderWrites(AddIndex):
     def describe(self) -> str:
         """Return what this operation does, for ``migrate --plan``."""
         return f"{super().describe()}, without blocking writes"
+
+
+class RunEngineSQL(Operation):
+    """Run the statements of a file that was written for the database's engine.
+
+    The files are ``migrations/sql/<name>.<engine>.sql`` and, to undo it, ``<name>.<engine>.reverse.sql``.
+
+    Args:
+        name: the files' common name.
+    """
+
+    reversible = True
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def state_forwards(self, app_label: str, state: ProjectState) -> None:
+        """Change nothing in Django's picture of the models."""
+
+    def database_forwards(
+        self,
+        app_label: str,
+        schema_editor: BaseDatabaseSchemaEditor,
+        from_state: ProjectState,
+        to_state: ProjectState,
+    ) -> None:
+        """Run the file."""
+        self._run(schema_editor, "sql")
+
+    def database_backwards(
+        self,
+        app_label: str,
+        schema_editor: BaseDatabaseSchemaEditor,
+        from_state: ProjectState,
+        to_state: ProjectState,
+    ) -> None:
+        """Run the file that undoes it."""
+        self._run(schema_editor, "reverse.sql")
+
+    def describe(self) -> str:
+        """Return what this operation does, for ``migrate --plan``."""
+        return f"Run {self.name} for the database's engine"
+
+    def _run(self, schema_editor: BaseDatabaseSchemaEditor, ending: str) -> None:
+        vendor = schema_editor.connection.vendor
+        script = (_SQL_FILES / f"{self.name}.{vendor}.{ending}").read_text(encoding="utf-8")
+        for statement in [script] if vendor == "postgresql" else _statements(script):
+            schema_editor.execute(statement, params=None)
+
+
+def _statements(script: str) -> Iterator[str]:
+    """Split a SQLite script into its statements; a trigger's own semicolons end none."""
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
 
 
 def _concurrently(schema_editor: BaseDatabaseSchemaEditor) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import sys
 from datetime import datetime, timedelta
 from typing import Any, Final, Self
 
-from django.db import models
+from django.db import models, transaction
 from django.db.models import Count, F
 from django.utils import timezone
 
@@ -14,7 +14,19 @@ _FIRST_SURROGATE: Final = 0xD800
 _AFTER_SURROGATES: Final = 0xE000
 
 
-class JobQuerySet(models.QuerySet[Any]):
+class CoherentQuerySet(models.QuerySet[Any]):
+    """Rows whose changes are each a transaction, so that the cache hears of them before they can be seen.
+
+    Django's other changes of many rows, ``bulk_create``, ``bulk_update`` and ``delete``, are transactions already.
+    """
+
+    def update(self, **values: Any) -> int:
+        """Update the rows; return how many matched."""
+        with transaction.atomic(using=self.db, savepoint=False):
+            return super().update(**values)
+
+
+class JobQuerySet(CoherentQuerySet):
     """Questions asked of jobs."""
 
     def counts(self) -> dict[str, int]:
@@ -23,7 +35,7 @@ class JobQuerySet(models.QuerySet[Any]):
         return {status: counted.get(status, 0) for status in JobStatus.values}
 
 
-class EventQuerySet(models.QuerySet[Any]):
+class EventQuerySet(CoherentQuerySet):
     """Questions asked of events."""
 
     def of_job(self, job_id: object) -> Self:
@@ -36,11 +48,11 @@ class EventQuerySet(models.QuerySet[Any]):
         return self.filter(created_at__gte=since).order_by("-created_at", "-id")
 
 
-class TaskQuerySet(models.QuerySet[Any]):
+class TaskQuerySet(CoherentQuerySet):
     """Questions asked of tasks, and changes that never forget the version."""
 
     def titled_from(self, prefix: str) -> Self:
-        """Return the tasks whose title begins with ``prefix``, upper and lower case told apart, by an index range."""
+        """Return the tasks whose title begins with ``prefix``, case told apart, by an index range."""
         tasks = self.filter(title__gte=prefix)
         after = _next_text(prefix)
         return tasks.filter(title__lt=after) if after else tasks
@@ -53,7 +65,7 @@ class TaskQuerySet(models.QuerySet[Any]):
 
 
 def _next_text(prefix: str) -> str:
-    """Return the first text after all that begin with ``prefix``, by code points; nothing if there is none."""
+    """Return the first text, by code points, after all that begin with ``prefix``; nothing if none is."""
     stem = prefix.rstrip(chr(sys.maxunicode))
     if not stem:
         return ""

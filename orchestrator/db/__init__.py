@@ -1,0 +1,1 @@
+"""Database engines: Django's own, with the cache told of every commit."""

@@ -1,0 +1,11 @@
+"""The outbox of cache invalidations, filled by triggers in the writing transaction."""
+
+from django.db import migrations
+
+from orchestrator.operations import RunEngineSQL
+
+
+class Migration(migrations.Migration):
+    dependencies = [("orchestrator", "0003_list_indexes")]
+
+    operations = [RunEngineSQL("0004_cache_outbox")]

@@ -1,0 +1,13 @@
+DROP TRIGGER cache_jobs_insert;
+DROP TRIGGER cache_jobs_update;
+DROP TRIGGER cache_jobs_delete;
+DROP TRIGGER cache_events_insert;
+DROP TRIGGER cache_events_update;
+DROP TRIGGER cache_events_delete;
+DROP TRIGGER cache_tasks_insert;
+DROP TRIGGER cache_tasks_update;
+DROP TRIGGER cache_tasks_delete;
+DROP TRIGGER cache_users_insert;
+DROP TRIGGER cache_users_update;
+DROP TRIGGER cache_users_delete;
+DROP TABLE cache_outbox;
