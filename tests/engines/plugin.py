@@ -6,6 +6,7 @@ other are left out.
 """
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -66,10 +67,8 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
 
 def forget_own_settings(project: Path) -> None:
     """Empty every variable that the project reads: neither the shell nor ``.env`` reaches the tests."""
-    example = project / ".env.example"
-    lines = example.read_text(encoding="utf-8").splitlines() if example.exists() else []
-    names = {line.lstrip("# ").partition("=")[0] for line in lines if "=" in line}
-    os.environ.update({name: "" for name in names if name.isupper()})
+    example = (project / ".env.example").read_text(encoding="utf-8")
+    os.environ.update(dict.fromkeys(re.findall(r"^#?([A-Z_]+)=", example, re.MULTILINE), ""))
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -40,8 +40,8 @@ class EngineScheduling(LoadScheduling):
             if not self._check_nodes_have_same_collection():
                 return
             self.collection = next(iter(self.node2collection.values()))
-            # Only the id is known here. A neutral test that looks like one of an engine goes there, as it might
-            # go anywhere; where no worker has the engine, it is neutral for sure.
+            # Only the id is known here. A neutral test whose id looks like one of an engine goes there, as it
+            # might go anywhere; where no worker has that engine, it is neutral for sure.
             served = {node.gateway.spec.env[ENGINE_VARIABLE] for node in self.nodes}
             engines = [engine_of(nodeid) for nodeid in self.collection]
             self._engines = [engine if engine in served else None for engine in engines]

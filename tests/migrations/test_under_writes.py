@@ -1,0 +1,158 @@
+"""The performance migration on a PostgreSQL that others are writing to."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeAlias
+
+import psycopg
+import pytest
+from django.db import OperationalError, connections
+
+from tests.migrations.schema import INDEXES, INITIAL, PERFORMANCE, applied_migrations, indexes, migrate
+from tests.waiting import wait_until
+
+pytestmark = pytest.mark.postgres
+
+Connection: TypeAlias = "psycopg.Connection[tuple[str]]"
+
+WRITES = {
+    "jobs": "UPDATE jobs SET priority = priority + 1 WHERE name = %s",
+    "events": "UPDATE events SET type = type || '!' WHERE payload->>'n' = %s",
+}
+# How long a write may wait for a lock: far more than it takes, far less than a test may.
+LOCK_TIMEOUT = "SET lock_timeout = '10s'"
+WAITING = """
+    SELECT pid FROM pg_stat_activity
+    WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE %s
+"""
+INVALID = "SELECT indexrelid::regclass::text FROM pg_index WHERE NOT indisvalid"
+
+
+class Migrating(threading.Thread):
+    """A migration that runs beside the test; ``error`` is what it ended with."""
+
+    def __init__(self, database: str, migration: str) -> None:
+        """Start the migration of a database."""
+        super().__init__(daemon=True)
+        self.database, self.migration = database, migration
+        self.error: Exception | None = None
+        self.start()
+
+    def run(self) -> None:
+        """Migrate."""
+        try:
+            migrate(self.database, self.migration)
+        except OperationalError as error:
+            self.error = error
+        finally:
+            connections[self.database].close()
+
+    def finish(self) -> None:
+        """Wait for the end."""
+        self.join(60)
+        assert not self.is_alive(), "the migration does not end"
+
+
+Start: TypeAlias = Callable[[str], Migrating]
+
+
+@pytest.fixture
+def start_migrating(database: str) -> Iterator[Start]:
+    """A function that starts a migration beside the test; it has ended before the database is dropped."""
+    started: list[Migrating] = []
+
+    def start(migration: str) -> Migrating:
+        started.append(Migrating(database, migration))
+        return started[-1]
+
+    yield start
+    for migrating in started:
+        migrating.finish()
+
+
+@pytest.fixture
+def connection(database: str) -> Iterator[Connection]:
+    """A connection of another client to the database."""
+    with connect(database) as connection:
+        yield connection
+
+
+@contextmanager
+def connect(database: str) -> Iterator[Connection]:
+    """Open a connection of another client to the database, in autocommit mode."""
+    parameters = connections[database].get_connection_params()
+    address = {name: parameters[name] for name in ("dbname", "user", "host", "port") if parameters.get(name)}
+    with psycopg.connect(**address, autocommit=True) as connection:
+        connection.execute(LOCK_TIMEOUT)
+        yield connection
+
+
+@contextmanager
+def open_write(database: str, table: str) -> Iterator[None]:
+    """Leave a writing transaction on the table open for the time of the block."""
+    with connect(database) as writer, writer.transaction():
+        writer.execute(WRITES[table], ["job 1" if table == "jobs" else "1"])
+        yield
+
+
+def wait_for_lock(connection: Connection, statement: str) -> str:
+    """Wait until a statement that begins so waits for a lock and return its process id."""
+    found = wait_until(lambda: connection.execute(WAITING, [f"{statement}%"]).fetchone(), what=statement)
+    return found[0]
+
+
+@pytest.mark.parametrize(
+    ("origin", "target", "statement"),
+    [(INITIAL, PERFORMANCE, "CREATE INDEX CONCURRENTLY"), (PERFORMANCE, INITIAL, "DROP INDEX CONCURRENTLY")],
+    ids=["forward", "backward"],
+)
+def test_writers_go_on_while_the_migration_waits(
+    database: str, connection: Connection, start_migrating: Start, origin: str, target: str, statement: str
+) -> None:
+    migrate(database, origin)
+    with open_write(database, "jobs"):
+        migrating = start_migrating(target)
+        wait_for_lock(connection, statement)
+        assert connection.execute(WRITES["jobs"], ["job 2"]).rowcount == 1
+        assert migrating.is_alive()
+    migrating.finish()
+    assert migrating.error is None
+    assert indexes(database) == INDEXES[target]
+
+
+@pytest.mark.parametrize("table", ["jobs", "events"], ids=["at its first index", "half-way"])
+def test_migration_is_run_again_after_it_left_an_invalid_index(
+    database: str, connection: Connection, start_migrating: Start, table: str
+) -> None:
+    with open_write(database, table):
+        cancel(
+            start_migrating(PERFORMANCE), wait_for_lock(connection, "CREATE INDEX CONCURRENTLY"), connection
+        )
+    assert len(connection.execute(INVALID).fetchall()) == 1
+    assert PERFORMANCE not in applied_migrations(database)
+    migrate(database, PERFORMANCE)
+    assert connection.execute(INVALID).fetchall() == []
+    assert indexes(database) == INDEXES[PERFORMANCE]
+
+
+@pytest.mark.parametrize("table", ["jobs", "events"], ids=["at its last index", "half-way"])
+def test_migration_is_taken_back_again_after_that_failed(
+    database: str, connection: Connection, start_migrating: Start, table: str
+) -> None:
+    migrate(database, PERFORMANCE)
+    with open_write(database, table):
+        cancel(start_migrating(INITIAL), wait_for_lock(connection, "DROP INDEX CONCURRENTLY"), connection)
+    assert PERFORMANCE in applied_migrations(database)
+    migrate(database, INITIAL)
+    assert indexes(database) == INDEXES[INITIAL]
+    migrate(database, PERFORMANCE)
+    assert indexes(database) == INDEXES[PERFORMANCE]
+    assert connection.execute(INVALID).fetchall() == []
+
+
+def cancel(migrating: Migrating, process: str, connection: Connection) -> None:
+    """Cancel the statement of a migration's server process and see that the migration has failed of it."""
+    connection.execute("SELECT pg_cancel_backend(%s)", [process])
+    migrating.finish()
+    assert "canceling statement" in str(migrating.error)
