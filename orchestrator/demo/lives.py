@@ -51,10 +51,12 @@ _WAITS: Final = ((URGENT, 1.5 * SECOND), (RAISED, 5 * SECOND), (USUAL, 20 * SECO
 _LEASE: Final = 75 * SECOND  # until somebody notices that a worker is gone
 _THOUGHT: Final = 12 * MINUTE  # until a person decides
 _FACTORS: Final = log_normal(spread=0.8, size=8192)
+# How likely the newest job is to be waiting or running; the older, the less.
+_OPEN_CHANCE: Final = 0.7
 # What is left of the leases of jobs that run now; they are the longest there are.
 _LEASE_LEFT: Final = (20 * MINUTE, 60 * MINUTE)
 # The share of an outage's jobs that would have had the luckier end anyway.
-_OUTAGE_LUCK: Final = 0.75
+_OUTAGE_LUCK: Final = 0.8
 _NUMBER_EVERY: Final = 4 * MINUTE
 _BATCH_CHANCE: Final = 0.012
 _BATCH_SIZES: Final = (3, 30)
@@ -99,8 +101,8 @@ class Lives:
         self._total = total
         self._until = until
         # Few jobs wait or run, however many there were. Nearly all of the newest do, of older ones fewer.
-        running, waiting = min(0.02 * total, total**0.4), min(0.03 * total, 1.2 * total**0.5)
-        self._open_span = (running + waiting) / 0.4
+        running, waiting = min(0.02 * total, 0.6 * total**0.4), min(0.03 * total, 0.8 * total**0.5)
+        self._open_span = 2 * (running + waiting) / _OPEN_CHANCE
         self._running_share = running / (running + waiting) if total else 0.0
 
     def events(self, first: int, last: int) -> int:
@@ -137,7 +139,7 @@ class Lives:
         wait, run = template.gaps[Gap.WAIT], template.gaps[Gap.RUN]
         if age < wait + run:
             return _picked(stories.running if age > wait else stories.waiting, luck)
-        if rank < self._open_span and random.random() < 0.8 * (1 - rank / self._open_span):
+        if rank < self._open_span and random.random() < _OPEN_CHANCE * (1 - rank / self._open_span):
             if random.random() < self._running_share:
                 return _picked(stories.running, luck)
             if stories.patient or age < HOUR:

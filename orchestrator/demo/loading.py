@@ -19,10 +19,11 @@ _MODELS: Final[dict[str, type[Job | Event | Task | User]]] = {
     "users": User,
 }
 
-# While rows are loaded into SQLite: pages kept in memory, so that each is written once though every index has
-# its own, and the size the log may reach before it is written back. Both in KiB, and both are put back after.
+# While rows are loaded into SQLite: memory for the pages, of which every index touches its own, and how long
+# the log may get before it is written back. Both are put back after.
 _SQLITE_CACHE_KIB: Final = 128 * 1024
 _SQLITE_LOG_PAGES: Final = 16 * 1024
+_SQLITE_SAMPLE_ROWS: Final = 1000
 
 
 def load(plan: Plan, *, progress: Callable[[int], object]) -> dict[str, int]:
@@ -33,7 +34,7 @@ def load(plan: Plan, *, progress: Callable[[int], object]) -> dict[str, int]:
 
     Args:
         plan: what to add; where the database holds it already, the next free series of it is added.
-        progress: called after each batch with its number of rows, histories not counted.
+        progress: called after each batch with its share of ``plan.entries``.
 
     Returns:
         How many rows were added, by table.
@@ -42,10 +43,10 @@ def load(plan: Plan, *, progress: Callable[[int], object]) -> dict[str, int]:
     with _announce(), _prepared():
         for batch in _free(plan).batches():
             with transaction.atomic():
-                for rows in batch:
+                for rows in batch.tables:
                     _insert(rows)
-            loaded.update({rows.table: len(rows.rows) for rows in batch})
-            progress(len(batch[0].rows))
+            loaded.update({rows.table: len(rows.rows) for rows in batch.tables})
+            progress(batch.entries)
         _analyze()
     return dict(loaded)
 
@@ -110,5 +111,8 @@ def _analyze() -> None:
         if connection.vendor == "postgresql":
             cursor.execute(f"ANALYZE {', '.join(_MODELS)}")
         else:
-            # Every table that has grown much, not only those that this connection has asked for.
-            cursor.execute("PRAGMA optimize = 0x10002")
+            # A sample of each index will do, as `PRAGMA optimize` has it; that one looks only at tables that
+            # this connection has asked before.
+            cursor.execute(f"PRAGMA analysis_limit = {_SQLITE_SAMPLE_ROWS}")
+            for table in _MODELS:
+                cursor.execute(f"ANALYZE {table}")

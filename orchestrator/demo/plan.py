@@ -28,6 +28,13 @@ class Rows(NamedTuple):
     rows: list[Row]
 
 
+class Batch(NamedTuple):
+    """Rows that belong into one transaction; ``entries`` of them are no part of a job's history."""
+
+    entries: int
+    tables: tuple[Rows, ...]
+
+
 @dataclass(frozen=True)
 class Plan:
     """What ``seed_demo`` adds.
@@ -55,12 +62,12 @@ class Plan:
     until: datetime
     series: int = 0
 
-    def batches(self) -> Iterator[tuple[Rows, ...]]:
+    def batches(self) -> Iterator[Batch]:
         """Yield all rows, in batches that belong into one transaction each."""
         for first, last in _shares(self.users):
-            yield (Rows("users", USER_COLUMNS, self._people.rows(first, last)),)
+            yield Batch(last - first, (Rows("users", USER_COLUMNS, self._people.rows(first, last)),))
         for first, last in _shares(self.tasks):
-            yield (Rows("tasks", TASK_COLUMNS, self._notes.rows(first, last)),)
+            yield Batch(last - first, (Rows("tasks", TASK_COLUMNS, self._notes.rows(first, last)),))
         yield from self._work()
 
     def landmarks(self) -> Iterator[tuple[str, str, list[str]]]:
@@ -71,7 +78,7 @@ class Plan:
                 yield "users", column, [str(person[USER_COLUMNS.index(column)]) for person in people]
         if self.tasks:
             yield "tasks", "id", [str(self._notes.rows(*next(_shares(self.tasks)))[0][0])]
-        for rows in next(self._work(), ()):
+        for rows in next(self._work(), Batch(0, ())).tables:
             yield rows.table, "id", [str(row[0]) for row in rows.rows[:1]]
 
     @property
@@ -79,17 +86,21 @@ class Plan:
         """How many rows there are, not counting the histories, which come with their jobs."""
         return self.users + self.tasks + self.jobs + self._reports
 
-    def _work(self) -> Iterator[tuple[Rows, ...]]:
+    def _work(self) -> Iterator[Batch]:
         """Yield the jobs with their histories, and what the agents reported at the same time."""
         left_out = self._left_out
         batches = max(_batches(self.jobs), _batches(self._reports))
-        reports = _shares(self._reports, batches)
-        for share, reported in zip_longest(_shares(self.jobs), reports, fillvalue=(0, 0)):
+        shares = zip_longest(_shares(self.jobs), _shares(self._reports, batches), fillvalue=(0, 0))
+        for share, reported in shares:
             jobs, events = self._lives.rows(*share)
             skipped = min(left_out, len(events))
             left_out -= skipped
-            events = events[skipped:] + self._agents.rows(*reported)
-            yield Rows("jobs", JOB_COLUMNS, jobs), Rows("events", EVENT_COLUMNS, events)
+            reports = self._agents.rows(*reported)
+            tables = (
+                Rows("jobs", JOB_COLUMNS, jobs),
+                Rows("events", EVENT_COLUMNS, events[skipped:] + reports),
+            )
+            yield Batch(len(jobs) + len(reports), tables)
 
     @property
     def _names(self) -> tuple[object, ...]:

@@ -19,19 +19,23 @@ _SLICE: Final = 10 * MINUTE
 _SLICES: Final = SPAN // _SLICE
 _SLICES_A_DAY: Final = DAY // _SLICE
 
-# Use has grown: the rate falls with age as 1 / (age + this). Of 2,000 jobs some ten fall into the last hour,
-# two hundred into the last day and eight hundred into the last week.
-_GROWTH: Final = 2 * DAY
+# Use has grown: the rate falls with age as 1 / (age + this). Of 2,000 jobs a hundred and fifty
+# fall into the last day and six hundred into the last week.
+_GROWTH: Final = 4 * DAY
+# And now it is the busiest: some thirty of these are of the last hour, so that the page of the moment has
+# something to show.
+_RUSH: Final = 3.0  # the rate now, as a multiple of the usual one on top of it
+_RUSH_FADES: Final = 3 * HOUR
 _NIGHT: Final = 0.45  # the rate at the quietest hour, as a share of the peak's
 _WEEKEND: Final = 0.5
 _WEEKEND_DAYS: Final = (3, 4)  # days back, of every seven
-_UNEVENNESS: Final = 1.6  # shape of the gamma noise on each slice; smaller is rougher
-_BURSTS: Final = 45  # back-fills and retried imports: short spells of many times the usual rate
+_UNEVENNESS: Final = 3.0  # shape of the gamma noise on each slice; smaller is rougher
+_BURSTS: Final = 40  # back-fills and retried imports: short spells of many times the usual rate
 _BURST_SLICES: Final = (1, 5)
-_BURST_RATES: Final = (3.0, 14.0)
+_BURST_RATES: Final = (2.0, 7.0)
 
 # Outages, as hours back: from, to. Many of the jobs made during one fail.
-_OUTAGES: Final = ((19.5, 20.4), (76.0, 78.5), (231.0, 238.0), (611.0, 613.0), (1390.0, 1401.0))
+_OUTAGES: Final = ((2.2, 3.1), (19.5, 20.4), (76.0, 78.5), (231.0, 238.0), (611.0, 613.0), (1390.0, 1401.0))
 _OUTAGE_EDGES: Final = [int(hours * HOUR) for outage in _OUTAGES for hours in outage]
 
 
@@ -73,8 +77,9 @@ def _rates(random: Random) -> list[float]:
 
 
 def _rate(slices_back: int) -> float:
-    """Return the usual rate so many slices back: growth, day and week, without noise."""
+    """Return the usual rate so many slices back: growth, rush, day and week, without noise."""
     growth = 1 / (slices_back * _SLICE + _GROWTH)
+    rush = 1 + _RUSH * math.exp(-slices_back * _SLICE / _RUSH_FADES)
     day = _NIGHT + (1 - _NIGHT) * (1 + math.cos(2 * math.pi * slices_back / _SLICES_A_DAY)) / 2
     days_back = slices_back // _SLICES_A_DAY
-    return growth * day * (_WEEKEND if days_back % 7 in _WEEKEND_DAYS else 1)
+    return growth * rush * day * (_WEEKEND if days_back % 7 in _WEEKEND_DAYS else 1)

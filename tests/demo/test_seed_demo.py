@@ -1,0 +1,203 @@
+"""`manage.py seed_demo`, on real databases."""
+
+import json
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime
+from io import StringIO
+
+import pytest
+from django.conf import settings
+from django.core.management import CommandError, call_command
+from django.db import connection
+from django.forms import model_to_dict
+
+from orchestrator.demo.plan import Plan
+from orchestrator.models import Event, Job, Task, User
+
+UNTIL = "2026-11-23T09:30:00Z"
+MODELS = {"jobs": Job, "events": Event, "tasks": Task, "users": User}
+
+
+def seed(**options):
+    out = StringIO()
+    call_command("seed_demo", json=True, stdout=out, **options)
+    return json.loads(out.getvalue())
+
+
+def counts():
+    return {name: model.objects.count() for name, model in MODELS.items()}
+
+
+@pytest.mark.django_db
+def test_rows_arrive_as_planned_and_as_django_writes_them():
+    seed(jobs=120, tasks=15, users=12, seed=3, until=UNTIL)
+    plan = Plan(
+        jobs=120, events=None, tasks=15, users=12, seed=3, until=datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
+    )
+    for batch in plan.batches():
+        for rows in batch.tables:
+            columns = ", ".join(rows.columns)
+            for row in rows.rows:
+                stored = _stored(rows.table, columns, row[0])
+                MODELS[rows.table].objects.get(pk=row[0]).save()  # as Django writes what it read
+                assert _comparable(_stored(rows.table, columns, row[0])) == _comparable(stored)
+
+
+def _stored(table, columns, pk):
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {columns} FROM {table} WHERE id = %s", [pk])  # noqa: S608
+        return dict(zip(columns.split(", "), cursor.fetchone(), strict=True))
+
+
+def _comparable(row):
+    """A stored row without what a save changes, and its JSON without the white space."""
+    return {
+        name: json.loads(value) if name in {"metadata", "payload"} and isinstance(value, str) else value
+        for name, value in row.items()
+        if name not in {"updated_at", "version"}
+    }
+
+
+@pytest.mark.django_db
+def test_rows_are_valid():
+    seed(jobs=300, users=30, tasks=30)
+    for model in MODELS.values():
+        for row in model.objects.all():
+            row.full_clean(exclude=["password"])
+            assert model_to_dict(row) is not None
+
+
+@pytest.mark.django_db
+def test_the_report_counts_what_was_added():
+    report = seed(jobs=50, events=400, tasks=7, users=5, seed=9, until=UNTIL)
+    assert report["rows"] == counts() == {"jobs": 50, "events": 400, "tasks": 7, "users": 5}
+    assert report["seed"] == 9
+    assert report["until"] == UNTIL
+    assert report["seconds"] > 0
+
+
+@pytest.mark.django_db
+def test_a_person_is_told_in_a_line():
+    out = StringIO()
+    call_command("seed_demo", jobs=1200, events=0, tasks=0, users=0, stdout=out)
+    assert out.getvalue().startswith("Added 1,200 jobs, 0 events, 0 tasks, 0 users in ")
+    assert out.getvalue().count("\n") == 1
+
+
+@pytest.mark.django_db
+def test_run_again_it_adds_as_many_other_rows():
+    options = {"jobs": 40, "tasks": 6, "users": 30, "until": UNTIL}
+    seed(**options)
+    first = counts()
+    seed(**options)
+    seed(**{**options, "seed": 2})  # other rows, but people's names are the same for every seed
+    seed(**{**options, "jobs": 0, "events": 20})
+    after = counts()
+    assert {name: after[name] for name in ("jobs", "tasks", "users")} == {
+        "jobs": 120,
+        "tasks": 24,
+        "users": 120,
+    }
+    assert after["events"] > 2 * first["events"]
+
+
+@pytest.mark.django_db
+def test_a_user_who_is_there_already_is_left_alone():
+    User.objects.create_user("ines.carvalho", "other@example.com", "correct horse battery")
+    User.objects.create_user("other", "aiko.mori@example.com", "correct horse battery")
+    seed(jobs=0, events=0, tasks=0, users=20)
+    assert User.objects.count() == 22
+    assert User.objects.get(username="ines.carvalho").email == "other@example.com"
+
+
+@pytest.mark.django_db
+def test_nobody_of_the_demo_can_sign_in():
+    seed(jobs=0, events=0, tasks=0, users=40)
+    assert not any(user.has_usable_password() for user in User.objects.all())
+
+
+@pytest.mark.django_db
+def test_the_planner_knows_the_rows_afterwards():
+    seed(jobs=500)
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute("SELECT reltuples FROM pg_class WHERE oid = 'jobs'::regclass")
+            assert cursor.fetchone()[0] == 500
+        else:
+            cursor.execute("SELECT stat FROM sqlite_stat1 WHERE idx = 'ix_jobs_created_at'")
+            assert cursor.fetchone()[0].split()[0] == "500"
+
+
+@pytest.mark.sqlite
+@pytest.mark.django_db
+def test_the_connection_is_left_as_it_was():
+    def pragmas():
+        with connection.cursor() as cursor:
+            return [
+                cursor.execute(f"PRAGMA {name}").fetchone() for name in ("cache_size", "wal_autocheckpoint")
+            ]
+
+    before = pragmas()
+    seed(jobs=10)
+    assert pragmas() == before
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"jobs": -1}, "--jobs '-1' cannot be used; allowed: a whole number from 0 to 100000000"),
+        ({"jobs": "many"}, "--jobs 'many'"),
+        ({"jobs": "1.5"}, "--jobs '1.5'"),
+        ({"events": "٣"}, "--events '٣'"),
+        ({"tasks": "100000001"}, "--tasks '100000001'"),
+        ({"users": "9" * 5000}, "--users '999"),
+        ({"seed": "-3"}, "--seed '-3'"),
+        ({"until": "yesterday"}, "--until 'yesterday' cannot be used; allowed: ISO 8601"),
+        ({"until": "2026-02-30T00:00:00Z"}, "--until '2026-02-30T00:00:00Z'"),
+        ({"until": "0001-01-01T00:00:00+14:00"}, "--until '0001-01-01T00:00:00+14:00'"),
+    ],
+)
+@pytest.mark.django_db
+def test_what_cannot_be_used_is_refused_in_a_line(options, told):
+    with pytest.raises(CommandError) as refused:
+        seed(**options)
+    assert str(refused.value).startswith(told)
+    assert "\n" not in str(refused.value)
+    assert refused.value.returncode == 2
+    assert not Job.objects.exists()
+
+
+def run(*arguments, **environment):
+    return subprocess.run(
+        [sys.executable, "manage.py", "seed_demo", *arguments],
+        cwd=settings.BASE_DIR,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.engine_neutral
+def test_a_process_ends_with_2_and_a_line(tmp_path):
+    database = f"sqlite:///{tmp_path}/empty.sqlite3"
+    for arguments, told in (
+        (["--jobs", "x"], "--jobs 'x' cannot be used"),
+        ([], "The database is not migrated; run `manage.py migrate` first."),
+    ):
+        done = run(*arguments, DATABASE_URL=database)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr.startswith(f"CommandError: {told}")
+        assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.engine_neutral
+def test_a_database_that_is_not_there_is_told_in_a_line():
+    done = run(
+        DATABASE_URL="postgresql://nobody@127.0.0.1:1/nothing", DB_POOL_MAX_SIZE="0", DB_POOL_MIN_SIZE="0"
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("CommandError: The database refuses: ")
+    assert done.stderr.count("\n") == 1
