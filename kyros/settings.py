@@ -50,7 +50,7 @@ ORIGIN = r"https?://[^/\s,]+"
 
 ALLOWED_HOSTS = env.items(
     "ALLOWED_HOSTS",
-    [*LOCAL_HOSTS, *([] if HOST in WILDCARD_HOSTS else [HOST])],
+    LOCAL_HOSTS if HOST in (*LOCAL_HOSTS, *WILDCARD_HOSTS) else [*LOCAL_HOSTS, HOST],
     pattern=r"[^/\s:]+|\[[0-9A-Fa-f:.]+\]",
     allowed="a host name without scheme or port",
 )

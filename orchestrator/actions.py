@@ -190,8 +190,9 @@ def delete_user(user_id: UUID) -> None:
 
 
 def _locked_user(user_id: UUID) -> User:
-    """Return a user to be changed. The admins are locked with them, always in the same order: of two who
-    demote each other at once the second finds out that they are the last.
+    """Return a user to be changed, locked together with all admins.
+
+    Always in the same order: of two who demote each other at once the second finds that they are the last.
     """
     concerned = Q(pk=user_id) | Q(role=Role.ADMIN, active=True)
     locked = {user.pk: user for user in User.objects.select_for_update().filter(concerned).order_by("pk")}

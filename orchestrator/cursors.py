@@ -1,4 +1,4 @@
-"""Cursors: where a page of a list begins, in a text that clients carry but cannot read anything into or change."""
+"""Cursors: where a page of a list begins, in a text that clients carry but cannot change."""
 
 import binascii
 from base64 import urlsafe_b64decode, urlsafe_b64encode

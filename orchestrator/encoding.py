@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
@@ -16,7 +17,7 @@ _LONG_NUMBER: Final = re.compile(rb"[0-9]{18}")
 
 
 def instant_text(moment: datetime) -> str:
-    """Return a moment as ISO 8601 in UTC, always with microseconds and ``Z``: texts of one length that sort by time."""
+    """Return a moment as ISO 8601 in UTC, with microseconds and ``Z``: of one length, sorting by time."""
     return f"{moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
 
 
@@ -57,6 +58,39 @@ def from_json(raw: bytes | str) -> Any:
         return json.loads(encoded)  # orjson has found it valid; this one reads long numbers exactly
     except RecursionError:
         raise ValueError("nested too deep") from None
+
+
+def is_deeper(data: Any, levels: int) -> bool:
+    """Tell whether objects and lists are nested deeper than ``levels``, without recursion, which has limits too."""
+    level = [data]
+    for _ in range(levels):
+        level = _inside(level)
+        if not level:
+            return False
+    return any(isinstance(value, dict | list) for value in level)
+
+
+def texts_in(data: Any) -> Iterator[str]:
+    """Return every string in the data, keys included."""
+    level = [data]
+    while level:
+        for value in level:
+            if isinstance(value, str):
+                yield value
+            elif isinstance(value, dict):
+                yield from value
+        level = _inside(level)
+
+
+def _inside(level: list[Any]) -> list[Any]:
+    """Return what is in the objects and lists of one level."""
+    inside: list[Any] = []
+    for value in level:
+        if isinstance(value, dict):
+            inside.extend(value.values())
+        elif isinstance(value, list):
+            inside.extend(value)
+    return inside
 
 
 def _plain(value: Any) -> Any:

@@ -1,11 +1,10 @@
-"""Entity tags: what an answer's body is called, and whether a client's copy or edit is up to date (RFC 9110)."""
+"""Entity tags: the names of answers' bodies, by which clients tell what they have (RFC 9110, 8.8.3)."""
 
 from hashlib import blake2b
 from http import HTTPStatus
 
 from django.http import HttpRequest
 from django.utils.cache import patch_vary_headers
-
 from django.utils.http import parse_etags
 from rest_framework.response import Response
 
@@ -18,19 +17,19 @@ def etag_of(body: bytes) -> str:
 
 
 def is_current(if_match: str, etag: str) -> bool:
-    """Tell whether ``If-Match`` admits the representation: by strong comparison, so that a weak tag never does."""
+    """Tell whether ``If-Match`` admits the representation; a weak tag never does."""
     admitted = parse_etags(if_match)
     return "*" in admitted or etag in admitted
 
 
 def is_known(if_none_match: str, etag: str) -> bool:
-    """Tell whether a client that sends ``If-None-Match`` has this representation already, by weak comparison."""
+    """Tell whether ``If-None-Match`` says that the client has this representation, weakly compared."""
     known = parse_etags(if_none_match)
     return "*" in known or etag in (tag.removeprefix("W/") for tag in known)
 
 
 def make_conditional(request: HttpRequest, response: Response) -> None:
-    """Give a rendered JSON answer its entity tag, and take its body away if the client has it already (304)."""
+    """Give a rendered JSON answer its entity tag; make it a 304 if the client has it already."""
     if response.accepted_renderer.format != "json":
         return
     etag = etag_of(response.content)

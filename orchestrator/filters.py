@@ -1,4 +1,4 @@
-"""Which rows of a list a client may ask for. An index serves every one of them (see ``orchestrator.models``)."""
+"""Which rows of a list a client may ask for. An index serves each filter (see ``orchestrator.models``)."""
 
 import re
 from collections.abc import Sequence
@@ -17,6 +17,13 @@ from orchestrator.messages import shown
 from orchestrator.querysets import TaskQuerySet
 
 
+def _refusal(value: str, allowed: str) -> ValidationError:
+    # As parameters: in the message itself a "%" would mean something.
+    return ValidationError(
+        "%(value)s cannot be; allowed: %(allowed)s.", params={"value": shown(value), "allowed": allowed}
+    )
+
+
 class InstantField(forms.Field):
     """A moment in ISO 8601; without an offset it is in UTC."""
 
@@ -31,7 +38,7 @@ class InstantField(forms.Field):
             return moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
         except (ValueError, OverflowError) as error:
             allowed = 'ISO 8601, such as 2026-11-23T09:00:00Z ("+" is written %2B in an address)'
-            raise ValidationError(f"{shown(value)} is not a date and time; allowed: {allowed}.") from error
+            raise _refusal(value, allowed) from error
 
 
 class WholeNumberField(forms.Field):
@@ -45,8 +52,7 @@ class WholeNumberField(forms.Field):
             return None
         if re.fullmatch(r"-?[0-9]{1,10}", value) and INT32_SMALLEST <= int(value) <= INT32_LARGEST:
             return int(value)
-        allowed = f"a whole number from {INT32_SMALLEST} to {INT32_LARGEST}"
-        raise ValidationError(f"{shown(value)} cannot be; allowed: {allowed}.")
+        raise _refusal(value, f"a whole number from {INT32_SMALLEST} to {INT32_LARGEST}")
 
 
 class WordField(forms.ChoiceField):
@@ -64,7 +70,7 @@ class WordField(forms.ChoiceField):
         """
         words = [word for word, _ in self.choices if word]
         if value is not None and value not in words:
-            raise ValidationError(f"{shown(value)} cannot be; allowed: {', '.join(words)}.")
+            raise _refusal(value, ", ".join(words))
 
 
 class TruthField(WordField):
@@ -80,7 +86,6 @@ class TruthField(WordField):
         return None if word is None else word == "true"
 
 
-@extend_schema_field(OpenApiTypes.DATETIME)
 class InstantFilter(filters.Filter):
     """Rows before or after a moment."""
 
@@ -108,11 +113,15 @@ class TruthFilter(filters.Filter):
 
 
 def _after(field: str) -> InstantFilter:
-    return InstantFilter(field_name=field, lookup_expr="gt", help_text="ISO 8601, exclusive; UTC unless it says.")
+    return InstantFilter(
+        field_name=field, lookup_expr="gt", help_text=f"`{field}` later than this; ISO 8601."
+    )
 
 
 def _before(field: str) -> InstantFilter:
-    return InstantFilter(field_name=field, lookup_expr="lt", help_text="ISO 8601, exclusive; UTC unless it says.")
+    return InstantFilter(
+        field_name=field, lookup_expr="lt", help_text=f"`{field}` earlier than this; ISO 8601."
+    )
 
 
 def _word(words: Sequence[str]) -> WordFilter:

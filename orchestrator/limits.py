@@ -10,6 +10,9 @@ JSON_LARGEST_BYTES: Final = 64 * 1024
 #: Levels of objects and lists in it, the outermost included.
 JSON_DEEPEST: Final = 100
 
+#: Levels in a whole body. Far below what exhausts the stack, above what a field's own limit answers for.
+BODY_DEEPEST: Final = 2 * JSON_DEEPEST
+
 #: Characters of the reason given for a change of status.
 REASON_LONGEST: Final = 1024
 USERNAME_LONGEST: Final = 150

@@ -8,6 +8,8 @@ _LONGEST: Final = 80
 
 
 def shown(value: Any) -> str:
-    """Return a value as JSON, cut where it gets too long to read."""
+    """Return a value as JSON, cut where it gets too long to read; of a list or an object only which it is."""
+    if isinstance(value, dict | list):
+        return "{…}" if isinstance(value, dict) else "[…]"
     text = to_json(value).decode()
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"

@@ -20,8 +20,8 @@ from orchestrator.limits import PAGE_DEFAULT, PAGE_LARGEST
 from orchestrator.messages import shown
 from orchestrator.rows import beyond
 
-#: Orders of a list: its name in ``ordering=``, and its columns. Each ends with the id, and all its columns go the
-#: same way, so that one comparison of row values finds a page. The first one is the default.
+#: Orders of a list: the name in ``ordering=``, and the columns. Each ends with the id, and all its columns go
+#: the same way, so that one comparison of row values finds a page. The first one is the default.
 Orders = Mapping[str, tuple[str, ...]]
 
 
@@ -108,7 +108,7 @@ class KeysetPagination(BasePagination):
             allowed = "allowed: that of `next` or `previous`, with its filters and order"
             message = f"{shown(text)} is not a cursor of this list; {allowed}."
             raise ValidationError({"cursor": [message]}) from error
-        fields = (model._meta.get_field(column) for column in self.order.columns)
+        fields = (model._meta.get_field(column) for column in self.order.columns)  # noqa: SLF001
         values = zip(fields, cursor.position, strict=False)
         return Cursor(cursor.backward, tuple(field.to_python(value) for field, value in values))
 
@@ -138,7 +138,9 @@ class KeysetPagination(BasePagination):
     def get_schema_operation_parameters(self, view: APIView) -> list[dict[str, Any]]:
         """Return the OpenAPI parameters of paging."""
         return [
-            _parameter("cursor", {"type": "string"}, "That of `next` or `previous`, with its filters and order."),
+            _parameter(
+                "cursor", {"type": "string"}, "That of `next` or `previous`, with its filters and order."
+            ),
             _parameter(
                 "limit",
                 {"type": "integer", "minimum": 1, "default": PAGE_DEFAULT},
@@ -174,7 +176,9 @@ def read_order(request: Request, orders: Orders) -> Order:
     name = request.query_params.get("ordering") or next(iter(orders))
     if name not in orders:
         allowed = ", ".join(orders)
-        raise ValidationError({"ordering": [f"{shown(name)} is not an order of this list; allowed: {allowed}."]})
+        raise ValidationError(
+            {"ordering": [f"{shown(name)} is not an order of this list; allowed: {allowed}."]}
+        )
     return Order.of(name, orders[name])
 
 

@@ -10,7 +10,8 @@ from django.http import QueryDict
 from rest_framework import parsers
 from rest_framework.exceptions import ParseError
 
-from orchestrator.encoding import from_json
+from orchestrator.encoding import from_json, is_deeper
+from orchestrator.limits import BODY_DEEPEST
 
 Context = Mapping[str, Any] | None
 
@@ -24,13 +25,16 @@ class JSONParser(parsers.BaseParser):
         """Return what the body says.
 
         Raises:
-            ParseError: when it is not JSON.
+            ParseError: when it is not JSON, or nested too deep.
             RequestDataTooBig: when it has more than ``DATA_UPLOAD_MAX_MEMORY_SIZE`` bytes.
         """
         try:
-            return from_json(_limited(stream))
+            body = from_json(_limited(stream))
         except ValueError as error:
             raise ParseError(f"The body is not JSON: {error}") from error
+        if is_deeper(body, BODY_DEEPEST):
+            raise ParseError(f"The body is nested deeper than the {BODY_DEEPEST} levels that are allowed.")
+        return body
 
 
 class FormParser(parsers.FormParser):

@@ -35,7 +35,7 @@ MODERATOR_PERMISSIONS: Final = frozenset(
 
 
 class RoleBackend(ModelBackend):
-    """Signs users in by password, and derives Django's permissions from the role, beside those granted one by one."""
+    """Signs users in by password, and gives them Django's permissions by their role."""
 
     def authenticate(
         self,

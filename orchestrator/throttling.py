@@ -1,4 +1,4 @@
-"""Brakes on guessing passwords: only failures count, so that who knows the password never waits for their own sign-ins."""
+"""Brakes on guessing passwords. Only failures count: who knows the password signs in as often as they like."""
 
 import math
 import time

@@ -61,7 +61,7 @@ def user_for_token(token: str, kind: Kind = "access") -> User:
 
 
 def fingerprint(user: User) -> str:
-    """Return what a token remembers of the user's password: another one after every change, and no way back."""
+    """Return what a token remembers of the user's password: another one after every change."""
     return salted_hmac("orchestrator.tokens", user.get_session_auth_hash(), algorithm="sha256").hexdigest()[
         :_FINGERPRINT_LENGTH
     ]

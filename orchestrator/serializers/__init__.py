@@ -1,7 +1,7 @@
 """The JSON of each resource, and what a request may hold."""
 
 from orchestrator.serializers.auth import Credentials, RefreshRequest, Tokens
-from orchestrator.serializers.events import EventSerializer
+from orchestrator.serializers.events import EventSerializer, RecentEvents
 from orchestrator.serializers.jobs import JobCounts, JobSerializer, StatusChange
 from orchestrator.serializers.tasks import TaskSerializer
 from orchestrator.serializers.users import UserSerializer
@@ -11,6 +11,7 @@ __all__ = [
     "EventSerializer",
     "JobCounts",
     "JobSerializer",
+    "RecentEvents",
     "RefreshRequest",
     "StatusChange",
     "TaskSerializer",

@@ -1,5 +1,9 @@
 """Events."""
 
+from typing import Any
+
+from rest_framework import serializers
+
 from orchestrator.models import Event
 from orchestrator.serializers.fields import ResourceSerializer
 
@@ -11,3 +15,11 @@ class EventSerializer(ResourceSerializer):
         model = Event
         fields = ("id", "type", "payload", "created_at")
         extra_kwargs = {"payload": {"required": True}}
+
+
+class RecentEvents(serializers.Serializer[Any]):
+    """What ``GET /events/recent/`` answers: a list that has one page."""
+
+    next = serializers.URLField(allow_null=True)
+    previous = serializers.URLField(allow_null=True)
+    results = EventSerializer(many=True)

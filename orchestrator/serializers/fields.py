@@ -1,18 +1,17 @@
-"""Fields that take JSON at its word: a number is no text, a text no number. Forms, which know only text, are read."""
+"""Fields that take JSON at its word: a number is no text. Only forms, which know no other type, may send it."""
 
 import re
-from collections.abc import Iterable
 from typing import Any, NoReturn
 from uuid import UUID
 
 from django.db import models
 from django.http import QueryDict
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from orchestrator.encoding import from_json, to_json
+from orchestrator.encoding import from_json, is_deeper, texts_in, to_json
 from orchestrator.limits import INT32_LARGEST, INT32_SMALLEST, JSON_DEEPEST, JSON_LARGEST_BYTES
 from orchestrator.messages import shown
-
 
 
 def _from_form(field: serializers.Field[Any, Any, Any, Any]) -> bool:
@@ -121,6 +120,7 @@ class Uuid(serializers.UUIDField):
         return super().to_internal_value(data)
 
 
+@extend_schema_field({"type": "object", "additionalProperties": {}})
 class JSONObject(serializers.JSONField):
     """A JSON object of limited size and depth, without NUL."""
 
@@ -141,10 +141,10 @@ class JSONObject(serializers.JSONField):
         if getattr(data, "is_json_string", False):
             data = self._from_text(data)
         if not isinstance(data, dict):
-            self.fail("not_an_object", input=shown(data) if _depth_within(data) else "[…]")
-        if not _depth_within(data):
+            self.fail("not_an_object", input=shown(data))
+        if is_deeper(data, JSON_DEEPEST):
             self.fail("too_deep", deepest=JSON_DEEPEST)
-        if any("\0" in text for text in _texts(data)):
+        if any("\0" in text for text in texts_in(data)):
             self.fail("nul")
         if (size := len(to_json(data))) > JSON_LARGEST_BYTES:
             self.fail("too_large", size=size, largest=JSON_LARGEST_BYTES)
@@ -155,39 +155,6 @@ class JSONObject(serializers.JSONField):
             return from_json(text)
         except ValueError:
             self.fail("invalid")
-
-
-def _children(values: Iterable[Any]) -> list[Any]:
-    """Return what is inside the objects and lists among the values."""
-    inside: list[Any] = []
-    for value in values:
-        if isinstance(value, dict):
-            inside.extend(value.values())
-        elif isinstance(value, list):
-            inside.extend(value)
-    return inside
-
-
-def _depth_within(data: Any) -> bool:
-    """Tell whether the data are nested no deeper than allowed; level by level, since recursion has limits too."""
-    level = [data]
-    for _ in range(JSON_DEEPEST):
-        level = _children(level)
-        if not level:
-            return True
-    return not any(isinstance(value, dict | list) for value in level)
-
-
-def _texts(data: dict[str, Any]) -> Iterable[str]:
-    """Return every string in the data, keys included."""
-    level: list[Any] = [data]
-    while level:
-        for value in level:
-            if isinstance(value, str):
-                yield value
-            elif isinstance(value, dict):
-                yield from value
-        level = _children(level)
 
 
 class ResourceSerializer(serializers.ModelSerializer[Any]):

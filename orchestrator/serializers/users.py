@@ -11,7 +11,6 @@ from orchestrator.models import User
 from orchestrator.serializers.fields import ResourceSerializer, Secret, Text
 
 
-
 class Username(Text):
     """A name to sign in with, in the one spelling of all that look the same."""
 

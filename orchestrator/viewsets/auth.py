@@ -19,8 +19,9 @@ from orchestrator.tokens import InvalidToken, issue, user_for_token
 
 
 class _TokenView(APIView):
-    """A view that gives tokens. It looks at no credentials but those in the body: an expired token in a header
-    is the usual reason to come here.
+    """A view that gives tokens.
+
+    It looks at no credentials but those in the body: an expired token in a header is why clients come here.
     """
 
     authentication_classes = ()

@@ -1,5 +1,6 @@
 """Events: written once, read ever after."""
 
+from drf_spectacular.utils import extend_schema
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -8,7 +9,7 @@ from orchestrator import actions
 from orchestrator.filters import EventFilters
 from orchestrator.limits import RECENT_LARGEST
 from orchestrator.models import Event
-from orchestrator.serializers import EventSerializer
+from orchestrator.serializers import EventSerializer, RecentEvents
 from orchestrator.viewsets.base import ResourceViewSet
 
 
@@ -24,8 +25,10 @@ class EventViewSet(ResourceViewSet):
         """Write down an event."""
         return self.created(actions.record_event(**self.validated()))
 
+    @extend_schema(responses=RecentEvents)
     @action(detail=False, filterset_class=None, pagination_class=None)
     def recent(self, request: Request) -> Response:
         """List the events of the last hour, newest first, at most 100."""
         rows = Event.objects.recent()[:RECENT_LARGEST]
-        return Response({"next": None, "previous": None, "results": self.get_serializer(rows, many=True).data})
+        results = self.get_serializer(rows, many=True).data
+        return Response({"next": None, "previous": None, "results": results})

@@ -1,6 +1,7 @@
 """Jobs: what clients submit, workers report on and operators steer."""
 
 from django.http import Http404
+from drf_spectacular.utils import extend_schema
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -40,6 +41,7 @@ class JobViewSet(ResourceViewSet):
         actions.delete_job(self.row_id, by=request.user.username)
         return Response(status=204)
 
+    @extend_schema(responses=JobSerializer)
     @action(detail=True, methods=["put"], serializer_class=StatusChange)
     def status(self, request: Request, pk: str) -> Response:
         """Take a job to another status."""
@@ -55,6 +57,7 @@ class JobViewSet(ResourceViewSet):
         counts = Job.objects.counts()
         return Response({"counts": counts, "total": sum(counts.values())})
 
+    @extend_schema(responses=EventSerializer(many=True))
     @action(
         detail=True,
         serializer_class=EventSerializer,

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -12,6 +13,7 @@ from orchestrator.errors import OutOfDate
 from orchestrator.etags import etag_of, is_current
 from orchestrator.filters import TaskFilters
 from orchestrator.models import Task
+from orchestrator.schema import IF_MATCH
 from orchestrator.serializers import TaskSerializer
 from orchestrator.viewsets.base import ResourceViewSet
 
@@ -34,16 +36,19 @@ class TaskViewSet(ResourceViewSet):
         task = actions.create_task(**self.validated())
         return self.created(task, {"ETag": etag_of_task(task)})
 
+    @extend_schema(parameters=[IF_MATCH])
     def update(self, request: Request, pk: str) -> Response:
         """Write a task anew."""
-        # No ETag here: after a PUT it would say that the request's body was stored as it came (RFC 9110, 9.3.4).
+        # No ETag: after a PUT it would mean that the request's body was stored as it came (RFC 9110, 9.3.4).
         return self.answer(self._changed(partial=False))
 
+    @extend_schema(parameters=[IF_MATCH])
     def partial_update(self, request: Request, pk: str) -> Response:
         """Change a task's title or description."""
         task = self._changed(partial=True)
         return self.answer(task, headers={"ETag": etag_of_task(task)})
 
+    @extend_schema(parameters=[IF_MATCH])
     def destroy(self, request: Request, pk: str) -> Response:
         """Delete a task."""
         actions.delete_task(self.row_id, guard=self._guard)

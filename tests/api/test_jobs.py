@@ -1,18 +1,26 @@
 """Jobs over HTTP: submitted, changed, taken through their life, listed, counted."""
 
-from uuid import uuid4
-
 import pytest
-
-from orchestrator.models import Event, Job
 
 pytestmark = pytest.mark.django_db
 
 JOBS = "/api/v1/jobs/"
 FIELDS = [
-    "id", "name", "description", "status", "priority", "metadata", "created_at", "updated_at", "started_at",
-    "completed_at", "attempts", "max_attempts", "worker", "lease_expires_at",
-]  # fmt: skip
+    "id",
+    "name",
+    "description",
+    "status",
+    "priority",
+    "metadata",
+    "created_at",
+    "updated_at",
+    "started_at",
+    "completed_at",
+    "attempts",
+    "max_attempts",
+    "worker",
+    "lease_expires_at",
+]
 
 
 def submit(client, **fields):
@@ -35,17 +43,31 @@ def test_a_submitted_job_is_pending_and_complete(as_user):
 def test_a_jobs_whole_life_is_in_its_history(as_user):
     job = submit(as_user)
     status = f"{JOBS}{job['id']}/status/"
-    for step, reason in (("running", None), ("failed", "out of memory"), ("pending", None), ("running", None)):
+    for step, reason in (
+        ("running", None),
+        ("failed", "out of memory"),
+        ("pending", None),
+        ("running", None),
+    ):
         assert as_user.put(status, {"status": step, "reason": reason}).json()["status"] == step
     done = as_user.put(status, {"status": "completed"}).json()
     assert done["started_at"] <= done["completed_at"]
     history = as_user.get(f"{JOBS}{job['id']}/events/").json()["results"]
     assert [event["type"] for event in reversed(history)] == [
-        "job_created", "job_started", "job_failed", "job_requeued", "job_started", "job_completed",
-    ]  # fmt: skip
+        "job_created",
+        "job_started",
+        "job_failed",
+        "job_requeued",
+        "job_started",
+        "job_completed",
+    ]
     assert history[3]["payload"] == {
-        "job_id": job["id"], "from": "running", "to": "failed", "by": "user", "reason": "out of memory",
-    }  # fmt: skip
+        "job_id": job["id"],
+        "from": "running",
+        "to": "failed",
+        "by": "user",
+        "reason": "out of memory",
+    }
 
 
 def test_a_job_is_listed_counted_and_read(as_user):
