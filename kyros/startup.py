@@ -1,4 +1,4 @@
-"""The first step of every program of the project: its settings, or one line that says which cannot be read."""
+"""The first step of every program of the project: its settings, or one line about the bad one."""
 
 import os
 import sys

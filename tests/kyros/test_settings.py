@@ -1,0 +1,325 @@
+"""A setting that cannot be read stops the start with one line; one that can be read counts."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from itertools import pairwise
+
+import pytest
+from django.conf import settings
+
+from kyros import addresses
+from tests.launch.service import clean_environment
+
+pytestmark = pytest.mark.engine_neutral
+
+KEY = "k" * 32
+SHOW = "import json; from kyros import settings as s; print(json.dumps({names}, default=str))"
+
+
+def run(*command, cwd=settings.BASE_DIR, **variables):
+    return subprocess.run(
+        [sys.executable, *command],
+        cwd=cwd,
+        env=clean_environment({"SECRET_KEY": KEY, **variables}),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def loaded(*names, cwd=settings.BASE_DIR, **variables):
+    """Return the named settings of a process with `variables`."""
+    found = ", ".join(f"s.{name}" for name in names)
+    result = run("-c", SHOW.format(names=f"[{found}]"), cwd=cwd, **variables)
+    assert not result.returncode, result.stderr
+    values = json.loads(result.stdout)
+    return values if len(names) > 1 else values[0]
+
+
+def refusal(**variables):
+    """Return the one line that the settings are refused with."""
+    result = run("manage.py", "check", **variables)
+    assert result.returncode == 1
+    assert not result.stdout
+    (line,) = result.stderr.splitlines()
+    return line
+
+
+TTL = "a whole number of seconds from 1 to 31536000"
+MINUTES = "a whole number of minutes from 1 to 525600"
+DAYS = "a whole number of days from 1 to 36500"
+POOL = "a whole number of connections from 0 to 1000"
+PORT = "a whole number from 1 to 65535"
+SWITCH = "true, yes, on, 1 or false, no, off, 0"
+DATABASE = "sqlite:///FILE or postgresql://USER:PASSWORD@HOST:PORT/NAME"
+CACHE = "redis://:PASSWORD@HOST:PORT/DB, rediss://…, unix:///SOCKET?db=DB, or none"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "allowed"),
+    [
+        *(
+            (f"CACHE_TTL_{family}", "abc", TTL)
+            for family in ("JOB_COUNTS", "JOB_LIST", "USER_AUTH", "EVENTS")
+        ),
+        ("CACHE_TTL_TASK_LIST", "0", TTL),
+        ("CACHE_TTL_USER_LIST", "-1", TTL),
+        ("CACHE_TTL_EVENTS", "1.5", TTL),
+        ("CACHE_TTL_EVENTS", "9" * 5000, TTL),
+        ("CACHE_PREFIX", "a:b", "1 to 32 letters, digits, - and _"),
+        ("PORT", "0", PORT),
+        ("PORT", "65536", PORT),
+        ("PORT", "٨٠٠٠", PORT),
+        ("REDIS_PORT", "0", PORT),
+        ("REDIS_DB", "x", "a whole number from 0 to 15"),
+        ("REDIS_HOST", "http://x", "a host name or address"),
+        ("REDIS_URL", "http://localhost", CACHE),
+        ("REDIS_URL", "localhost:6379", CACHE),
+        ("REDIS_URL", "redis://localhost:0/0", CACHE),
+        ("REDIS_URL", "redis://localhost:99999/0", CACHE),
+        ("REDIS_URL", "redis://localhost/first", CACHE),
+        ("REDIS_URL", "unix://", CACHE),
+        ("DATABASE_URL", "mysql://localhost/kyros", DATABASE),
+        ("DATABASE_URL", "sqlite://:memory:", DATABASE),
+        ("DATABASE_URL", "sqlite:///", DATABASE),
+        ("DATABASE_URL", "postgresql://localhost", DATABASE),
+        ("DATABASE_URL", "postgresql://localhost:port/kyros", DATABASE),
+        (
+            "DATABASE_REPLICA_URLS",
+            "sqlite:///x",
+            "comma separated, each postgresql://USER:PASSWORD@HOST:PORT/NAME",
+        ),
+        ("DB_POOL_MIN_SIZE", "-1", POOL),
+        ("DB_POOL_MIN_SIZE", "11", "at most DB_POOL_MAX_SIZE, which is 10"),
+        ("DB_POOL_MAX_SIZE", "1e3", POOL),
+        ("DB_POOL_TIMEOUT", "0", "a whole number of seconds from 1 to 3600"),
+        ("JWT_ACCESS_MINUTES", "0", MINUTES),
+        ("JWT_REFRESH_MINUTES", "soon", MINUTES),
+        ("EVENT_RETENTION_DAYS", "0", DAYS),
+        ("JOB_RETENTION_DAYS", "90d", DAYS),
+        ("DEBUG", "maybe", SWITCH),
+        ("SQL_ECHO", "2", SWITCH),
+        ("HTTPS_ONLY", "https", SWITCH),
+        ("LOG_LEVEL", "LOUD", "DEBUG, INFO, WARNING, ERROR, CRITICAL"),
+        ("HOST", "http://localhost", "a host name or address"),
+        ("WEB_WORKERS", "0", "a whole number from 1 to 256"),
+        ("DEMO_JOBS", "-5", "a whole number of jobs from 0 to 100000000"),
+        ("KYROS_ADMIN_USERNAME", "a b", "1 to 150 letters, digits and @ . + - _"),
+        (
+            "ALLOWED_HOSTS",
+            "https://kyros.example",
+            "comma separated, each a host name without scheme or port",
+        ),
+        (
+            "CSRF_TRUSTED_ORIGINS",
+            "kyros.example",
+            "comma separated, each http(s)://HOST or http(s)://HOST:PORT",
+        ),
+        ("CORS_ALLOWED_ORIGINS", "*", "comma separated, each http(s)://HOST or http(s)://HOST:PORT"),
+    ],
+)
+def test_bad_value_is_one_line_that_names_variable_value_and_what_is_allowed(name, value, allowed):
+    line = refusal(**{name: value})
+    assert line.startswith(f"kyros: {name}='{value[:100]}")
+    assert line.endswith(f"allowed: {allowed}")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "secret"),
+    [
+        ("SECRET_KEY", "hunter2", "hunter2"),
+        ("METRICS_TOKEN", "hunter2", "hunter2"),
+        ("DATABASE_URL", "mysql://me:hunter2@localhost/kyros", "hunter2"),
+        ("DATABASE_URL", "postgresql://me:hun/ter@2@localhost/kyros", "ter"),
+        ("DATABASE_URL", "postgresql://localhost:x/kyros?password=hunter2", "hunter2"),
+        ("REDIS_URL", "redis://:hunter2@localhost:0/0", "hunter2"),
+        ("REDIS_URL", "redis://localhost:0/0?password=hunter2", "hunter2"),
+    ],
+)
+def test_refusal_shows_no_secret(name, value, secret):
+    line = refusal(**{name: value})
+    assert line.startswith(f"kyros: {name}")
+    assert secret not in line
+
+
+def test_every_program_refuses_with_the_same_line(tmp_path):
+    expected = "kyros: PORT='0' cannot be used; allowed: a whole number from 1 to 65535"
+    granian = [
+        "-m",
+        "granian",
+        "--interface",
+        "wsgi",
+        "--uds",
+        str(tmp_path / "socket"),
+        "kyros.wsgi:application",
+    ]
+    for command in (["manage.py", "help"], ["manage.py", "check"], ["-m", "kyros.launch"], granian):
+        result = run(*command, PORT="0")
+        assert result.returncode == 1
+        assert expected in result.stderr.splitlines()
+        assert "Traceback" not in result.stdout + result.stderr
+
+
+def test_secret_key_is_required(tmp_path):
+    assert "SECRET_KEY is not set; allowed: at least 32 bytes" in refusal(
+        SECRET_KEY="", KYROS_DATA_DIR=tmp_path
+    )
+
+
+def test_secret_key_that_is_kept_is_used_and_one_that_is_too_short_is_refused(tmp_path):
+    file = tmp_path / "secret_key"
+    file.write_text(f"{KEY}kept\n")
+    assert loaded("SECRET_KEY", SECRET_KEY="", KYROS_DATA_DIR=tmp_path) == f"{KEY}kept"
+    file.write_text("short")
+    assert f"{file} holds 5 bytes; allowed: at least 32 bytes" in refusal(
+        SECRET_KEY="", KYROS_DATA_DIR=tmp_path
+    )
+
+
+def test_debugging_needs_no_secret_key_and_never_has_the_same(tmp_path):
+    variables = {"SECRET_KEY": "", "DEBUG": "on", "KYROS_DATA_DIR": tmp_path}
+    assert loaded("SECRET_KEY", **variables) != loaded("SECRET_KEY", **variables)
+
+
+@pytest.mark.parametrize("value", ["1", "on", "TRUE", "Yes"])
+def test_switch_is_on(value):
+    assert loaded("DEBUG", DEBUG=value) is True
+
+
+@pytest.mark.parametrize("value", ["0", "off", "FALSE", "No", "", "  "])
+def test_switch_is_off(value):
+    assert loaded("DEBUG", DEBUG=value) is False
+
+
+@pytest.mark.parametrize("value", ["none", "None", "NONE"])
+def test_cache_is_off(value):
+    assert loaded("CACHE_ENABLED", "CACHE_URL", "CACHE_CHOSEN", REDIS_URL=value) == [False, None, True]
+
+
+SECONDS = addresses.CACHE_TIMEOUT_SECONDS
+TIMEOUTS = f"socket_timeout={SECONDS}&socket_connect_timeout={SECONDS}"
+
+
+@pytest.mark.parametrize(
+    ("variables", "url"),
+    [
+        ({}, f"redis://localhost:6379/0?{TIMEOUTS}"),
+        ({"REDIS_URL": "redis://h:1/2", "REDIS_HOST": "other"}, f"redis://h:1/2?{TIMEOUTS}"),
+        ({"REDIS_URL": "unix:///a%20b/s?db=3"}, f"unix:///a%20b/s?db=3&{TIMEOUTS}"),
+        (
+            {"REDIS_URL": "rediss://h?socket_timeout=2"},
+            f"rediss://h?socket_timeout=2&socket_connect_timeout={SECONDS}",
+        ),
+        (
+            {"REDIS_HOST": "::1", "REDIS_PORT": "7", "REDIS_DB": "3", "REDIS_PASSWORD": "p/@s?"},
+            f"redis://:p%2F%40s%3F@[::1]:7/3?{TIMEOUTS}",
+        ),
+    ],
+)
+def test_address_of_the_cache_carries_its_timeouts(variables, url):
+    assert loaded("CACHE_URL", **variables) == url
+
+
+def test_postgresql_gets_a_pool_that_can_be_turned_off():
+    url = "postgresql://me:p%40ss@db:5433/kyros?sslmode=require"
+    database = loaded("DATABASES", DATABASE_URL=url)["default"]
+    options = database["OPTIONS"]
+    assert (database["PASSWORD"], database["PORT"], options["sslmode"]) == ("p@ss", 5433, "require")
+    assert options["pool"] == {"min_size": 2, "max_size": 10, "timeout": 5}
+    assert database["CONN_MAX_AGE"] == 0
+    off = loaded("DATABASES", DATABASE_URL=url, DB_POOL_MAX_SIZE="0")["default"]
+    assert off["OPTIONS"]["pool"] is False
+
+
+def test_replicas_are_databases_of_their_own():
+    replicas = "postgresql://db1/kyros, postgresql://db2/kyros"
+    aliases, databases = loaded("DATABASE_REPLICAS", "DATABASES", DATABASE_REPLICA_URLS=replicas)
+    assert aliases == ["replica1", "replica2"]
+    assert [databases[alias]["HOST"] for alias in aliases] == ["db1", "db2"]
+
+
+def test_relative_sqlite_file_and_data_folder_start_at_the_project(tmp_path):
+    databases, folder = loaded(
+        "DATABASES", "KYROS_DATA_DIR", DATABASE_URL="sqlite:///x.db", KYROS_DATA_DIR="data"
+    )
+    assert databases["default"]["NAME"] == str(settings.BASE_DIR / "x.db")
+    assert folder == str(settings.BASE_DIR / "data")
+
+
+def test_chosen_host_may_be_asked_for():
+    assert "192.168.0.7" in loaded("ALLOWED_HOSTS", HOST="192.168.0.7")
+    assert "0.0.0.0" not in loaded("ALLOWED_HOSTS", HOST="0.0.0.0")
+
+
+@pytest.fixture
+def project(tmp_path):
+    """A copy of the settings whose `.env` a test may write."""
+    folder = tmp_path / "project"
+    shutil.copytree(
+        settings.BASE_DIR / "kyros", folder / "kyros", ignore=shutil.ignore_patterns("__pycache__")
+    )
+    return folder
+
+
+def env_file(project, text, **variables):
+    """Return what a process printed of its port and log level, with `text` in `.env`."""
+    (project / ".env").write_text(text, encoding="utf-8")
+    names = {"SECRET_KEY": KEY, **variables}
+    environment = {name: value for name, value in clean_environment({}).items() if value}
+    return subprocess.run(
+        [sys.executable, "-c", "from kyros import settings as s; print(s.PORT, s.LOG_LEVEL)"],
+        cwd=project,
+        env={**environment, **names},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_env_file_is_read_and_the_environment_wins(project):
+    text = '# a comment\n\nPORT=8123\nexport LOG_LEVEL="error"\n'
+    assert env_file(project, text).stdout.split() == ["8123", "ERROR"]
+    assert env_file(project, text, PORT="9000").stdout.split() == ["9000", "ERROR"]
+    assert env_file(project, text, LOG_LEVEL="").stdout.split() == ["8123", "INFO"]
+
+
+def test_line_of_the_env_file_that_cannot_be_read_is_refused_unseen(project):
+    result = env_file(project, "PORT=8123\nhunter2 my secret\n")
+    assert result.returncode
+    assert f"{project / '.env'}, line 2" in result.stderr
+    assert "hunter2" not in result.stderr
+
+
+def test_example_names_exactly_the_variables_that_are_read_each_with_a_comment():
+    lines = (settings.BASE_DIR / ".env.example").read_text(encoding="utf-8").splitlines()
+    named = [
+        (before, found[1]) for before, line in pairwise(lines) if (found := re.match(r"#([A-Z_]+)=", line))
+    ]
+    assert sorted(name for _, name in named) == sorted(settings.ENVIRONMENT_VARIABLES)
+    assert all(before.startswith("# ") for before, _ in named)
+
+
+def test_example_shows_the_defaults():
+    text = (settings.BASE_DIR / ".env.example").read_text(encoding="utf-8")
+    shown = dict(re.findall(r"^#([A-Z_]+)=(.+)$", text, re.MULTILINE))
+    names = [name for name in sorted(shown) if name != "KYROS_DATA_DIR" and not name.startswith("REDIS_")]
+    assert loaded(*names) == loaded(*names, **{name: shown[name] for name in names})
+
+
+def test_deployment_checks_are_content_behind_https():
+    result = run(
+        "manage.py",
+        "check",
+        "--deploy",
+        "--fail-level",
+        "WARNING",
+        HTTPS_ONLY="on",
+        REDIS_URL="none",
+        SECRET_KEY="k0-" * 5 + "qwertzuiopasdfghjklyxcvbnm0123456789QWERTZ",
+    )
+    assert not result.returncode, result.stderr
