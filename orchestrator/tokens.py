@@ -2,20 +2,23 @@
 
 import time
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final, Literal
 from uuid import UUID, uuid4
 
 import jwt
 from django.conf import settings
-from django.utils.crypto import constant_time_compare, salted_hmac
+from django.utils.crypto import constant_time_compare
 
+from orchestrator import accounts
+from orchestrator.accounts import Account
+from orchestrator.cache.reads import Found
 from orchestrator.models import User
 
 Kind = Literal["access", "refresh"]
 
 _ALGORITHM: Final = "HS256"
 _CLAIMS: Final = ("sub", "type", "iat", "exp", "jti", "pwd")
-_FINGERPRINT_LENGTH: Final = 22
 _SECONDS_A_MINUTE: Final = 60
 
 
@@ -43,8 +46,17 @@ def issue(user: User) -> TokenPair:
     )
 
 
-def user_for_token(token: str, kind: Kind = "access") -> User:
-    """Return the user a token stands for, as the database has them now.
+@dataclass(frozen=True)
+class Claims:
+    """What a genuine token says: whose it is, until when (Unix seconds), and the password it was given for."""
+
+    user_id: UUID
+    expires: int
+    fingerprint: str
+
+
+def read(token: str, kind: Kind = "access") -> Claims:
+    """Return what a token says, without asking whether its user may still sign in.
 
     Args:
         token: what the client sent.
@@ -53,18 +65,35 @@ def user_for_token(token: str, kind: Kind = "access") -> User:
     Raises:
         InvalidToken: when it proves nothing; the text says why, without a word about the user.
     """
-    claims = _decode(token, kind)
-    user = User.objects.filter(pk=claims["sub"], active=True).first()
-    if user is None or not constant_time_compare(claims["pwd"], fingerprint(user)):
+    claims = _decoded(token, kind, settings.SECRET_KEY)
+    if claims.expires <= time.time():
+        raise InvalidToken("The token has expired.")
+    return claims
+
+
+def account_for(claims: Claims, found: Found | None = None) -> Account:
+    """Return the account that claims stand for, as it is now.
+
+    Args:
+        claims: what a token says.
+        found: what the cache has said already of the account, if it was asked.
+
+    Raises:
+        InvalidToken: when its user may not sign in any more, or has a new password.
+    """
+    account = accounts.find(claims.user_id, found)
+    if not (account and account.active and constant_time_compare(claims.fingerprint, account.fingerprint)):
         raise InvalidToken("The token's user may not sign in, or has a new password.")
-    return user
+    return account
 
 
-def fingerprint(user: User) -> str:
-    """Return what a token remembers of the user's password: another one after every change."""
-    return salted_hmac("orchestrator.tokens", user.get_session_auth_hash(), algorithm="sha256").hexdigest()[
-        :_FINGERPRINT_LENGTH
-    ]
+def user_for_token(token: str, kind: Kind = "access") -> User:
+    """Return the user a token stands for, as they are now.
+
+    Raises:
+        InvalidToken: when it proves nothing, or not any more.
+    """
+    return account_for(read(token, kind)).as_user()
 
 
 def _encode(user: User, kind: Kind, lifetime: int) -> str:
@@ -75,21 +104,21 @@ def _encode(user: User, kind: Kind, lifetime: int) -> str:
         "iat": now,
         "exp": now + lifetime,
         "jti": uuid4().hex,
-        "pwd": fingerprint(user),
+        "pwd": accounts.fingerprint(user),
     }
     return jwt.encode(claims, settings.SECRET_KEY, algorithm=_ALGORITHM)
 
 
-def _decode(token: str, kind: Kind) -> dict[str, Any]:
+# Verifying a signature again for each of a client's requests is work for nothing: the same text, the same result.
+@lru_cache(maxsize=4096)
+def _decoded(token: str, kind: Kind, key: str) -> Claims:
     try:
-        claims = jwt.decode(
-            token, settings.SECRET_KEY, algorithms=[_ALGORITHM], options={"require": list(_CLAIMS)}
-        )
-        claims["sub"] = UUID(claims["sub"])
+        claims = jwt.decode(token, key, algorithms=[_ALGORITHM], options={"require": list(_CLAIMS)})
+        user_id = UUID(claims["sub"])
     except jwt.ExpiredSignatureError:
         raise InvalidToken("The token has expired.") from None
     except (jwt.InvalidTokenError, ValueError):
         raise InvalidToken("The token is not valid.") from None
     if claims["type"] != kind:
         raise InvalidToken(f"Only the {kind} token is good for this.")
-    return claims
+    return Claims(user_id, claims["exp"], claims["pwd"])

@@ -157,7 +157,7 @@ def _fill_or_wait(question: Question, build: Callable[[], bytes]) -> Answer:
         if state == b"busy":
             return _built(question, build, Outcome.BYPASS)
         if state == b"fill":
-            built = _built(question, build, Outcome.MISS)
+            built = _built_or_abandoned(current, question, caller, build)
             _store(current, question, caller, stamp[0], built)
             return built
         if time.monotonic() >= deadline:
@@ -191,6 +191,17 @@ def _store(current: Server, question: Question, caller: str, stamp: bytes, built
         return
     if stored:
         statistics.count(question.group, "fills")
+
+
+def _built_or_abandoned(
+    current: Server, question: Question, caller: str, build: Callable[[], bytes]
+) -> Answer:
+    """Return a built answer; if building fails, let the next caller fill at once."""
+    try:
+        return _built(question, build, Outcome.MISS)
+    except BaseException:
+        _store(current, question, caller, b"", Answer(b"", "", Outcome.MISS))
+        raise
 
 
 def _jittered(ttl: int) -> int:

@@ -1,7 +1,6 @@
 """What the view sets share."""
 
 from collections.abc import Mapping
-from functools import partial
 from http import HTTPStatus
 from typing import Any, ClassVar
 from uuid import UUID
@@ -15,17 +14,15 @@ from rest_framework.response import Response
 from rest_framework.reverse import reverse
 from rest_framework.viewsets import GenericViewSet
 
-from orchestrator.choices import Role
-from orchestrator.etags import make_conditional
+from orchestrator.etags import etag_of, make_conditional
 from orchestrator.pagination import KeysetPagination, Orders
 from orchestrator.permissions import HasRole
+from orchestrator.viewsets.cached import CachedAnswers
 
 
-class ResourceViewSet(GenericViewSet[Any]):
+class ResourceViewSet(CachedAnswers, GenericViewSet[Any]):
     """The rows of one table, their list in pages, their answers with entity tags."""
 
-    #: Role that an action needs, by its name; the others need the role user.
-    roles: ClassVar[Mapping[str, Role]] = {}
     #: Orders of the list.
     orders: ClassVar[Orders] = {}
 
@@ -84,6 +81,9 @@ class ResourceViewSet(GenericViewSet[Any]):
     ) -> Response:
         """Return the answer; one that was read gets an entity tag, once it is rendered."""
         final = super().finalize_response(request, response, *args, **kwargs)
-        if request.method in SAFE_METHODS and final.status_code == HTTPStatus.OK:
-            final.add_post_render_callback(partial(make_conditional, request))
+        tagged = request.method in SAFE_METHODS and final.status_code == HTTPStatus.OK
+        if tagged and isinstance(final, Response) and final.accepted_renderer.format == "json":
+            final.add_post_render_callback(
+                lambda rendered: make_conditional(request, rendered, etag_of(rendered.content))
+            )
         return final

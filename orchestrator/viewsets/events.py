@@ -5,7 +5,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from orchestrator import actions
+from orchestrator import actions, answers
 from orchestrator.filters import EventFilters
 from orchestrator.limits import RECENT_LARGEST
 from orchestrator.models import Event
@@ -20,6 +20,11 @@ class EventViewSet(ResourceViewSet):
     serializer_class = EventSerializer
     filterset_class = EventFilters
     orders = {"-created_at": ("-created_at", "-id"), "created_at": ("created_at", "id")}
+    asked = {
+        "list": answers.EVENT_LIST,
+        "retrieve": answers.EVENT_DETAIL,
+        "recent": answers.EVENTS_RECENT,
+    }
 
     def create(self, request: Request) -> Response:
         """Write down an event."""

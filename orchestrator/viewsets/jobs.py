@@ -6,7 +6,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from orchestrator import actions
+from orchestrator import actions, answers
 from orchestrator.choices import JobStatus, Role
 from orchestrator.filters import JobFilters
 from orchestrator.models import Event, Job
@@ -26,6 +26,12 @@ class JobViewSet(ResourceViewSet):
         "-priority": ("-priority", "-created_at", "-id"),
     }
     roles = {"destroy": Role.MODERATOR}
+    asked = {
+        "list": answers.JOB_LIST,
+        "retrieve": answers.JOB_DETAIL,
+        "counts": answers.JOB_COUNTS,
+        "events": answers.JOB_EVENTS,
+    }
 
     def create(self, request: Request) -> Response:
         """Submit a job; it is pending."""

@@ -6,7 +6,7 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from orchestrator import actions
+from orchestrator import actions, answers
 from orchestrator.choices import Role
 from orchestrator.encoding import to_json
 from orchestrator.errors import OutOfDate
@@ -30,6 +30,7 @@ class TaskViewSet(ResourceViewSet):
         "title": ("title", "created_at", "id"),
     }
     roles = {"destroy": Role.MODERATOR}
+    asked = {"list": answers.TASK_LIST, "retrieve": answers.TASK_DETAIL}
 
     def create(self, request: Request) -> Response:
         """Make a task."""

@@ -4,7 +4,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from orchestrator import actions
+from orchestrator import actions, answers
 from orchestrator.choices import Role
 from orchestrator.filters import UserFilters
 from orchestrator.models import User
@@ -26,6 +26,7 @@ class UserViewSet(ResourceViewSet):
         "partial_update": Role.ADMIN,
         "destroy": Role.ADMIN,
     }
+    asked = {"list": answers.USER_LIST, "retrieve": answers.USER_DETAIL, "me": answers.own_account}
 
     def create(self, request: Request) -> Response:
         """Make a user who can sign in."""
