@@ -1,4 +1,4 @@
-"""When a row changes, what is stale: one line each. The triggers tell the rest, such as a job's former status."""
+"""When a row changes, what is stale: one line each. The triggers tell the rest, such as a former status."""
 
 from typing import Any
 

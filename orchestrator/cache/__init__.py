@@ -1,6 +1,7 @@
 """The cache of the API's answers: never older than an acknowledged write.
 
-How it keeps that promise is told in ``docs/adr/0010-coherent-cache.md``; the modules have the names used there:
+How it keeps that promise is told in ``docs/adr/0010-coherent-cache.md``; the modules have the names used
+there:
 
 - ``families``: what an answer depends on, and what a changed row makes stale
 - ``questions``: an answer that may be cached: its key, families and time to live

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Final
 
-#: So many failures in a row open the breaker; one time-out does it alone, because it costs a whole socket timeout.
+#: So many failures in a row open the breaker; one time-out does it alone, because it costs a whole time-out.
 FAILURES_TO_OPEN: Final = 3
 
 #: Seconds between two probes of a server that failed.

@@ -1,7 +1,7 @@
 """Families: what a cached answer depends on, and which of them a changed row makes stale.
 
-The database's triggers (``orchestrator/migrations/sql/``) name the same families for the same changes, from the old
-and the new row; a test holds the two together.
+The database's triggers (``orchestrator/migrations/sql/``) name the same families for the same changes, from
+the old and the new row; a test holds the two together.
 """
 
 from typing import Final

@@ -7,15 +7,24 @@
 import threading
 from typing import Any, Final
 
-from django.db import DEFAULT_DB_ALIAS, connections, transaction
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, InterfaceError, connections, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 from orchestrator.cache import families as names
 from orchestrator.cache import keys, outbox, statistics
 from orchestrator.cache.outbox import Pending
-from orchestrator.cache.server import READ, TICK, Server
+from orchestrator.cache.server import READ, TICK, CacheUnavailableError, Server
 
 #: Seconds between two ticks; several must fit into a lease.
 TICK_EVERY: Final = 0.03
+
+#: Seconds until a server or database that is away is tried again. Short: nobody trusts the cache meanwhile.
+TRY_AGAIN_AFTER: Final = 0.25
+
+#: Seconds between two prunings where there is no cache, and the age in seconds from which no entry can be
+#: left that a row would make stale.
+PRUNE_EVERY: Final = 60.0
+PRUNE_AFTER: Final = 86_400
 
 #: Outbox rows drained at once, and so many families that making everything stale is cheaper than naming them.
 ROWS_AT_ONCE: Final = 5000
@@ -25,8 +34,8 @@ FAMILIES_AT_ONCE: Final = 500
 def tick(server: Server) -> bool:
     """Drain the outbox and renew the lease; return whether the cache may be trusted now.
 
-    The server's clock is read first: the lease ends ``LEASE`` after that, whatever happens in between, so that every
-    row committed later is waited for by its writer.
+    The server's clock is read first: the lease ends ``LEASE`` after that, whatever happens in between, so
+    that every row committed later is waited for by its writer.
 
     Raises:
         CacheUnavailableError: when the server does not answer; nothing was taken from the outbox then.
@@ -66,10 +75,25 @@ def keep(server: Server, stop: threading.Event) -> None:
     """
     while not stop.wait(TICK_EVERY):
         try:
-            tick(server)
-            statistics.deliver_if_due(server)
-        except ConnectionError:
-            stop.wait(1.0)
+            if server.enabled:
+                tick(server)
+                statistics.deliver_if_due(server)
+            else:
+                _prune()
+                stop.wait(PRUNE_EVERY)
+        except CacheUnavailableError:
+            connections[DEFAULT_DB_ALIAS].close_if_unusable_or_obsolete()
+            stop.wait(TRY_AGAIN_AFTER)
+
+
+def _prune() -> None:
+    """Keep the outbox small where nobody drains it."""
+    connection = connections[DEFAULT_DB_ALIAS]
+    try:
+        if outbox.exists(connection):
+            outbox.prune(connection, PRUNE_AFTER)
+    except (DatabaseError, InterfaceError) as error:
+        raise CacheUnavailableError("the outbox cannot be pruned") from error
 
 
 def _clock(server: Server) -> int:
@@ -79,8 +103,18 @@ def _clock(server: Server) -> int:
 
 
 def _drain(server: Server) -> bool:
-    """Make stale what the outbox names and empty it; return whether all that was in it is done."""
-    connection = connections[DEFAULT_DB_ALIAS]
+    """Make stale what the outbox names and empty it; return whether all that was in it is done.
+
+    Raises:
+        CacheUnavailableError: when the database does not answer: nobody can say what is stale.
+    """
+    try:
+        return _drained(server, connections[DEFAULT_DB_ALIAS])
+    except (DatabaseError, InterfaceError) as error:
+        raise CacheUnavailableError("the outbox cannot be read") from error
+
+
+def _drained(server: Server, connection: BaseDatabaseWrapper) -> bool:
     if not outbox.exists(connection):
         return True
     while (rows := outbox.pending(connection, ROWS_AT_ONCE)).ids:

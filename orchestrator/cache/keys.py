@@ -6,12 +6,12 @@ from typing import Final
 
 from django.conf import settings
 
-#: Seconds for which the cache may be trusted after a look at the outbox. A writer that could not announce itself
-#: waits this long at most; with the server's time-out of 0.1 s that keeps such a write under 0.25 s.
+#: Seconds for which the cache may be trusted after a look at the outbox. A writer that could not announce
+#: itself waits this long at most; with the server's time-out of 0.1 s that keeps such a write under 0.25 s.
 LEASE: Final = 0.12
 
-#: Seconds after which a writer in flight counts as dead. A COMMIT takes milliseconds; until then its families are
-#: answered from the database.
+#: Seconds after which a writer in flight counts as dead. A COMMIT takes milliseconds; until then its families
+#: are answered from the database.
 WRITER_EXPIRY: Final = 10
 
 #: Seconds for which a generation is kept: longer than any entry made under it can live.

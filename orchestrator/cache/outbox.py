@@ -1,7 +1,7 @@
 """Invalidations that wait in the database, in the table ``cache_outbox``.
 
-The table is the triggers', made by a migration, and no model: on PostgreSQL a row holds a statement's families
-and its transaction, on SQLite one family. Nothing here opens a transaction; the callers do.
+The table is the triggers', made by a migration, and no model: on PostgreSQL a row holds a statement's
+families and its transaction, on SQLite one family. Nothing here opens a transaction; the callers do.
 """
 
 from collections.abc import Iterable
@@ -14,11 +14,20 @@ _EXISTS: Final = {
     "postgresql": "SELECT to_regclass('cache_outbox') IS NOT NULL",
     "sqlite": "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'cache_outbox'",
 }
-# On SQLite, where one transaction writes at a time, whatever is there is this one's to take: its own rows, and
-# those that others left and that are hereby drained too.
+# On SQLite, where one transaction writes at a time, whatever is there is this one's to take: its own rows,
+# and those that others left and that are hereby drained too.
 _OWN: Final = {
-    "postgresql": "SELECT id, families FROM cache_outbox WHERE transaction = pg_current_xact_id_if_assigned()",
+    "postgresql": (
+        "SELECT id, families FROM cache_outbox WHERE transaction = pg_current_xact_id_if_assigned()"
+    ),
     "sqlite": "SELECT id, families FROM cache_outbox",
+}
+_PRUNE: Final = {
+    "postgresql": "DELETE FROM cache_outbox WHERE created_at < clock_timestamp() - make_interval(secs => %s)",
+    "sqlite": (
+        "DELETE FROM cache_outbox"
+        " WHERE created_at < strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now', -%s || ' seconds')"
+    ),
 }
 _PENDING: Final = "SELECT id, families FROM cache_outbox ORDER BY id LIMIT %s"
 
@@ -75,6 +84,12 @@ def remove(connection: BaseDatabaseWrapper, ids: tuple[int, ...]) -> None:
             cursor.execute("DELETE FROM cache_outbox WHERE id = ANY(%s)", [list(ids)])
         else:
             cursor.executemany("DELETE FROM cache_outbox WHERE id = %s", [(row_id,) for row_id in ids])
+
+
+def prune(connection: BaseDatabaseWrapper, seconds: int) -> None:
+    """Remove rows older than so many seconds: what they would make stale has outlived its time by itself."""
+    with connection.cursor() as cursor:
+        cursor.execute(_PRUNE[connection.vendor], [seconds])
 
 
 def _pending(connection: BaseDatabaseWrapper, query: str, parameters: list[Any]) -> Pending:

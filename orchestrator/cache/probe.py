@@ -1,18 +1,17 @@
 """How the cache server is, for whoever watches the service."""
 
-from django.conf import settings
-from django_redis import get_redis_connection
-from redis.exceptions import RedisError
-
 from monitoring.health import CacheState
+from orchestrator.cache import server
+from orchestrator.cache.server import CacheUnavailableError
 
 
 def state() -> CacheState:
-    """Return whether the cache server answers now; a frozen one costs the timeout of `settings.CACHE_URL`."""
-    if not settings.CACHE_ENABLED:
+    """Return whether the cache server answers now; a frozen one costs the time-out of one call."""
+    current = server.current()
+    if not current.enabled:
         return "disabled"
     try:
-        get_redis_connection("default").ping()
-    except RedisError:
+        current.ask(lambda client: client.ping())
+    except CacheUnavailableError:
         return "down"
     return "up"

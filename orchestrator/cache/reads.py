@@ -13,10 +13,11 @@ from orchestrator.cache import bodies, keeper, keys, seals, server, statistics
 from orchestrator.cache.questions import Question
 from orchestrator.cache.server import FILL, OPEN, READ, CacheRestartedError, CacheUnavailableError, Server
 
-#: Largest part of a time to live that chance adds or takes away, so that entries filled together do not end together.
+#: Largest part of a time to live that chance adds or takes away, so that entries filled together do not end
+#: together.
 JITTER: Final = 0.1
 
-#: Seconds for which a caller waits for another's fill before it asks the database itself, and between its looks.
+#: Seconds for which a caller waits for another's fill before it asks the database, and between its looks.
 FILL_WAIT: Final = 0.25
 _LOOK_EVERY: Final = 0.004
 
@@ -122,7 +123,7 @@ _ticking = threading.Lock()
 
 
 def _tick_once(current: Server) -> bool:
-    """Do the keeper's work if nobody in this process is at it; return whether the cache may be trusted now."""
+    """Tick if nobody in this process is at it; return whether the cache may be trusted now."""
     if not _ticking.acquire(blocking=False):
         return False
     try:

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import redis
 from django.conf import settings
+from django.db import connections
 from django_redis import get_redis_connection
 from redis.backoff import NoBackoff
 from redis.retry import Retry
@@ -66,7 +67,7 @@ class Server:
 
     @property
     def client(self) -> Any:
-        """Return the low-level client; a connection that broke while idle is replaced once, without a pause."""
+        """Return the low-level client; a connection that broke while idle is replaced, without a pause."""
         client = get_redis_connection("default")
         if client.get_retry() is not _RETRY:
             client.set_retry(_RETRY)
@@ -124,9 +125,13 @@ class Server:
         return reply
 
     def _probe(self) -> None:
+        """See whether the server is well, which it is once the outbox is drained."""
         from orchestrator.cache import keeper  # noqa: PLC0415 - the keeper asks this server
 
-        keeper.tick(self)
+        try:
+            keeper.tick(self)
+        finally:
+            connections.close_all()  # the probe has a thread, and so a connection, of its own
 
     def _breaker_changed(self, state: BreakerState) -> None:
         statistics.count("breaker", state.value)

@@ -21,7 +21,7 @@ class CoherentTransactions(BaseDatabaseWrapper):
         """Note families that the open transaction makes stale.
 
         Raises:
-            TransactionManagementError: outside a transaction, where nothing would be announced before the COMMIT.
+            TransactionManagementError: outside a transaction, which has no COMMIT to be announced before.
         """
         if self.get_autocommit():
             raise transaction.TransactionManagementError(
@@ -42,10 +42,10 @@ class CoherentTransactions(BaseDatabaseWrapper):
     def _commit(self) -> None:
         write = self._begin_write()
         try:
-            super()._commit()
+            super()._commit()  # type: ignore[misc]
         except IntegrityError:
-            # A deferred constraint refused: rolled back for certain. After any other error nobody knows whether
-            # it was committed, and the families stay in flight until the writer expires.
+            # A deferred constraint refused: rolled back for certain. After any other error nobody knows
+            # whether it was committed, and the families stay in flight until the writer expires.
             if write:
                 write.end()
             raise
@@ -54,11 +54,11 @@ class CoherentTransactions(BaseDatabaseWrapper):
             write.wait_until_harmless(self)
             # What the waiting asked has begun a transaction of its own on PostgreSQL.
             if write.row_id is not None:
-                super()._commit()
+                super()._commit()  # type: ignore[misc]
 
     def _rollback(self) -> None:
         self._stale.clear()
-        super()._rollback()
+        super()._rollback()  # type: ignore[misc]
 
     def _begin_write(self) -> writes.Write | None:
         self._outbox_exists = self._outbox_exists or outbox.exists(self)

@@ -17,8 +17,8 @@ SINGLE_ROWS_AT_MOST: Final = 64
 #: Seconds between two looks at whether the outbox was drained.
 _LOOK_EVERY: Final = 0.005
 
-# The last outbox row that this process has waited out, by database alias: while it is still there, no lease can have
-# begun since, and nobody trusts the cache.
+# The last outbox row that this process has waited out, by database alias: while it is still there, no lease
+# can have begun since, and nobody trusts the cache.
 _waited_out: dict[str, int] = {}
 
 
@@ -53,8 +53,8 @@ class Write:
     def wait_until_harmless(self, connection: BaseDatabaseWrapper) -> None:
         """Return when no process can serve an answer from before this write any more.
 
-        Nothing to wait for if the cache server knows of the write. Else its row is in the outbox, and the write may
-        be acknowledged once that is drained, or once the lease has passed that others may hold.
+        Nothing to wait for if the cache server knows of the write. Else its row is in the outbox, and the write
+        may be acknowledged once that is drained, or once the lease that others may hold has passed.
 
         Args:
             connection: where the row is; its transaction is over.

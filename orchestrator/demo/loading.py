@@ -30,7 +30,7 @@ def load(plan: Plan, *, progress: Callable[[int], object]) -> dict[str, int]:
     """Put the rows of a plan into the database, and tell the planner of them.
 
     Each batch is a transaction of its own: jobs come with their events, and nobody else's write waits for
-    longer than one batch takes.
+    longer than one batch takes. The cache hears of it as of any other, by the tables' triggers.
 
     Args:
         plan: what to add; where the database holds it already, the next free series of it is added.
@@ -40,7 +40,7 @@ def load(plan: Plan, *, progress: Callable[[int], object]) -> dict[str, int]:
         How many rows were added, by table.
     """
     loaded = Counter(dict.fromkeys(_MODELS, 0))
-    with _announce(), _prepared():
+    with _prepared():
         for batch in _free(plan).batches():
             with transaction.atomic():
                 for rows in batch.tables:
@@ -64,12 +64,6 @@ def _is_present(plan: Plan) -> bool:
         _MODELS[table].objects.filter(**{f"{column}__in": values}).exists()
         for table, column, values in plan.landmarks()
     )
-
-
-@contextmanager
-def _announce() -> Iterator[None]:
-    """Tell whoever keeps answers made of these tables that rows arrive which no signal tells of."""
-    yield
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Answers from the cache: before the framework is asked, where that will do, and by the view where it will not."""
+"""Answers from the cache: before the framework is asked where that will do, else from within the view."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -25,8 +25,8 @@ class CachedAnswers:
     """A view set whose answers may come from the cache.
 
     ``dispatch`` serves what is there to whoever brings a token and takes JSON: one round trip, no query, no
-    serializer. Everything else goes the framework's way; once it has let the request in, an action that is asked
-    of the cache is run only where the cache has no answer.
+    serializer. Everything else goes the framework's way; once it has let the request in, an action that is
+    asked of the cache is run only where the cache has no answer.
     """
 
     #: What each action asks the cache, by its name.
@@ -34,7 +34,7 @@ class CachedAnswers:
     #: Role that an action needs, by its name; the others need the role user.
     roles: ClassVar[Mapping[str, Role]] = {}
 
-    action_map: Mapping[str, str]
+    action_map: dict[str, str]
     kwargs: dict[str, Any]
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
@@ -50,9 +50,9 @@ class CachedAnswers:
         """Let the request in, and see whether the cache can answer it."""
         super().initial(request, *args, **kwargs)  # type: ignore[misc]
         if request.method == "GET" and request.accepted_renderer.format == "json":
-            question = self._question(request._request, request.user.pk)  # noqa: SLF001
+            question = self._question(request._request, request.user.pk)  # type: ignore[arg-type]  # noqa: SLF001
             if question is not None:
-                self.get = partial(self._cached, question, self.get)  # type: ignore[has-type]
+                self.get = partial(self._cached, question, self.get)  # type: ignore[has-type,arg-type]
 
     def _cached(
         self,
@@ -62,7 +62,7 @@ class CachedAnswers:
         *args: Any,
         **kwargs: Any,
     ) -> HttpResponse:
-        """Return the answer to a request that was let in: cached, or the handler's and, where that is safe, stored."""
+        """Return the answer to an admitted request: cached, or the handler's, stored where that is safe."""
         plain = request._request  # noqa: SLF001 - where ``dispatch`` left what it found
         found: Found | None = getattr(plain, "answer_found", None)
         if found is None:
