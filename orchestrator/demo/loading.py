@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from itertools import count
+from itertools import chain, count
 from typing import Any, Final
 
 from django.db import connection, transaction
@@ -24,6 +24,8 @@ _MODELS: Final[dict[str, type[Job | Event | Task | User]]] = {
 _SQLITE_CACHE_KIB: Final = 128 * 1024
 _SQLITE_LOG_PAGES: Final = 16 * 1024
 _SQLITE_SAMPLE_ROWS: Final = 1000
+# Rows a statement: where triggers look at every row, starting a statement is what costs most.
+_SQLITE_STATEMENT_ROWS: Final = 200
 
 
 def load(plan: Plan, *, progress: Callable[[int], object]) -> dict[str, int]:
@@ -94,9 +96,12 @@ def _insert(rows: Rows) -> None:
             with connection.wrap_database_errors, cursor.copy(f"COPY {into} FROM STDIN") as copy:
                 for row in rows.rows:
                     copy.write_row(row)
-        else:
-            values = ", ".join(["%s"] * len(rows.columns))
-            cursor.executemany(f"INSERT INTO {into} VALUES ({values})", rows.rows)  # noqa: S608 - names of ours
+            return
+        placeholders = f"({', '.join(['%s'] * len(rows.columns))})"
+        for start in range(0, len(rows.rows), _SQLITE_STATEMENT_ROWS):
+            some = rows.rows[start : start + _SQLITE_STATEMENT_ROWS]
+            statement = f"INSERT INTO {into} VALUES {', '.join([placeholders] * len(some))}"  # noqa: S608 - names of ours
+            cursor.execute(statement, list(chain.from_iterable(some)))
 
 
 def _analyze() -> None:
