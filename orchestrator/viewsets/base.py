@@ -66,13 +66,17 @@ class ResourceViewSet(CachedAnswers, GenericViewSet[Any]):
         location = reverse(f"{self.basename}-detail", args=[row.pk], request=self.request)
         return self.answer(row, status=HTTPStatus.CREATED, headers={"Location": location, **(headers or {})})
 
-    def validated(self, *, partial: bool = False) -> dict[str, Any]:
+    def validated(self, row: Model | None = None, *, partial: bool = False) -> dict[str, Any]:
         """Return what the body asks for.
+
+        Args:
+            row: what it asks to change, where the rules depend on that.
+            partial: whether fields may be missing.
 
         Raises:
             ValidationError: when that cannot be; it names each field.
         """
-        serializer = self.get_serializer(data=self.request.data, partial=partial)
+        serializer = self.get_serializer(row, data=self.request.data, partial=partial)
         serializer.is_valid(raise_exception=True)
         return dict(serializer.validated_data)
 

@@ -34,7 +34,7 @@ class UserViewSet(ResourceViewSet):
 
     def partial_update(self, request: Request, pk: str) -> Response:
         """Change a user; a new password ends their sessions and tokens."""
-        fields = self.validated(partial=True)
+        fields = self.validated(self.get_object(), partial=True)  # a password must not be like the name
         return self.answer(actions.update_user(self.row_id, **fields))
 
     def destroy(self, request: Request, pk: str) -> Response:

@@ -1,6 +1,12 @@
 """Jobs over HTTP: submitted, changed, taken through their life, listed, counted."""
 
+from datetime import datetime, timedelta, timezone
+from uuid import uuid4
+
 import pytest
+
+from orchestrator.choices import JobStatus
+from orchestrator.models import Event, Job
 
 pytestmark = pytest.mark.django_db
 
@@ -77,3 +83,149 @@ def test_a_job_is_listed_counted_and_read(as_user):
         "counts": {"pending": 1, "running": 0, "completed": 0, "failed": 0, "cancelled": 0},
         "total": 1,
     }
+
+
+# --- Status -------------------------------------------------------------------------------------------------
+
+EVERY_CHANGE = [(old, new) for old in JobStatus.values for new in JobStatus.values]
+ALLOWED = {
+    "pending": ["running", "cancelled"],
+    "running": ["completed", "failed", "cancelled", "pending"],
+    "failed": ["pending"],
+    "cancelled": ["pending"],
+    "completed": [],
+}
+WAY_TO = {
+    "pending": [],
+    "running": ["running"],
+    "cancelled": ["cancelled"],
+    "failed": ["running", "failed"],
+    "completed": ["running", "completed"],
+}
+
+
+@pytest.mark.parametrize(("old", "new"), EVERY_CHANGE)
+def test_each_change_of_status_is_made_refused_or_nothing(as_user, old, new):
+    job = submit(as_user)
+    address = f"{JOBS}{job['id']}/"
+    for step in WAY_TO[old]:
+        as_user.put(f"{address}status/", {"status": step})
+    before, events = as_user.get(address).json(), Event.objects.count()
+    answer = as_user.put(f"{address}status/", {"status": new})
+    after = as_user.get(address).json()
+    if new in ALLOWED[old]:
+        assert answer.status_code == 200
+        assert answer.json() == after
+        assert (after["status"], Event.objects.count()) == (new, events + 1)
+    elif new == old:
+        assert answer.status_code == 200
+        assert answer.json() == after == before
+        assert Event.objects.count() == events
+    else:
+        assert answer.status_code == 409
+        assert answer.json()["status"] == old
+        assert sorted(answer.json()["allowed"]) == sorted(ALLOWED[old])
+        assert f"{old} job cannot become {new}" in answer.json()["detail"]
+        assert (after, Event.objects.count()) == (before, events)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"status": None},
+        {"status": "banana"},
+        {"status": 1},
+        {"status": ["running"]},
+        {"status": "Running"},
+        {"status": "running", "lease_token": "x"},
+        {"status": "running", "lease_token": 5},
+        {"status": "running", "reason": 5},
+        {"status": "running", "reason": "x" * 1025},
+        {"status": "running", "reason": "a\0b"},
+    ],
+    ids=lambda body: str(body)[:50],
+)
+def test_a_change_of_status_that_cannot_be_is_refused(as_user, body):
+    job = submit(as_user)
+    answer = as_user.put(f"{JOBS}{job['id']}/status/", body)
+    assert answer.status_code == 400
+    wrong = [*body][-1] if body else "status"
+    assert list(answer.json()) == [wrong]
+    if wrong == "status" and body.get("status"):
+        assert "pending, running, completed, failed, cancelled" in answer.json()["status"][0]
+    assert as_user.get(f"{JOBS}{job['id']}/").json() == job
+
+
+def test_a_report_with_a_token_that_is_not_the_jobs_changes_nothing(as_user):
+    job = submit(as_user)
+    answer = as_user.put(
+        f"{JOBS}{job['id']}/status/", {"status": "running", "lease_token": str(uuid4()), "reason": None}
+    )
+    assert answer.status_code == 409
+    assert "lease token" in answer.json()["detail"]
+    assert as_user.get(f"{JOBS}{job['id']}/").json() == job
+
+
+# --- Changing, deleting -------------------------------------------------------------------------------------
+
+
+def test_a_job_is_changed_in_what_is_given_and_says_so(as_user):
+    job = submit(as_user, priority=3, metadata={"a": 1})
+    address = f"{JOBS}{job['id']}/"
+    changed = as_user.patch(address, {"name": "Index pages", "priority": -1, "status": "completed"}).json()
+    assert changed == {**job, "name": "Index pages", "priority": -1, "updated_at": changed["updated_at"]}
+    assert changed["updated_at"] > job["updated_at"]
+    assert as_user.get(address).json() == changed
+    newest = as_user.get(f"{address}events/").json()["results"][0]
+    assert (newest["type"], newest["payload"]["fields"]) == ("job_updated", ["name", "priority"])
+
+
+def test_a_change_to_what_is_already_so_is_no_change(as_user):
+    job = submit(as_user, priority=3)
+    assert as_user.patch(f"{JOBS}{job['id']}/", {"priority": 3}).json() == job
+    assert as_user.patch(f"{JOBS}{job['id']}/", {}).json() == job
+    assert Event.objects.count() == 1
+
+
+def test_a_refused_change_changes_nothing(as_user):
+    job = submit(as_user)
+    answer = as_user.patch(f"{JOBS}{job['id']}/", {"name": "other", "priority": "high"})
+    assert answer.status_code == 400
+    assert as_user.get(f"{JOBS}{job['id']}/").json() == job
+
+
+def test_a_deleted_job_is_gone_and_its_history_is_not(as_user, as_moderator):
+    job = submit(as_user)
+    assert as_moderator.delete(f"{JOBS}{job['id']}/").status_code == 204
+    assert as_user.get(f"{JOBS}{job['id']}/").status_code == 404
+    assert as_moderator.delete(f"{JOBS}{job['id']}/").status_code == 404
+    history = as_user.get(f"{JOBS}{job['id']}/events/").json()["results"]
+    assert [event["type"] for event in history] == ["job_deleted", "job_created"]
+
+
+def test_a_history_holds_one_jobs_events_and_is_paged(as_user):
+    job, other = submit(as_user), submit(as_user)
+    as_user.put(f"{JOBS}{job['id']}/status/", {"status": "running"})
+    as_user.put(f"{JOBS}{other['id']}/status/", {"status": "cancelled"})
+    first = as_user.get(f"{JOBS}{job['id']}/events/?limit=1").json()
+    second = as_user.get(first["next"]).json()
+    assert [event["type"] for event in first["results"] + second["results"]] == ["job_started", "job_created"]
+    assert second["next"] is None
+
+
+def test_counts_are_of_every_status(as_user):
+    for status, number in {"pending": 1, "running": 2, "completed": 3, "failed": 1, "cancelled": 2}.items():
+        for _ in range(number):
+            job = submit(as_user)
+            for step in WAY_TO[status]:
+                as_user.put(f"{JOBS}{job['id']}/status/", {"status": step})
+    assert as_user.get(f"{JOBS}counts/").json() == {
+        "counts": {"pending": 1, "running": 2, "completed": 3, "failed": 1, "cancelled": 2},
+        "total": 9,
+    }
+
+
+def test_moments_are_utc_with_microseconds(as_user):
+    Job.objects.create(name="x", created_at=datetime(2026, 1, 1, tzinfo=timezone(timedelta(hours=2))))
+    assert as_user.get(JOBS).json()["results"][0]["created_at"] == "2025-12-31T22:00:00.000000Z"

@@ -1,0 +1,108 @@
+"""What every answer has in common: entity tags, methods, and errors that are JSON."""
+
+import pytest
+from django.db import OperationalError
+
+from orchestrator.models import Job
+
+pytestmark = pytest.mark.django_db
+
+READ = [
+    "jobs/",
+    "jobs/counts/",
+    "jobs/{job}/",
+    "jobs/{job}/events/",
+    "events/",
+    "events/recent/",
+    "tasks/",
+    "users/me/",
+]
+
+
+@pytest.fixture
+def job(as_user):
+    return as_user.post("/api/v1/jobs/", {"name": "x"}).json()["id"]
+
+
+@pytest.mark.parametrize("path", READ)
+def test_what_a_client_has_already_is_not_sent_again(as_user, job, path):
+    address = f"/api/v1/{path.format(job=job)}"
+    first = as_user.get(address)
+    assert first["Cache-Control"] == "private, no-cache"
+    assert first["ETag"].startswith('"')
+    assert {"Accept", "Authorization", "Cookie"} <= {name.strip() for name in first["Vary"].split(",")}
+    for known in (first["ETag"], f"W/{first['ETag']}", f'"x", {first["ETag"]}', "*"):
+        again = as_user.get(address, HTTP_IF_NONE_MATCH=known)
+        assert (again.status_code, again.content) == (304, b"")
+        assert again["ETag"] == first["ETag"]
+        assert again["Cache-Control"] == "private, no-cache"
+    for unknown in ('"x"', "", first["ETag"].strip('"'), "nonsense"):
+        assert as_user.get(address, HTTP_IF_NONE_MATCH=unknown).content == first.content
+
+
+def test_a_tag_changes_with_what_it_names(as_user, job):
+    lists = [f"/api/v1/{path.format(job=job)}" for path in READ[:6]]
+    before = [as_user.get(address)["ETag"] for address in lists]
+    as_user.put(f"/api/v1/jobs/{job}/status/", {"status": "running"})
+    changed = [
+        as_user.get(address, HTTP_IF_NONE_MATCH=tag).status_code
+        for address, tag in zip(lists, before, strict=True)
+    ]
+    assert changed == [200] * 6
+
+
+def test_head_is_get_without_the_body(as_user, job):
+    for path in READ:
+        address = f"/api/v1/{path.format(job=job)}"
+        head = as_user.head(address)
+        assert (head.status_code, head.content) == (200, b"")
+        assert head["ETag"] == as_user.get(address)["ETag"]
+
+
+def test_options_describe(as_user):
+    assert as_user.options("/api/v1/jobs/").json()["name"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/v1/nothing/",
+        "/api/v2/",
+        "/auth/nothing/",
+        "/monitoring/nothing",
+        "/api/v1/jobs/x/y/z/",
+        "/api/v1/jobs/%00/",
+    ],
+)
+def test_an_address_that_leads_nowhere_is_json(as_user, path):
+    answer = as_user.get(path)
+    assert answer.status_code == 404
+    assert list(answer.json()) == ["detail"]
+
+
+def test_an_address_without_its_slash_is_led_to_it(as_user):
+    assert as_user.get("/api/v1/jobs")["Location"] == "/api/v1/jobs/"
+
+
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_a_database_that_does_not_answer_is_503(as_user, method, monkeypatch):
+    def locked(*args, **kwargs):
+        raise OperationalError("database is locked")
+
+    monkeypatch.setattr(Job.objects._queryset_class, "_fetch_all", locked)  # noqa: SLF001
+    monkeypatch.setattr(Job, "save", locked)
+    answer = getattr(as_user, method)("/api/v1/jobs/", {"name": "x"} if method == "post" else None)
+    assert answer.status_code == 503
+    assert int(answer["Retry-After"]) > 0
+    assert answer.json() == {"detail": "The database does not answer at the moment; try again."}
+
+
+def test_an_error_that_nobody_foresaw_tells_nothing_of_itself(as_user, monkeypatch):
+    def broken(*args, **kwargs):
+        raise RuntimeError("the secret cause")
+
+    monkeypatch.setattr(Job, "save", broken)
+    as_user.raise_request_exception = False
+    answer = as_user.post("/api/v1/jobs/", {"name": "x"})
+    assert answer.status_code == 500
+    assert answer.json() == {"detail": "A server error occurred."}

@@ -1,0 +1,89 @@
+"""Who may do what: every method of every address, for each role."""
+
+import pytest
+from django.urls import get_resolver
+
+from orchestrator.choices import Role
+from orchestrator.models import Event, Job, Task
+from tests.people import make_user, sign_in
+
+pytestmark = pytest.mark.django_db
+
+ALL, MODERATORS, ADMINS, NOBODY = "user", "moderator", "admin", None
+#: Least role by address and method; a method that is not there is 405 for everybody.
+NEEDED = {
+    "/api/v1/": {"GET": ALL},
+    "/api/v1/jobs/": {"GET": ALL, "POST": ALL},
+    "/api/v1/jobs/{job}/": {"GET": ALL, "PATCH": ALL, "DELETE": MODERATORS},
+    "/api/v1/jobs/{job}/status/": {"PUT": ALL},
+    "/api/v1/jobs/{job}/events/": {"GET": ALL},
+    "/api/v1/jobs/counts/": {"GET": ALL},
+    "/api/v1/events/": {"GET": ALL, "POST": ALL},
+    "/api/v1/events/{event}/": {"GET": ALL},
+    "/api/v1/events/recent/": {"GET": ALL},
+    "/api/v1/tasks/": {"GET": ALL, "POST": ALL},
+    "/api/v1/tasks/{task}/": {"GET": ALL, "PUT": ALL, "PATCH": ALL, "DELETE": MODERATORS},
+    "/api/v1/users/": {"GET": MODERATORS, "POST": ADMINS},
+    "/api/v1/users/{user}/": {"GET": MODERATORS, "PATCH": ADMINS, "DELETE": ADMINS},
+    "/api/v1/users/me/": {"GET": ALL},
+}
+BODIES = {
+    "/api/v1/jobs/": {"name": "x"},
+    "/api/v1/jobs/{job}/status/": {"status": "running"},
+    "/api/v1/events/": {"type": "x", "payload": {}},
+    "/api/v1/tasks/": {"title": "x"},
+    "/api/v1/tasks/{task}/": {"title": "x"},
+    "/api/v1/users/": {"username": "ada", "email": "ada@example.org", "password": "analytical engine no 1"},
+}
+METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
+
+
+@pytest.fixture
+def rows(db):
+    made = {"job": Job.objects.create(name="x"), "event": Event.objects.create(type="x")}
+    made |= {"task": Task.objects.create(title="x"), "user": make_user("somebody")}
+    return {name: row.pk for name, row in made.items()}
+
+
+@pytest.mark.parametrize("role", Role.values)
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("path", NEEDED)
+def test_each_role_may_do_what_it_covers_and_nothing_else(rows, role, method, path):
+    client = sign_in(make_user("asking", Role(role)))
+    answer = client.generic(method, path.format(**rows), *body(client, path))
+    needed = NEEDED[path].get(method)
+    if needed is None:
+        assert answer.status_code == 405
+    elif Role(role).covers(Role(needed)):
+        assert answer.status_code in (200, 201, 204), answer.content
+    else:
+        assert answer.status_code == 403
+        assert answer.json() == {"detail": f"This needs the role {needed}; yours is {role}."}
+
+
+def body(client, path):
+    return client._encode_data(BODIES.get(path, {}), "json")  # noqa: SLF001
+
+
+@pytest.mark.parametrize("path", NEEDED)
+def test_without_credentials_every_method_is_401(api, rows, path):
+    for method in METHODS:
+        assert api.generic(method, path.format(**rows)).status_code == 401
+
+
+def test_no_address_is_missing_above():
+    """Every address under /api/v1/ that the router has, but the schema and its page."""
+    patterns = {
+        prefix + str(inner.pattern)
+        for outer in get_resolver().url_patterns
+        if hasattr(outer, "url_patterns")
+        for entry in outer.url_patterns
+        if (prefix := str(entry.pattern)) == "api/v1/"
+        for inner in entry.url_patterns
+    }
+    assert len(patterns) == len(NEEDED), sorted(patterns)
+
+
+@pytest.mark.parametrize("path", ["/api/v1/schema/", "/api/v1/docs/"])
+def test_schema_and_docs_are_for_anybody(api, path):
+    assert api.get(path).status_code == 200

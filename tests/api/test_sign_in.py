@@ -1,0 +1,280 @@
+"""Signing in: what it gives, what it refuses, and how soon a change of the user counts."""
+
+import time
+from datetime import UTC, datetime, timedelta
+
+import jwt
+import pytest
+from django.conf import settings
+from django.contrib.auth import hashers
+from django.core.cache import caches  # noqa: TID251 - to look into it
+from rest_framework.test import APIClient
+
+from orchestrator import accounts, tokens
+from orchestrator.choices import Role
+from orchestrator.models import User
+from orchestrator.throttling import FAILURES_OF_A_NAME, FAILURES_OF_AN_ADDRESS, WINDOW_SECONDS
+from tests.people import PASSWORD, make_user
+
+pytestmark = pytest.mark.django_db
+
+LOGIN, REFRESH, ME = "/auth/login/", "/auth/refresh/", "/api/v1/users/me/"
+WRONG = "wrong horse battery staple"
+
+
+def login(client, username="user", password=PASSWORD, **headers):
+    return client.post(LOGIN, {"username": username, "password": password}, **headers)
+
+
+def me(token):
+    return APIClient().get(ME, HTTP_AUTHORIZATION=f"Bearer {token}")
+
+
+def test_signing_in_gives_tokens_that_open_the_api(api, user):
+    answer = login(api)
+    body = answer.json()
+    assert answer.status_code == 200
+    assert list(body) == ["access_token", "refresh_token", "expires_in", "token_type"]
+    assert (body["token_type"], body["expires_in"]) == ("bearer", 7200)
+    assert answer["Cache-Control"] == "no-store"
+    assert me(body["access_token"]).json()["username"] == "user"
+
+
+def test_refreshing_answers_like_signing_in(api, user):
+    first = login(api).json()
+    answer = api.post(REFRESH, {"refresh_token": first["refresh_token"]})
+    assert answer.status_code == 200
+    assert answer.json().keys() == first.keys()
+    assert me(answer.json()["access_token"]).status_code == 200
+
+
+def test_a_name_is_known_in_every_spelling_that_looks_the_same(api):
+    make_user("ﬁne")
+    assert User.objects.get().username == "fine"
+    assert login(api, "ﬁne").status_code == login(api, "fine").status_code == 200
+
+
+def test_unknown_wrong_and_inactive_get_the_same_answer(api, user):
+    make_user("gone", active=False)
+    answers = [login(api, "user", WRONG), login(api, "nobody"), login(api, "gone"), login(api, "gone", WRONG)]
+    assert {answer.status_code for answer in answers} == {401}
+    assert len({answer.content for answer in answers}) == 1
+    assert {answer["WWW-Authenticate"] for answer in answers} == {'Bearer realm="api"'}
+
+
+def test_unknown_wrong_and_inactive_cost_the_same_work(api, user, monkeypatch):
+    make_user("gone", active=False)
+    hashed = []
+    for hasher in {type(hasher) for hasher in hashers.get_hashers()}:
+        encode = hasher.encode
+        monkeypatch.setattr(
+            hasher,
+            "encode",
+            lambda self, *args, _e=encode, **more: hashed.append(1) or _e(self, *args, **more),
+        )
+    work = []
+    for name, password in [("user", WRONG), ("nobody", WRONG), ("gone", WRONG), ("gone", PASSWORD)]:
+        hashed.clear()
+        login(api, name, password)
+        work.append(len(hashed))
+    assert work == [1, 1, 1, 1]
+
+
+# --- Tokens -------------------------------------------------------------------------------------------------
+
+
+def forged(user, key=None, algorithm="HS256", drop=(), **claims):
+    """Return a token with claims of our own choice, signed with our key unless it says otherwise."""
+    now = datetime.now(UTC)
+    whole = {
+        "sub": str(user.pk),
+        "type": "access",
+        "iat": now,
+        "exp": now + timedelta(hours=1),
+        "jti": "x",
+        "pwd": accounts.fingerprint(user),
+        **claims,
+    }
+    kept = {name: value for name, value in whole.items() if name not in drop}
+    return jwt.encode(kept, settings.SECRET_KEY if key is None else key, algorithm=algorithm)
+
+
+def test_the_forgeries_below_start_from_a_good_token(user):
+    assert me(forged(user)).status_code == 200
+
+
+@pytest.mark.filterwarnings("ignore::jwt.warnings.InsecureKeyLengthWarning")  # of a forger's key
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"key": "k" * 40},
+        {"algorithm": "HS512"},
+        {"algorithm": "none", "key": ""},
+        {"exp": datetime(2020, 1, 1, tzinfo=UTC)},
+        {"iat": datetime(2999, 1, 1, tzinfo=UTC)},
+        {"type": "refresh"},
+        {"type": None},
+        {"sub": "01939b2e-7d2a-7c3a-9b1e-2f6d5c4b3a29"},
+        {"sub": "user"},
+        {"pwd": "0" * 22},
+        {"pwd": ""},
+        *[{"drop": (claim,)} for claim in ("sub", "type", "iat", "exp", "jti", "pwd")],
+    ],
+    ids=str,
+)
+def test_a_token_that_is_not_ours_or_not_whole_is_refused(user, change):
+    answer = me(forged(user, **change))
+    assert answer.status_code == 401
+    assert answer["WWW-Authenticate"] == 'Bearer realm="api"'
+
+
+@pytest.mark.parametrize(
+    "header", ["Bearer", "Bearer a b", "Bearer ü", "bearer x.y.z", "Bearer " + "x" * 9000, "Bearer \0"]
+)
+def test_a_header_without_a_token_is_refused(api, header):
+    assert api.get(ME, HTTP_AUTHORIZATION=header).status_code == 401
+
+
+@pytest.mark.parametrize("header", ["", "Basic dXNlcjpwYXNz", "Token x"])
+def test_without_credentials_the_client_is_told_what_to_bring(api, header):
+    for path in ("jobs", "jobs/counts", "events", "events/recent", "tasks", "users", "users/me"):
+        answer = api.get(f"/api/v1/{path}/", HTTP_AUTHORIZATION=header)
+        assert answer.status_code == 401
+        assert answer["WWW-Authenticate"] == 'Bearer realm="api"'
+
+
+@pytest.mark.parametrize("kind", ["access_token", "refresh_token"])
+@pytest.mark.parametrize(
+    "change",
+    [{"password": "another horse battery staple"}, {"active": False}, None],
+    ids=["password", "inactive", "deleted"],
+)
+def test_a_change_of_the_user_ends_their_tokens_from_the_next_request_on(api, user, as_admin, kind, change):
+    token = login(api).json()[kind]
+
+    def use():
+        return me(token) if kind == "access_token" else api.post(REFRESH, {"refresh_token": token})
+
+    assert use().status_code == 200
+    address = f"/api/v1/users/{user.pk}/"
+    done = as_admin.delete(address) if change is None else as_admin.patch(address, change)
+    assert done.status_code in (200, 204)
+    assert use().status_code == 401
+
+
+def test_a_changed_role_counts_from_the_next_request_on(as_user, as_admin, user):
+    assert as_user.get("/api/v1/users/").status_code == 403
+    as_admin.patch(f"/api/v1/users/{user.pk}/", {"role": Role.MODERATOR})
+    assert as_user.get("/api/v1/users/").status_code == 200
+    as_admin.patch(f"/api/v1/users/{user.pk}/", {"role": Role.USER})
+    assert as_user.get("/api/v1/users/").status_code == 403
+
+
+def test_an_access_token_does_not_refresh_and_a_refresh_token_does_not_open(api, user):
+    given = login(api).json()
+    assert api.post(REFRESH, {"refresh_token": given["access_token"]}).status_code == 401
+    assert me(given["refresh_token"]).status_code == 401
+
+
+def test_a_dead_token_in_the_header_does_not_stop_signing_in(api, user):
+    api.credentials(HTTP_AUTHORIZATION="Bearer dead")
+    refresh = login(api).json()["refresh_token"]
+    assert api.post(REFRESH, {"refresh_token": refresh}).status_code == 200
+
+
+def test_a_token_tells_nothing_of_the_password(user):
+    claims = jwt.decode(tokens.issue(user).access_token, options={"verify_signature": False})
+    assert claims.keys() == {"sub", "type", "iat", "exp", "jti", "pwd"}
+    assert not any(claims["pwd"] in secret for secret in (user.password, user.get_session_auth_hash()))
+
+
+# --- Sessions -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def in_session(user):
+    client = APIClient(enforce_csrf_checks=True)
+    client.force_login(user)
+    return client
+
+
+def test_the_session_reads(in_session):
+    assert in_session.get(ME).json()["username"] == "user"
+
+
+def test_the_session_writes_only_with_its_csrf_token(in_session):
+    body = {"name": "Index documents"}
+    refused = in_session.post("/api/v1/jobs/", body)
+    assert refused.status_code == 403
+    assert "CSRF" in refused.json()["detail"]
+    token = in_session.get("/auth/session/login/").cookies["csrftoken"].value
+    assert in_session.post("/api/v1/jobs/", body, HTTP_X_CSRFTOKEN=token).status_code == 201
+
+
+def test_a_session_ends_with_its_user(in_session, user):
+    User.objects.filter(pk=user.pk).update(active=False)
+    assert in_session.get(ME).status_code == 401
+
+
+# --- Guessing -----------------------------------------------------------------------------------------------
+
+
+def test_guessing_one_name_is_stopped_right_password_or_wrong(api, user):
+    answers = [login(api, "user", WRONG).status_code for _ in range(FAILURES_OF_A_NAME + 1)]
+    assert answers == [401] * FAILURES_OF_A_NAME + [429]
+    stopped = login(api)
+    assert stopped.status_code == 429
+    assert 0 < int(stopped["Retry-After"]) <= WINDOW_SECONDS + 1
+    assert stopped.json()["detail"].startswith("Too many failed attempts")
+
+
+def test_guessing_one_name_stops_neither_others_nor_other_addresses(api, user):
+    make_user("other")
+    for _ in range(FAILURES_OF_A_NAME):
+        login(api, "user", WRONG)
+    assert login(api).status_code == 429
+    assert login(api, "other").status_code == 200
+    assert login(api, REMOTE_ADDR="192.0.2.7").status_code == 200
+
+
+def test_guessing_many_names_stops_the_address(api, user):
+    for number in range(FAILURES_OF_AN_ADDRESS):
+        assert login(api, f"nobody{number}", WRONG).status_code == 401
+    assert login(api).status_code == 429
+    assert login(api, REMOTE_ADDR="192.0.2.7").status_code == 200
+
+
+def test_right_passwords_are_never_too_many(api, user):
+    assert {login(api).status_code for _ in range(FAILURES_OF_A_NAME * 2)} == {200}
+    for _ in range(FAILURES_OF_A_NAME - 1):
+        login(api, "user", WRONG)
+    assert {login(api).status_code for _ in range(FAILURES_OF_A_NAME)} == {200}
+
+
+def test_after_the_window_guessing_may_begin_again(api, user, monkeypatch):
+    for _ in range(FAILURES_OF_A_NAME):
+        login(api, "user", WRONG)
+    wait = int(login(api)["Retry-After"])
+    now = time.time()
+    monkeypatch.setattr("time.time", lambda: now + wait + 1)
+    assert login(api).status_code == 200
+
+
+@pytest.mark.parametrize("page", ["/auth/session/login/", "/admin/login/"])
+def test_the_pages_are_under_the_same_brake(client, page):
+    admin = make_user("root", Role.ADMIN)
+    for _ in range(FAILURES_OF_A_NAME):
+        client.post(page, {"username": "root", "password": WRONG})
+    answer = client.post(page, {"username": "root", "password": PASSWORD})
+    assert answer.status_code == 200
+    assert "Too many failed attempts" in answer.content.decode()
+    assert "_auth_user_id" not in client.session
+    assert admin.active
+
+
+def test_no_name_or_password_is_kept_by_the_brake(api, user):
+    login(api, "user", WRONG)
+    kept = repr(caches["throttle"]._cache)  # noqa: SLF001
+    assert "sign-in" in kept
+    assert "user" not in kept
+    assert "horse" not in kept

@@ -1,0 +1,134 @@
+"""Users: managed by admins, and never without one."""
+
+import pytest
+from django.contrib.auth.hashers import check_password
+
+from orchestrator import actions
+from orchestrator.choices import Role
+from orchestrator.errors import ValueTaken
+from orchestrator.models import User
+from tests.people import PASSWORD, make_user, sign_in
+
+pytestmark = pytest.mark.django_db
+
+USERS = "/api/v1/users/"
+FIELDS = ["id", "username", "email", "role", "active", "created_at"]
+ADA = {"username": "ada", "email": "ada@example.org", "password": "analytical engine no 1"}
+
+
+def test_a_new_user_can_sign_in_and_has_no_password_in_any_answer(as_admin):
+    made = as_admin.post(USERS, {**ADA, "role": "moderator"})
+    assert made.status_code == 201
+    assert list(made.json()) == FIELDS
+    assert (made.json()["role"], made.json()["active"]) == ("moderator", True)
+    ada = sign_in(User.objects.get(username="ada"), ADA["password"])
+    answers = [
+        made,
+        as_admin.get(made["Location"]),
+        as_admin.get(USERS),
+        as_admin.patch(made["Location"], {"password": "difference engine 2"}),
+        as_admin.post(USERS, ADA),
+        as_admin.post(USERS, {**ADA, "username": "x", "email": "x@example.org", "password": "engine"}),
+        sign_in(User.objects.get(username="ada"), "difference engine 2").get(f"{USERS}me/"),
+    ]
+    stored = User.objects.get(username="ada").password
+    for answer in answers:
+        text = answer.content.decode()
+        assert "engine" not in text
+        assert stored not in text
+        assert "$" not in text
+    assert ada.get(f"{USERS}me/").status_code == 401
+
+
+def test_me_is_who_asks(as_user, as_moderator):
+    assert as_user.get(f"{USERS}me/").json()["username"] == "user"
+    assert list(as_moderator.get(f"{USERS}me/").json()) == FIELDS
+
+
+def test_a_password_is_hashed_and_kept_as_it_was_typed(as_admin):
+    as_admin.post(USERS, {**ADA, "password": "  spaces at both ends  "})
+    assert check_password("  spaces at both ends  ", User.objects.get(username="ada").password)
+
+
+@pytest.mark.parametrize(
+    ("password", "why"),
+    [
+        ("short7!", "at least 8"),
+        ("password123", "too common"),
+        ("31415926535", "entirely numeric"),
+        ("ada@example", "similar"),
+    ],
+)
+def test_a_weak_password_is_refused_with_the_reason(as_admin, password, why):
+    answer = as_admin.post(USERS, {**ADA, "password": password})
+    assert answer.status_code == 400
+    assert why in answer.json()["password"][0]
+    assert not User.objects.filter(username="ada").exists()
+
+
+def test_a_password_is_measured_against_the_user_it_is_for(as_admin, user):
+    User.objects.filter(pk=user.pk).update(username="analytical.engine")
+    answer = as_admin.patch(f"{USERS}{user.pk}/", {"password": "analytical.engine"})
+    assert answer.status_code == 400
+    assert "similar to the username" in answer.json()["password"][0]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("username", "user"), ("email", "user@example.com"), ("email", "user@EXAMPLE.com")]
+)
+def test_a_name_or_address_that_is_taken_is_refused(as_admin, user, field, value):
+    make_user("other")
+    for answer in (
+        as_admin.post(USERS, {**ADA, field: value}),
+        as_admin.patch(f"{USERS}{User.objects.get(username='other').pk}/", {field: value}),
+    ):
+        assert answer.status_code == 400
+        assert list(answer.json()) == [field]
+        assert "is taken" in answer.json()[field][0]
+    assert as_admin.patch(f"{USERS}{user.pk}/", {field: value}).status_code == 200
+
+
+def test_a_race_for_a_name_is_lost_not_an_error(user):
+    """The serializer looks at nothing beforehand: the database alone decides."""
+    with pytest.raises(ValueTaken):
+        actions.create_user(username="user", email="new@example.org", password=PASSWORD)
+    assert User.objects.count() == 1
+
+
+# --- The last admin -----------------------------------------------------------------------------------------
+
+LEAVING = {"demoted": {"role": "moderator"}, "inactive": {"active": False}, "deleted": None}
+
+
+def leave(client, admin, change):
+    address = f"{USERS}{admin.pk}/"
+    return client.delete(address) if change is None else client.patch(address, change)
+
+
+@pytest.mark.parametrize("change", LEAVING.values(), ids=LEAVING)
+def test_the_last_active_admin_stays_one(as_admin, admin_user, change):
+    make_user("gone", Role.ADMIN, active=False)
+    answer = leave(as_admin, admin_user, change)
+    assert answer.status_code == 409
+    assert "last active admin" in answer.json()["detail"]
+    assert as_admin.get(f"{USERS}me/").json()["role"] == "admin"
+
+
+@pytest.mark.parametrize("change", LEAVING.values(), ids=LEAVING)
+def test_an_admin_may_leave_while_another_stays(as_admin, admin_user, change):
+    other = make_user("other", Role.ADMIN)
+    assert leave(as_admin, admin_user, change).status_code in (200, 204)
+    assert leave(sign_in(other), other, change).status_code == 409
+
+
+def test_the_last_admin_may_change_everything_else(as_admin, admin_user):
+    answer = as_admin.patch(
+        f"{USERS}{admin_user.pk}/", {"email": "root@example.org", "role": "admin", "active": True}
+    )
+    assert answer.json()["email"] == "root@example.org"
+
+
+def test_a_user_is_changed_in_what_is_given(as_admin, user):
+    changed = as_admin.patch(f"{USERS}{user.pk}/", {"username": "ﬁne", "email": "Fine@EXAMPLE.ORG"}).json()
+    assert (changed["username"], changed["email"], changed["role"]) == ("fine", "Fine@example.org", "user")
+    assert sign_in(User.objects.get(pk=user.pk)).get(f"{USERS}me/").json() == changed
