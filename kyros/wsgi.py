@@ -5,4 +5,9 @@ from django.core.wsgi import get_wsgi_application
 from kyros.startup import load_settings
 
 load_settings()
-application = get_wsgi_application()
+django = get_wsgi_application()
+
+# Imported here: what it serves needs the applications to be loaded.
+from orchestrator.fastlane import FastLane  # noqa: E402
+
+application = FastLane(django)

@@ -2,6 +2,7 @@
 
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from functools import lru_cache
 from uuid import UUID
 
 from django.utils.crypto import salted_hmac
@@ -41,15 +42,6 @@ class Account:
             fingerprint(user),
         )
 
-    @classmethod
-    def from_bytes(cls, body: bytes) -> "Account":
-        """Return the account that ``to_bytes`` wrote."""
-        fields = from_json(body)
-        fields["id"] = UUID(fields["id"])
-        fields["role"] = Role(fields["role"])
-        fields["created_at"] = datetime.fromisoformat(fields["created_at"])
-        return cls(**fields)
-
     def to_bytes(self) -> bytes:
         """Return the account as the cache keeps it."""
         return to_json(asdict(self))
@@ -58,6 +50,16 @@ class Account:
         """Return the user; what the account does not hold is fetched when it is asked for."""
         fields = ("id", "username", "email", "role", "active", "created_at")
         return User.from_db(None, fields, [getattr(self, field) for field in fields])
+
+
+@lru_cache(maxsize=1024)
+def from_bytes(body: bytes) -> Account:
+    """Return the account that ``Account.to_bytes`` wrote; read once, it is remembered by its bytes."""
+    fields = from_json(body)
+    fields["id"] = UUID(fields["id"])
+    fields["role"] = Role(fields["role"])
+    fields["created_at"] = datetime.fromisoformat(fields["created_at"])
+    return Account(**fields)
 
 
 def find(user_id: UUID, found: Found | None = None) -> Account | None:
@@ -71,7 +73,7 @@ def find(user_id: UUID, found: Found | None = None) -> Account | None:
     if found is None:
         (found,) = reads.look_up(question)
     try:
-        return Account.from_bytes(reads.answer(question, found, lambda: _from_database(user_id)).body)
+        return from_bytes(reads.answer(question, found, lambda: _from_database(user_id)).body)
     except User.DoesNotExist:
         return None
 

@@ -4,6 +4,7 @@ An answer is named by its whole address, because its links repeat it; first page
 """
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Final
 from uuid import UUID
 
@@ -87,9 +88,10 @@ def own_account(request: HttpRequest, _: UUID | None, user_id: UUID) -> Question
     """Return the question that a user asks about themselves: one address, another answer for each."""
     recipe = f"{request.build_absolute_uri()} of {user_id.hex}"
     touched_by = (families.user(user_id), families.USERS_IN_BULK)
-    return Question("user", recipe, touched_by, settings.CACHE_TTL_USER_LIST)
+    return Question("user", recipe, touched_by, settings.CACHE_TTL_USER_LIST, personal=True)
 
 
+@lru_cache(maxsize=1024)
 def account(user_id: UUID) -> Question:
     """Return the question who a user is and what signs them in."""
     return Question(

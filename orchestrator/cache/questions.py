@@ -4,6 +4,8 @@ import hashlib
 from dataclasses import dataclass
 from functools import cached_property
 
+from orchestrator.cache import keys
+
 
 @dataclass(frozen=True)
 class Question:
@@ -14,14 +16,21 @@ class Question:
         recipe: text that names the answer completely: two questions with one recipe have one answer.
         families: what makes it stale (see ``orchestrator.cache.families``).
         ttl: seconds for which it may be kept.
+        personal: whether it is another user's address, too, with another answer.
     """
 
     group: str
     recipe: str
     families: tuple[str, ...]
     ttl: int
+    personal: bool = False
 
     @cached_property
     def digest(self) -> str:
         """Return what stands for the recipe in a key, so that no key tells what was asked."""
         return hashlib.blake2b(self.recipe.encode(), digest_size=16).hexdigest()
+
+    @cached_property
+    def keys(self) -> tuple[str, ...]:
+        """Return the keys of the entry and of its generations, as the read script takes them."""
+        return (keys.entry(self.digest), *(keys.generation(family) for family in self.families))

@@ -3,7 +3,7 @@
 import hashlib
 import logging
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -65,12 +65,11 @@ class Server:
         self.enabled = url is not None
         self.breaker = Breaker(probe=self._probe, on_change=self._breaker_changed)
 
-    @property
+    @cached_property
     def client(self) -> Any:
         """Return the low-level client; a connection that broke while idle is replaced, without a pause."""
         client = get_redis_connection("default")
-        if client.get_retry() is not _RETRY:
-            client.set_retry(_RETRY)
+        client.set_retry(_RETRY)
         return client
 
     @property

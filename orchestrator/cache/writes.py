@@ -53,8 +53,8 @@ class Write:
     def wait_until_harmless(self, connection: BaseDatabaseWrapper) -> None:
         """Return when no process can serve an answer from before this write any more.
 
-        Nothing to wait for if the cache server knows of the write. Else its row is in the outbox, and the write
-        may be acknowledged once that is drained, or once the lease that others may hold has passed.
+        Nothing to wait for if the cache server knows of the write. Else its row is in the outbox, and it may be
+        acknowledged once that is drained, or once the lease that others may hold has passed.
 
         Args:
             connection: where the row is; its transaction is over.

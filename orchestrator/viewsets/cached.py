@@ -10,7 +10,7 @@ from django.http.response import HttpResponseBase
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from orchestrator import answers, tokens
+from orchestrator import answers, fastlane, tokens
 from orchestrator.answers import Asking
 from orchestrator.authentication import bearer_token
 from orchestrator.cache import reads
@@ -68,6 +68,7 @@ class CachedAnswers:
         if found is None:
             (found,) = reads.look_up(question)
         answer = reads.answer(question, found, lambda: to_json(handler(request, *args, **kwargs).data))
+        fastlane.offer(plain, question, self._needs)
         return respond(plain, answer)
 
     def _from_cache(self, request: HttpRequest) -> HttpResponse | None:
@@ -83,6 +84,7 @@ class CachedAnswers:
         request.account_found, request.answer_found = account, found  # type: ignore[attr-defined]
         if account.body is None or found.body is None or not self._admits(claims, account):
             return None
+        fastlane.offer(request, question, self._needs)
         return respond(request, reads.answer(question, found, build=bytes))
 
     def _admits(self, claims: tokens.Claims, found: Found) -> bool:
@@ -90,7 +92,7 @@ class CachedAnswers:
             account = tokens.account_for(claims, found)
         except tokens.InvalidToken:
             return False
-        return account.role.covers(self.roles.get(self._action, Role.USER))
+        return account.role.covers(self._needs)
 
     def _question(self, request: HttpRequest, user_id: UUID) -> Question | None:
         ask = self.asked.get(self._action)
@@ -100,6 +102,10 @@ class CachedAnswers:
             return ask(request, UUID(self.kwargs["pk"]) if "pk" in self.kwargs else None, user_id)
         except ValueError:  # nobody's id
             return None
+
+    @property
+    def _needs(self) -> Role:
+        return self.roles.get(self._action, Role.USER)
 
     @property
     def _action(self) -> str:

@@ -1,0 +1,160 @@
+"""The fast lane: an answer that is in the cache goes out before Django sees the request.
+
+``FastLane`` wraps the WSGI application. It knows the addresses whose answers the views have given before, with
+the question that each one asks, and nothing of routes, filters or hosts: a request that it does not know, or
+that has no good token, takes Django's way, which teaches it. What it serves is what the view would serve, by
+the same cache, the same sign-in data and the same rights, in one round trip.
+"""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Final
+
+from django.http import HttpRequest
+
+from orchestrator import answers, tokens
+from orchestrator.authentication import bearer_token
+from orchestrator.cache import reads
+from orchestrator.cache.questions import Question
+from orchestrator.cache.reads import Answer
+from orchestrator.choices import Role
+from orchestrator.etags import is_known
+
+Environment = dict[str, Any]
+StartResponse = Callable[..., Any]
+Application = Callable[[Environment, StartResponse], Iterable[bytes]]
+
+#: Addresses remembered at most.
+LANES: Final = 4096
+
+#: What makes an address: where these are the same, so is the answer.
+_ADDRESS: Final = (
+    "wsgi.url_scheme",
+    "HTTP_HOST",
+    "SERVER_NAME",
+    "SERVER_PORT",
+    "HTTP_X_FORWARDED_PROTO",
+    "SCRIPT_NAME",
+    "PATH_INFO",
+    "QUERY_STRING",
+)
+
+#: Where in a request's environment a view leaves its question.
+_OFFER: Final = "orchestrator.question"
+
+#: Headers of a view's answer that the lane makes itself, or that belong to the one answer they came with.
+_OWN_HEADERS: Final = frozenset(
+    {"content-length", "content-type", "etag", "x-cache", "set-cookie", "x-request-id"}
+)
+
+
+@dataclass(frozen=True)
+class Lane:
+    """What is known of an address: its question, who may ask it, and the headers of its answers."""
+
+    question: Question
+    needs: Role
+    headers: tuple[tuple[str, str], ...]
+
+
+_lanes: OrderedDict[tuple[Any, ...], Lane] = OrderedDict()
+_lock = threading.Lock()
+
+
+def offer(request: HttpRequest, question: Question, needs: Role) -> None:
+    """Offer the question of the address that is being answered: the lane takes it when the answer is out.
+
+    Args:
+        request: what was asked.
+        question: what its answer is kept under.
+        needs: the least role that may ask.
+    """
+    if not question.personal:
+        request.META[_OFFER] = (question, needs)
+
+
+class FastLane:
+    """A WSGI application that serves cached answers itself and leaves the rest to another one.
+
+    Args:
+        application: Django's.
+    """
+
+    def __init__(self, application: Application) -> None:
+        self._application = application
+
+    def __call__(self, environ: Environment, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer a request."""
+        lane = _lanes.get(_address(environ)) if _is_plain(environ) else None
+        answer = _answer(environ, lane) if lane else None
+        if lane is None or answer is None:
+            return self._application(environ, _learning(environ, start_response))
+        return _serve(environ, lane, answer, start_response)
+
+
+def _learning(environ: Environment, start_response: StartResponse) -> StartResponse:
+    """Return a ``start_response`` that remembers what a view has offered, with its answer's headers."""
+
+    def start(status: str, headers: list[tuple[str, str]], *more: Any) -> Any:
+        offered = environ.get(_OFFER)
+        if offered and status.startswith(str(HTTPStatus.OK.value)):
+            repeated = tuple((name, value) for name, value in headers if name.lower() not in _OWN_HEADERS)
+            question, needs = offered
+            _remember(_address(environ), Lane(question, needs, repeated))
+        return start_response(status, headers, *more)
+
+    return start
+
+
+def _remember(address: tuple[Any, ...], lane: Lane) -> None:
+    with _lock:
+        _lanes[address] = lane
+        while len(_lanes) > LANES:
+            _lanes.popitem(last=False)
+
+
+def _address(environ: Environment) -> tuple[Any, ...]:
+    return tuple(environ.get(name) for name in _ADDRESS)
+
+
+def _is_plain(environ: Environment) -> bool:
+    """Tell whether a request asks for JSON, with a token, from no other site: nothing to be weighed."""
+    return (
+        environ["REQUEST_METHOD"] == "GET"
+        and "HTTP_AUTHORIZATION" in environ
+        and "HTTP_ORIGIN" not in environ
+        and environ.get("HTTP_ACCEPT", "*/*") in ("*/*", "application/json")
+    )
+
+
+def _answer(environ: Environment, lane: Lane) -> Answer | None:
+    try:
+        token = bearer_token(environ)
+        if token is None:
+            return None
+        claims = tokens.read(token)
+        found = reads.peek(answers.account(claims.user_id), lane.question)
+        if found is None or found[0].body is None or found[1].body is None:
+            return None
+        account = tokens.account_for(claims, found[0])
+    except tokens.InvalidToken:
+        return None
+    return reads.hit(lane.question, found[1]) if account.role.covers(lane.needs) else None
+
+
+def _serve(
+    environ: Environment, lane: Lane, answer: Answer, start_response: StartResponse
+) -> Iterable[bytes]:
+    etag = f'"{answer.etag}"'
+    headers = [*lane.headers, ("ETag", etag), ("X-Cache", answer.outcome.value)]
+    if is_known(environ.get("HTTP_IF_NONE_MATCH", ""), etag):
+        status, body = HTTPStatus.NOT_MODIFIED, b""
+    else:
+        status, body = HTTPStatus.OK, answer.body
+        headers.append(("Content-Type", "application/json"))
+    headers.append(("Content-Length", str(len(body))))
+    start_response(f"{status.value} {status.phrase}", headers)
+    return [body]
