@@ -72,7 +72,6 @@ JOB_EVENTS: Final = _detail(
     ),
 )
 EVENT_LIST: Final = _list("events", "CACHE_TTL_EVENTS", _families_of_events)
-EVENTS_RECENT: Final = _list("events", "CACHE_TTL_EVENTS", lambda _: (families.EVENTS,))
 EVENT_DETAIL: Final = _detail("event", "CACHE_TTL_EVENTS", lambda _: (families.EVENTS,))
 TASK_LIST: Final = _list("tasks", "CACHE_TTL_TASK_LIST", lambda _: (families.TASKS,))
 TASK_DETAIL: Final = _detail(
@@ -82,6 +81,17 @@ USER_LIST: Final = _list("users", "CACHE_TTL_USER_LIST", lambda _: (families.USE
 USER_DETAIL: Final = _detail(
     "user", "CACHE_TTL_USER_LIST", lambda pk: (families.user(pk), families.USERS_IN_BULK)
 )
+
+
+def recent_events(request: HttpRequest, _: UUID | None, __: UUID) -> Question:
+    """Return the question what happened lately."""
+    return Question(
+        "events",
+        request.build_absolute_uri(),
+        (families.EVENTS,),
+        settings.CACHE_TTL_EVENTS,
+        follows_clock=True,
+    )
 
 
 def own_account(request: HttpRequest, _: UUID | None, user_id: UUID) -> Question:

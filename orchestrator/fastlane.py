@@ -1,7 +1,7 @@
 """The fast lane: an answer that is in the cache goes out before Django sees the request.
 
-``FastLane`` wraps the WSGI application. It knows the addresses whose answers the views have given before, with
-the question that each one asks, and nothing of routes, filters or hosts: a request that it does not know, or
+``FastLane`` wraps the WSGI application. It knows the addresses whose answers the views have given before and
+the question that each one asks, but nothing of routes, filters or hosts: a request that it does not know, or
 that has no good token, takes Django's way, which teaches it. What it serves is what the view would serve, by
 the same cache, the same sign-in data and the same rights, in one round trip.
 """

@@ -51,6 +51,11 @@ def entry(digest: str) -> str:
     return f"{_prefix()}:e:{digest}"
 
 
+def entries() -> str:
+    """Return the pattern of the keys of all answers, for a scan."""
+    return f"{_prefix()}:e:*"
+
+
 def fill_lock(digest: str) -> str:
     """Return the key that one caller holds while filling an answer."""
     return f"{_prefix()}:f:{digest}"
@@ -59,6 +64,11 @@ def fill_lock(digest: str) -> str:
 def statistics(bucket: str) -> str:
     """Return the key of the counters of one bucket of time."""
     return f"{_prefix()}:s:{bucket}"
+
+
+def samples() -> str:
+    """Return the key of the list of recipes to be audited."""
+    return f"{_prefix()}:audit"
 
 
 def token() -> str:

@@ -17,6 +17,7 @@ class Question:
         families: what makes it stale (see ``orchestrator.cache.families``).
         ttl: seconds for which it may be kept.
         personal: whether it is another user's address, too, with another answer.
+        follows_clock: whether time alone changes the answer, by less than ``ttl`` matters.
     """
 
     group: str
@@ -24,6 +25,7 @@ class Question:
     families: tuple[str, ...]
     ttl: int
     personal: bool = False
+    follows_clock: bool = False
 
     @cached_property
     def digest(self) -> str:

@@ -8,7 +8,7 @@ because the server was away is sent later, so a process that is killed loses a s
 import atexit
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -27,7 +27,11 @@ BUCKETS_KEPT: Final = 3700
 
 _TOTAL: Final = "total"
 
+#: Recipes that wait to be audited at most, in a process and in the server.
+SAMPLES_KEPT: Final = 200
+
 _counts: Counter[str] = Counter()
+_samples: deque[str] = deque(maxlen=SAMPLES_KEPT)
 _lock = threading.Lock()
 _next_delivery = 0.0
 
@@ -53,6 +57,11 @@ def count(group: str, what: str, times: int = 1) -> None:
         _counts[f"{group}:{what}"] += times
 
 
+def sample(recipe: str) -> None:
+    """Note the recipe of an answer that shall be audited."""
+    _samples.append(recipe)
+
+
 def deliver_if_due(server: "Server") -> None:
     """Deliver this process's counts if it has not done so for a second and the server can be asked."""
     if time.monotonic() >= _next_delivery and server.usable:
@@ -66,10 +75,12 @@ def deliver(server: "Server") -> None:
     with _lock:
         sent = Counter(_counts)
         _counts.clear()
+        recipes = list(_samples)
+        _samples.clear()
     if not sent:
         return
     try:
-        server.ask(lambda client: _add(client, sent))
+        server.ask(lambda client: _add(client, sent, recipes))
     except ConnectionError:
         with _lock:
             _counts.update(sent)
@@ -88,13 +99,16 @@ def read(server: "Server") -> Counts:
     return Counts(total, _sum(recent), _sum(recent[: 60 // BUCKET]))
 
 
-def _add(client: Any, sent: Mapping[str, int]) -> None:
+def _add(client: Any, sent: Mapping[str, int], recipes: list[str]) -> None:
     bucket = keys.statistics(str(int(time.time()) // BUCKET))
     pipeline = client.pipeline(transaction=False)
     for name, times in sent.items():
         pipeline.hincrby(keys.statistics(_TOTAL), name, times)
         pipeline.hincrby(bucket, name, times)
     pipeline.expire(bucket, BUCKETS_KEPT)
+    if recipes:
+        pipeline.lpush(keys.samples(), *recipes)
+        pipeline.ltrim(keys.samples(), 0, SAMPLES_KEPT - 1)
     pipeline.execute()
 
 

@@ -47,14 +47,14 @@ class Write:
         except CacheUnavailableError:
             # They stay in flight, and are answered from the database, until this writer expires.
             statistics.count("failures", "end")
-        for family in self.families:
-            statistics.count("invalidations", names.table_of(family))
+        for group in names.groups_of(self.families):
+            statistics.count("invalidations", group)
 
     def wait_until_harmless(self, connection: BaseDatabaseWrapper) -> None:
         """Return when no process can serve an answer from before this write any more.
 
-        Nothing to wait for if the cache server knows of the write. Else its row is in the outbox, and it may be
-        acknowledged once that is drained, or once the lease that others may hold has passed.
+        Nothing to wait for if the cache server knows of the write. Else its row is in the outbox, and it
+        may be acknowledged once that is drained, or the lease that others may hold has passed.
 
         Args:
             connection: where the row is; its transaction is over.

@@ -23,7 +23,7 @@ class EventViewSet(ResourceViewSet):
     asked = {
         "list": answers.EVENT_LIST,
         "retrieve": answers.EVENT_DETAIL,
-        "recent": answers.EVENTS_RECENT,
+        "recent": answers.recent_events,
     }
 
     def create(self, request: Request) -> Response:

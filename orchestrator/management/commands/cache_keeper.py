@@ -7,13 +7,16 @@ from typing import Any
 from django.core.management.base import BaseCommand
 
 from orchestrator.cache import keeper, server
+from orchestrator.cache.audit import audit_live
+from orchestrator.replay import replay
 
 
 class Command(BaseCommand):
     """Runs the keeper until it is told to end."""
 
     help = (
-        "Drain the outbox of cache invalidations and renew the lease on trust, until SIGTERM or Ctrl-C. "
+        "Drain the outbox of cache invalidations, renew the lease on trust and audit a sample of the hits, "
+        "until SIGTERM or Ctrl-C. "
         "`make run` starts one; several do not disturb each other."
     )
     requires_migrations_checks = False
@@ -22,4 +25,9 @@ class Command(BaseCommand):
         stop = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
-        keeper.keep(server.current(), stop)
+        current = server.current()
+        # In a thread of its own: a slow query of the audit must not hold up the lease.
+        auditing = threading.Thread(target=audit_live, args=(current, replay, stop), daemon=True)
+        if current.enabled:
+            auditing.start()
+        keeper.keep(current, stop)
