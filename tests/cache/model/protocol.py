@@ -47,6 +47,8 @@ def prove(world: World, rules: Rules = RIGHT) -> Exploration:
     """Visit all states, processes of a kind being interchangeable."""
     if world.cut_off not in (0, world.writers):
         raise ValueError("one who is cut off is not like the others")
+    if not (rules.random_tokens and rules.stamps_before_query):
+        raise ValueError("the normal form forgets what only random tokens, read before the query, make void")
     return explore(world.initial(), partial(successors, world=world, rules=rules), is_stale, normal_form)
 
 
