@@ -17,6 +17,8 @@ CACHE_ADDRESSES = "redis://:PASSWORD@HOST:PORT/DB, rediss://…, unix:///SOCKET?
 # A cache that does not answer in this time is slower than the database; a frozen server costs every request
 # this much until the circuit breaker opens.
 CACHE_TIMEOUT_SECONDS = "0.1"
+# A server whose packets get lost would otherwise be waited for 130 seconds.
+POSTGRESQL_CONNECT_SECONDS = 10
 LARGEST_PORT = 65535
 LARGEST_CACHE_DB = 15
 
@@ -80,7 +82,11 @@ def postgresql(url: str) -> dict[str, Any]:
     config = environ.Env.db_url_config(url)
     if not config["NAME"] or "\0" in url:
         raise ValueError("the address names no database")
-    options = {"application_name": "kyros", **config.get("OPTIONS", {})}
+    options = {
+        "application_name": "kyros",
+        "connect_timeout": POSTGRESQL_CONNECT_SECONDS,
+        **config.get("OPTIONS", {}),
+    }
     return {
         **config,
         "ENGINE": "orchestrator.db.postgresql",

@@ -44,6 +44,7 @@ class Service:
         """
         variables = {"PORT": free_port(), **variables}
         self.log = log
+        self._seen: set[psutil.Process] = set()
         self.url = f"http://127.0.0.1:{variables['PORT']}"
         self.data_dir = Path(str(variables["KYROS_DATA_DIR"]))
         with log.open("wb") as output:
@@ -91,7 +92,9 @@ class Service:
     @property
     def processes(self) -> list[psutil.Process]:
         """Return the launcher and every process it has started that still runs."""
-        return [self.launcher, *self.launcher.children(recursive=True)]
+        found = [self.launcher, *self.launcher.children(recursive=True)]
+        self._seen.update(found)
+        return found
 
     def process(self, program: str) -> psutil.Process:
         """Return the first process of the service that runs `program`."""
@@ -112,10 +115,10 @@ class Service:
 
     def close(self) -> None:
         """End it, by force if need be, whatever became of it."""
-        processes = self.processes if self.launcher.is_running() else []
         if self.launcher.poll() is None:
+            self._seen.update(self.processes)
             self.launcher.send_signal(signal.SIGTERM)
-        _, left = psutil.wait_procs(processes, END_SECONDS)
+        _, left = psutil.wait_procs([self.launcher, *self._seen], END_SECONDS)
         for each in left:
             each.kill()
-        self.launcher.wait(END_SECONDS)
+        psutil.wait_procs(left, END_SECONDS)

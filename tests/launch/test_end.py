@@ -1,6 +1,7 @@
 """However it ends, nothing of the service is left."""
 
 import signal
+import socket
 
 import pytest
 
@@ -39,11 +40,26 @@ def test_killed_launcher_takes_every_process_along_and_the_next_start_copes(serv
     assert again.until_ready().get("/readyz") == {"status": "ready", "cache": "up"}
 
 
-def test_launcher_killed_while_preparing_takes_the_preparation_along(service):
-    killed = service().until("migrating the database")
-    processes = killed.processes
-    killed.launcher.kill()
-    killed.ended(processes)
+@pytest.fixture
+def waiting_preparation(service):
+    """A service whose preparation waits for a database that never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as database:
+        database.settimeout(60)
+        address = f"127.0.0.1:{database.getsockname()[1]}"
+        started = service(DATABASE_URL=f"postgresql://{address}/kyros?connect_timeout=600")
+        connection, _ = database.accept()
+        with connection:
+            yield started
+
+
+def test_launcher_killed_while_preparing_takes_the_preparation_along(waiting_preparation):
+    processes = waiting_preparation.processes
+    waiting_preparation.launcher.kill()
+    waiting_preparation.ended(processes)
+
+
+def test_signal_ends_a_preparation_that_waits(waiting_preparation):
+    assert waiting_preparation.end() == 128 + signal.SIGTERM
 
 
 @pytest.mark.parametrize(("program", "name"), [("granian", "web"), ("valkey-server", "cache")])
