@@ -7,4 +7,5 @@ from monitoring import views
 urlpatterns = [
     path("healthz", views.healthz, name="healthz"),
     path("readyz", views.readyz, name="readyz"),
+    path("monitoring/cache/health", views.CacheHealthView.as_view(), name="cache-health"),
 ]

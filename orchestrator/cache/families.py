@@ -4,6 +4,7 @@ The database's triggers (``orchestrator/migrations/sql/``) name the same familie
 the old and the new row; a test holds the two together.
 """
 
+from collections.abc import Iterable
 from typing import Final
 from uuid import UUID
 
@@ -71,3 +72,20 @@ def table_of(family: str) -> str:
     """Return the table whose rows the family is about: jobs, events, tasks or users."""
     head = family.partition(":")[0]
     return head if head.endswith("s") else f"{head}s"
+
+
+def groups_of(families: Iterable[str]) -> frozenset[str]:
+    """Return the groups of answers, as the statistics name them, that the families make stale."""
+    return frozenset(group for family in families for group in _groups_of(family))
+
+
+def _groups_of(family: str) -> tuple[str, ...]:
+    if family == JOB_COUNTS:
+        return ("job_counts",)
+    table = table_of(family)
+    if table == EVENTS:
+        return ("events", "event")
+    if family.startswith(table) and not family.endswith(":bulk"):
+        return (table,)
+    row = table.removesuffix("s")
+    return (row, "user_auth") if table == USERS else (row,)

@@ -124,8 +124,8 @@ def _drained(server: Server, connection: BaseDatabaseWrapper) -> bool:
             rows = outbox.pending(connection, ROWS_AT_ONCE)
             server.ask(lambda client, rows=rows: _tick(client, rows.families, 0, void=_too_many(rows)))
             outbox.remove(connection, rows.ids)
-        for family in rows.families:
-            statistics.count("invalidations", names.table_of(family))
+        for group in names.groups_of(rows.families):
+            statistics.count("invalidations", group)
         if len(rows.ids) < ROWS_AT_ONCE:
             break
     return True

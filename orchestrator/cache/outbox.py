@@ -29,6 +29,12 @@ _PRUNE: Final = {
         " WHERE created_at < strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now', -%s || ' seconds')"
     ),
 }
+#: Rows that are counted at most: behind a server that was away for days there are very many.
+COUNTED_AT_MOST: Final = 100_000
+_AGE: Final = {
+    "postgresql": "extract(epoch FROM clock_timestamp() - created_at)",
+    "sqlite": "(julianday('now') - julianday(created_at)) * 86400",
+}
 _PENDING: Final = "SELECT id, families FROM cache_outbox ORDER BY id LIMIT %s"
 
 
@@ -90,6 +96,19 @@ def prune(connection: BaseDatabaseWrapper, seconds: int) -> None:
     """Remove rows older than so many seconds: what they would make stale has outlived its time by itself."""
     with connection.cursor() as cursor:
         cursor.execute(_PRUNE[connection.vendor], [seconds])
+
+
+def backlog(connection: BaseDatabaseWrapper) -> tuple[int, float]:
+    """Return how many rows wait, up to ``COUNTED_AT_MOST``, and the age of the first in seconds."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM (SELECT 1 FROM cache_outbox LIMIT %s) AS waiting", [COUNTED_AT_MOST]
+        )
+        length = cursor.fetchone()[0]
+        age = f"SELECT {_AGE[connection.vendor]} FROM cache_outbox ORDER BY id LIMIT 1"  # noqa: S608 - ours
+        cursor.execute(age)
+        first = cursor.fetchone()
+    return length, max(0.0, float(first[0])) if first else 0.0
 
 
 def _pending(connection: BaseDatabaseWrapper, query: str, parameters: list[Any]) -> Pending:

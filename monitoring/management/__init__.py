@@ -1,0 +1,1 @@
+"""What `manage.py` can tell about database and cache."""

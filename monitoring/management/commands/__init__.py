@@ -1,0 +1,1 @@
+"""The commands; each only renders what the monitoring found out."""

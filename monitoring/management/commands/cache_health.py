@@ -1,0 +1,52 @@
+"""`manage.py cache_health`: how the cache is."""
+
+import sys
+from typing import Any, Final
+
+from monitoring import registry
+from monitoring.caching import CacheHealth, human_bytes
+from monitoring.documents import cache_document
+from monitoring.management.reports import ReportCommand
+
+_EXIT: Final = {"healthy": 0, "degraded": 1, "unhealthy": 1, "disabled": 2}
+
+
+class Command(ReportCommand):
+    help = (
+        "Show the cache's health, and the hit rate of each group of answers, of all processes together. "
+        "Exit status: 0 healthy, 1 degraded or unhealthy, 2 disabled."
+    )
+
+    def handle(self, **options: Any) -> None:
+        health = registry.watched().cache()
+        if options["json"]:
+            self.write_json(cache_document(health))
+        else:
+            self._write(health)
+        sys.exit(_EXIT[health.status])
+
+    def _write(self, health: CacheHealth) -> None:
+        self.stdout.write(f"The cache is {health.status}.")
+        for reason in (health.error, *health.reasons):
+            if reason:
+                self.stdout.write(f"  because {reason}")
+        if health.figures:
+            figures = health.figures
+            limit = f" of {human_bytes(figures.memory_limit_bytes)}" if figures.memory_limit_bytes else ""
+            self.stdout.write(
+                f"{figures.server}, up {figures.uptime_seconds} s, ping {figures.latency_ms} ms, "
+                f"{figures.connected_clients} clients, {human_bytes(figures.memory_bytes)}{limit} of memory, "
+                f"{figures.evicted_keys} keys evicted"
+            )
+        if health.outbox:
+            self.stdout.write(f"{health.outbox.length} invalidations wait in the outbox")
+        if health.queries_saved_percent is not None:
+            self.stdout.write(f"{health.queries_saved_percent} % of the queries for cacheable answers saved")
+        heads = ("family", "hits", "misses", "bypasses", "hit rate", "last hour", "invalidations", "ttl")
+        rows = ((name, *_row(family.as_json())) for name, family in health.families.items())
+        self.write_table(heads, rows)
+
+
+def _row(family: dict[str, Any]) -> tuple[object, ...]:
+    columns = ("hits", "misses", "bypasses", "hit_rate", "hit_rate_hour", "invalidations", "ttl")
+    return tuple(family[column] for column in columns)

@@ -1,0 +1,46 @@
+"""What the reporting commands have in common: ``--json``, tables of text, and an exit status that speaks."""
+
+from argparse import ArgumentParser
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from monitoring.documents import to_text
+
+
+class ReportCommand(BaseCommand):
+    """A command that reports: as text for people, or as one JSON document."""
+
+    # What it reports may be the very thing that a check or a missing migration would stop it for.
+    requires_system_checks = ()
+    requires_migrations_checks = False
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Add ``--json``."""
+        parser.add_argument("--json", action="store_true", help="write one JSON document and nothing else")
+
+    def write_json(self, document: Mapping[str, Any]) -> None:
+        """Write a document to the standard output."""
+        self.stdout.write(to_text(document))
+
+    def write_table(self, heads: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+        """Write a table whose columns are as wide as they need be; None is a dash, numbers stand right."""
+        lines = [tuple(heads), *(tuple(_cell(value) for value in row) for row in rows)]
+        widths = [max(len(line[column]) for line in lines) for column in range(len(heads))]
+        for line in lines:
+            self.stdout.write("  ".join(_padded(*cell) for cell in zip(line, widths, strict=True)).rstrip())
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return str(value)
+
+
+def _padded(text: str, width: int) -> str:
+    return text.rjust(width) if text[:1].isdigit() else text.ljust(width)

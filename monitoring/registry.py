@@ -1,0 +1,99 @@
+"""What is watched: handed over once, by the application that has tables, hot queries and a cache.
+
+The monitoring itself knows none of them. ``orchestrator/watched.py`` says what it is here.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from monitoring.caching import CacheHealth, no_cache
+
+
+class QueryPlan(Protocol):
+    """How the planner serves one hot query, and how it has to."""
+
+    @property
+    def query(self) -> str:
+        """Return the query's name."""
+
+    @property
+    def index(self) -> str | None:
+        """Return the index that was used, or None for none."""
+
+    @property
+    def expected(self) -> str:
+        """Return the index that must be used."""
+
+    @property
+    def ok(self) -> bool:
+        """Tell whether the plan is as declared."""
+
+    @property
+    def ms(self) -> float | None:
+        """Return the milliseconds it took, or None where it was not run."""
+
+
+@dataclass(frozen=True)
+class Retention:
+    """For how long a table's rows are kept.
+
+    Args:
+        column: the moment that a row's age counts from.
+        days: how old a row may become.
+        condition: SQL that further restricts which rows go; it names no value that a client sent.
+        setting: the setting that says how many days.
+    """
+
+    column: str
+    days: int
+    setting: str
+    condition: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table that is watched.
+
+    Args:
+        name: in the database.
+        retention: for how long its rows are kept; None: for good.
+        large_from: rows from which partitioning is advised; None where it makes no sense.
+    """
+
+    name: str
+    retention: Retention | None = None
+    large_from: int | None = None
+
+
+@dataclass(frozen=True)
+class Watched:
+    """All that an application hands over.
+
+    Args:
+        tables: those to be measured.
+        cache: tells how the cache is; never raises.
+        rows_of: returns the exact number of a table's rows without counting them, or None.
+        query_plans: asks the planner about every hot query, on the default database.
+        ttl_settings: the setting that says for how long answers are kept, by group of answers.
+    """
+
+    tables: tuple[Table, ...] = ()
+    cache: Callable[[], CacheHealth] = no_cache
+    rows_of: Callable[[str], int | None] = lambda _table: None
+    query_plans: Callable[[], Sequence[QueryPlan]] = tuple
+    ttl_settings: Mapping[str, str] = field(default_factory=dict)
+
+
+_watched = Watched()
+
+
+def watch(watched: Watched) -> None:
+    """Take what is to be watched from now on."""
+    global _watched  # noqa: PLW0603 - set once, while the applications are loaded
+    _watched = watched
+
+
+def watched() -> Watched:
+    """Return what is watched."""
+    return _watched

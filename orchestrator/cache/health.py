@@ -1,0 +1,134 @@
+"""How the cache is: what its server says of itself, the outbox, and what all processes counted."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from django.conf import settings
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, InterfaceError, connections
+
+from monitoring.caching import CacheHealth, Family, Hits, Outbox, ServerFigures
+from monitoring.limits import PATIENCE, TooSlowError, within
+from orchestrator.cache import outbox, server, statistics
+from orchestrator.cache.server import CacheUnavailableError, Server
+from orchestrator.cache.statistics import Counts
+
+#: Share of its memory limit from which the server is short of memory.
+MEMORY_NEAR_LIMIT: Final = 0.9
+
+#: Seconds that a row may wait in the outbox: the keeper takes it in a tenth of one.
+OUTBOX_PATIENCE: Final = 5.0
+
+_NOBODY: Final = Hits(0, 0, 0)
+
+
+@dataclass(frozen=True)
+class _Told:
+    """What the cache server told in one look."""
+
+    figures: ServerFigures
+    counts: Counts
+
+
+def health(ttl_settings: Mapping[str, str]) -> CacheHealth:
+    """Return how the cache is now; a server or database that hangs costs half a second at most.
+
+    Args:
+        ttl_settings: every group of answers with the setting that says for how long they are kept.
+    """
+    current = server.current()
+    ttls = {group: getattr(settings, name) for group, name in ttl_settings.items()}
+    if not current.enabled:
+        return CacheHealth("disabled", families={group: Family(ttl) for group, ttl in ttls.items()})
+    waiting = _waiting()
+    breaker = current.breaker.state.value
+    try:
+        told = within(PATIENCE, lambda: _ask(current))
+    except (CacheUnavailableError, TooSlowError) as error:
+        return CacheHealth(
+            "unhealthy",
+            error=str(error),
+            breaker=breaker,
+            outbox=waiting,
+            families={group: Family(ttl) for group, ttl in ttls.items()},
+        )
+    reasons = _reasons(told, waiting, breaker)
+    return CacheHealth(
+        "degraded" if reasons else "healthy",
+        connection=True,
+        reasons=reasons,
+        breaker=breaker,
+        figures=told.figures,
+        outbox=waiting,
+        families={group: _family(group, ttl, told.counts) for group, ttl in ttls.items()},
+    )
+
+
+def _ask(current: Server) -> _Told:
+    started = time.perf_counter()
+    current.ask(lambda client: client.ping())
+    latency = time.perf_counter() - started
+    info = current.ask(lambda client: client.info("everything"))
+    return _Told(_figures(info, latency), statistics.read(current))
+
+
+def _figures(info: Mapping[str, Any], latency: float) -> ServerFigures:
+    """Return the figures of an ``INFO``; a server that is not Valkey calls itself Redis."""
+    name = info.get("server_name", "redis")
+    version = info.get("valkey_version") or info.get("redis_version", "")
+    return ServerFigures(
+        server=f"{name} {version}".strip(),
+        latency_ms=round(latency * 1000, 3),
+        uptime_seconds=int(info["uptime_in_seconds"]),
+        connected_clients=int(info["connected_clients"]),
+        memory_bytes=int(info["used_memory"]),
+        memory_limit_bytes=int(info.get("maxmemory", 0)) or None,
+        evicted_keys=int(info["evicted_keys"]),
+        max_clients=info.get("maxclients"),
+    )
+
+
+def _family(group: str, ttl: int, counts: Counts) -> Family:
+    return Family(
+        ttl=ttl,
+        total=_hits(group, counts.total),
+        hour=_hits(group, counts.hour),
+        minute=_hits(group, counts.minute),
+        invalidations=counts.total.get(f"invalidations:{group}", 0),
+        invalidations_hour=counts.hour.get(f"invalidations:{group}", 0),
+    )
+
+
+def _hits(group: str, counted: Mapping[str, int]) -> Hits:
+    return Hits(*(counted.get(f"{group}:{what}", 0) for what in ("hits", "misses", "bypasses")))
+
+
+def _reasons(told: _Told, waiting: Outbox | None, breaker: str) -> tuple[str, ...]:
+    """Return why a cache that answers is not as it should be."""
+    figures, reasons = told.figures, []
+    if breaker != "closed":
+        reasons.append("the circuit breaker of this process is open")
+    if figures.evicted_keys:
+        reasons.append(f"{figures.evicted_keys} keys were evicted for want of memory")
+    if (figures.memory_share or 0) >= MEMORY_NEAR_LIMIT:
+        reasons.append(f"{figures.memory_share:.0%} of the memory limit is in use")
+    if waiting and waiting.oldest_seconds > OUTBOX_PATIENCE:
+        reasons.append(f"an invalidation has waited in the outbox for {waiting.oldest_seconds:.0f} seconds")
+    return tuple(reasons)
+
+
+def _waiting() -> Outbox | None:
+    """Return what waits in the outbox, or None where the database does not tell."""
+    try:
+        return within(PATIENCE, lambda: _outbox_of(DEFAULT_DB_ALIAS))
+    except (DatabaseError, InterfaceError, TooSlowError):
+        return None
+
+
+def _outbox_of(alias: str) -> Outbox | None:
+    connection = connections[alias]
+    if not outbox.exists(connection):
+        return None
+    length, seconds = outbox.backlog(connection)
+    return Outbox(length, round(seconds, 3), complete=length < outbox.COUNTED_AT_MOST)

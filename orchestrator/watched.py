@@ -1,0 +1,57 @@
+"""What of the orchestrator is watched: its tables, its cache and its hot queries, told to the monitoring."""
+
+from functools import partial
+from typing import Final
+
+from django.conf import settings
+
+from monitoring import registry
+from monitoring.registry import Retention, Table, Watched
+from orchestrator.cache import health
+from orchestrator.choices import ENDED_STATUSES
+
+#: Every group of answers that the cache counts, with the setting that says how long they are kept.
+TTL_SETTINGS: Final = {
+    "jobs": "CACHE_TTL_JOB_LIST",
+    "job_counts": "CACHE_TTL_JOB_COUNTS",
+    "job": "CACHE_TTL_JOB_LIST",
+    "events": "CACHE_TTL_EVENTS",
+    "event": "CACHE_TTL_EVENTS",
+    "tasks": "CACHE_TTL_TASK_LIST",
+    "task": "CACHE_TTL_TASK_LIST",
+    "users": "CACHE_TTL_USER_LIST",
+    "user": "CACHE_TTL_USER_LIST",
+    "user_auth": "CACHE_TTL_USER_AUTH",
+}
+
+#: Rows from which the report advises to partition a table.
+LARGE_FROM: Final = 10_000
+
+
+def tell_the_monitoring() -> None:
+    """Hand over all that is watched."""
+    ended = ", ".join(f"'{status}'" for status in ENDED_STATUSES)
+    registry.watch(
+        Watched(
+            tables=(
+                Table(
+                    "jobs",
+                    Retention(
+                        "completed_at",
+                        settings.JOB_RETENTION_DAYS,
+                        "JOB_RETENTION_DAYS",
+                        f"status IN ({ended})",
+                    ),
+                ),
+                Table(
+                    "events",
+                    Retention("created_at", settings.EVENT_RETENTION_DAYS, "EVENT_RETENTION_DAYS"),
+                    large_from=LARGE_FROM,
+                ),
+                Table("tasks"),
+                Table("users"),
+            ),
+            cache=partial(health.health, TTL_SETTINGS),
+            ttl_settings=TTL_SETTINGS,
+        )
+    )
