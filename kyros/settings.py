@@ -212,7 +212,7 @@ CACHES: dict[str, dict[str, Any]] = {
 INSTALLED_APPS = [
     "orchestrator",  # before the admin and rest_framework: its templates come first
     "monitoring",
-    "django.contrib.admin",
+    "kyros.apps.ConsoleConfig",  # django.contrib.admin
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",

@@ -139,11 +139,12 @@ def delete_task(task_id: UUID, *, guard: Callable[[Task], None] | None = None) -
     _locked_task(task_id, guard).delete()
 
 
-def create_user(*, password: str, **fields: Any) -> User:
-    """Create a user who can sign in.
+def create_user(*, password: str | None, **fields: Any) -> User:
+    """Create a user.
 
     Args:
-        password: the plain password; whether it is good enough is the caller's question.
+        password: the plain password, or None for one who cannot sign in; whether it is good enough is the
+            caller's question.
         fields: ``username``, ``email`` and, if given, ``role`` and ``active``.
 
     Raises:

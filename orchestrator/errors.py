@@ -32,6 +32,16 @@ class OutOfDate(DomainError):
         super().__init__(f"This has changed since you read it; its entity tag is {current} now.")
 
 
+class EditedMeanwhile(DomainError):
+    """A person saves what somebody else has changed since they opened it."""
+
+    def __init__(self, seen: int | None, current: int) -> None:
+        super().__init__(
+            f"Somebody has changed this since you opened it: you saw version {seen}, it is at {current} now. "
+            "Nothing was saved; open it again and repeat your change."
+        )
+
+
 class ValueTaken(DomainError):
     """A value was asked for that only one row may have, and another one has it."""
 

@@ -1,0 +1,32 @@
+"""How values look in lists and on pages."""
+
+from datetime import datetime
+
+from django.db.models import TextChoices
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.timesince import timesince
+
+from orchestrator.encoding import to_json
+
+#: What stands where there is no value.
+NOTHING = "–"  # noqa: RUF001 - a dash
+
+
+def badge(value: str, choices: type[TextChoices]) -> SafeString:
+    """Return a choice as a coloured word."""
+    return format_html('<span class="badge badge-{}">{}</span>', value, choices(value).label)
+
+
+def ago(instant: datetime | None) -> SafeString | str:
+    """Return how long ago an instant was; the exact one shows under the pointer."""
+    if instant is None:
+        return NOTHING
+    exact = f"{instant:%Y-%m-%d %H:%M:%S} UTC"
+    words = timesince(instant, depth=1)
+    return format_html('<time datetime="{}" title="{}">{} ago</time>', instant.isoformat(), exact, words)
+
+
+def readable_json(value: object) -> SafeString:
+    """Return JSON with a line for each member."""
+    return format_html('<pre class="json">{}</pre>', to_json(value, indent=True).decode())

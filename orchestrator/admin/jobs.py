@@ -1,0 +1,284 @@
+"""Jobs: listed, opened, steered."""
+
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import Any, ClassVar, Final
+from uuid import UUID
+
+from django import forms
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import path, reverse
+from django.utils import timezone
+from django.utils.safestring import SafeString
+from django.views.decorators.http import require_POST
+
+from orchestrator import actions
+from orchestrator.admin.base import TableAdmin, operator
+from orchestrator.admin.display import NOTHING, ago, badge
+from orchestrator.admin.fields import JSONObjectField
+from orchestrator.choices import JobStatus
+from orchestrator.errors import DomainError, TransitionNotAllowed
+from orchestrator.limits import INT32_LARGEST, INT32_SMALLEST, REASON_LONGEST
+from orchestrator.models import Event, Job
+
+MOST_ATTEMPTS: Final = 100
+#: Events of a job's history that its page shows.
+HISTORY_SHOWN: Final = 100
+
+#: What an operator does who takes a job to a status.
+VERBS: Final = {
+    JobStatus.PENDING: "Queue again",
+    JobStatus.RUNNING: "Mark as running",
+    JobStatus.COMPLETED: "Mark as completed",
+    JobStatus.FAILED: "Mark as failed",
+    JobStatus.CANCELLED: "Cancel",
+}
+#: Statuses in which what a job is to do is settled: somebody is at it, or it is done for good.
+SETTLED_STATUSES: Final = (JobStatus.RUNNING, JobStatus.COMPLETED)
+
+
+class JobForm(forms.ModelForm):  # type: ignore[type-arg]
+    """What a job is to do; where it stands changes by steering."""
+
+    priority = forms.IntegerField(
+        min_value=INT32_SMALLEST, max_value=INT32_LARGEST, initial=0, help_text="Higher goes first."
+    )
+    max_attempts = forms.IntegerField(
+        min_value=1,
+        max_value=MOST_ATTEMPTS,
+        initial=3,
+        help_text="Leases that may run out before it has failed.",
+    )
+    metadata = JSONObjectField(required=False, initial=dict)
+
+    class Meta:
+        model = Job
+        fields = ("name", "description", "priority", "max_attempts", "metadata")
+        widgets: ClassVar = {"description": forms.Textarea(attrs={"rows": 3})}
+
+
+class SteeringForm(forms.Form):
+    """A change of status, and why."""
+
+    status = forms.ChoiceField(choices=JobStatus.choices)
+    reason = forms.CharField(max_length=REASON_LONGEST, required=False)
+
+
+class UrgencyFilter(admin.SimpleListFilter):
+    """Jobs by how urgent they are, in the ranges that people think in."""
+
+    title = "urgency"
+    parameter_name = "urgency"
+    ranges: ClassVar = {
+        "urgent": ("Urgent (20 and more)", {"priority__gte": 20}),
+        "raised": ("Raised (1 to 19)", {"priority__gte": 1, "priority__lte": 19}),
+        "usual": ("Usual (0)", {"priority": 0}),
+        "background": ("Background (below 0)", {"priority__lt": 0}),
+    }
+
+    def lookups(self, request: HttpRequest, model_admin: "admin.ModelAdmin[Any]") -> list[tuple[str, str]]:
+        """Return the ranges."""
+        return [(name, title) for name, (title, _) in self.ranges.items()]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Job]) -> QuerySet[Job]:
+        """Return the jobs of the range that was asked for."""
+        _, lookups = self.ranges.get(self.value() or "", ("", {}))
+        return queryset.filter(**lookups)
+
+
+@admin.register(Job)
+class JobAdmin(TableAdmin):
+    """The pages of jobs."""
+
+    form = JobForm
+    list_display = ("name", "state", "priority", "worker", "attempts_made", "created", "took")
+    list_filter = ("status", UrgencyFilter, "created_at")
+    sortable_by = ("created",)
+    search_fields = ("name",)
+    search_help_text = "An id, or how the name begins"
+    actions = ("retry", "cancel")
+    fieldsets = (
+        (None, {"fields": ("name", "description", "priority", "max_attempts", "metadata")}),
+        ("Progress", {"fields": ("state", "attempts_made", "worker", "lease_expires_at", "took")}),
+        ("Times", {"fields": ("id", "created_at", "started_at", "completed_at", "updated_at")}),
+    )
+    readonly_fields = (
+        "state",
+        "attempts_made",
+        "worker",
+        "lease_expires_at",
+        "took",
+        "id",
+        "created_at",
+        "started_at",
+        "completed_at",
+        "updated_at",
+    )
+
+    def get_urls(self) -> list[Any]:
+        """Return the pages' addresses, with the one that steers a job."""
+        steer = self.admin_site.admin_view(require_POST(self.steer_view))
+        return [path("<path:object_id>/status/", steer, name="orchestrator_job_status"), *super().get_urls()]
+
+    def get_fieldsets(self, request: HttpRequest, obj: Job | None = None) -> Any:
+        """Return all groups of fields, or the first for a job that is yet to be made."""
+        return self.fieldsets if obj else self.fieldsets[:1]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Job | None = None) -> Any:
+        """Return what cannot be edited now: everything while a worker is at it, and once it is completed."""
+        if obj and obj.status in SETTLED_STATUSES:
+            return (*JobForm.Meta.fields, *self.readonly_fields)
+        return self.readonly_fields
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Job], search_term: str
+    ) -> tuple[QuerySet[Job], bool]:
+        """Return the job of an id, or the jobs whose name begins so."""
+        if not search_term:
+            return queryset, False
+        if job_id := as_id(search_term):
+            return queryset.filter(pk=job_id), False
+        return queryset.filter(name__startswith=search_term), False
+
+    @admin.display(description="status")
+    def state(self, job: Job) -> SafeString:
+        """Return the job's status as a coloured word."""
+        return badge(job.status, JobStatus)
+
+    @admin.display(description="attempts")
+    def attempts_made(self, job: Job) -> str:
+        """Return how many leases ran out, of how many may."""
+        return f"{job.attempts} of {job.max_attempts}"
+
+    @admin.display(description="created", ordering="created_at")
+    def created(self, job: Job) -> SafeString | str:
+        """Return how long ago the job was submitted."""
+        return ago(job.created_at)
+
+    @admin.display(description="took")
+    def took(self, job: Job) -> str:
+        """Return for how long the job has run."""
+        if job.started_at is None:
+            return NOTHING
+        return duration((job.completed_at or timezone.now()) - job.started_at)
+
+    def save_model(self, request: HttpRequest, obj: Job, form: Any, change: bool) -> None:  # noqa: FBT001 - Django's
+        """Create or change the job, with its event."""
+        values = form.cleaned_data
+        if change:
+            fields = {name: values[name] for name in form.changed_data}
+            actions.update_job(obj.pk, by=operator(request), **fields)
+        else:
+            actions.create_job(by=operator(request), id=obj.pk, **values)
+
+    def delete_model(self, request: HttpRequest, obj: Job) -> None:
+        """Delete the job, with an event that says so."""
+        actions.delete_job(obj.pk, by=operator(request))
+
+    @transaction.atomic
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Job]) -> None:
+        """Delete the selected jobs, each with an event that says so."""
+        for job_id in list(queryset.values_list("pk", flat=True)):
+            actions.delete_job(job_id, by=operator(request))
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """Show a job with its history and the changes that its status allows, or save it."""
+        job = self.get_object(request, object_id)
+        context = _steering(job) if job else {}
+        return super().change_view(request, object_id, form_url, {**context, **(extra_context or {})})
+
+    def steer_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Take a job to the status asked for, and return to its page."""
+        job = self.get_object(request, object_id)
+        if not self.has_change_permission(request, job):
+            raise PermissionDenied
+        if job is None:
+            raise Http404
+        form = SteeringForm(request.POST)
+        if form.is_valid():
+            self._steer(request, job, JobStatus(form.cleaned_data["status"]), form.cleaned_data["reason"])
+        else:
+            for error in (error for errors in form.errors.values() for error in errors):
+                self.message_user(request, str(error), messages.ERROR)
+        return HttpResponseRedirect(reverse("admin:orchestrator_job_change", args=[job.pk]))
+
+    @admin.action(description="Queue selected jobs again", permissions=["change"])
+    def retry(self, request: HttpRequest, queryset: QuerySet[Job]) -> None:
+        """Make the selected jobs pending, as far as their statuses allow."""
+        self._take_all(request, queryset, JobStatus.PENDING)
+
+    @admin.action(description="Cancel selected jobs", permissions=["change"])
+    def cancel(self, request: HttpRequest, queryset: QuerySet[Job]) -> None:
+        """Cancel the selected jobs, as far as their statuses allow."""
+        self._take_all(request, queryset, JobStatus.CANCELLED)
+
+    def _steer(self, request: HttpRequest, job: Job, status: JobStatus, reason: str) -> None:
+        try:
+            actions.change_status(job.pk, status, by=operator(request), reason=reason or None)
+        except DomainError as error:
+            self.message_user(request, str(error), messages.ERROR)
+            return
+        because = f": {reason}" if reason else ""
+        self.log_change(request, job, f"{JobStatus(job.status).label} → {status.label}{because}")
+        self.message_user(request, f"“{job}” is {status.label.lower()}.", messages.SUCCESS)
+
+    def _take_all(self, request: HttpRequest, queryset: QuerySet[Job], status: JobStatus) -> None:
+        taken, refused = _take(queryset, status, operator(request))
+        for job, former in taken:
+            self.log_change(request, job, f"{former.label} → {status.label}")
+        if taken:
+            self.message_user(request, f"{len(taken)} now {status.label.lower()}.", messages.SUCCESS)
+        if refused:
+            self.message_user(
+                request, f"{refused} left as they were: their status does not allow it.", messages.WARNING
+            )
+
+
+def as_id(text: str) -> UUID | None:
+    """Return the id that a text is, or None for any other text."""
+    try:
+        return UUID(text.strip())
+    except ValueError:
+        return None
+
+
+def duration(length: timedelta) -> str:
+    """Return a length of time in its two largest units."""
+    minutes, seconds = divmod(max(length.total_seconds(), 0), 60)
+    hours, minutes = divmod(int(minutes), 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {seconds:.0f} s" if minutes else f"{seconds:.1f} s"
+
+
+def _take(jobs: Iterable[Job], status: JobStatus, by: str) -> tuple[list[tuple[Job, JobStatus]], int]:
+    """Take jobs to a status; return those that changed with their former status, and how many did not."""
+    taken, refused = [], 0
+    for job in jobs:
+        try:
+            actions.change_status(job.pk, status, by=by)
+        except TransitionNotAllowed:
+            refused += 1
+        else:
+            if job.status != status:
+                taken.append((job, JobStatus(job.status)))
+    return taken, refused
+
+
+def _steering(job: Job) -> dict[str, Any]:
+    """Return what a job's page shows beside its fields."""
+    return {
+        "history": Event.objects.of_job(job.pk)[:HISTORY_SHOWN],
+        "changes": [(status.value, VERBS[status]) for status in job.allowed_statuses],
+        "reason_longest": REASON_LONGEST,
+    }

@@ -1,0 +1,104 @@
+"""Tasks: edited by several operators at once, none of whom overwrites what they have not seen."""
+
+from typing import Any, ClassVar
+
+from django import forms
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.safestring import SafeString
+
+from orchestrator import actions
+from orchestrator.admin.base import TableAdmin
+from orchestrator.admin.display import ago
+from orchestrator.admin.jobs import as_id
+from orchestrator.errors import EditedMeanwhile
+from orchestrator.models import Task
+
+
+class TaskForm(forms.ModelForm):  # type: ignore[type-arg]
+    """A task, and the version of it that the operator has before them."""
+
+    seen_version = forms.IntegerField(widget=forms.HiddenInput, required=False)
+
+    class Meta:
+        model = Task
+        fields = ("title", "description")
+        widgets: ClassVar = {"title": forms.TextInput(attrs={"class": "vLargeTextField"})}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Remember the version that is shown."""
+        super().__init__(*args, **kwargs)
+        self.fields["seen_version"].initial = self.instance.version
+
+    def clean(self) -> dict[str, Any]:
+        """Return the values, unless they are based on a version that is no longer the task's."""
+        values = super().clean() or self.cleaned_data
+        try:
+            self.require_seen(self.instance)
+        except EditedMeanwhile as error:
+            raise forms.ValidationError(str(error), code="edited_meanwhile") from error
+        return values
+
+    def require_seen(self, task: Task) -> None:
+        """Do nothing if the task is as the operator saw it.
+
+        Raises:
+            EditedMeanwhile: if it is not.
+        """
+        seen = self.cleaned_data.get("seen_version")
+        if not task._state.adding and seen != task.version:  # noqa: SLF001 - the documented attribute
+            raise EditedMeanwhile(seen, task.version)
+
+
+@admin.register(Task)
+class TaskAdmin(TableAdmin):
+    """The pages of tasks."""
+
+    form = TaskForm
+    list_display = ("title", "version", "created", "updated")
+    list_filter = ("created_at",)
+    sortable_by = ("title", "created")
+    search_fields = ("title",)
+    search_help_text = "An id, or how the title begins"
+    readonly_fields = ("version", "id", "created_at", "updated_at")
+    fieldsets = (
+        (None, {"fields": ("title", "description", "seen_version")}),
+        ("History", {"fields": ("version", "id", "created_at", "updated_at")}),
+    )
+
+    def get_fieldsets(self, request: HttpRequest, obj: Task | None = None) -> Any:
+        """Return all groups of fields, or the first for a task that is yet to be made."""
+        return self.fieldsets if obj else self.fieldsets[:1]
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Task], search_term: str
+    ) -> tuple[QuerySet[Task], bool]:
+        """Return the task of an id, or the tasks whose title begins so."""
+        if not search_term:
+            return queryset, False
+        if task_id := as_id(search_term):
+            return queryset.filter(pk=task_id), False
+        return Task.objects.titled_from(search_term) & queryset, False
+
+    @admin.display(description="created", ordering="created_at")
+    def created(self, task: Task) -> SafeString | str:
+        """Return how long ago the task was made."""
+        return ago(task.created_at)
+
+    @admin.display(description="last changed")
+    def updated(self, task: Task) -> SafeString | str:
+        """Return how long ago the task was changed."""
+        return ago(task.updated_at)
+
+    def save_model(self, request: HttpRequest, obj: Task, form: Any, change: bool) -> None:  # noqa: FBT001 - Django's
+        """Create or change the task."""
+        fields = {name: form.cleaned_data[name] for name in TaskForm.Meta.fields}
+        if not change:
+            actions.create_task(id=obj.pk, **fields)
+        elif form.has_changed():
+            actions.update_task(obj.pk, guard=form.require_seen, **fields)
+
+    def delete_model(self, request: HttpRequest, obj: Task) -> None:
+        """Delete the task."""
+        actions.delete_task(obj.pk)

@@ -1,0 +1,140 @@
+"""Users: who they are, what they may do, and whether they may come in."""
+
+from typing import Any, ClassVar
+
+from django.contrib import admin, messages
+from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
+from django.contrib.auth.forms import AdminUserCreationForm, UsernameField
+from django.contrib.auth.models import Group
+from django.db import transaction
+from django.db.models import QuerySet
+from django.forms import ModelForm
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from orchestrator import actions
+from orchestrator.admin.base import TableAdmin
+from orchestrator.admin.display import ago, badge
+from orchestrator.choices import Role
+from orchestrator.models import User
+
+# The role says what a user may do; groups would be a second home for it.
+admin.site.unregister(Group)
+
+
+class _WithAddress:
+    """A form whose address is in the spelling that the API stores."""
+
+    cleaned_data: dict[str, Any]
+
+    def clean_email(self) -> str:
+        """Return the address, its domain in lower case."""
+        return str(User.objects.normalize_email(self.cleaned_data["email"]))
+
+
+class NewUserForm(_WithAddress, AdminUserCreationForm):  # type: ignore[type-arg]
+    """A user to be, with a password or without."""
+
+    class Meta:
+        model = User
+        fields = ("username", "email", "role")
+        field_classes: ClassVar = {"username": UsernameField}
+
+
+class UserForm(_WithAddress, ModelForm):  # type: ignore[type-arg]
+    """What can be changed about a user; the password has a page of its own."""
+
+    class Meta:
+        model = User
+        fields = ("username", "email", "role", "active")
+        field_classes: ClassVar = {"username": UsernameField}
+
+
+@admin.register(User)
+class UserAdmin(TableAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
+    """The pages of users."""
+
+    form = UserForm
+    add_form = NewUserForm
+    ordering = ("username",)
+    list_display = ("username", "email", "what", "active", "created", "seen")
+    list_filter = ("role", "active")
+    sortable_by = ("username",)
+    search_fields = ("^username", "^email")
+    search_help_text = "How the user name or the address begins"
+    actions = ("deactivate",)
+    filter_horizontal = ()
+    readonly_fields = ("password_state", "id", "created_at", "last_login")
+    fieldsets = (
+        (None, {"fields": ("username", "email", "password_state")}),
+        ("Rights", {"fields": ("role", "active")}),
+        ("Times", {"fields": ("id", "created_at", "last_login")}),
+    )
+    add_fieldsets = (
+        (None, {"classes": ("wide",), "fields": ("username", "email", "role")}),
+        ("Password", {"classes": ("wide",), "fields": ("usable_password", "password1", "password2")}),
+    )
+
+    @admin.display(description="role")
+    def what(self, user: User) -> SafeString:
+        """Return the user's role as a coloured word."""
+        return badge(user.role, Role)
+
+    @admin.display(description="created", ordering="created_at")
+    def created(self, user: User) -> SafeString | str:
+        """Return how long ago the user was made."""
+        return ago(user.created_at)
+
+    @admin.display(description="last sign-in")
+    def seen(self, user: User) -> SafeString | str:
+        """Return how long ago the user signed in to the pages."""
+        return ago(user.last_login)
+
+    @admin.display(description="password")
+    def password_state(self, user: User) -> SafeString | str:
+        """Return whether the user has a password, with the way to a new one."""
+        page = reverse("admin:auth_user_password_change", args=[user.pk])
+        state = "Set." if user.has_usable_password() else "None: this user cannot sign in."
+        return format_html('{} <a href="{}">Set a new one</a>', state, page)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> Any:
+        """Return what cannot be edited; a moderator is not shown the way to a new password either."""
+        return self.readonly_fields
+
+    def get_fieldsets(self, request: HttpRequest, obj: User | None = None) -> Any:
+        """Return the groups of fields; whether there is a password concerns only those who may set it."""
+        groups = super().get_fieldsets(request, obj)
+        if obj is None or self.has_change_permission(request, obj):
+            return groups
+        return ((None, {"fields": ("username", "email")}), *groups[1:])
+
+    def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:  # noqa: FBT001 - Django's
+        """Create or change the user, as long as an admin is left."""
+        values = form.cleaned_data
+        if change:
+            actions.update_user(obj.pk, **{name: values[name] for name in form.changed_data})
+        else:
+            fields = {name: values[name] for name in NewUserForm.Meta.fields}
+            actions.create_user(password=values["password1"] or None, id=obj.pk, **fields)
+
+    def delete_model(self, request: HttpRequest, obj: User) -> None:
+        """Delete the user, as long as an admin is left."""
+        actions.delete_user(obj.pk)
+
+    @transaction.atomic
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+        """Delete the selected users, as long as an admin is left."""
+        for user_id in list(queryset.values_list("pk", flat=True)):
+            actions.delete_user(user_id)
+
+    @admin.action(description="Deactivate selected users", permissions=["change"])
+    @transaction.atomic
+    def deactivate(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+        """Keep the selected users out, from their next request on."""
+        users = list(queryset.filter(active=True))
+        for user in users:
+            actions.update_user(user.pk, active=False)
+            self.log_change(request, user, "Deactivated")
+        self.message_user(request, f"{len(users)} deactivated.", messages.SUCCESS)

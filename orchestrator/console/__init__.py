@@ -1,0 +1,1 @@
+"""The operators' console: what the admin shows beside lists and forms of rows."""

@@ -1,0 +1,282 @@
+"""Jobs in the admin: every change goes by the life cycle and leaves its event."""
+
+import json
+from datetime import timedelta
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.utils import timezone
+
+from orchestrator import actions
+from orchestrator.admin.paging import BoundedPaginator
+from orchestrator.choices import JobStatus
+from orchestrator.models import Event, Job
+
+JOBS = "/admin/orchestrator/job/"
+
+
+def page(job, *rest):
+    return f"{JOBS}{job.pk}/{''.join(rest)}"
+
+
+def form(**fields):
+    return {
+        "name": "Index",
+        "description": "",
+        "priority": "3",
+        "max_attempts": "3",
+        "metadata": "{}",
+        **fields,
+    }
+
+
+def last_event(job):
+    return Event.objects.of_job(job.pk)[0]
+
+
+def texts(answer):
+    return [str(message) for message in answer.context["messages"]]
+
+
+def test_a_new_job_is_pending_and_has_its_event(console):
+    answer = console.post(f"{JOBS}add/", form(name="نسخ احتياطي 🗄", metadata='{"a": [1, {"b": null}]}'))
+    assert answer.status_code == 302
+    job = Job.objects.get()
+    assert (job.name, job.status, job.priority) == ("نسخ احتياطي 🗄", "pending", 3)
+    assert job.metadata == {"a": [1, {"b": None}]}
+    event = last_event(job)
+    assert (event.type, event.payload["by"]) == ("job_created", "moderator")
+    assert LogEntry.objects.get().object_id == str(job.pk)
+
+
+def test_a_change_is_in_the_history(console, job):
+    answer = console.post(
+        page(job, "change/"), form(name=job.name, metadata=json.dumps(job.metadata)), follow=True
+    )
+    assert answer.status_code == 200
+    job.refresh_from_db()
+    assert job.priority == 3
+    event = last_event(job)
+    assert (event.type, event.payload["fields"], event.payload["by"]) == (
+        "job_updated",
+        ["priority"],
+        "moderator",
+    )
+
+
+def test_saving_without_a_change_writes_no_event(console, job):
+    fields = form(name=job.name, priority="0", metadata='{"note": "<b>",\n "pages": 7}')
+    assert console.post(page(job, "change/"), fields).status_code == 302
+    assert Event.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("name", ""),
+        ("name", "x" * 256),
+        ("name", "nul\0"),
+        ("description", "x" * 1025),
+        ("priority", "2147483648"),
+        ("priority", "-2147483649"),
+        ("priority", "high"),
+        ("priority", ""),
+        ("max_attempts", "0"),
+        ("metadata", "[1]"),
+        ("metadata", "7"),
+        ("metadata", "{"),
+        ("metadata", '{"a": NaN}'),
+        ("metadata", '{"a": "\\u0000"}'),
+        ("metadata", '{"a": "\\ud800"}'),
+        ("metadata", '{"a": ' + "[" * 1000 + "]" * 1000 + "}"),
+        ("metadata", '{"a": ' + "[" * 150 + "]" * 150 + "}"),
+        ("metadata", json.dumps({"a": "x" * 65536})),
+    ],
+)
+def test_what_the_api_refuses_is_refused_here(console, job, field, value):
+    before = Job.objects.values().get()
+    for address in (f"{JOBS}add/", page(job, "change/")):
+        answer = console.post(address, form(**{field: value}))
+        assert answer.status_code == 200
+        assert answer.context["adminform"].form.errors.keys() == {field}
+    assert Job.objects.values().get() == before
+
+
+def test_no_form_sets_the_status(console, job):
+    console.post(page(job, "change/"), form(status="completed", started_at="2026-01-01", worker="me"))
+    job.refresh_from_db()
+    assert (job.status, job.started_at, job.worker) == ("pending", None, None)
+
+
+@pytest.mark.parametrize("status", [JobStatus.RUNNING, JobStatus.COMPLETED])
+def test_what_a_worker_does_or_has_done_is_settled(console, job, status):
+    actions.change_status(job.pk, JobStatus.RUNNING, by="w")
+    actions.change_status(job.pk, status, by="w")
+    assert b'name="name"' not in console.get(page(job, "change/")).content
+    console.post(page(job, "change/"), form(name="Other"))
+    job.refresh_from_db()
+    assert job.name == "Index documents"
+
+
+@pytest.mark.parametrize("status", JobStatus)
+def test_the_page_offers_the_changes_that_are_allowed(console, job, status):
+    steps = {
+        "pending": [],
+        "running": ["running"],
+        "completed": ["running", "completed"],
+        "failed": ["running", "failed"],
+        "cancelled": ["cancelled"],
+    }[status]
+    for step in steps:
+        actions.change_status(job.pk, JobStatus(step), by="w")
+    job.refresh_from_db()
+    content = console.get(page(job, "change/")).content.decode()
+    offered = {to for to in JobStatus.values if f'name="status" value="{to}"' in content}
+    assert offered == set(job.allowed_statuses)
+    assert ("steering-reason" in content) == bool(offered)
+
+
+def test_steering_leaves_event_and_log(console, job):
+    answer = console.post(page(job, "status/"), {"status": "cancelled", "reason": "Not needed"}, follow=True)
+    assert answer.redirect_chain == [(page(job, "change/"), 302)]
+    assert texts(answer) == ["“Index documents” is cancelled."]
+    job.refresh_from_db()
+    assert job.status == "cancelled"
+    event = last_event(job)
+    assert event.type == "job_cancelled"
+    told = {name: event.payload[name] for name in ("job_id", "from", "to", "by", "reason")}
+    assert list(told.values()) == [str(job.pk), "pending", "cancelled", "moderator", "Not needed"]
+    assert LogEntry.objects.get().change_message == "Pending → Cancelled: Not needed"
+    content = answer.content.decode()
+    assert "job_cancelled" in content
+    assert "Not needed" in content
+
+
+def test_steering_against_the_life_cycle_is_told(console, job):
+    answer = console.post(page(job, "status/"), {"status": "completed"}, follow=True)
+    assert texts(answer) == ["A pending job cannot become completed; allowed: running, cancelled."]
+    assert Event.objects.count() == 1
+
+
+@pytest.mark.parametrize("fields", [{}, {"status": "banana"}, {"status": "cancelled", "reason": "x" * 1025}])
+def test_steering_that_makes_no_sense_is_told(console, job, fields):
+    answer = console.post(page(job, "status/"), fields, follow=True)
+    assert len(texts(answer)) == 1
+    job.refresh_from_db()
+    assert job.status == "pending"
+
+
+def test_steering_takes_a_job_a_post_and_the_right(console, client, user, job):
+    assert console.post(f"{JOBS}nonsense/status/", {"status": "cancelled"}).status_code == 404
+    assert console.get(page(job, "status/")).status_code == 405
+    client.force_login(user)
+    assert client.post(page(job, "status/"), {"status": "cancelled"}).status_code == 302
+    job.refresh_from_db()
+    assert job.status == "pending"
+
+
+def test_a_selection_is_taken_as_far_as_it_may(console, job):
+    running = actions.create_job(by="ada", name="Running")
+    done = actions.create_job(by="ada", name="Done")
+    actions.change_status(running.pk, JobStatus.RUNNING, by="w")
+    actions.change_status(done.pk, JobStatus.RUNNING, by="w")
+    actions.change_status(done.pk, JobStatus.COMPLETED, by="w")
+    selected = {"action": "cancel", "_selected_action": [str(row.pk) for row in (job, running, done)]}
+    answer = console.post(JOBS, selected, follow=True)
+    assert texts(answer) == ["2 now cancelled.", "1 left as they were: their status does not allow it."]
+    assert Event.objects.filter(type="job_cancelled").count() == 2
+    assert LogEntry.objects.count() == 2
+    console.post(JOBS, {**selected, "action": "retry"})
+    assert dict(Job.objects.counts()) == {
+        "pending": 2, "running": 0, "completed": 1, "failed": 0, "cancelled": 0,
+    }  # fmt: skip
+
+
+def test_an_action_takes_only_what_was_seen(console):
+    for number in range(60):
+        actions.create_job(by="ada", name=f"Job {number}")
+    first = Job.objects.order_by("-created_at", "-id")[0]
+    selected = {"action": "cancel", "_selected_action": [str(first.pk)], "select_across": "1"}
+    console.post(JOBS, selected)
+    assert Job.objects.counts()["cancelled"] == 1
+
+
+def test_deleting_leaves_an_event(console, job):
+    assert console.post(page(job, "delete/"), {"post": "yes"}).status_code == 302
+    assert not Job.objects.exists()
+    assert last_event(job).payload["by"] == "moderator"
+    assert last_event(job).type == "job_deleted"
+
+
+def test_deleting_a_selection_leaves_events(console, job):
+    other = actions.create_job(by="ada", name="Other")
+    selected = {"action": "delete_selected", "_selected_action": [job.pk, other.pk], "post": "yes"}
+    assert console.post(JOBS, selected).status_code == 302
+    assert not Job.objects.exists()
+    assert Event.objects.filter(type="job_deleted").count() == 2
+
+
+def test_lists_are_found_filtered_and_paged(console, job):
+    for number in range(55):
+        actions.create_job(by="ada", name=f"Nightly {number}", priority=number - 5)
+    now = timezone.now()
+    Job.objects.filter(name="Nightly 7").update(
+        status="running", started_at=now - timedelta(hours=3), worker="w-1"
+    )
+
+    def rows(query):
+        answer = console.get(JOBS, query)
+        assert answer.status_code == 200
+        return [row.name for row in answer.context["cl"].result_list]
+
+    assert len(rows({})) == 50
+    assert len(rows({"p": "2"})) == 6
+    assert rows({"q": str(job.pk)}) == [job.name]
+    assert rows({"q": job.pk.hex}) == [job.name]
+    assert rows({"q": "Nightly 7"}) == ["Nightly 7"]
+    assert rows({"q": "%"}) == []
+    assert rows({"status__exact": "running"}) == ["Nightly 7"]
+    assert len(rows({"urgency": "urgent"})) == 30
+    assert len(rows({"urgency": "background"})) == 5
+    assert rows({"o": "6"}) != rows({"o": "-6"})
+    assert b"3 h 0 min" in console.get(JOBS, {"q": "Nightly 7"}).content
+
+
+def test_a_list_costs_few_queries_and_counts_no_table(console, job, django_assert_max_num_queries):
+    with django_assert_max_num_queries(6) as queries:
+        console.get(JOBS)
+    counting = [query["sql"] for query in queries.captured_queries if "COUNT(" in query["sql"]]
+    assert counting
+    assert all("LIMIT 10001" in sql for sql in counting)
+    assert not any("DISTINCT" in query["sql"] for query in queries.captured_queries)
+
+
+def test_more_rows_than_pages_lead_to_are_told(console, monkeypatch):
+    monkeypatch.setattr("orchestrator.admin.paging.REACHABLE_ROWS", 60)
+    for number in range(70):
+        actions.create_job(by="ada", name=f"Job {number}")
+    answer = console.get(JOBS)
+    assert "The first 60 jobs" in answer.content.decode()
+    assert isinstance(answer.context["cl"].paginator, BoundedPaginator)
+    assert len(console.get(JOBS, {"p": "2"}).context["cl"].result_list) == 10
+
+
+def test_what_clients_sent_is_shown_not_run(console, job):
+    Job.objects.filter(pk=job.pk).update(name="<script>alert(1)</script>")
+    Event.objects.create(type="<i>", payload={"by": "<img>", "reason": ["x"]}, job_id=job.pk)
+    for address in (JOBS, page(job, "change/"), "/admin/orchestrator/event/"):
+        content = console.get(address).content.decode()
+        assert "<script>alert" not in content
+        assert "<img>" not in content
+        assert "<i>" not in content
+
+
+@pytest.mark.parametrize("payload", [[], "text", 7, {"by": {"a": 1}}])
+def test_payloads_of_any_shape_are_shown(console, job, payload):
+    event = Event.objects.create(type="odd", payload=payload, job_id=job.pk)
+    for address in (
+        "/admin/orchestrator/event/",
+        f"/admin/orchestrator/event/{event.pk}/change/",
+        page(job, "change/"),
+    ):
+        assert console.get(address).status_code == 200
