@@ -81,6 +81,8 @@ JWT_REFRESH_MINUTES = _minutes("JWT_REFRESH_MINUTES", 10_080)
 METRICS_TOKEN = env.secret("METRICS_TOKEN", minimum_bytes=16)
 
 AUTH_USER_MODEL = "orchestrator.User"
+LOGIN_URL = "rest_framework:login"
+LOGIN_REDIRECT_URL = "/api/v1/"
 AUTHENTICATION_BACKENDS = ["orchestrator.permissions.RoleBackend"]
 # scrypt needs 16 MiB a guess, which is what makes guessing on graphics cards dear, takes 0.14 s where PBKDF2
 # takes 0.20 s, lets other threads run meanwhile, and is part of Python. The second reads imported accounts.
@@ -285,7 +287,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": [
         "orchestrator.renderers.JSONRenderer",
-        "rest_framework.renderers.BrowsableAPIRenderer",
+        "orchestrator.renderers.BrowsableAPIRenderer",
     ],
     "DEFAULT_PARSER_CLASSES": [
         "orchestrator.parsers.JSONParser",

@@ -199,7 +199,8 @@ def _locked_user(user_id: UUID) -> User:
     locked = {user.pk: user for user in User.objects.select_for_update().filter(concerned).order_by("pk")}
     if user_id not in locked:
         raise User.DoesNotExist
-    return locked[user_id]
+    user: User = locked[user_id]
+    return user
 
 
 def _manages_users(user: User) -> bool:
@@ -225,11 +226,12 @@ def _unique_user(fields: Mapping[str, Any], *, but: UUID | None) -> Iterator[Non
 
 
 def _locked(job_id: UUID) -> Job:
-    return Job.objects.select_for_update().get(pk=job_id)
+    job: Job = Job.objects.select_for_update().get(pk=job_id)
+    return job
 
 
 def _locked_task(task_id: UUID, guard: Callable[[Task], None] | None) -> Task:
-    task = Task.objects.select_for_update().get(pk=task_id)
+    task: Task = Task.objects.select_for_update().get(pk=task_id)
     if guard is not None:
         guard(task)
     return task

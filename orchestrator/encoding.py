@@ -50,8 +50,8 @@ def from_json(raw: bytes | str) -> Any:
         ValueError: when it is not strict JSON: not UTF-8, half a surrogate pair, NaN, a number that no double
             holds, or nested so deep that nobody could mean it.
     """
-    data = orjson.loads(raw)
     encoded = raw.encode() if isinstance(raw, str) else raw
+    data = orjson.loads(encoded)
     if not _LONG_NUMBER.search(encoded):
         return data
     try:
@@ -61,7 +61,7 @@ def from_json(raw: bytes | str) -> Any:
 
 
 def is_deeper(data: Any, levels: int) -> bool:
-    """Tell whether objects and lists are nested deeper than ``levels``, without recursion, which has limits too."""
+    """Tell whether data are nested deeper than ``levels``, without recursion, which has limits too."""
     level = [data]
     for _ in range(levels):
         level = _inside(level)

@@ -68,7 +68,8 @@ class WordField(forms.ChoiceField):
         Raises:
             ValidationError: for anything else.
         """
-        words = [word for word, _ in self.choices if word]
+        choices: Any = self.choices
+        words = [word for word, _ in choices if word]
         if value is not None and value not in words:
             raise _refusal(value, ", ".join(words))
 

@@ -6,12 +6,12 @@ from typing import IO, Any
 
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
-from django.http import QueryDict
 from rest_framework import parsers
 from rest_framework.exceptions import ParseError
 
 from orchestrator.encoding import from_json, is_deeper
 from orchestrator.limits import BODY_DEEPEST
+from orchestrator.renderers import JSONRenderer
 
 Context = Mapping[str, Any] | None
 
@@ -20,6 +20,7 @@ class JSONParser(parsers.BaseParser):
     """Reads strict JSON with orjson."""
 
     media_type = "application/json"
+    renderer_class = JSONRenderer  # writes what a browsable page's form of JSON begins with
 
     def parse(self, stream: IO[Any], media_type: str | None = None, parser_context: Context = None) -> Any:
         """Return what the body says.
@@ -40,9 +41,7 @@ class JSONParser(parsers.BaseParser):
 class FormParser(parsers.FormParser):
     """Reads the forms of the browsable pages."""
 
-    def parse(
-        self, stream: IO[Any], media_type: str | None = None, parser_context: Context = None
-    ) -> QueryDict:
+    def parse(self, stream: IO[Any], media_type: str | None = None, parser_context: Context = None) -> Any:
         """Return the form's fields; raise as ``JSONParser`` does for too many bytes."""
         return super().parse(BytesIO(_limited(stream)), media_type, parser_context)
 

@@ -1,12 +1,9 @@
 """What each role may do: in the API, and as Django permissions in the admin."""
 
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from django.contrib.auth import get_user_model
 from django.contrib.auth.backends import ModelBackend
-from django.contrib.auth.base_user import AbstractBaseUser
-from django.contrib.auth.models import AnonymousUser
 from django.db.models import Model
 from django.http import HttpRequest
 from rest_framework.permissions import BasePermission
@@ -15,6 +12,13 @@ from rest_framework.views import APIView
 
 from orchestrator.choices import Role
 from orchestrator.throttling import SignInBrake
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from django.contrib.auth.models import AnonymousUser
+
+    from orchestrator.models import User
 
 #: Django permissions of a moderator. An admin has all of them, a user has none.
 MODERATOR_PERMISSIONS: Final = frozenset(
@@ -59,9 +63,7 @@ class RoleBackend(ModelBackend):
             brake.record_failure()
         return user
 
-    def get_all_permissions(
-        self, user_obj: AbstractBaseUser | AnonymousUser, obj: Model | None = None
-    ) -> set[str]:
+    def get_all_permissions(self, user_obj: "User | AnonymousUser", obj: Model | None = None) -> set[str]:
         """Return the user's permissions as ``app.codename``; none for an inactive user."""
         granted: set[str] = super().get_all_permissions(user_obj, obj)
         if obj is None and user_obj.is_active and getattr(user_obj, "role", None) == Role.MODERATOR:

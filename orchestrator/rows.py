@@ -15,16 +15,16 @@ from django.db.models.sql.compiler import SQLCompiler
 class _RowValue(TupleLookupMixin):
     """A comparison that is written as a row value on every engine."""
 
-    def as_sql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper) -> tuple[str, Sequence[Any]]:
+    def as_sql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper) -> Any:
         """Return the comparison's SQL and parameters."""
-        return super(TupleLookupMixin, self).as_sql(compiler, connection)  # type: ignore[misc, no-any-return]
+        return super(TupleLookupMixin, self).as_sql(compiler, connection)  # type: ignore[misc]
 
 
-class _RowLessThan(_RowValue, TupleLessThan):
+class _RowLessThan(_RowValue, TupleLessThan):  # type: ignore[misc]
     """Rows before a position in ascending order."""
 
 
-class _RowGreaterThan(_RowValue, TupleGreaterThan):
+class _RowGreaterThan(_RowValue, TupleGreaterThan):  # type: ignore[misc]
     """Rows after a position in ascending order."""
 
 

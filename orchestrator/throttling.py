@@ -1,4 +1,4 @@
-"""Brakes on guessing passwords. Only failures count: who knows the password signs in as often as they like."""
+"""Brakes on guessing passwords. Only failures count: who knows the password never waits."""
 
 import math
 import time

@@ -1,4 +1,4 @@
-"""Fields that take JSON at its word: a number is no text. Only forms, which know no other type, may send it."""
+"""Fields that take JSON at its word: a number is no text. Only forms, which know nothing else, send it."""
 
 import re
 from typing import Any, NoReturn
@@ -8,6 +8,7 @@ from django.db import models
 from django.http import QueryDict
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
+from rest_framework.fields import empty
 
 from orchestrator.encoding import from_json, is_deeper, texts_in, to_json
 from orchestrator.limits import INT32_LARGEST, INT32_SMALLEST, JSON_DEEPEST, JSON_LARGEST_BYTES
@@ -40,6 +41,11 @@ class Secret(serializers.CharField):
         """Make a field that is only written, and not trimmed."""
         style = {"input_type": "password", "autocomplete": "new-password"}
         super().__init__(**{"write_only": True, "trim_whitespace": False, "style": style, **kwargs})
+
+    def get_value(self, dictionary: Any) -> Any:
+        """Return what was sent; a form that changes a row sends an empty field for "as it was"."""
+        value = super().get_value(dictionary)
+        return empty if value == "" and _from_form(self) and getattr(self.root, "partial", False) else value
 
     def to_internal_value(self, data: Any) -> str:
         """Return the string as it is."""
@@ -83,6 +89,8 @@ class Truth(serializers.BooleanField):
     """True or false."""
 
     default_error_messages = {"invalid": "{input} is neither true nor false."}
+    # The pages' forms send a false of their own, so that what is missing from a form is missing.
+    default_empty_html = empty
 
     def to_internal_value(self, data: Any) -> bool:
         """Return the truth value."""

@@ -1,6 +1,6 @@
 """Jobs, and the requests that steer them."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from rest_framework import serializers
 
@@ -31,6 +31,7 @@ class JobSerializer(ResourceSerializer):
             "worker",
             "lease_expires_at",
         )
+        extra_kwargs: ClassVar = {"priority": {"initial": 0}}
         read_only_fields = ("status", "attempts", "max_attempts")
 
 

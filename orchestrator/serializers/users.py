@@ -1,11 +1,12 @@
 """Users."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from rest_framework import serializers
 
+from orchestrator.choices import Role
 from orchestrator.limits import PASSWORD_LONGEST, USERNAME_LONGEST
 from orchestrator.models import User
 from orchestrator.serializers.fields import ResourceSerializer, Secret, Text
@@ -29,7 +30,11 @@ class UserSerializer(ResourceSerializer):
     class Meta:
         model = User
         fields = ("id", "username", "email", "role", "active", "created_at", "password")
-        extra_kwargs = {"email": {"validators": []}}
+        extra_kwargs: ClassVar = {
+            "email": {"validators": []},
+            "role": {"initial": Role.USER},
+            "active": {"initial": True},
+        }
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Return the values if the password, where there is one, is good enough for this user."""

@@ -40,7 +40,7 @@ class _TokenView(APIView):
         """Return what the body asks for."""
         serializer = self.get_serializer(data=self.request.data)
         serializer.is_valid(raise_exception=True)
-        return serializer.validated_data
+        return dict(serializer.validated_data)
 
     def tokens(self, user: User) -> Response:
         """Return the answer with fresh tokens for the user; no cache may keep it."""

@@ -45,4 +45,4 @@ class UserViewSet(ResourceViewSet):
     @action(detail=False, filterset_class=None, pagination_class=None)
     def me(self, request: Request) -> Response:
         """Show the user who asks."""
-        return self.answer(request.user)
+        return Response(self.get_serializer(request.user).data)
