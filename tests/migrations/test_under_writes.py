@@ -22,6 +22,8 @@ WRITES = {
 }
 # How long a write may wait for a lock: far more than it takes, far less than a test may.
 LOCK_TIMEOUT = "SET lock_timeout = '10s'"
+CREATE = 'CREATE INDEX CONCURRENTLY "{}"'
+DROP = 'DROP INDEX CONCURRENTLY IF EXISTS "{}"'
 WAITING = """
     SELECT pid FROM pg_stat_activity
     WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE %s
@@ -97,14 +99,20 @@ def open_write(database: str, table: str) -> Iterator[None]:
 
 
 def wait_for_lock(connection: Connection, statement: str) -> str:
-    """Wait until a statement that begins so waits for a lock and return its process id."""
+    """Wait until a statement on an index waits for a lock, and return its process id.
+
+    The index is named because a concurrent build may wait a moment for any statement, this one's included.
+    """
     found = wait_until(lambda: connection.execute(WAITING, [f"{statement}%"]).fetchone(), what=statement)
     return found[0]
 
 
 @pytest.mark.parametrize(
     ("origin", "target", "statement"),
-    [(INITIAL, PERFORMANCE, "CREATE INDEX CONCURRENTLY"), (PERFORMANCE, INITIAL, "DROP INDEX CONCURRENTLY")],
+    [
+        (INITIAL, PERFORMANCE, CREATE.format("ix_jobs_status_priority")),
+        (PERFORMANCE, INITIAL, DROP.format("ix_jobs_completed_at")),
+    ],
     ids=["forward", "backward"],
 )
 def test_writers_go_on_while_the_migration_waits(
@@ -121,14 +129,17 @@ def test_writers_go_on_while_the_migration_waits(
     assert indexes(database) == INDEXES[target]
 
 
-@pytest.mark.parametrize("table", ["jobs", "events"], ids=["at its first index", "half-way"])
+@pytest.mark.parametrize(
+    ("table", "index"),
+    [("jobs", "ix_jobs_status_priority"), ("events", "ix_events_type")],
+    ids=["at its first index", "half-way"],
+)
 def test_migration_is_run_again_after_it_left_an_invalid_index(
-    database: str, connection: Connection, start_migrating: Start, table: str
+    database: str, connection: Connection, start_migrating: Start, table: str, index: str
 ) -> None:
     with open_write(database, table):
-        cancel(
-            start_migrating(PERFORMANCE), wait_for_lock(connection, "CREATE INDEX CONCURRENTLY"), connection
-        )
+        migrating = start_migrating(PERFORMANCE)
+        cancel(migrating, wait_for_lock(connection, CREATE.format(index)), connection)
     assert len(connection.execute(INVALID).fetchall()) == 1
     assert PERFORMANCE not in applied_migrations(database)
     migrate(database, PERFORMANCE)
@@ -136,13 +147,18 @@ def test_migration_is_run_again_after_it_left_an_invalid_index(
     assert indexes(database) == INDEXES[PERFORMANCE]
 
 
-@pytest.mark.parametrize("table", ["jobs", "events"], ids=["at its last index", "half-way"])
+@pytest.mark.parametrize(
+    ("table", "index"),
+    [("jobs", "ix_jobs_completed_at"), ("events", "ix_events_type_created_at")],
+    ids=["at its last table", "half-way"],
+)
 def test_migration_is_taken_back_again_after_that_failed(
-    database: str, connection: Connection, start_migrating: Start, table: str
+    database: str, connection: Connection, start_migrating: Start, table: str, index: str
 ) -> None:
     migrate(database, PERFORMANCE)
     with open_write(database, table):
-        cancel(start_migrating(INITIAL), wait_for_lock(connection, "DROP INDEX CONCURRENTLY"), connection)
+        migrating = start_migrating(INITIAL)
+        cancel(migrating, wait_for_lock(connection, DROP.format(index)), connection)
     assert PERFORMANCE in applied_migrations(database)
     migrate(database, INITIAL)
     assert indexes(database) == INDEXES[INITIAL]
