@@ -30,12 +30,15 @@ SQLITE_LOCK_SECONDS = 10
 # cache_size: 16 MiB of pages a connection (2 MB by default) keeps the inner pages of every index of a ten
 # million row table in memory. mmap_size: the rest is read from the page cache without a copy.
 # temp_store: a sort that spills stays in memory, which spares a file in a folder that may not be writable.
+# recursive_triggers: a row that INSERT OR REPLACE replaces fires the triggers of its deletion, by which the
+# cache hears of it and the rows are counted.
 SQLITE_PRAGMAS = """
     PRAGMA journal_mode = WAL;
     PRAGMA synchronous = NORMAL;
     PRAGMA cache_size = -16384;
     PRAGMA mmap_size = 268435456;
     PRAGMA temp_store = MEMORY;
+    PRAGMA recursive_triggers = ON;
 """
 
 

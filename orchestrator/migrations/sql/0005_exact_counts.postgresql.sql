@@ -1,0 +1,121 @@
+-- Exact numbers of rows (docs/adr/0011-exact-counts.md): a table's, or its share of a status, is the sum of
+-- its rows in row_counts. Whoever writes appends what the statement added or took away; nobody waits for anybody.
+-- Every statement may run again: this migration is no single transaction and may have stopped half-way.
+
+-- No key: it would be an index to maintain, and two writers of one key do not exclude each other.
+CREATE TABLE IF NOT EXISTS row_counts (
+    table_name text NOT NULL,
+    status text NOT NULL, -- '' where the table has none
+    rows bigint NOT NULL
+);
+-- Its rows live for seconds: vacuum by their number. A truncation would need a lock that stops every writer.
+ALTER TABLE row_counts SET (
+    autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000, autovacuum_vacuum_insert_threshold = -1,
+    autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 100000, vacuum_truncate = off
+);
+
+-- Replaces all rows by one for each sum; returns how many it found. Readers see the rows from before or their
+-- sums, never both. One at a time, for nothing is gained by two: the second does nothing.
+CREATE OR REPLACE FUNCTION fold_counts() RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+    folded bigint;
+BEGIN
+    IF NOT pg_try_advisory_xact_lock(hashtextextended('row_counts', 0)) THEN
+        RETURN 0;
+    END IF;
+    WITH taken AS (
+        DELETE FROM row_counts RETURNING table_name, status, rows
+    ), summed AS (
+        INSERT INTO row_counts
+        SELECT table_name, status, sum(rows) FROM taken GROUP BY table_name, status HAVING sum(rows) <> 0
+    )
+    SELECT count(*) INTO folded FROM taken;
+    RETURN folded;
+END $$;
+
+CREATE OR REPLACE FUNCTION count_jobs() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_OP = 'INSERT' THEN
+        INSERT INTO row_counts SELECT 'jobs', status, count(*) FROM new_rows GROUP BY status;
+    ELSIF TG_OP = 'UPDATE' THEN
+        INSERT INTO row_counts SELECT 'jobs', status, sum(change) FROM (
+            SELECT status, -1 AS change FROM old_rows UNION ALL SELECT status, 1 FROM new_rows
+        ) AS changes GROUP BY status HAVING sum(change) <> 0;
+    ELSE
+        INSERT INTO row_counts SELECT 'jobs', status, -count(*) FROM old_rows GROUP BY status;
+    END IF;
+    RETURN NULL;
+END $$;
+
+CREATE OR REPLACE FUNCTION count_rows() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_OP = 'INSERT' THEN
+        INSERT INTO row_counts SELECT TG_TABLE_NAME, '', count(*) FROM new_rows HAVING count(*) > 0;
+    ELSE
+        INSERT INTO row_counts SELECT TG_TABLE_NAME, '', -count(*) FROM old_rows HAVING count(*) > 0;
+    END IF;
+    RETURN NULL;
+END $$;
+
+-- TRUNCATE has waited for every writer of the table, but a snapshot from before that would not know of them.
+CREATE OR REPLACE FUNCTION count_none() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        RAISE EXCEPTION 'TRUNCATE of % needs the isolation level READ COMMITTED, or its rows are miscounted',
+            TG_TABLE_NAME USING ERRCODE = 'active_sql_transaction';
+    END IF;
+    INSERT INTO row_counts
+    SELECT table_name, status, -sum(rows) FROM row_counts WHERE table_name = TG_TABLE_NAME
+    GROUP BY table_name, status HAVING sum(rows) <> 0;
+    RETURN NULL;
+END $$;
+
+-- Each table in a transaction of its own: its writers wait for the moment that this takes, and since no two
+-- tables are locked at once, none of them can wait in a circle with this.
+BEGIN;
+CREATE OR REPLACE TRIGGER count_jobs_insert AFTER INSERT ON jobs REFERENCING NEW TABLE AS new_rows
+    FOR EACH STATEMENT EXECUTE FUNCTION count_jobs();
+CREATE OR REPLACE TRIGGER count_jobs_update AFTER UPDATE ON jobs
+    REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION count_jobs();
+CREATE OR REPLACE TRIGGER count_jobs_delete AFTER DELETE ON jobs REFERENCING OLD TABLE AS old_rows
+    FOR EACH STATEMENT EXECUTE FUNCTION count_jobs();
+CREATE OR REPLACE TRIGGER count_jobs_truncate AFTER TRUNCATE ON jobs
+    FOR EACH STATEMENT EXECUTE FUNCTION count_none();
+COMMIT;
+BEGIN;
+CREATE OR REPLACE TRIGGER count_events_insert AFTER INSERT ON events REFERENCING NEW TABLE AS new_rows
+    FOR EACH STATEMENT EXECUTE FUNCTION count_rows();
+CREATE OR REPLACE TRIGGER count_events_delete AFTER DELETE ON events REFERENCING OLD TABLE AS old_rows
+    FOR EACH STATEMENT EXECUTE FUNCTION count_rows();
+CREATE OR REPLACE TRIGGER count_events_truncate AFTER TRUNCATE ON events
+    FOR EACH STATEMENT EXECUTE FUNCTION count_none();
+COMMIT;
+BEGIN;
+CREATE OR REPLACE TRIGGER count_tasks_insert AFTER INSERT ON tasks REFERENCING NEW TABLE AS new_rows
+    FOR EACH STATEMENT EXECUTE FUNCTION count_rows();
+CREATE OR REPLACE TRIGGER count_tasks_delete AFTER DELETE ON tasks REFERENCING OLD TABLE AS old_rows
+    FOR EACH STATEMENT EXECUTE FUNCTION count_rows();
+CREATE OR REPLACE TRIGGER count_tasks_truncate AFTER TRUNCATE ON tasks
+    FOR EACH STATEMENT EXECUTE FUNCTION count_none();
+COMMIT;
+BEGIN;
+CREATE OR REPLACE TRIGGER count_users_insert AFTER INSERT ON users REFERENCING NEW TABLE AS new_rows
+    FOR EACH STATEMENT EXECUTE FUNCTION count_rows();
+CREATE OR REPLACE TRIGGER count_users_delete AFTER DELETE ON users REFERENCING OLD TABLE AS old_rows
+    FOR EACH STATEMENT EXECUTE FUNCTION count_rows();
+CREATE OR REPLACE TRIGGER count_users_truncate AFTER TRUNCATE ON users
+    FOR EACH STATEMENT EXECUTE FUNCTION count_none();
+COMMIT;
+
+-- What was there before the triggers: the rows that a snapshot shows, less those it shows to be counted. Both
+-- in one statement, so it is right whatever is written meanwhile, and nobody waits while ten million are counted.
+BEGIN;
+INSERT INTO row_counts
+SELECT table_name, status, sum(change) FROM (
+    SELECT 'jobs' AS table_name, status, count(*) AS change FROM jobs GROUP BY status
+    UNION ALL SELECT 'events', '', count(*) FROM events
+    UNION ALL SELECT 'tasks', '', count(*) FROM tasks
+    UNION ALL SELECT 'users', '', count(*) FROM users
+    UNION ALL SELECT table_name, status, -rows FROM row_counts
+) AS changes GROUP BY table_name, status HAVING sum(change) <> 0;
+COMMIT;

@@ -1,0 +1,12 @@
+BEGIN IMMEDIATE;
+DROP TRIGGER IF EXISTS count_jobs_insert;
+DROP TRIGGER IF EXISTS count_jobs_update;
+DROP TRIGGER IF EXISTS count_jobs_delete;
+DROP TRIGGER IF EXISTS count_events_insert;
+DROP TRIGGER IF EXISTS count_events_delete;
+DROP TRIGGER IF EXISTS count_tasks_insert;
+DROP TRIGGER IF EXISTS count_tasks_delete;
+DROP TRIGGER IF EXISTS count_users_insert;
+DROP TRIGGER IF EXISTS count_users_delete;
+DROP TABLE IF EXISTS row_counts;
+COMMIT;

@@ -1,0 +1,103 @@
+"""Whatever is done to the tables, in whatever order, and taken back or not: the kept numbers are COUNT(*)."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from django.db import connection, transaction
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+
+from orchestrator import counts
+from orchestrator.choices import JobStatus
+from orchestrator.models import Event, Job, Task, User
+from tests.counts.changes import CHANGES, gone
+
+MODELS = {"jobs": Job, "events": Event, "tasks": Task, "users": User}
+
+changes = st.lists(st.tuples(st.sampled_from(CHANGES), st.integers(0, 7)), min_size=1, max_size=4)
+
+
+@contextmanager
+def taken_back() -> Iterator[None]:
+    """Roll back what is done in it, to the savepoint if it is in a transaction."""
+    with transaction.atomic():
+        yield
+        transaction.set_rollback(True)
+
+
+class Tables(RuleBasedStateMachine):
+    """The four tables, changed one way after the other."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        counts.verify(repair=True)  # a failure is this example's own
+
+    @rule(changes=changes)
+    def committed_each(self, changes):
+        for change, number in changes:
+            change(number)
+
+    @rule(changes=changes)
+    def committed_together(self, changes):
+        with transaction.atomic():
+            self.committed_each(changes)
+
+    @rule(changes=changes)
+    def rolled_back(self, changes):
+        with taken_back():
+            self.committed_each(changes)
+
+    @rule(before=changes, undone=changes, after=changes)
+    def rolled_back_to_a_savepoint(self, before, undone, after):
+        with transaction.atomic():
+            self.committed_each(before)
+            with taken_back():
+                self.committed_each(undone)
+            self.committed_each(after)
+            # its own changes are seen by who asks in the same transaction
+            self.numbers_are_those_of_the_rows()
+
+    @rule(changes=changes)
+    def connection_lost(self, changes):
+        with transaction.atomic():
+            self.committed_each(changes)
+            connection.close()
+
+    @rule()
+    def folded(self):
+        counts.fold()
+
+    @rule(change=st.sampled_from(CHANGES), number=st.integers(0, 7))
+    def folded_and_rolled_back(self, change, number):
+        with taken_back():
+            change(number)
+            counts.fold()
+
+    @invariant()
+    def numbers_are_those_of_the_rows(self):
+        assert counts.rows_by_table() == {name: model.objects.count() for name, model in MODELS.items()}
+        assert Job.objects.counts() == {
+            status: Job.objects.filter(status=status).count() for status in JobStatus.values
+        }
+        assert all(number.right for number in counts.verify())
+
+    def teardown(self):
+        for table in MODELS:
+            gone(table)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_numbers_are_those_of_the_rows_after_any_mix() -> None:
+    examples = int(os.environ.get("HYPOTHESIS_EXAMPLES", "25"))
+    run_state_machine_as_test(
+        Tables,
+        settings=settings(
+            max_examples=examples,
+            stateful_step_count=12,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
