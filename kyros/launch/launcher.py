@@ -41,9 +41,16 @@ def _run() -> int:
     announced = announcement.Announcement(password=prepared.password, cache=_cache(server))
     return supervise(
         {**os.environ, **_process_environment(server)},
-        without=frozenset() if server else frozenset({"cache"}),
+        without=_without(server),
         meanwhile=announced.when_ready,
     )
+
+
+def _without(server: cachedir.CacheServer | None) -> frozenset[str]:
+    """Return the processes of the Procfile that this configuration does not need."""
+    if server:
+        return frozenset()
+    return frozenset({"cache"}) if settings.CACHE_ENABLED else frozenset({"cache", "keeper"})
 
 
 def _preparation_environment(server: cachedir.CacheServer | None) -> dict[str, str]:

@@ -47,7 +47,8 @@ def test_cache_can_be_turned_off(service):
     started = service(REDIS_URL="None").until_ready()
     assert started.get("/readyz") == {"status": "ready", "cache": "disabled"}
     assert "  cache     off" in started.output
-    assert not any("valkey" in process.name() for process in started.processes)
+    commands = [" ".join(process.cmdline()) for process in started.processes]
+    assert not any("valkey-server" in command or "cache_keeper" in command for command in commands)
 
 
 def test_chosen_cache_server_is_used_and_none_is_started(service, valkey_server):
@@ -131,3 +132,13 @@ def test_database_that_does_not_answer_is_one_line(service):
     line = refused(started)
     assert "database" in line
     assert "hunter2" not in line
+
+
+def test_postgresql_serves_as_database(service, postgres_server):
+    url = postgres_server().url
+    first = service(DATABASE_URL=url, DEMO_JOBS=30).until_ready()
+    assert first.get("/readyz") == {"status": "ready", "cache": "up"}
+    assert "  database  PostgreSQL" in first.output
+    password = first.password
+    first.end()
+    assert password not in service(DATABASE_URL=url).until_ready().output
