@@ -135,7 +135,7 @@ def test_database_that_does_not_answer_is_one_line(service):
 
 
 def test_postgresql_serves_as_database(service, postgres_server):
-    url = postgres_server().url
+    url = postgres_server().url()
     first = service(DATABASE_URL=url, DEMO_JOBS=30).until_ready()
     assert first.get("/readyz") == {"status": "ready", "cache": "up"}
     assert "  database  PostgreSQL" in first.output
