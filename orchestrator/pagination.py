@@ -16,8 +16,10 @@ from rest_framework.utils.urls import remove_query_param, replace_query_param
 from rest_framework.views import APIView
 
 from orchestrator.cursors import BrokenCursor, Cursor, decode
+from orchestrator.encoding import from_json
 from orchestrator.limits import PAGE_DEFAULT, PAGE_LARGEST
 from orchestrator.messages import shown
+from orchestrator.rowjson import page_body
 from orchestrator.rows import beyond
 
 #: Orders of a list: the name in ``ordering=``, and the columns. Each ends with the id, and all its columns go
@@ -42,8 +44,11 @@ class Order:
         """Return what ``order_by`` takes, for the list or for the list from its end."""
         return [f"-{column}" if self.descending is not backward else column for column in self.columns]
 
-    def position(self, row: Model) -> tuple[Any, ...]:
-        """Return where a row stands."""
+    def position(self, row: Model | str) -> tuple[Any, ...]:
+        """Return where a row stands, which may be the text of its JSON."""
+        if isinstance(row, str):
+            values = from_json(row)
+            return tuple(values[column] for column in self.columns)
         return tuple(getattr(row, column) for column in self.columns)
 
 
@@ -51,16 +56,14 @@ class KeysetPagination(BasePagination):
     """Pages by cursor. The view says which ``orders`` its list has."""
 
     template = "rest_framework/pagination/previous_and_next.html"
-    display_page_controls = True
 
-    def paginate_queryset(
-        self, queryset: QuerySet[Any], request: Request, view: APIView | None = None
-    ) -> list[Any]:
+    def paginate_queryset(self, queryset: Any, request: Request, view: APIView | None = None) -> list[Any]:
         """Return the page that the request asks for.
 
         Raises:
             ValidationError: when ``ordering``, ``limit`` or ``cursor`` cannot be.
         """
+        self.display_page_controls = True
         self.request = request
         self.limit = read_limit(request)
         self.order = read_order(request, getattr(view, "orders", {}))
@@ -74,6 +77,10 @@ class KeysetPagination(BasePagination):
     def get_paginated_response(self, data: Any) -> Response:
         """Return the answer: the page, and where its neighbours are."""
         return Response({"next": self.get_next_link(), "previous": self.get_previous_link(), "results": data})
+
+    def body(self) -> bytes:
+        """Return the JSON of a page whose rows are texts of JSON."""
+        return page_body(self.rows, following=self.get_next_link(), previous=self.get_previous_link())
 
     def get_next_link(self) -> str | None:
         """Return the address of the page after this one, or None on the last."""
@@ -108,9 +115,7 @@ class KeysetPagination(BasePagination):
             allowed = "allowed: that of `next` or `previous`, with its filters and order"
             message = f"{shown(text)} is not a cursor of this list; {allowed}."
             raise ValidationError({"cursor": [message]}) from error
-        fields = (model._meta.get_field(column) for column in self.order.columns)  # noqa: SLF001
-        values = zip(fields, cursor.position, strict=False)
-        return Cursor(cursor.backward, tuple(field.to_python(value) for field, value in values))
+        return Cursor(cursor.backward, _as_columns(model, self.order.columns, cursor.position))
 
     @cached_property
     def _address(self) -> str:
@@ -148,6 +153,12 @@ class KeysetPagination(BasePagination):
             ),
             *_ordering_parameter(getattr(view, "orders", {})),
         ]
+
+
+def _as_columns(model: type[Model], columns: Sequence[str], position: Sequence[Any]) -> tuple[Any, ...]:
+    """Return a position's values, which JSON has brought, as the columns have them."""
+    fields: list[Any] = [model._meta.get_field(column) for column in columns]  # noqa: SLF001
+    return tuple(field.to_python(value) for field, value in zip(fields, position, strict=False))
 
 
 def read_limit(request: Request) -> int:

@@ -1,5 +1,6 @@
 """Asking again: an answer of the API, by the recipe it is cached under, from the database."""
 
+from http import HTTPStatus
 from io import BytesIO
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -8,15 +9,13 @@ from django.core.exceptions import ObjectDoesNotExist
 from django.core.handlers.wsgi import WSGIRequest
 from django.http import Http404
 from django.urls import Resolver404, resolve
-from rest_framework.response import Response
 
 from orchestrator import answers
 from orchestrator.accounts import Account
 from orchestrator.cache.audit import Replayed
 from orchestrator.choices import Role
-from orchestrator.encoding import to_json
 from orchestrator.models import User
-from orchestrator.viewsets.cached import REPLAY
+from orchestrator.viewsets.cached import REPLAY, body_of
 
 _ACCOUNT = "account "
 
@@ -43,9 +42,9 @@ def _address(address: str, user: User) -> Replayed | None:
     match = resolve(request.path_info)
     response = match.func(request, *match.args, **match.kwargs)
     question = request.META[REPLAY].get("question")
-    if question is None or question.follows_clock or not isinstance(response, Response) or response.exception:
+    if question is None or question.follows_clock or response.status_code != HTTPStatus.OK:
         return None
-    return Replayed(question, to_json(response.data))
+    return Replayed(question, body_of(response))
 
 
 def _request(address: str, user: User) -> WSGIRequest:

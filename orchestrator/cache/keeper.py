@@ -13,7 +13,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from orchestrator.cache import families as names
 from orchestrator.cache import keys, outbox, statistics
 from orchestrator.cache.outbox import Pending
-from orchestrator.cache.server import READ, TICK, CacheUnavailableError, Server
+from orchestrator.cache.server import TICK, CacheUnavailableError, Server
 
 #: Seconds between two ticks; several must fit into a lease.
 TICK_EVERY: Final = 0.03
@@ -60,7 +60,7 @@ def welcome(server: Server) -> bool:
         # One transaction: between the two the server could be restarted once more.
         pipeline = client.pipeline(transaction=True)
         _tick(pipeline, frozenset(), until, void=True)
-        pipeline.script_load(READ.source)
+        pipeline.script_load(server.reading.source)
         return pipeline.execute()[0]
 
     return bool(server.ask(void_and_load))
@@ -103,7 +103,7 @@ def _clock(server: Server) -> int:
 
 
 def _drain(server: Server) -> bool:
-    """Make stale what the outbox names and empty it; return whether all that was in it is done.
+    """Make stale what the outbox names until it is found empty; return whether it was.
 
     Raises:
         CacheUnavailableError: when the database does not answer: nobody can say what is stale.
@@ -117,6 +117,8 @@ def _drain(server: Server) -> bool:
 def _drained(server: Server, connection: BaseDatabaseWrapper) -> bool:
     if not outbox.exists(connection):
         return True
+    # Until a look finds it empty: a writer that waited out an earlier row takes one that is still there as a
+    # sign that no lease was given since.
     while (rows := outbox.pending(connection, ROWS_AT_ONCE)).ids:
         # On SQLite a trigger does not repeat a family that is waiting already: nobody may commit between the
         # moment it is made stale and the moment its row goes.
@@ -126,8 +128,6 @@ def _drained(server: Server, connection: BaseDatabaseWrapper) -> bool:
             outbox.remove(connection, rows.ids)
         for group in names.groups_of(rows.families):
             statistics.count("invalidations", group)
-        if len(rows.ids) < ROWS_AT_ONCE:
-            break
     return True
 
 

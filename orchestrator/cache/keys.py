@@ -10,6 +10,9 @@ from django.conf import settings
 #: itself waits this long at most; with the server's time-out of 0.1 s that keeps such a write under 0.25 s.
 LEASE: Final = 0.12
 
+#: Seconds that a key may outlive its expiry: Valkey 9.1 still serves it in the very millisecond (measured).
+LEASE_SLACK: Final = 0.005
+
 #: Seconds after which a writer in flight counts as dead. A COMMIT takes milliseconds; until then its families
 #: are answered from the database.
 WRITER_EXPIRY: Final = 10

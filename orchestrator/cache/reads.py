@@ -12,7 +12,7 @@ from django.db import DEFAULT_DB_ALIAS, connections
 
 from orchestrator.cache import bodies, keeper, keys, seals, server, statistics
 from orchestrator.cache.questions import Question
-from orchestrator.cache.server import FILL, OPEN, READ, CacheRestartedError, CacheUnavailableError, Server
+from orchestrator.cache.server import FILL, OPEN, CacheRestartedError, CacheUnavailableError, Server
 
 #: Largest part of a time to live that chance adds or takes away, so that entries filled together do not end
 #: together.
@@ -150,7 +150,7 @@ def _read(current: Server, questions: tuple[Question, ...]) -> Any:
     for question in questions:
         names.extend(question.keys)
         arguments += [len(question.families), bodies.kept.etag(question.digest)]
-    return current.run(READ, names, arguments)
+    return current.read(names, arguments)
 
 
 _ticking = threading.Lock()

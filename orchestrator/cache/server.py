@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -34,19 +35,21 @@ class Script:
 
     Args:
         name: the file's name in ``lua/``, without its ending.
+        remark: a comment that makes it another script than the same file without it.
     """
 
     name: str
+    remark: str = ""
     source: str = field(init=False, repr=False)
     digest: str = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         source = (Path(__file__).parent / "lua" / f"{self.name}.lua").read_text(encoding="utf-8")
+        source += f"-- {self.remark}\n" if self.remark else ""
         object.__setattr__(self, "source", source)
         object.__setattr__(self, "digest", hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest())
 
 
-READ: Final = Script("read")
 OPEN: Final = Script("open")
 FILL: Final = Script("fill")
 BEGIN: Final = Script("begin")
@@ -77,6 +80,25 @@ class Server:
         """Tell whether a call would go out."""
         return self.enabled and self.breaker.closed
 
+    @cached_property
+    def reading(self) -> Script:
+        """Return the read script of this installation: who shares the server must not load it for us."""
+        database = self.client.connection_pool.connection_kwargs.get("db", 0)
+        return Script("read", remark=f"{settings.CACHE_PREFIX} {database}")
+
+    def read(self, keys: list[str], arguments: list[Any]) -> Any:
+        """Run the read script, unless the breaker is open; see ``run``.
+
+        Raises:
+            CacheRestartedError: when the server was restarted: it does not know the script.
+            CacheUnavailableError: when there is no good reply.
+        """
+        return self._guarded(
+            lambda client: client.execute_command(
+                "EVALSHA", self.reading.digest, len(keys), *keys, *arguments
+            )
+        )
+
     def run(self, script: Script, keys: list[str], arguments: list[Any]) -> Any:
         """Run a script, unless the breaker is open.
 
@@ -89,23 +111,24 @@ class Server:
             The script's reply, with bytes for strings.
 
         Raises:
-            CacheRestartedError: for ``READ`` on a server that was restarted.
             CacheUnavailableError: when there is no good reply.
         """
-        if not self.usable:
-            raise CacheUnavailableError(
-                "the cache is off" if not self.enabled else "the circuit breaker is open"
-            )
-        return self.ask(lambda client: _evaluate(client, script, keys, arguments))
+        return self._guarded(lambda client: _evaluate(client, script, keys, arguments))
 
-    def ask(self, request: Any) -> Any:
+    def _guarded(self, request: Callable[[Any], Any]) -> Any:
+        if not self.usable:
+            reason = "the circuit breaker is open" if self.enabled else "the cache is off"
+            raise CacheUnavailableError(reason)
+        return self.ask(request)
+
+    def ask(self, request: Callable[[Any], Any]) -> Any:
         """Send a request whatever the breaker says, and tell the breaker how it went.
 
         Args:
             request: called with the client; what it returns is returned.
 
         Raises:
-            CacheRestartedError: see ``run``.
+            CacheRestartedError: see ``read``.
             CacheUnavailableError: when there is no good reply.
         """
         if not self.enabled:
@@ -154,6 +177,4 @@ def _evaluate(client: Any, script: Script, keys: list[str], arguments: list[Any]
     try:
         return client.execute_command("EVALSHA", script.digest, len(keys), *keys, *arguments)
     except redis.exceptions.NoScriptError:
-        if script is READ:
-            raise
         return client.execute_command("EVAL", script.source, len(keys), *keys, *arguments)

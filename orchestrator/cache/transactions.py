@@ -50,11 +50,17 @@ class CoherentTransactions(BaseDatabaseWrapper):
                 write.end()
             raise
         if write:
-            write.end()
+            self._end_write(write)
+
+    def _end_write(self, write: writes.Write) -> None:
+        """Return when the write may be acknowledged."""
+        if not write.end():
+            write = write.left_to_the_outbox(self)
+            super()._commit()  # type: ignore[misc]
+        if write.row_id is not None:
             write.wait_until_harmless(self)
             # What the waiting asked has begun a transaction of its own on PostgreSQL.
-            if write.row_id is not None:
-                super()._commit()  # type: ignore[misc]
+            super()._commit()  # type: ignore[misc]
 
     def _rollback(self) -> None:
         self._stale.clear()

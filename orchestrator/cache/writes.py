@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -37,18 +37,32 @@ class Write:
     row_id: int | None = None
     writer: str = field(default_factory=keys.token)
 
-    def end(self) -> None:
-        """Give the families new generations, now that the transaction is over, one way or the other."""
+    def end(self) -> bool:
+        """Give the families new generations, now that the transaction is over, one way or the other.
+
+        Returns:
+            Whether the cache server has done it. If not, and something was committed, the families have to go
+            into the outbox: what was begun can be lost with the server's memory.
+        """
         if not self.announced:
-            return
+            return True
         arguments = [self.writer, keys.token(), keys.GENERATION_KEPT * 1000]
         try:
             server.current().run(END, keys.of_families(self.families), arguments)
         except CacheUnavailableError:
-            # They stay in flight, and are answered from the database, until this writer expires.
             statistics.count("failures", "end")
+            return False
         for group in names.groups_of(self.families):
             statistics.count("invalidations", group)
+        return True
+
+    def left_to_the_outbox(self, connection: BaseDatabaseWrapper) -> "Write":
+        """Append the families to the outbox, and return the write as one that waits there.
+
+        Args:
+            connection: its transaction is over; the caller commits what this does.
+        """
+        return replace(self, announced=False, row_id=outbox.append(connection, self.families))
 
     def wait_until_harmless(self, connection: BaseDatabaseWrapper) -> None:
         """Return when no process can serve an answer from before this write any more.
@@ -61,7 +75,7 @@ class Write:
         """
         if self.row_id is None:
             return
-        deadline = time.monotonic() + keys.LEASE
+        deadline = time.monotonic() + keys.LEASE + keys.LEASE_SLACK
         witness = _waited_out.get(connection.alias)
         if witness is not None and outbox.holds(connection, witness):
             return

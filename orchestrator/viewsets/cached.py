@@ -7,15 +7,16 @@ from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
+from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from orchestrator import answers, fastlane, tokens
 from orchestrator.answers import Asking
 from orchestrator.authentication import bearer_token
-from orchestrator.cache import reads
+from orchestrator.cache import reads, seals
 from orchestrator.cache.questions import Question
-from orchestrator.cache.reads import Answer, Found
+from orchestrator.cache.reads import Answer, Found, Outcome
 from orchestrator.choices import Role
 from orchestrator.encoding import to_json
 from orchestrator.etags import make_conditional
@@ -52,16 +53,17 @@ class CachedAnswers:
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Let the request in, and see whether the cache can answer it."""
         super().initial(request, *args, **kwargs)  # type: ignore[misc]
-        if request.method == "GET" and request.accepted_renderer.format == "json":
+        action = self._action if request.method in SAFE_METHODS else ""
+        if action in self.asked and request.accepted_renderer.format == "json":
             question = self._question(request._request, request.user.pk)  # type: ignore[arg-type]  # noqa: SLF001
             if REPLAY in request.META:
                 request.META[REPLAY]["question"] = question
-            elif question is not None:
-                self.get = partial(self._cached, question, self.get)  # type: ignore[has-type,arg-type]
+            else:
+                self.get = self.head = partial(self._cached, question, self.get)  # type: ignore[has-type,arg-type]
 
     def _cached(
         self,
-        question: Question,
+        question: Question | None,
         handler: Callable[..., Response],
         request: Request,
         *args: Any,
@@ -69,10 +71,13 @@ class CachedAnswers:
     ) -> HttpResponse:
         """Return the answer to an admitted request: cached, or the handler's, stored where that is safe."""
         plain = request._request  # noqa: SLF001 - where ``dispatch`` left what it found
+        if question is None:
+            body = body_of(handler(request, *args, **kwargs))
+            return respond(plain, Answer(body, seals.etag_of(body), Outcome.BYPASS))
         found: Found | None = getattr(plain, "answer_found", None)
         if found is None:
             (found,) = reads.look_up(question)
-        answer = reads.answer(question, found, lambda: to_json(handler(request, *args, **kwargs).data))
+        answer = reads.answer(question, found, lambda: body_of(handler(request, *args, **kwargs)))
         fastlane.offer(plain, question, self._needs)
         return respond(plain, answer)
 
@@ -115,6 +120,11 @@ class CachedAnswers:
     @property
     def _action(self) -> str:
         return str(self.action_map.get("get", ""))
+
+
+def body_of(response: HttpResponseBase) -> bytes:
+    """Return the JSON of a view's answer."""
+    return to_json(response.data) if isinstance(response, Response) else response.content  # type: ignore[attr-defined, no-any-return]
 
 
 def respond(request: HttpRequest, answer: Answer) -> HttpResponse:

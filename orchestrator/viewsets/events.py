@@ -1,5 +1,7 @@
 """Events: written once, read ever after."""
 
+from django.http import HttpResponse
+from django.http.response import HttpResponseBase
 from drf_spectacular.utils import extend_schema
 from rest_framework.decorators import action
 from rest_framework.request import Request
@@ -9,6 +11,7 @@ from orchestrator import actions, answers
 from orchestrator.filters import EventFilters
 from orchestrator.limits import RECENT_LARGEST
 from orchestrator.models import Event
+from orchestrator.rowjson import page_body
 from orchestrator.serializers import EventSerializer, RecentEvents
 from orchestrator.viewsets.base import ResourceViewSet
 
@@ -32,8 +35,11 @@ class EventViewSet(ResourceViewSet):
 
     @extend_schema(responses=RecentEvents)
     @action(detail=False, filterset_class=None, pagination_class=None)
-    def recent(self, request: Request) -> Response:
+    def recent(self, request: Request) -> HttpResponseBase:
         """List the events of the last hour, newest first, at most 100."""
-        rows = Event.objects.recent()[:RECENT_LARGEST]
-        results = self.get_serializer(rows, many=True).data
+        rows = Event.objects.recent()
+        if request.accepted_renderer.format == "json":
+            body = page_body(self.as_json(rows)[:RECENT_LARGEST], following=None, previous=None)
+            return HttpResponse(body, content_type="application/json")
+        results = self.get_serializer(rows[:RECENT_LARGEST], many=True).data
         return Response({"next": None, "previous": None, "results": results})

@@ -1,6 +1,7 @@
 """Jobs: what clients submit, workers report on and operators steer."""
 
 from django.http import Http404
+from django.http.response import HttpResponseBase
 from drf_spectacular.utils import extend_schema
 from rest_framework.decorators import action
 from rest_framework.request import Request
@@ -70,9 +71,9 @@ class JobViewSet(ResourceViewSet):
         filterset_class=None,
         orders={"-created_at": ("-created_at", "-id")},
     )
-    def events(self, request: Request, pk: str) -> Response:
+    def events(self, request: Request, pk: str) -> HttpResponseBase:
         """List a job's history, newest first. It outlives the job."""
         response = self.page(Event.objects.of_job(self.row_id))
-        if not response.data["results"] and not Job.objects.filter(pk=self.row_id).exists():
+        if not self.paginator.rows and not Job.objects.filter(pk=self.row_id).exists():
             raise Http404
         return response
