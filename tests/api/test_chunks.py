@@ -1,0 +1,40 @@
+"""Bodies in chunks, whose length nobody tells beforehand, over the real web server."""
+
+import http.client
+import json
+from urllib.parse import urlsplit
+
+import pytest
+
+from orchestrator.models import Job
+from tests.people import PASSWORD, make_user
+
+
+@pytest.fixture
+def post(web):
+    """A function that posts pieces of a body as chunks and returns the status."""
+    make_user("user")
+    address = urlsplit(web(workers=1)).netloc
+
+    def send(path, *pieces, **headers):
+        connection = http.client.HTTPConnection(address, timeout=30)
+        headers = {"Content-Type": "application/json", **headers}
+        connection.request("POST", path, iter(pieces), headers, encode_chunked=True)
+        answer = connection.getresponse()
+        body = answer.read()
+        connection.close()
+        return answer.status, body
+
+    return send
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_body_in_chunks_is_read_whole_and_limited(post):
+    status, body = post("/auth/login/", b'{"username": "user", ', f'"password": "{PASSWORD}"}}'.encode())
+    assert status == 200
+    bearer = {"Authorization": f"Bearer {json.loads(body)['access_token']}"}
+    assert post("/api/v1/jobs/", b'{"name": ', b'"in chunks"}', **bearer)[0] == 201
+    assert Job.objects.get().name == "in chunks"
+    assert post("/api/v1/jobs/", *[b"x" * 100_000] * 20, **bearer)[0] == 413
+    assert post("/api/v1/jobs/", b'{"name": ', **bearer)[0] == 400
+    assert Job.objects.count() == 1
