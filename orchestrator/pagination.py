@@ -157,7 +157,7 @@ class KeysetPagination(BasePagination):
 
 def _as_columns(model: type[Model], columns: Sequence[str], position: Sequence[Any]) -> tuple[Any, ...]:
     """Return a position's values, which JSON has brought, as the columns have them."""
-    fields: list[Any] = [model._meta.get_field(column) for column in columns]  # noqa: SLF001
+    fields: list[Any] = [model._meta.get_field(column) for column in columns]
     return tuple(field.to_python(value) for field, value in zip(fields, position, strict=False))
 
 

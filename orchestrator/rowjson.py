@@ -4,12 +4,13 @@ Which fields a resource has is declared once, in its serializer; a test holds th
 random rows.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import Any, Final
 
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import F, Func
+from django.db.models.expressions import Expression
 from django.db.models.sql.compiler import SQLCompiler
 
 from orchestrator.encoding import to_json
@@ -32,47 +33,46 @@ _SQLITE: Final[dict[type, str]] = {
 }
 
 
-class RowAsJSON(Func):
+class RowAsJSON(Expression):
     """The JSON object of a row's fields, in their order, as text.
 
     Args:
-        fields: names of columns.
+        fields: names of columns of the queryset's own table.
     """
 
-    output_field = models.TextField()
-
     def __init__(self, *fields: str) -> None:
-        super().__init__(*(F(field) for field in fields))
+        super().__init__(output_field=models.TextField())
         self.fields = fields
 
-    def as_postgresql(
-        self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **_: Any
-    ) -> tuple[str, list[Any]]:
-        """Return PostgreSQL's expression: a concatenation, without the spaces of its own objects."""
-        columns = self._columns(compiler, _POSTGRESQL, "to_json({0})::text")
-        pairs = ", ',', ".join(f"'\"{name}\":', coalesce({column}, 'null')" for name, column in columns)
-        return f"concat('{{', {pairs}, '}}')", []
+    def as_sql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper) -> tuple[str, list[Any]]:
+        """Return the engine's expression."""
+        query = compiler.query
+        return _object(query.model, query.get_initial_alias(), self.fields, connection.vendor), []
 
-    def as_sqlite(
-        self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **_: Any
-    ) -> tuple[str, list[Any]]:
-        """Return SQLite's expression."""
-        columns = self._columns(compiler, _SQLITE, "{0}")
+
+@lru_cache(maxsize=64)
+def _object(model: type[models.Model], alias: str, fields: tuple[str, ...], vendor: str) -> str:
+    """Return the SQL of the object; the names in it are those of our models, not a client's."""
+    if vendor == "sqlite":
+        columns = _columns(model, alias, fields, _SQLITE, "{0}")
         pairs = ", ".join(f"'{name}', {column}" for name, column in columns)
-        return f"json_object({pairs})", []
-
-    def _columns(
-        self, compiler: SQLCompiler, kinds: dict[type, str], other: str
-    ) -> Sequence[tuple[str, str]]:
-        written = []
-        for name, source in zip(self.fields, self.get_source_expressions(), strict=True):
-            column, _ = compiler.compile(source)
-            template = next((kinds[kind] for kind in kinds if isinstance(source.output_field, kind)), other)
-            written.append((name, template.format(column)))
-        return written
+        return f"json_object({pairs})"
+    # A concatenation: PostgreSQL's own objects have spaces in them.
+    columns = _columns(model, alias, fields, _POSTGRESQL, "to_json({0})::text")
+    pairs = ", ',', ".join(f"'\"{name}\":', coalesce({column}, 'null')" for name, column in columns)
+    return f"concat('{{', {pairs}, '}}')"
 
 
-def page_body(texts: Sequence[str], *, following: str | None, previous: str | None) -> bytes:
+def _columns(
+    model: type[models.Model], alias: str, fields: tuple[str, ...], kinds: dict[type, str], other: str
+) -> Iterator[tuple[str, str]]:
+    for name in fields:
+        field = model._meta.get_field(name)
+        template = next((kinds[kind] for kind in kinds if isinstance(field, kind)), other)
+        yield name, template.format(f'"{alias}"."{field.column}"')
+
+
+def page_body(texts: Iterable[str], *, following: str | None, previous: str | None) -> bytes:
     """Return the JSON of a page of a list.
 
     Args:

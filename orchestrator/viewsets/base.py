@@ -1,6 +1,7 @@
 """What the view sets share."""
 
 from collections.abc import Mapping
+from functools import cache
 from http import HTTPStatus
 from typing import Any, ClassVar
 from uuid import UUID
@@ -11,12 +12,19 @@ from django.http.response import HttpResponseBase
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.reverse import reverse
+from rest_framework.serializers import BaseSerializer
 from rest_framework.viewsets import GenericViewSet
 
 from orchestrator.pagination import KeysetPagination, Orders
 from orchestrator.permissions import HasRole
 from orchestrator.rowjson import RowAsJSON
 from orchestrator.viewsets.cached import CachedAnswers
+
+
+@cache
+def shown_fields(serializer: type[BaseSerializer[Any]]) -> tuple[str, ...]:
+    """Return the names of the fields that a serializer shows, in their order."""
+    return tuple(name for name, field in serializer().fields.items() if not field.write_only)
 
 
 class ResourceViewSet(CachedAnswers, GenericViewSet[Any]):
@@ -64,8 +72,14 @@ class ResourceViewSet(CachedAnswers, GenericViewSet[Any]):
 
     def as_json(self, rows: Any) -> Any:
         """Return the rows as the texts of their JSON, by the fields that the serializer shows."""
-        shown = (name for name, field in self.get_serializer().fields.items() if not field.write_only)
-        return rows.annotate(as_json=RowAsJSON(*shown)).values_list("as_json", flat=True)
+        fields = shown_fields(self.get_serializer_class())
+        return rows.annotate(as_json=RowAsJSON(*fields)).values_list("as_json", flat=True)
+
+    def filter_queryset(self, queryset: Any) -> Any:
+        """Return the rows that the request's filters leave; without one, nothing is made to find that out."""
+        filters = getattr(self.filterset_class, "base_filters", ())
+        asked = any(name in self.request.query_params for name in filters)
+        return super().filter_queryset(queryset) if asked else queryset
 
     def answer(self, row: Model, **more: Any) -> Response:
         """Return the answer with one row."""
