@@ -1,0 +1,174 @@
+"""Writers, folds and readers side by side on PostgreSQL: nobody waits, and nobody sees a wrong number."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+import pytest
+from django.db import connection, transaction
+
+from orchestrator import counts
+from orchestrator.models import Event, Job
+from tests.servers.leashed import Leashed
+from tests.waiting import wait_until
+
+pytestmark = [pytest.mark.postgres, pytest.mark.django_db(transaction=True)]
+
+WRITER = Path(__file__).with_name("writer.py")
+ADD_EVENT = "INSERT INTO events (id, type, payload, created_at) VALUES (gen_random_uuid(), 'x', '{}', now())"
+ADD_JOB = """
+    INSERT INTO jobs (id, name, description, status, priority, metadata, created_at, updated_at, attempts,
+                      max_attempts)
+    VALUES (gen_random_uuid(), 'x', '', 'pending', 0, '{}', now(), now(), 0, 3)
+"""
+# Far more than any of it takes, and the end of whoever waits for another's transaction.
+LOCK_TIMEOUT = "SET lock_timeout = '2s'"
+
+Client = "psycopg.Connection[tuple[object, ...]]"
+
+
+@pytest.fixture(autouse=True)
+def _folded(transactional_db: None) -> None:
+    """Fold what the tests before have left: nothing, in two rows a table."""
+    counts.fold()
+
+
+@pytest.fixture
+def client(database_url: str) -> Iterator[Callable[[], Client]]:
+    """A function that returns a connection of a client of its own, in a transaction that it has begun."""
+    with ExitStack() as stack:
+
+        def connect() -> Client:
+            connected = psycopg.connect(database_url)
+            stack.callback(connected.close)
+            connected.execute(LOCK_TIMEOUT)
+            return connected
+
+        yield connect
+
+
+def appended() -> int:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM row_counts")
+        return int(cursor.fetchone()[0])
+
+
+def test_writers_wait_neither_for_each_other_nor_in_a_circle(client: Callable[[], Client]) -> None:
+    first, second = client(), client()
+    first.execute(ADD_JOB)
+    second.execute(ADD_EVENT)
+    first.execute(ADD_EVENT)
+    second.execute(ADD_JOB)
+    assert counts.rows_by_table()["jobs"] == 0
+    second.commit()
+    assert counts.rows_by_table() == {"jobs": 1, "events": 1, "tasks": 0, "users": 0}
+    first.commit()
+    assert counts.rows_by_table() == {"jobs": 2, "events": 2, "tasks": 0, "users": 0}
+
+
+def test_a_fold_waits_for_no_writer_and_no_writer_for_a_fold(client: Callable[[], Client]) -> None:
+    writer, folder = client(), client()
+    Event.objects.create(type="x")
+    Event.objects.create(type="x")
+    writer.execute(ADD_EVENT)
+    folder.execute("SELECT fold_counts()")
+    writer.execute(ADD_EVENT)
+    writer.commit()
+    assert counts.rows_of("events") == 4
+    folder.commit()
+    assert counts.rows_of("events") == 4
+    counts.fold()
+    assert counts.rows_of("events") == 4
+    assert appended() == 1
+
+
+def test_two_folds_at_once_are_one(client: Callable[[], Client]) -> None:
+    folder = client()
+    for _ in range(5):
+        Event.objects.create(type="x")
+    assert folder.execute("SELECT fold_counts()").fetchone() == (5,)
+    assert counts.fold() == 0
+    folder.commit()
+    assert counts.fold() == 1
+    assert counts.rows_of("events") == 5
+
+
+def test_a_fold_that_dies_has_done_nothing(client: Callable[[], Client]) -> None:
+    folder = client()
+    for _ in range(5):
+        Event.objects.create(type="x")
+    folder.execute("SELECT fold_counts()")
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_terminate_backend(%s, 5000)", [folder.info.backend_pid])
+    assert counts.rows_of("events") == 5
+    assert counts.fold() == 5
+
+
+def test_a_reader_folds_what_nobody_has_folded() -> None:
+    with connection.cursor() as cursor:
+        for _ in range(5001):
+            cursor.execute("INSERT INTO row_counts VALUES ('events', '', 1), ('events', '', -1)")
+    with transaction.atomic():
+        assert counts.rows_of("events") == 0
+    assert appended() == 10002  # a caller's transaction would keep others from folding
+    assert counts.rows_of("events") == 0
+    assert appended() == 0
+
+
+def test_truncate_is_refused_under_a_snapshot_that_does_not_know_all_rows(
+    client: Callable[[], Client],
+) -> None:
+    Event.objects.create(type="x")
+    old = client()
+    old.rollback()
+    old.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+    old.execute("SELECT 1 FROM events")
+    Event.objects.create(type="x")
+    with pytest.raises(psycopg.errors.ActiveSqlTransaction, match="TRUNCATE of events needs"):
+        old.execute("TRUNCATE events")
+    old.rollback()
+    assert counts.rows_of("events") == Event.objects.count() == 2
+
+
+def test_numbers_are_right_at_every_instant_while_writers_are_killed(
+    database_url: str, tmp_path: Path
+) -> None:
+    writers = [start_writer(database_url, tmp_path, seed) for seed in range(4)]
+    try:
+        for victim in range(3):
+            before = Event.objects.order_by("-id").values_list("id", flat=True).first() or uuid4()
+            wait_until(lambda before=before: not newest_is(before), what="a writer's event")
+            for _ in range(40):
+                counts.fold()
+                assert [number for number in counts.verify() if not number.right] == []
+            writers[victim].kill()
+        wait_until(Job.objects.exists, what="a job")
+        assert writers[3].running, writers[3].explain("A writer met an error")
+    finally:
+        for writer in writers:
+            writer.kill()
+    wait_until(nobody_else_is_connected, what="the end of the killed writers' transactions")
+    counts.fold()
+    assert [number for number in counts.verify() if not number.right] == []
+    assert counts.rows_of("events") == Event.objects.count() > 0
+
+
+def start_writer(database_url: str, tmp_path: Path, seed: int) -> Leashed:
+    return Leashed([sys.executable, WRITER, database_url, str(seed)], tmp_path / f"writer{seed}")
+
+
+def newest_is(event_id: object) -> bool:
+    newest = Event.objects.order_by("-id").values_list("id", flat=True).first()
+    return newest is None or newest == event_id
+
+
+def nobody_else_is_connected() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+            " AND xact_start IS NOT NULL AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
+        )
+        return bool(cursor.fetchone()[0] == 0)

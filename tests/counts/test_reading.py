@@ -1,0 +1,100 @@
+"""What asks for the numbers, and what puts wrong ones right."""
+
+import json
+from io import StringIO
+
+import pytest
+from django.core.management import call_command
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from orchestrator import counts
+from orchestrator.models import Event, Job, Task
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def rows() -> None:
+    Job.objects.bulk_create(
+        [Job(name="a"), Job(name="b"), Job(name="c", status="running", started_at="2026-01-01T00:00Z")]
+    )
+    Event.objects.create(type="x")
+
+
+def mistake() -> None:
+    with connection.cursor() as cursor:
+        if connection.vendor == "sqlite":
+            cursor.execute(
+                "UPDATE row_counts SET rows = rows + 7 WHERE status = 'pending' OR table_name = 'tasks'"
+            )
+        else:
+            cursor.execute("INSERT INTO row_counts VALUES ('jobs', 'pending', 7), ('tasks', '', 7)")
+
+
+def test_all_jobs_are_told_without_counting(rows) -> None:
+    with CaptureQueriesContext(
+        connection,
+    ) as queries:
+        assert Job.objects.counts() == {
+            "pending": 2,
+            "running": 1,
+            "completed": 0,
+            "failed": 0,
+            "cancelled": 0,
+        }
+    assert [query["sql"] for query in queries if "jobs" in query["sql"]] == []
+
+
+def test_chosen_jobs_are_counted(rows) -> None:
+    jobs = Job.objects.all()
+    for chosen in (jobs.filter(name__in="ac"), jobs.exclude(name="b")):
+        assert chosen.counts() == {"pending": 1, "running": 1, "completed": 0, "failed": 0, "cancelled": 0}
+    assert jobs.none().counts()["pending"] == 0
+
+
+def test_the_answer_of_the_api(rows, as_user) -> None:
+    with CaptureQueriesContext(connection) as queries:
+        answer = as_user.get("/api/v1/jobs/counts/").json()
+    assert (answer["counts"]["pending"], answer["total"]) == (2, 3)
+    assert [query["sql"] for query in queries if '"jobs"' in query["sql"]] == []
+
+
+def test_a_table_that_nobody_counts() -> None:
+    with pytest.raises(KeyError):
+        counts.rows_of("django_session")
+
+
+def test_a_wrong_number_is_found_and_put_right(rows) -> None:
+    mistake()
+    wrong = {(number.table, number.status): number for number in counts.verify() if not number.right}
+    assert {key: (number.counted, number.kept) for key, number in wrong.items()} == {
+        ("jobs", "pending"): (2, 9),
+        ("tasks", ""): (0, 7),
+    }
+    assert [number for number in counts.verify(repair=True) if not number.right] == list(wrong.values())
+    assert all(number.right for number in counts.verify())
+    Task.objects.create(title="x")
+    assert counts.rows_of("tasks") == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_answer_made_of_a_wrong_number_does_not_stay_in_the_cache(rows, as_user) -> None:
+    mistake()
+    assert as_user.get("/api/v1/jobs/counts/").json()["total"] == 10
+    counts.verify(repair=True)
+    assert as_user.get("/api/v1/jobs/counts/").json()["total"] == 3
+
+
+@pytest.mark.django_db(transaction=True)
+def test_fold_counts(rows, engine) -> None:
+    counts.fold()
+    for folded in (3, 3):
+        out = StringIO()
+        call_command("fold_counts", json=True, stdout=out)
+        report = json.loads(out.getvalue())
+        assert report["rows"] == {"jobs": 3, "events": 1, "tasks": 0, "users": 0}
+        assert report["folded"] == (folded if engine == "postgres" else 0)
+    text = StringIO()
+    call_command("fold_counts", stdout=text)
+    assert "3 jobs, 1 events" in text.getvalue()
