@@ -91,12 +91,24 @@ class Job(Touched):
             Index(fields=["status", "created_at"], name="ix_jobs_status_created_at"),
             # new: the list of one priority in order of creation, and the list in order of priority
             Index(fields=["priority", "created_at"], name="ix_jobs_priority_created_at"),
-            # new: started_after
+            # new: the filter started_after
             Index(fields=["started_at"], name="ix_jobs_started_at"),
-            # new: completed_after
+            # new: the filter completed_after
             Index(fields=["completed_at"], name="ix_jobs_completed_at"),
             # the list of one status in order of priority, and of one status and priority in order of creation
             Index(fields=["status", "priority", "created_at"], name="ix_jobs_status_prio_created"),
+            # the claim: which pending job is next; without the jobs of other statuses
+            Index(
+                fields=["-priority", "created_at"], name="ix_jobs_claimable", condition=Q(status="pending")
+            ),
+            # the sweep: whose lease ran out; only jobs that a worker has
+            Index(
+                fields=["lease_expires_at"],
+                name="ix_jobs_lease_expires_at",
+                condition=Q(lease_expires_at__isnull=False),
+            ),
+            # the operators' search by the beginning of a name
+            Index(fields=["name"], name="ix_jobs_name"),
         ]
         constraints: ClassVar = [
             models.CheckConstraint(condition=Q(status__in=JobStatus.values), name="ck_jobs_status"),
@@ -256,6 +268,17 @@ class User(Coherent, AbstractBaseUser, PermissionsMixin):
             Index(fields=["role"], name="ix_users_role"),
             # new: active or inactive users
             Index(fields=["active"], name="ix_users_active"),
+            # the list in order of creation
+            Index(fields=["created_at"], name="ix_users_created_at"),
+            # the list of one role, by name and in order of creation
+            Index(fields=["role", "username"], name="ix_users_role_username"),
+            Index(fields=["role", "created_at"], name="ix_users_role_created_at"),
+            # the list of active or inactive users, by name and in order of creation
+            Index(fields=["active", "username"], name="ix_users_active_username"),
+            Index(fields=["active", "created_at"], name="ix_users_active_created_at"),
+            # the list of one role's active or inactive users, by name and in order of creation
+            Index(fields=["role", "active", "username"], name="ix_users_role_active_username"),
+            Index(fields=["role", "active", "created_at"], name="ix_users_role_active_created"),
         ]
         constraints: ClassVar = [
             UniqueByIndex(fields=["username"], name="uq_users_username"),
@@ -278,5 +301,5 @@ class User(Coherent, AbstractBaseUser, PermissionsMixin):
 
     @property
     def is_superuser(self) -> bool:
-        """Tell whether the user has every permission. It takes the place of Django's column: the role says it."""
+        """Tell whether the user has every permission. It takes the place of Django's column."""
         return self.role == Role.ADMIN

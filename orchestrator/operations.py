@@ -1,4 +1,4 @@
-"""Migration operations: indexes that come and go under running writers, and SQL that each engine says its own way."""
+"""Migration operations: indexes that come and go under running writers, and SQL written for each engine."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -23,9 +23,9 @@ _INDEX_STATE_SQL = """
 class AddIndexUnderWrites(AddIndex):
     """Add an index without stopping writers, and survive being run again after a failure half-way.
 
-    On PostgreSQL the index is built ``CONCURRENTLY``, which cannot happen in a transaction: give the migration
-    ``atomic = False``. Such a migration may stop between two indexes or leave one invalid; run again, it
-    keeps a valid index of that name and rebuilds an invalid one
+    On PostgreSQL the index is built ``CONCURRENTLY``, which cannot happen in a transaction: give the
+    migration ``atomic = False``. Such a migration may stop between two indexes or leave one invalid; run
+    again, it keeps a valid index of that name and rebuilds an invalid one
     (https://www.postgresql.org/docs/18/sql-createindex.html#SQL-CREATEINDEX-CONCURRENTLY).
     On SQLite, where every write waits for the one before it anyway, the index is built plainly.
     """
@@ -48,6 +48,7 @@ class AddIndexUnderWrites(AddIndex):
             schema_editor.remove_index(model, self.index, **_concurrently(schema_editor))
         if not valid:
             schema_editor.add_index(model, self.index, **_concurrently(schema_editor))
+            _tell_the_planner(schema_editor, self.index.name)
 
     def database_backwards(
         self,
@@ -128,6 +129,18 @@ def _statements(script: str) -> Iterator[str]:
 
 def _concurrently(schema_editor: BaseDatabaseSchemaEditor) -> dict[str, Any]:
     return {"concurrently": True} if schema_editor.connection.vendor == "postgresql" else {}
+
+
+def _tell_the_planner(schema_editor: BaseDatabaseSchemaEditor, index: str) -> None:
+    """Have SQLite look at a new index where it has looked at the others: one that it does not know it avoids."""
+    connection = schema_editor.connection
+    if connection.vendor != "sqlite":
+        return
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM sqlite_schema WHERE name = 'sqlite_stat1'")
+        if cursor.fetchone()[0]:
+            cursor.execute("PRAGMA analysis_limit = 1000")
+            cursor.execute(f"ANALYZE {schema_editor.quote_name(index)}")
 
 
 def _index_is_valid(schema_editor: BaseDatabaseSchemaEditor, table: str, index: str) -> bool | None:

@@ -3,7 +3,7 @@
 import time
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Final, Literal
+from typing import Final, Literal
 from uuid import UUID, uuid4
 
 import jwt
@@ -48,7 +48,7 @@ def issue(user: User) -> TokenPair:
 
 @dataclass(frozen=True)
 class Claims:
-    """What a genuine token says: whose it is, until when (Unix seconds), and the password it was given for."""
+    """What a genuine token says: whose it is, until when (Unix seconds), and for which password."""
 
     user_id: UUID
     expires: int
@@ -109,7 +109,7 @@ def _encode(user: User, kind: Kind, lifetime: int) -> str:
     return jwt.encode(claims, settings.SECRET_KEY, algorithm=_ALGORITHM)
 
 
-# Verifying a signature again for each of a client's requests is work for nothing: the same text, the same result.
+# Verifying a signature again for each of a client's requests is work for nothing: same text, same result.
 @lru_cache(maxsize=4096)
 def _decoded(token: str, kind: Kind, key: str) -> Claims:
     try:

@@ -48,9 +48,8 @@ def _run() -> int:
 
 def _without(server: cachedir.CacheServer | None) -> frozenset[str]:
     """Return the processes of the Procfile that this configuration does not need."""
-    if server:
-        return frozenset()
-    return frozenset({"cache"}) if settings.CACHE_ENABLED else frozenset({"cache", "keeper"})
+    # The keeper is needed without a cache, too: it keeps the outbox small.
+    return frozenset() if server else frozenset({"cache"})
 
 
 def _preparation_environment(server: cachedir.CacheServer | None) -> dict[str, str]:

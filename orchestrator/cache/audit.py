@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from typing import Any, Final
 
 from orchestrator.cache import keys, reads, statistics
@@ -70,7 +71,7 @@ def cached_recipes(server: Server, limit: int | None) -> Iterator[str]:
     """
     found, cursor = 0, 0
     while True:
-        cursor, names = server.ask(lambda client, at=cursor: client.scan(at, match=keys.entries(), count=500))
+        cursor, names = server.ask(partial(_scan, cursor=cursor))
         for name in names:
             recipe = _recipe(server, name)
             if recipe is not None:
@@ -97,6 +98,10 @@ def audit_live(server: Server, replay: Replay, stop: threading.Event) -> None:
             continue
         audit([recipe.decode(errors="replace") for recipe in sampled], replay)
         statistics.deliver_if_due(server)
+
+
+def _scan(client: Any, cursor: int) -> Any:
+    return client.scan(cursor, match=keys.entries(), count=500)
 
 
 def _recipe(server: Server, name: bytes) -> str | None:

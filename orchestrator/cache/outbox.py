@@ -16,7 +16,7 @@ _EXISTS: Final = {
 }
 # On SQLite, where one transaction writes at a time, whatever is there is this one's to take: its own rows,
 # and those that others left and that are hereby drained too.
-_OWN: Final = {
+OWN: Final = {
     "postgresql": (
         "SELECT id, families FROM cache_outbox WHERE transaction = pg_current_xact_id_if_assigned()"
     ),
@@ -35,7 +35,7 @@ _AGE: Final = {
     "postgresql": "extract(epoch FROM clock_timestamp() - created_at)",
     "sqlite": "(julianday('now') - julianday(created_at)) * 86400",
 }
-_PENDING: Final = "SELECT id, families FROM cache_outbox ORDER BY id LIMIT %s"
+PENDING: Final = "SELECT id, families FROM cache_outbox ORDER BY id LIMIT %s"
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def exists(connection: BaseDatabaseWrapper) -> bool:
 
 def own(connection: BaseDatabaseWrapper) -> Pending:
     """Return what the statements of the open transaction appended."""
-    return _pending(connection, _OWN[connection.vendor], [])
+    return _pending(connection, OWN[connection.vendor], [])
 
 
 def append(connection: BaseDatabaseWrapper, families: Iterable[str]) -> int:
@@ -71,7 +71,7 @@ def append(connection: BaseDatabaseWrapper, families: Iterable[str]) -> int:
 
 def pending(connection: BaseDatabaseWrapper, limit: int) -> Pending:
     """Return the oldest rows, at most ``limit`` of them."""
-    return _pending(connection, _PENDING, [limit])
+    return _pending(connection, PENDING, [limit])
 
 
 def holds(connection: BaseDatabaseWrapper, row_id: int) -> bool:

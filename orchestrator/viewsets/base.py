@@ -1,6 +1,6 @@
 """What the view sets share."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from http import HTTPStatus
 from typing import Any, ClassVar
@@ -9,21 +9,22 @@ from uuid import UUID
 from django.db.models import Model
 from django.http import Http404, HttpResponse
 from django.http.response import HttpResponseBase
+from django_filters import FilterSet
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.reverse import reverse
-from rest_framework.serializers import BaseSerializer
 from rest_framework.viewsets import GenericViewSet
 
 from orchestrator.pagination import KeysetPagination, Orders
 from orchestrator.permissions import HasRole
 from orchestrator.rowjson import RowAsJSON
+from orchestrator.serializers.fields import ResourceSerializer
 from orchestrator.viewsets.cached import CachedAnswers
 
 
 @cache
-def shown_fields(serializer: type[BaseSerializer[Any]]) -> tuple[str, ...]:
-    """Return the names of the fields that a serializer shows, in their order."""
+def shown_fields(serializer: Callable[[], ResourceSerializer]) -> tuple[str, ...]:
+    """Return the names of the fields that a serializer class shows, in their order."""
     return tuple(name for name, field in serializer().fields.items() if not field.write_only)
 
 
@@ -32,6 +33,9 @@ class ResourceViewSet(CachedAnswers, GenericViewSet[Any]):
 
     #: Orders of the list.
     orders: ClassVar[Orders] = {}
+    #: Filters of the list.
+    filterset_class: type[FilterSet] | None = None
+    paginator: KeysetPagination
 
     permission_classes = (HasRole,)
     pagination_class = KeysetPagination
@@ -72,7 +76,7 @@ class ResourceViewSet(CachedAnswers, GenericViewSet[Any]):
 
     def as_json(self, rows: Any) -> Any:
         """Return the rows as the texts of their JSON, by the fields that the serializer shows."""
-        fields = shown_fields(self.get_serializer_class())
+        fields = shown_fields(self.get_serializer_class())  # type: ignore[arg-type]
         return rows.annotate(as_json=RowAsJSON(*fields)).values_list("as_json", flat=True)
 
     def filter_queryset(self, queryset: Any) -> Any:

@@ -55,7 +55,7 @@ class CachedAnswers:
         super().initial(request, *args, **kwargs)  # type: ignore[misc]
         action = self._action if request.method in SAFE_METHODS else ""
         if action in self.asked and request.accepted_renderer.format == "json":
-            question = self._question(request._request, request.user.pk)  # type: ignore[arg-type]  # noqa: SLF001
+            question = self._question(request._request, request.user.pk)  # noqa: SLF001
             if REPLAY in request.META:
                 request.META[REPLAY]["question"] = question
             else:
@@ -124,7 +124,7 @@ class CachedAnswers:
 
 def body_of(response: HttpResponseBase) -> bytes:
     """Return the JSON of a view's answer."""
-    return to_json(response.data) if isinstance(response, Response) else response.content  # type: ignore[attr-defined, no-any-return]
+    return to_json(response.data) if isinstance(response, Response) else response.content  # type: ignore[attr-defined]
 
 
 def respond(request: HttpRequest, answer: Answer) -> HttpResponse:

@@ -48,7 +48,7 @@ def test_cache_can_be_turned_off(service):
     assert started.get("/readyz") == {"status": "ready", "cache": "disabled"}
     assert "  cache     off" in started.output
     commands = [" ".join(process.cmdline()) for process in started.processes]
-    assert not any("valkey-server" in command or "cache_keeper" in command for command in commands)
+    assert not any("valkey-server" in command for command in commands)
 
 
 def test_chosen_cache_server_is_used_and_none_is_started(service, valkey_server):
