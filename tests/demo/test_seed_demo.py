@@ -133,15 +133,17 @@ def test_the_planner_knows_the_rows_afterwards():
 @pytest.mark.sqlite
 @pytest.mark.django_db
 def test_the_connection_is_left_as_it_was():
-    def pragmas():
-        with connection.cursor() as cursor:
-            return [
-                cursor.execute(f"PRAGMA {name}").fetchone() for name in ("cache_size", "wal_autocheckpoint")
-            ]
-
-    before = pragmas()
-    seed(jobs=10)
-    assert pragmas() == before
+    usual = {"cache_size": -4321, "wal_autocheckpoint": 777}
+    with connection.cursor() as cursor:
+        before = {name: cursor.execute(f"PRAGMA {name}").fetchone()[0] for name in usual}
+        try:
+            for name, value in usual.items():
+                cursor.execute(f"PRAGMA {name} = {value}")
+            seed(jobs=10)
+            assert {name: cursor.execute(f"PRAGMA {name}").fetchone()[0] for name in usual} == usual
+        finally:
+            for name, value in before.items():
+                cursor.execute(f"PRAGMA {name} = {value}")
 
 
 @pytest.mark.parametrize(
