@@ -50,7 +50,7 @@ def test_triggers_outlive_a_change_for_which_sqlite_makes_the_table_anew(
     before = present(scratch_database)
     Job.objects.using(scratch_database).create(name="before")
     model = apps.get_model("orchestrator", table)
-    column = model._meta.get_field("created_at")  # noqa: SLF001
+    column = model._meta.get_field("created_at")
     nullable = models.DateTimeField(null=True)
     nullable.set_attributes_from_name("created_at")
     with connections[scratch_database].schema_editor() as editor:
