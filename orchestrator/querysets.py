@@ -4,7 +4,7 @@ import sys
 from datetime import datetime, timedelta
 from typing import Any, Final, Self
 
-from django.db import models, transaction
+from django.db import connections, models, transaction
 from django.db.models import Count, F
 from django.utils import timezone
 
@@ -38,6 +38,30 @@ class JobQuerySet(CoherentQuerySet):
         counted = dict(self.order_by().values_list("status").annotate(rows=Count("pk")))
         return {status: counted.get(status, 0) for status in JobStatus.values}
 
+    def claimable(self) -> Self:
+        """Return the jobs that workers may claim, in the order they get them: urgent ones first, then old ones."""
+        return self.filter(status=JobStatus.PENDING).order_by("-priority", "created_at", "id")
+
+    def lease_expired(self, now: datetime) -> Self:
+        """Return the jobs whose worker has let its lease run out, longest ago first."""
+        return self.filter(lease_expires_at__lt=now).order_by("lease_expires_at", "id")
+
+    def found_by_priority(self) -> Self:
+        """Return the same jobs, which SQLite then finds priority by priority.
+
+        For a range of time in order of priority: the index begins with the priority, and only where that is
+        given too can the range be found in it. PostgreSQL skips through the index by itself.
+        """
+        if connections[self.db].vendor != "sqlite":
+            return self
+        return self.filter(
+            priority__in=self.model.objects.using(self.db).order_by().values("priority").distinct()
+        )
+
+    def named_from(self, prefix: str) -> Self:
+        """Return the jobs whose name begins with ``prefix``, case told apart, by an index range."""
+        return self.filter(**_beginning("name", prefix))
+
 
 class EventQuerySet(CoherentQuerySet):
     """Questions asked of events."""
@@ -57,15 +81,19 @@ class TaskQuerySet(CoherentQuerySet):
 
     def titled_from(self, prefix: str) -> Self:
         """Return the tasks whose title begins with ``prefix``, case told apart, by an index range."""
-        tasks = self.filter(title__gte=prefix)
-        after = _next_text(prefix)
-        return tasks.filter(title__lt=after) if after else tasks
+        return self.filter(**_beginning("title", prefix))
 
     def update(self, **values: Any) -> int:
         """Update the rows and raise each one's ``version``; return how many rows matched."""
         values.setdefault("version", F("version") + 1)
         values.setdefault("updated_at", timezone.now())
         return super().update(**values)
+
+
+def _beginning(column: str, prefix: str) -> dict[str, str]:
+    """Return the conditions that a column begins with ``prefix``."""
+    after = _next_text(prefix)
+    return {f"{column}__gte": prefix} | ({f"{column}__lt": after} if after else {})
 
 
 def _next_text(prefix: str) -> str:
