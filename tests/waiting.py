@@ -23,6 +23,6 @@ def wait_until(predicate: Callable[[], T], timeout: float = 20, *, what: str = "
     deadline = time.monotonic() + timeout
     while not (result := predicate()):
         if time.monotonic() > deadline:
-            raise AssertionError(f"{what or predicate!r} did not come within {timeout:g} seconds")
+            raise AssertionError(f"{what or repr(predicate)} did not come within {timeout:g} seconds")
         time.sleep(POLL_SECONDS)
     return result

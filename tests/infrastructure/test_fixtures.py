@@ -1,13 +1,21 @@
 """What conftest promises."""
 
+import http.client
+import json
+from collections.abc import Callable
+from contextlib import closing
+from urllib.parse import urlsplit
+
 import pytest
 from django.conf import settings
 from django.contrib.auth.hashers import check_password
-from django.db import connection
+from django.db import connection, connections
+from rest_framework.test import APIClient
 
 from orchestrator.models import Job, User
 from tests.people import PASSWORD
 from tests.servers.valkey import ValkeyServer
+from tests.waiting import wait_until
 
 VENDORS = {"sqlite": "sqlite", "postgres": "postgresql"}
 
@@ -48,3 +56,36 @@ def test_only_on_postgres(engine: str) -> None:
     with connection.cursor() as cursor:
         cursor.execute("SHOW server_version_num")
         assert cursor.fetchone()[0].startswith("18")
+
+
+@pytest.mark.parametrize(
+    ("client", "role"), [("as_user", "user"), ("as_moderator", "moderator"), ("as_admin", "admin")]
+)
+def test_client_is_signed_in(request: pytest.FixtureRequest, client: str, role: str) -> None:
+    answer = request.getfixturevalue(client).get("/api/v1/users/me/")
+    assert answer.json()["role"] == role
+
+
+def test_client_without_credentials_is_nobody(api: APIClient) -> None:
+    assert api.get("/api/v1/users/me/").status_code == 401
+
+
+def test_web_server_works_on_the_same_database(web: Callable[..., str], user: User) -> None:
+    address = urlsplit(web(workers=1))
+    client = http.client.HTTPConnection(str(address.hostname), address.port, timeout=30)
+    body = json.dumps({"username": user.username, "password": PASSWORD})
+    with closing(client):
+        client.request("POST", "/auth/login/", body, {"Content-Type": "application/json"})
+        assert client.getresponse().status == 200
+
+
+def test_scratch_database_is_new_and_empty(scratch_database: str) -> None:
+    assert connections[scratch_database].introspection.table_names() == []
+
+
+@pytest.mark.engine_neutral
+def test_waiting_ends_with_what_came_or_with_a_failure() -> None:
+    answers = iter([0, None, "came"])
+    assert wait_until(lambda: next(answers)) == "came"
+    with pytest.raises(AssertionError, match="the end did not come within 0 seconds"):
+        wait_until(lambda: False, timeout=0, what="the end")
