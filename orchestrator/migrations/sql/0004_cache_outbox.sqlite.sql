@@ -1,11 +1,15 @@
 -- The outbox of cache invalidations, and the triggers that fill it (docs/adr/0010-coherent-cache.md).
--- A family that is waiting already is not repeated; beyond 64 rows single ones are told as one change in bulk.
+-- A family that is waiting already is not repeated; beyond 64 rows single ones are told as one change in bulk,
+-- after which the events' triggers have nothing to add.
 
 CREATE TABLE cache_outbox (
     id integer PRIMARY KEY AUTOINCREMENT,
     families text NOT NULL,
     created_at text NOT NULL DEFAULT (strftime('%Y-%m-%d %H:%M:%f', 'now'))
 );
+
+-- its reader: the triggers themselves, which ask for every row whether a family is waiting already
+CREATE INDEX ix_cache_outbox_families ON cache_outbox (families);
 
 CREATE TRIGGER cache_jobs_insert AFTER INSERT ON jobs BEGIN
     INSERT INTO cache_outbox (families) SELECT column1 FROM (VALUES
@@ -34,7 +38,8 @@ CREATE TRIGGER cache_jobs_delete AFTER DELETE ON jobs BEGIN
     ) WHERE column1 IS NOT NULL AND column1 NOT IN (SELECT families FROM cache_outbox);
 END;
 
-CREATE TRIGGER cache_events_insert AFTER INSERT ON events BEGIN
+CREATE TRIGGER cache_events_insert AFTER INSERT ON events
+WHEN NOT EXISTS (SELECT 1 FROM cache_outbox WHERE families = 'events:bulk') BEGIN
     INSERT INTO cache_outbox (families) SELECT column1 FROM (VALUES
         ('events'),
         (CASE WHEN (SELECT count(*) FROM cache_outbox) < 64 THEN 'events:type:' || NEW.type ELSE 'events:bulk' END),
@@ -43,7 +48,8 @@ CREATE TRIGGER cache_events_insert AFTER INSERT ON events BEGIN
     ) WHERE column1 IS NOT NULL AND column1 NOT IN (SELECT families FROM cache_outbox);
 END;
 
-CREATE TRIGGER cache_events_update AFTER UPDATE ON events BEGIN
+CREATE TRIGGER cache_events_update AFTER UPDATE ON events
+WHEN NOT EXISTS (SELECT 1 FROM cache_outbox WHERE families = 'events:bulk') BEGIN
     INSERT INTO cache_outbox (families) SELECT DISTINCT column1 FROM (VALUES
         ('events'),
         (CASE WHEN (SELECT count(*) FROM cache_outbox) < 64 THEN 'events:type:' || OLD.type ELSE 'events:bulk' END),
@@ -55,7 +61,8 @@ CREATE TRIGGER cache_events_update AFTER UPDATE ON events BEGIN
     ) WHERE column1 IS NOT NULL AND column1 NOT IN (SELECT families FROM cache_outbox);
 END;
 
-CREATE TRIGGER cache_events_delete AFTER DELETE ON events BEGIN
+CREATE TRIGGER cache_events_delete AFTER DELETE ON events
+WHEN NOT EXISTS (SELECT 1 FROM cache_outbox WHERE families = 'events:bulk') BEGIN
     INSERT INTO cache_outbox (families) SELECT column1 FROM (VALUES
         ('events'),
         (CASE WHEN (SELECT count(*) FROM cache_outbox) < 64 THEN 'events:type:' || OLD.type ELSE 'events:bulk' END),
