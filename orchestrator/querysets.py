@@ -39,7 +39,7 @@ class JobQuerySet(CoherentQuerySet):
         return {status: counted.get(status, 0) for status in JobStatus.values}
 
     def claimable(self) -> Self:
-        """Return the jobs that workers may claim, in the order they get them: urgent ones first, then old ones."""
+        """Return the jobs that workers may claim, in the order they get them: urgent, then old."""
         return self.filter(status=JobStatus.PENDING).order_by("-priority", "created_at", "id")
 
     def lease_expired(self, now: datetime) -> Self:
