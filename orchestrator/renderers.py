@@ -77,7 +77,7 @@ class BrowsableAPIRenderer(renderers.BrowsableAPIRenderer):
 def _list_address(view: Any) -> str:
     """Return where the rows are that a view shows; nothing where it shows none."""
     model = getattr(getattr(getattr(view, "serializer_class", None), "Meta", None), "model", None)
-    return reverse(f"{model._meta.model_name}-list") if model else ""  # noqa: SLF001
+    return reverse(f"{model._meta.model_name}-list") if model else ""
 
 
 def with_links(content: str, list_address: str) -> SafeString:

@@ -72,7 +72,7 @@ def test_every_address_is_a_page_with_the_menu_and_without_the_network(browser, 
     assert "Sign out" in text
     loaded = re.findall(r'<(?:link|script|img)[^>]*(?:src|href)="([^"]+)"', text)
     assert loaded
-    assert all(address.startswith("/static/") for address in loaded)
+    assert all(address.startswith(("/static/", "data:")) for address in loaded)
 
 
 @pytest.mark.parametrize("address", ["/api/v1/docs/", "/auth/session/login/"])
