@@ -1,0 +1,189 @@
+"""Hot queries: those that must stay fast at any size, each with the index that must serve it.
+
+Which they are is the application's to say; here each is held against what the planner
+answers.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from django.db import DatabaseError, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import QuerySet
+
+from monitoring import catalogue
+from monitoring.plans import PRIMARY_KEY, Plan, Reading, Sort, Statement, read
+
+#: Rows from which a table is large enough for the planner's free choice to mean something.
+LARGE_FROM: Final = 10_000
+
+#: Seconds that one query may take, and all of them together.
+SECONDS_A_QUERY: Final = 2.0
+SECONDS_IN_ALL: Final = 60.0
+
+
+@dataclass(frozen=True)
+class HotQuery:
+    """A query, and how it has to be served.
+
+    Args:
+        name: what people call it.
+        asked_by: what asks it.
+        table: that it reads.
+        statement: makes it, for a connection.
+        index: that must be there, and must serve it.
+        or_else: indexes that may serve it as well, where the best one depends on the rows.
+        conditions: columns whose conditions must bound what is read of the index.
+        ordered: whether the index must give the order, all but that of rows equal in it.
+        bound: what its cost grows with, where that is not only the rows it gives; nothing where it is flat.
+        engine: the only engine that it is asked on; nothing for every one.
+    """
+
+    name: str
+    asked_by: str
+    table: str
+    statement: Callable[[BaseDatabaseWrapper], Statement]
+    index: str
+    or_else: tuple[str, ...] = ()
+    conditions: tuple[str, ...] = ()
+    ordered: bool = True
+    bound: str = ""
+    engine: str = ""
+
+
+@dataclass(frozen=True)
+class Examined:
+    """What the planner answered to a hot query.
+
+    Args:
+        hot: the query, with what was declared of it.
+        plan: how it is served, or None where that could not be found out.
+        problems: what is not as declared; none if all is.
+        free: whether the planner chose freely, as for large tables; else it was asked whether it can.
+    """
+
+    hot: HotQuery
+    plan: Plan | None
+    problems: tuple[str, ...]
+    free: bool
+
+    @property
+    def query(self) -> str:
+        """Return the query's name."""
+        return self.hot.name
+
+    @property
+    def index(self) -> str | None:
+        """Return the index that was used, several joined, or None for none."""
+        return (" + ".join(self.plan.indexes) or None) if self.plan else None
+
+    @property
+    def expected(self) -> str:
+        """Return the index that must be used; where another will do as well and was used, that one."""
+        return self.index if self.ok and self.index is not None else self.hot.index
+
+    @property
+    def ok(self) -> bool:
+        """Tell whether the query is served as declared."""
+        return not self.problems
+
+    @property
+    def ms(self) -> float | None:
+        """Return the milliseconds that the query took where it was run, else those of its planning."""
+        return None if self.plan is None or self.plan.ms is None else round(self.plan.ms, 3)
+
+
+def of_rows(rows: QuerySet[Any]) -> Callable[[BaseDatabaseWrapper], Statement]:
+    """Return what makes the statement of a query set, for ``HotQuery``."""
+
+    def statement(connection: BaseDatabaseWrapper) -> Statement:
+        sql, parameters = rows.using(connection.alias).query.get_compiler(connection=connection).as_sql()
+        return Statement(sql, parameters)
+
+    return statement
+
+
+def examine(
+    queries: Iterable[HotQuery],
+    using: str = "default",
+    *,
+    analyze: bool = False,
+    seconds: float = SECONDS_IN_ALL,
+    penalized: bool | None = None,
+) -> tuple[Examined, ...]:
+    """Ask the planner about hot queries; nothing is locked or changed.
+
+    Args:
+        queries: those to ask about; what is asked only on another engine is left out.
+        using: the database's alias.
+        analyze: run them too, for their real times and rows.
+        seconds: how long it may take; what was not reached by then is a problem of its own.
+        penalized: ask whether the index can serve the query; by default so for small tables, while of large
+            ones it is what the planner freely chooses that counts.
+
+    Raises:
+        UnknownEngineError: when the database's plans cannot be read.
+        DatabaseError: when the database does not answer at all.
+    """
+    connection = connections[using]
+    queries = [query for query in queries if query.engine in ("", connection.vendor)]
+    until = time.monotonic() + seconds
+    present = {index.name: index for index in catalogue.present(connection)}
+    large = {table for table in {query.table for query in queries} if _is_large(connection, table)}
+
+    def answers() -> Iterator[Examined]:
+        for query in queries:
+            free = query.table in large if penalized is None else not penalized
+            left = min(SECONDS_A_QUERY, until - time.monotonic())
+            yield _examined(connection, query, Reading(analyze, not free, left), present)
+
+    return tuple(answers())
+
+
+def _is_large(connection: BaseDatabaseWrapper, table: str) -> bool:
+    rows = catalogue.estimated_rows(connection, table)
+    return rows is not None and rows >= LARGE_FROM
+
+
+def _examined(
+    connection: BaseDatabaseWrapper, query: HotQuery, reading: Reading, present: dict[str, catalogue.Index]
+) -> Examined:
+    free = not reading.penalized
+    if reading.seconds <= 0:
+        return Examined(query, None, ("not examined: out of time",), free)
+    try:
+        plan = read(connection, query.statement(connection), reading)
+    except DatabaseError as error:
+        return Examined(query, None, (f"no plan: {_first_line(error)}",), free)
+    return Examined(query, plan, tuple(_problems(query, plan, present)), free)
+
+
+def _problems(query: HotQuery, plan: Plan, present: dict[str, catalogue.Index]) -> Iterator[str]:
+    """Yield what is not as declared."""
+    index = present.get(query.index)
+    if index is None and query.index != PRIMARY_KEY:
+        yield f"{query.index} is not there"
+    elif index is not None and not index.valid:
+        yield f"{query.index} is invalid"
+    if not plan.indexes or plan.avoidable:
+        yield "no index serves it"
+    # Where the planner knows the rows to be few, any bounded way to them is as good.
+    elif plan.sort is not Sort.FEW or plan.full_scan:
+        yield from _differences(query, plan)
+
+
+def _differences(query: HotQuery, plan: Plan) -> Iterator[str]:
+    """Yield in what a plan that uses an index is not the declared one."""
+    if not {query.index, *query.or_else}.issuperset(plan.indexes):
+        yield f"served by {' + '.join(plan.indexes)}"
+    missing = [column for column in query.conditions if column not in plan.conditions]
+    if missing:
+        yield f"not bounded by {', '.join(missing)}"
+    if query.ordered and plan.sort is Sort.FULL:
+        yield "sorted after it was read"
+
+
+def _first_line(error: DatabaseError) -> str:
+    return str(error).strip().partition("\n")[0]

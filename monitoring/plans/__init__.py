@@ -1,0 +1,6 @@
+"""How an engine answers a query, read from its own planner: one reader an engine, one value from both."""
+
+from monitoring.plans.plan import PRIMARY_KEY, Plan, Reading, Sort, Statement
+from monitoring.plans.reading import UnknownEngineError, read
+
+__all__ = ["PRIMARY_KEY", "Plan", "Reading", "Sort", "Statement", "UnknownEngineError", "read"]

@@ -1,0 +1,100 @@
+"""Plans of PostgreSQL, from ``EXPLAIN (FORMAT JSON)`` (https://www.postgresql.org/docs/18/sql-explain.html)."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from django.db import transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from monitoring.plans.plan import FEW_ROWS, PRIMARY_KEY, Plan, Reading, Sort, Statement
+
+#: Of each index: its name, that of the partitioned one it belongs to, whether it is a primary key's, its columns.
+_INDEXES_SQL: Final = """
+    SELECT index_class.relname, root_class.relname, index_state.indisprimary,
+           array(SELECT pg_get_indexdef(index_state.indexrelid, position, true)
+                 FROM generate_series(1, index_state.indnkeyatts) AS position)
+    FROM pg_index AS index_state
+    JOIN pg_class AS index_class ON index_class.oid = index_state.indexrelid
+    JOIN pg_class AS root_class
+      ON root_class.oid = coalesce(pg_partition_root(index_state.indexrelid), index_state.indexrelid)
+    WHERE index_class.relname = ANY(%s) AND pg_table_is_visible(index_state.indrelid)
+"""
+_PENALTIES: Final = ("enable_seqscan", "enable_sort")
+_BESIDE: Final = ("InitPlan", "SubPlan")
+
+Node = Mapping[str, Any]
+
+
+def read(connection: BaseDatabaseWrapper, statement: Statement, reading: Reading) -> Plan:
+    """Return how PostgreSQL answers a query.
+
+    Every setting is ``LOCAL`` and rolled back: the session, which may be a pool's, is as it was.
+    """
+    options = "ANALYZE, BUFFERS, TIMING OFF, " if reading.analyze else ""
+    with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
+        cursor.execute("; ".join(f"SET LOCAL {name} = {value}" for name, value in _settings(reading)))
+        cursor.execute(f"EXPLAIN ({options}SUMMARY, FORMAT JSON) {statement.sql}", statement.parameters)
+        document = cursor.fetchone()[0]
+        explained = (json.loads(document) if isinstance(document, str) else document)[0]
+        nodes = list(_nodes(explained["Plan"]))
+        used = [node["Index Name"] for node in nodes if "Index Name" in node]
+        cursor.execute(_INDEXES_SQL, [used])
+        known = {name: facts for name, *facts in cursor.fetchall()}
+        transaction.set_rollback(True, using=connection.alias)
+    return _plan(explained, nodes, known, analyzed=reading.analyze)
+
+
+def _settings(reading: Reading) -> Iterator[tuple[str, str]]:
+    yield "statement_timeout", str(max(1, round(reading.seconds * 1000)))
+    # Below it a query is not worth the compiler; with it the first run would measure that.
+    yield "jit", "off"
+    if reading.penalized:
+        yield from ((penalty, "off") for penalty in _PENALTIES)
+
+
+def _nodes(node: Node) -> Iterator[Node]:
+    """Yield a plan's node and those below it that lead to the rows asked for, subqueries left out."""
+    yield node
+    for child in node.get("Plans", ()):
+        if child.get("Parent Relationship") not in _BESIDE:
+            yield from _nodes(child)
+
+
+def _plan(explained: Node, nodes: list[Node], known: Mapping[str, list[Any]], *, analyzed: bool) -> Plan:
+    reads = [node for node in nodes if "Index Name" in node or node["Node Type"] == "Seq Scan"]
+    conditions = tuple(column for node in reads for column in _columns(node, known))
+    root = explained["Plan"]
+    return Plan(
+        indexes=tuple(dict.fromkeys(_name(node, known) for node in reads if "Index Name" in node)),
+        conditions=tuple(dict.fromkeys(conditions)),
+        full_scan=any("Index Cond" not in node for node in reads),
+        sort=max((_sort(node) for node in nodes), key=list(Sort).index),
+        avoidable=any(node.get("Disabled", False) for node in nodes),
+        ms=explained["Execution Time" if analyzed else "Planning Time"],
+        rows=int(root["Actual Rows"]) if analyzed else None,
+        buffers=root["Shared Hit Blocks"] + root["Shared Read Blocks"] if analyzed else None,
+    )
+
+
+def _name(node: Node, known: Mapping[str, list[Any]]) -> str:
+    name: str = node["Index Name"]
+    root, primary, _ = known.get(name, (name, False, ()))
+    return PRIMARY_KEY if primary else str(root)
+
+
+def _columns(node: Node, known: Mapping[str, list[Any]]) -> Iterator[str]:
+    """Yield the columns of the index that its condition names, literals left out."""
+    *_, columns = known.get(node.get("Index Name", ""), ("", False, ()))
+    named = set(re.findall(r"\w+", re.sub(r"'(?:[^']|'')*'", "", node.get("Index Cond", ""))))
+    yield from (column for column in columns if column.strip('"') in named)
+
+
+def _sort(node: Node) -> Sort:
+    if node["Node Type"] == "Sort":
+        return Sort.FEW if node["Plans"][0]["Plan Rows"] <= FEW_ROWS else Sort.FULL
+    if node["Node Type"] == "Incremental Sort":
+        missing = len(node["Sort Key"]) - len(node["Presorted Key"])
+        return Sort.TIES if missing == 1 else Sort.FULL
+    return Sort.NONE

@@ -1,0 +1,106 @@
+"""Plans of SQLite, from ``EXPLAIN QUERY PLAN`` (https://sqlite.org/eqp.html)."""
+
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from monitoring.plans.plan import PRIMARY_KEY, Plan, Reading, Sort, Statement
+
+_ACCESS: Final = re.compile(
+    r"(?P<how>SEARCH|SCAN) \S+(?: AS \S+)?"
+    r"(?: USING (?:(?:AUTOMATIC )?(?:PARTIAL )?(?:COVERING )?INDEX (?P<index>\S+)|INTEGER PRIMARY KEY))?"
+    r"(?: \((?P<conditions>.*)\))?"
+)
+_SORT: Final = re.compile(r"USE TEMP B-TREE FOR (?P<part>.*)ORDER BY")
+#: How the part of an order that the index does not give is called where it is the last column. The second is
+#: of SQLite before 3.45, which does not say how many columns the part has.
+_LAST_COLUMN: Final = ("LAST TERM OF ", "RIGHT PART OF ")
+#: What stands on its own in a plan and is no way to the rows that were asked for.
+_ASIDE: Final = re.compile(r"(LIST|SCALAR|CORRELATED LIST|CORRELATED SCALAR) SUBQUERY|CO-ROUTINE|MATERIALIZE")
+#: Steps of SQLite's machine between two looks at the clock: a fraction of a millisecond.
+_STEPS_A_LOOK: Final = 10_000
+
+
+def read(connection: BaseDatabaseWrapper, statement: Statement, reading: Reading) -> Plan:
+    """Return how SQLite answers a query.
+
+    Its planner does not see that a table is small, so ``penalized`` makes no difference.
+    """
+    with connection.cursor() as cursor:
+        started = time.perf_counter()
+        cursor.execute(f"EXPLAIN QUERY PLAN {statement.sql}", statement.parameters)
+        steps = list(_main_steps(cursor.fetchall()))
+        milliseconds, rows = _elapsed(started), None
+        if reading.analyze:
+            milliseconds, rows = _run(connection, statement, reading.seconds)
+    accesses = [match for match in map(_ACCESS.match, steps) if match]
+    conditions = tuple(column for access in accesses for column in _columns(access["conditions"] or ""))
+    return Plan(
+        indexes=tuple(_name(access) for access in accesses if " USING " in access[0]),
+        conditions=conditions,
+        full_scan=any(access["how"] == "SCAN" for access in accesses),
+        sort=_sort(steps),
+        ms=milliseconds,
+        rows=rows,
+    )
+
+
+def _main_steps(rows: list[tuple[int, int, int, str]]) -> Iterator[str]:
+    """Yield the steps that lead to the rows that were asked for, subqueries left out."""
+    aside: set[int] = set()
+    for number, parent, _, detail in rows:
+        if parent in aside or _ASIDE.match(detail):
+            aside.add(number)
+        else:
+            yield detail
+
+
+def _columns(conditions: str) -> Iterator[str]:
+    """Yield the columns of conditions such as ``status=? AND (created_at,id)<(?,?)``."""
+    for condition in conditions.split(" AND "):
+        left = re.split(r"[<=>]", condition, maxsplit=1)
+        if len(left) > 1:  # else ANY(column): skipped over
+            yield from re.findall(r"\w+", left[0])
+
+
+def _name(access: re.Match[str]) -> str:
+    index = access["index"]
+    return PRIMARY_KEY if index is None or _is_primary(index) else index
+
+
+def _is_primary(index: str) -> bool:
+    # SQLite makes the indexes of a table's own uniqueness in the order they are declared in, the key's first.
+    return index.startswith("sqlite_autoindex_") and index.endswith("_1")
+
+
+def _sort(steps: list[str]) -> Sort:
+    parts = [match["part"] for match in map(_SORT.match, steps) if match]
+    if not parts:
+        return Sort.NONE
+    return Sort.TIES if all(part in _LAST_COLUMN for part in parts) else Sort.FULL
+
+
+def _run(connection: BaseDatabaseWrapper, statement: Statement, seconds: float) -> tuple[float, int]:
+    with connection.cursor() as cursor, _no_longer_than(connection, seconds):
+        started = time.perf_counter()
+        cursor.execute(statement.sql, statement.parameters)
+        rows = len(cursor.fetchall())
+        return _elapsed(started), rows
+
+
+@contextmanager
+def _no_longer_than(connection: BaseDatabaseWrapper, seconds: float) -> Iterator[None]:
+    until = time.monotonic() + seconds
+    connection.connection.set_progress_handler(lambda: time.monotonic() > until, _STEPS_A_LOOK)
+    try:
+        yield
+    finally:
+        connection.connection.set_progress_handler(None, 0)
+
+
+def _elapsed(started: float) -> float:
+    return (time.perf_counter() - started) * 1000

@@ -1,0 +1,229 @@
+"""What the lists of the API can ask: every filter with every order, each with the index that serves it."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import chain, combinations
+from typing import Any, Final
+from uuid import UUID
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import QuerySet
+from django.utils import timezone
+from django_filters import FilterSet
+
+from monitoring.hot_queries import HotQuery, of_rows
+from monitoring.plans import Statement
+from orchestrator.limits import PAGE_DEFAULT
+from orchestrator.models import Event, Job, Task, User
+from orchestrator.pagination import Order
+from orchestrator.rows import beyond
+from orchestrator.viewsets import EventViewSet, JobViewSet, TaskViewSet, UserViewSet
+from orchestrator.viewsets.base import ResourceViewSet
+
+_BY_AGE: Final = frozenset({"created_after", "created_before"})
+#: Two ranges, or a range and an order, on columns of their own: no B-tree gives both.
+_WALK_OR_SORT: Final = (
+    "rows walked until a page is full, or rows in the range, whichever the planner believes to be fewer"
+)
+_ORDER_NAMES: Final = {
+    "-created_at": "newest first",
+    "created_at": "oldest first",
+    "-priority": "highest priority first",
+    "title": "by title",
+    "username": "by name",
+}
+
+
+@dataclass(frozen=True)
+class Served:
+    """How a list with some filters in some order has to be served; the fields are those of ``HotQuery``."""
+
+    index: str
+    conditions: tuple[str, ...] = ()
+    or_else: tuple[str, ...] = ()
+    bound: str = ""
+
+
+def _jobs(filters: frozenset[str], order: str) -> Served:
+    fixed = tuple(column for column in ("status", "priority") if column in filters)
+    by_priority = order == "-priority" and "priority" not in filters
+    index = {
+        ((), False): "ix_jobs_created_at",
+        (("status",), False): "ix_jobs_status_created_at",
+        (("priority",), False): "ix_jobs_priority_created_at",
+        (("status", "priority"), False): "ix_jobs_status_prio_created",
+        ((), True): "ix_jobs_priority_created_at",
+        (("status",), True): "ix_jobs_status_prio_created",
+    }[fixed, by_priority]
+    ranges = tuple(
+        index
+        for name, index in (
+            ("started_after", "ix_jobs_started_at"),
+            ("completed_after", "ix_jobs_completed_at"),
+        )
+        if name in filters
+    )
+    if ranges:
+        return Served(index, (), (*_OTHER_WALKS_OF_JOBS, *ranges), _WALK_OR_SORT)
+    return Served(index, (*fixed, *_age(filters)))
+
+
+#: What the planner may prefer to the declared index where a range lies across the order.
+_OTHER_WALKS_OF_JOBS: Final = (
+    "ix_jobs_claimable",
+    "ix_jobs_priority",
+    "ix_jobs_status",
+    "ix_jobs_status_priority",
+    "ix_jobs_status_created_at",
+    "ix_jobs_status_prio_created",
+    "ix_jobs_priority_created_at",
+    "ix_jobs_created_at",
+)
+
+
+def _events(filters: frozenset[str], order: str) -> Served:
+    del order  # both are one index, read from either end
+    if "type" in filters:
+        return Served("ix_events_type_created_at", ("type", *_age(filters)))
+    return Served("ix_events_created_at", _age(filters))
+
+
+def _tasks(filters: frozenset[str], order: str) -> Served:
+    if "title" in filters:
+        return Served("ix_tasks_title_created_at", ("title", *_age(filters)))
+    if order == "title":
+        across = bool(filters & _BY_AGE)
+        return Served(
+            "ix_tasks_title_created_at",
+            ("title",) if "title_prefix" in filters else (),
+            ("ix_tasks_created_at", "ix_tasks_title") if across else (),
+            _WALK_OR_SORT if across else "",
+        )
+    if "title_prefix" in filters:
+        others = ("ix_tasks_title", "ix_tasks_title_created_at")
+        return Served("ix_tasks_created_at", (), others, _WALK_OR_SORT)
+    return Served("ix_tasks_created_at", _age(filters))
+
+
+def _users(filters: frozenset[str], order: str) -> Served:
+    fixed = tuple(column for column in ("role", "active") if column in filters)
+    last = "username" if order == "username" else "created_at"
+    if (*fixed, last) == ("role", "active", "created_at"):
+        return Served("ix_users_role_active_created", fixed)  # a name has 30 characters at most
+    return Served("_".join(("ix_users", *fixed, last)), fixed)
+
+
+def _age(filters: frozenset[str]) -> tuple[str, ...]:
+    return ("created_at",) if filters & _BY_AGE else ()
+
+
+@dataclass(frozen=True)
+class HotList:
+    """A list of the API.
+
+    Args:
+        name: what its rows are called; also their table.
+        view: that answers it.
+        rows: that it lists.
+        served: tells how it has to be served, from the names of its filters and of its order.
+    """
+
+    name: str
+    view: type[ResourceViewSet]
+    rows: QuerySet[Any]
+    served: Callable[[frozenset[str], str], Served]
+
+    @property
+    def filters(self) -> type[FilterSet]:
+        """Return the filters that the list may be asked for."""
+        filters = self.view.filterset_class
+        assert filters is not None, f"the list of {self.name} has filters"  # noqa: S101 - for the type's sake
+        return filters
+
+    def queries(self) -> Iterator[HotQuery]:
+        """Yield each combination of filters with each order, first pages and later ones."""
+        names = tuple(self.filters.base_filters)
+        for filters in chain.from_iterable(combinations(names, size) for size in range(len(names) + 1)):
+            for order in self.view.orders:
+                for later in (False, True):
+                    yield self.query(filters, order, later=later)
+
+    def query(self, filters: tuple[str, ...], order: str, *, later: bool = False) -> HotQuery:
+        """Return one of them.
+
+        Args:
+            filters: names of filters.
+            order: the name of an order.
+            later: whether it is a page that a cursor leads to.
+        """
+        served = self.served(frozenset(filters), order)
+        return HotQuery(
+            name=self._title(filters, order, later=later),
+            asked_by=f"GET /api/v1/{self.name}/",
+            table=self.name,
+            statement=self._statement(filters, order, later=later),
+            index=served.index,
+            or_else=tuple(other for other in served.or_else if other != served.index),
+            conditions=served.conditions,
+            ordered=not served.or_else,
+            bound=served.bound,
+        )
+
+    def _title(self, filters: tuple[str, ...], order: str, *, later: bool) -> str:
+        fixed = [name for name in filters if not name.endswith(("_after", "_before"))]
+        words = f"{self.name} by {' and '.join(fixed)}" if fixed else self.name
+        ranges = [name.replace("_", " ") for name in filters if name not in fixed]
+        usual = order == next(iter(self.view.orders))
+        parts = [words, *ranges, *([] if usual else [_ORDER_NAMES[order]]), *(["next page"] if later else [])]
+        return ", ".join(parts)
+
+    def _statement(
+        self, filters: tuple[str, ...], order: str, *, later: bool
+    ) -> Callable[[BaseDatabaseWrapper], Statement]:
+        def statement(connection: BaseDatabaseWrapper) -> Statement:
+            samples = {name: _SAMPLES[name]() for name in filters} | {"ordering": order}
+            rows = self.filters(samples, self.rows.using(connection.alias)).qs
+            ordering = Order.of(order, self.view.orders[order])
+            if later:
+                position = [_POSITIONS[column]() for column in ordering.columns]
+                rows = rows.filter(beyond(ordering.columns, position, descending=ordering.descending))
+            page = rows.order_by(*ordering.fields(backward=False))[: PAGE_DEFAULT + 1]
+            return of_rows(page)(connection)
+
+        return statement
+
+
+def _ago(**duration: int) -> str:
+    return (timezone.now() - timedelta(**duration)).isoformat()
+
+
+#: What each filter is asked with: values as clients send them, of those that not every second row has.
+_SAMPLES: Final[Mapping[str, Callable[[], str]]] = {
+    "status": lambda: "pending",
+    "priority": lambda: "20",
+    "created_after": lambda: _ago(days=7),
+    "created_before": lambda: _ago(hours=1),
+    "started_after": lambda: _ago(hours=1),
+    "completed_after": lambda: _ago(hours=1),
+    "type": lambda: "job_failed",
+    "title": lambda: "Review",
+    "title_prefix": lambda: "Re",
+    "role": lambda: "moderator",
+    "active": lambda: "false",
+}
+#: Where a later page begins, by the columns of the orders.
+_POSITIONS: Final[Mapping[str, Callable[[], Any]]] = {
+    "created_at": lambda: timezone.now() - timedelta(days=1),
+    "id": lambda: UUID(int=0),
+    "priority": lambda: 0,
+    "title": lambda: "Review",
+    "username": lambda: "m",
+}
+
+HOT_LISTS: Final = (
+    HotList("jobs", JobViewSet, Job.objects.all(), _jobs),
+    HotList("events", EventViewSet, Event.objects.all(), _events),
+    HotList("tasks", TaskViewSet, Task.objects.all(), _tasks),
+    HotList("users", UserViewSet, User.objects.all(), _users),
+)

@@ -1,0 +1,247 @@
+"""Every hot query, with what asks it and the index that must serve it: the one place that says so.
+
+From it come the tests on both engines, ``explain_queries``, the monitoring's ``query_plans``, and the system
+check that no index is without a reader. The lists of the API are in ``orchestrator.hot_lists``.
+"""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any, Final
+from uuid import UUID
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from monitoring.hot_queries import HotQuery, of_rows
+from monitoring.plans import PRIMARY_KEY, Statement
+from orchestrator.cache import outbox
+from orchestrator.choices import JobStatus, Role
+from orchestrator.hot_lists import HOT_LISTS
+from orchestrator.limits import PAGE_DEFAULT, RECENT_LARGEST
+from orchestrator.models import Event, Job, Task, User
+from orchestrator.pagination import Order
+from orchestrator.rows import beyond
+
+_NOBODY: Final = UUID(int=0)
+#: Ranges on a column that no order of the list begins with: shown with one order each, tested with all.
+_ACROSS: Final = frozenset({"started_after", "completed_after", "created_before"})
+
+#: Indexes whose work a wider one could do, and why they stay.
+KEPT: Final = {
+    name: f"one of the performance report's indexes, and the narrowest for {reader}"
+    for name, reader in {
+        "ix_jobs_status": "jobs of one status in any order",
+        "ix_jobs_priority": "jobs of one priority in any order",
+        "ix_jobs_status_priority": "jobs of one status and priority in any order",
+        "ix_events_type": "events of one type in any order",
+        "ix_tasks_title": "tasks of one title in any order",
+        "ix_users_role": "users of one role in any order",
+        "ix_users_active": "active or inactive users in any order",
+    }.items()
+}
+
+
+def hot_queries() -> tuple[HotQuery, ...]:
+    """Return the queries that are shown to people: of the lists' combinations those that tell most."""
+    return (*_lists(), *_rows(), *_work(), *_in_any_order(), *_outbox())
+
+
+def every_query() -> tuple[HotQuery, ...]:
+    """Return all of them, with every combination of filters and order that the lists can be asked for."""
+    combinations = (query for hot in HOT_LISTS for query in hot.queries())
+    return (*combinations, *_rows(), *_work(), *_in_any_order(), *_outbox())
+
+
+def _lists() -> Iterator[HotQuery]:
+    for hot in HOT_LISTS:
+        shown = [name for name in hot.filters.base_filters if name not in _ACROSS]
+        for order in hot.view.orders:
+            for chosen in range(2 ** len(shown)):
+                yield hot.query(tuple(name for bit, name in enumerate(shown) if chosen >> bit & 1), order)
+            for name in sorted(_ACROSS.intersection(hot.filters.base_filters)):
+                yield hot.query((name,), order)
+            yield hot.query((), order, later=True)
+
+
+def _rows() -> Iterator[HotQuery]:
+    """Yield what asks for one row, or for the rows that belong to one."""
+    for model, table in ((Job, "jobs"), (Event, "events"), (Task, "tasks"), (User, "users")):
+        name = f"{table.removesuffix('s')} by id"
+        yield _hot(
+            name, f"GET /api/v1/{table}/{{id}}/", model.objects.filter(pk=_NOBODY), PRIMARY_KEY, ("id",)
+        )
+    sign_in = "sign-in, and the check of a new user's name"
+    yield _hot(
+        "user by name", sign_in, User.objects.filter(username="ada"), "ix_users_username", ("username",)
+    )
+    yield _hot(
+        "user by address",
+        "the check of a new user's address",
+        User.objects.filter(email="ada@example.com"),
+        "ix_users_email",
+        ("email",),
+    )
+    yield _hot(
+        "active admins",
+        "the check that an admin is left",
+        User.objects.filter(role=Role.ADMIN, active__in=[True]),
+        "ix_users_role_active_username",
+        ("role",),
+        or_else=(
+            "ix_users_role_active_created",
+            "ix_users_role",
+            "ix_users_role_username",
+            "ix_users_role_created_at",
+        ),
+    )
+    history = Event.objects.of_job(_NOBODY)
+    asked_by = "GET /api/v1/jobs/{id}/events/"
+    index, conditions = "ix_events_job_id_created_at", ("job_id",)
+    yield _hot("events of a job", asked_by, history[: PAGE_DEFAULT + 1], index, conditions)
+    order = Order.of("-created_at", ("-created_at", "-id"))
+    rest = history.filter(beyond(order.columns, (timezone.now(), _NOBODY), descending=True))
+    yield _hot("events of a job, next page", asked_by, rest[: PAGE_DEFAULT + 1], index, conditions)
+    yield _hot(
+        "recent events",
+        "GET /api/v1/events/recent/",
+        Event.objects.recent()[:RECENT_LARGEST],
+        "ix_events_created_at",
+        ("created_at",),
+    )
+
+
+def _work() -> Iterator[HotQuery]:
+    """Yield what workers, sweepers, the archive and operators ask."""
+    old = timezone.now() - timedelta(days=60)
+    yield _hot(
+        "claimable jobs",
+        "POST /api/v1/jobs/claim/",
+        Job.objects.claimable()[:PAGE_DEFAULT],
+        "ix_jobs_claimable",
+    )
+    yield _hot(
+        "jobs whose lease ran out",
+        "requeue_expired",
+        Job.objects.lease_expired(timezone.now())[:PAGE_DEFAULT],
+        "ix_jobs_lease_expires_at",
+        ("lease_expires_at",),
+    )
+    ended = Job.objects.filter(completed_at__lt=old)
+    yield _hot(
+        "jobs that ended long ago",
+        "archive",
+        ended.order_by("completed_at", "id")[:PAGE_DEFAULT],
+        "ix_jobs_completed_at",
+        ("completed_at",),
+    )
+    aged = Event.objects.filter(created_at__lt=old).order_by("created_at", "id")
+    yield _hot("events of long ago", "archive", aged[:PAGE_DEFAULT], "ix_events_created_at", ("created_at",))
+    named = Job.objects.named_from("Nightly")
+    yield _hot(
+        "jobs by the beginning of their name",
+        "the admin's search",
+        named[:PAGE_DEFAULT],
+        "ix_jobs_name",
+        ("name",),
+    )
+
+
+def _in_any_order() -> Iterator[HotQuery]:
+    """Yield the report's questions: a wider index would do, the narrowest is best and must be there."""
+    jobs, asked_by = Job.objects.order_by(), "bulk changes and the performance report"
+    wide = ("ix_jobs_status_created_at", "ix_jobs_status_prio_created")
+    yield _hot(
+        "jobs of a status, in any order",
+        asked_by,
+        jobs.filter(status=JobStatus.PENDING)[:PAGE_DEFAULT],
+        "ix_jobs_status",
+        ("status",),
+        or_else=("ix_jobs_status_priority", *wide, "ix_jobs_claimable"),
+    )
+    yield _hot(
+        "jobs of a priority, in any order",
+        asked_by,
+        jobs.filter(priority=20)[:PAGE_DEFAULT],
+        "ix_jobs_priority",
+        ("priority",),
+        # PostgreSQL 18 can skip through the five statuses of the second.
+        or_else=("ix_jobs_priority_created_at", "ix_jobs_status_priority"),
+    )
+    yield _hot(
+        "jobs of a status and priority, in any order",
+        asked_by,
+        jobs.filter(status=JobStatus.FAILED, priority=20)[:PAGE_DEFAULT],
+        "ix_jobs_status_priority",
+        ("status", "priority"),
+        or_else=("ix_jobs_status_prio_created",),
+    )
+    yield _hot(
+        "events of a type, in any order",
+        asked_by,
+        Event.objects.order_by().filter(type="job_failed")[:PAGE_DEFAULT],
+        "ix_events_type",
+        ("type",),
+        or_else=("ix_events_type_created_at",),
+    )
+    yield _hot(
+        "tasks of a title, in any order",
+        asked_by,
+        Task.objects.order_by().filter(title="Review")[:PAGE_DEFAULT],
+        "ix_tasks_title",
+        ("title",),
+        or_else=("ix_tasks_title_created_at",),
+    )
+    for column, value in (("role", Role.MODERATOR), ("active", False)):
+        yield _hot(
+            f"users by {column}, in any order",
+            asked_by,
+            User.objects.order_by().filter(**{f"{column}__in": [value]})[:PAGE_DEFAULT],
+            f"ix_users_{column}",
+            (column,),
+            or_else=tuple(
+                f"ix_users_{column}_{more}"
+                for more in ("username", "created_at", "active_username", "active_created")
+            ),
+        )
+
+
+def _outbox() -> Iterator[HotQuery]:
+    """Yield what every COMMIT and the keeper ask the outbox of cache invalidations."""
+
+    def own(connection: BaseDatabaseWrapper) -> Statement:
+        return Statement(outbox.OWN[connection.vendor])
+
+    def pending(_: BaseDatabaseWrapper) -> Statement:
+        return Statement(outbox.PENDING, [PAGE_DEFAULT])
+
+    yield HotQuery(
+        "a transaction's own invalidations",
+        "every COMMIT",
+        "cache_outbox",
+        own,
+        "ix_cache_outbox_transaction",
+        conditions=("transaction",),
+        engine="postgresql",  # on SQLite every row there is the transaction's to take
+    )
+    yield HotQuery(
+        "pending invalidations",
+        "the cache's keeper",
+        "cache_outbox",
+        pending,
+        PRIMARY_KEY,
+        engine="postgresql",  # SQLite keeps the table itself in this order
+    )
+
+
+def _hot(
+    name: str,
+    asked_by: str,
+    rows: QuerySet[Any],
+    index: str,
+    conditions: tuple[str, ...] = (),
+    **more: Any,
+) -> HotQuery:
+    return HotQuery(
+        name, asked_by, rows.model._meta.db_table, of_rows(rows), index, conditions=conditions, **more
+    )

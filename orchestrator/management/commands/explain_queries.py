@@ -1,0 +1,115 @@
+"""`manage.py explain_queries`: whether every hot query is served by its index."""
+
+import sys
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import CommandError
+
+from monitoring.hot_queries import SECONDS_IN_ALL, Examined, examine
+from monitoring.management.reports import ReportCommand
+from monitoring.plans import UnknownEngineError
+from orchestrator.hot_queries import every_query, hot_queries
+from orchestrator.management.databases import reported_database
+
+LONGEST_SECONDS = 3600
+
+
+class Command(ReportCommand):
+    help = (
+        "Ask the database's planner about every hot query, and show the index that it uses and the one that "
+        "it must use. Of tables below 10,000 rows, which are cheaper read whole, it asks whether the index "
+        "can serve. Nothing is locked or changed. Exit status: 0 all as declared, 1 otherwise, 2 the database "
+        "cannot be asked."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument(
+            "--analyze", action="store_true", help="run the queries too, for their real times and rows"
+        )
+        parser.add_argument(
+            "--all", action="store_true", help="every combination of filters and order, first and later pages"
+        )
+        parser.add_argument(
+            "--database", metavar="ALIAS", default="default", help="which database (default: %(default)s)"
+        )
+        parser.add_argument(
+            "--seconds",
+            metavar="N",
+            default=str(round(SECONDS_IN_ALL)),
+            help="how long it may take in all; what is not reached by then counts as not as declared "
+            "(default: %(default)s)",
+        )
+
+    def handle(self, **options: Any) -> None:
+        queries = every_query() if options["all"] else hot_queries()
+        seconds = _seconds(str(options["seconds"]))
+        with reported_database(options["database"]) as alias:
+            try:
+                examined = examine(queries, alias, analyze=options["analyze"], seconds=seconds)
+            except UnknownEngineError as error:
+                raise CommandError(str(error), returncode=2) from error
+        ok = all(one.ok for one in examined)
+        if options["json"]:
+            self.write_json(
+                {"ok": ok, "analyzed": options["analyze"], "queries": [_entry(one) for one in examined]}
+            )
+        else:
+            self._write(examined, analyzed=options["analyze"])
+        sys.exit(0 if ok else 1)
+
+    def _write(self, examined: tuple[Examined, ...], *, analyzed: bool) -> None:
+        figures = ("ms", "rows", "pages") if analyzed else ("ms to plan",)
+        rows = (
+            (
+                "ok" if one.ok else "NOT",
+                one.query,
+                one.index,
+                one.expected,
+                *_figures(one, analyzed=analyzed),
+                "; ".join(one.problems),
+            )
+            for one in examined
+        )
+        self.write_table(("", "query", "index", "expected", *figures, ""), rows)
+        wrong = sum(not one.ok for one in examined)
+        self.stdout.write(f"{len(examined)} hot queries, {wrong} not as declared.")
+
+
+def _figures(one: Examined, *, analyzed: bool) -> tuple[object, ...]:
+    milliseconds = None if one.ms is None else f"{one.ms:.3f}"
+    if not analyzed:
+        return (milliseconds,)
+    return (milliseconds, one.plan.rows, one.plan.buffers) if one.plan else (None, None, None)
+
+
+def _entry(one: Examined) -> dict[str, Any]:
+    plan = one.plan
+    return {
+        "query": one.query,
+        "asked_by": one.hot.asked_by,
+        "table": one.hot.table,
+        "index": one.index,
+        "expected": one.expected,
+        "declared": [one.hot.index, *one.hot.or_else],
+        "ok": one.ok,
+        "problems": list(one.problems),
+        "ms": one.ms,
+        "planner_was_free": one.free,
+        "cost_grows_with": one.hot.bound or None,
+        "conditions": list(plan.conditions) if plan else None,
+        "full_scan": plan.full_scan if plan else None,
+        "sort": plan.sort.value if plan else None,
+        "rows": plan.rows if plan else None,
+        "buffers": plan.buffers if plan else None,
+    }
+
+
+def _seconds(text: str) -> float:
+    if text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= LONGEST_SECONDS:
+        return float(text)
+    raise CommandError(
+        f"--seconds {text!r} cannot be used; allowed: a whole number from 1 to {LONGEST_SECONDS}",
+        returncode=2,
+    )
