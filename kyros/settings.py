@@ -4,6 +4,7 @@ Every variable is described in `.env.example`. One that cannot be read stops any
 it (see `kyros.environment`).
 """
 
+import os
 import secrets
 from pathlib import Path
 from typing import Any
@@ -62,7 +63,7 @@ CORS_ALLOWED_ORIGINS = env.items(
     "CORS_ALLOWED_ORIGINS", _LOCAL_ORIGINS, pattern=ORIGIN, allowed="http(s)://HOST or http(s)://HOST:PORT"
 )
 CORS_URLS_REGEX = r"^/(api|auth|monitoring)/"
-CORS_EXPOSE_HEADERS = ["ETag", "Retry-After", "X-Cache"]
+CORS_EXPOSE_HEADERS = ["ETag", "Retry-After", "X-Cache", "X-Request-ID"]
 
 # Behind a proxy that ends TLS. Off, so that http://localhost works.
 HTTPS_ONLY = env.boolean("HTTPS_ONLY", default=False)
@@ -227,6 +228,7 @@ INSTALLED_APPS = [
     "drf_spectacular_sidecar",
 ]
 MIDDLEWARE = [
+    "monitoring.middleware.Observed",  # first: it measures the others
     "django.middleware.security.SecurityMiddleware",
     "kyros.middleware.chunked_bodies",
     "corsheaders.middleware.CorsMiddleware",
@@ -263,19 +265,39 @@ TIME_ZONE = "UTC"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 
 LOG_LEVEL = env.choice("LOG_LEVEL", "INFO", choices=("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"))
+LOG_FORMAT = env.choice("LOG_FORMAT", "LINE", choices=("LINE", "JSON"))
 LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "formatters": {
+        "line": {"format": "%(asctime)s %(levelname)s %(name)s [%(request_id)s]: %(message)s"},
+        "json": {"()": "monitoring.logs.JsonFormatter"},
+    },
+    "filters": {"request_id": {"()": "monitoring.logs.RequestIdFilter"}},
+    "handlers": {
+        "console": {
+            "class": "logging.StreamHandler",
+            "formatter": LOG_FORMAT.lower(),
+            "filters": ["request_id"],
+        }
+    },
     "root": {"handlers": ["console"], "level": LOG_LEVEL},
     "loggers": {
         # Django's own handlers would write each line a second time.
         "django": {"handlers": [], "propagate": True, "level": LOG_LEVEL},
         "django.server": {"handlers": [], "propagate": True, "level": LOG_LEVEL},
-        "django.db.backends": {"level": "DEBUG" if SQL_ECHO else "INFO"},
+        # Django's own lines of SQL have the values in them, of which some are secrets.
+        "django.db.backends": {"level": "INFO"},
+        "monitoring.sql": {"level": "INFO" if SQL_ECHO else "WARNING"},
     },
 }
+
+# --- Monitoring ---------------------------------------------------------------------------------------------
+
+SLOW_REQUEST_MS = env.integer("SLOW_REQUEST_MS", 500, minimum=1, maximum=3_600_000, unit="milliseconds")
+# Where every process keeps its counts, so that any one of them can tell those of all.
+METRICS_DIR = KYROS_DATA_DIR / "metrics"
+os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(METRICS_DIR)  # its client has no other setting for it
 
 # --- API ----------------------------------------------------------------------------------------------------
 

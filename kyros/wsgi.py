@@ -8,6 +8,7 @@ load_settings()
 django = get_wsgi_application()
 
 # Imported here: what it serves needs the applications to be loaded.
+from monitoring.request_ids import RequestIds  # noqa: E402
 from orchestrator.fastlane import FastLane  # noqa: E402
 
-application = FastLane(django)
+application = RequestIds(FastLane(django))

@@ -7,3 +7,13 @@ class MonitoringConfig(AppConfig):
     """The monitoring application."""
 
     name = "monitoring"
+    verbose_name = "Monitoring"
+
+    def ready(self) -> None:
+        """Observe the statements of every connection that is made from now on."""
+        # Imported here: it needs the settings.
+        from django.db.backends.signals import connection_created  # noqa: PLC0415
+
+        from monitoring import statements  # noqa: PLC0415
+
+        connection_created.connect(statements.watch_connection, dispatch_uid="monitoring.statements")

@@ -146,7 +146,7 @@ class CacheHealth:
 
         An answer from the cache is at least one query that was not made; so this never claims too much.
         """
-        rate = self.total and self.total.hit_rate
+        rate = self.total.hit_rate if self.total else None
         return None if rate is None else round(100 * rate, 1)
 
     def _sum(self, span: str) -> Hits | None:

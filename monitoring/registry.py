@@ -34,6 +34,22 @@ class QueryPlan(Protocol):
         """Return the milliseconds it took, or None where it was not run."""
 
 
+class VerifiedRows(Protocol):
+    """A number of rows that is kept, beside what counting found."""
+
+    @property
+    def table(self) -> str:
+        """Return the table."""
+
+    @property
+    def kept(self) -> int:
+        """Return the number that was kept."""
+
+    @property
+    def counted(self) -> int:
+        """Return the number that was counted."""
+
+
 @dataclass(frozen=True)
 class Retention:
     """For how long a table's rows are kept.
@@ -73,14 +89,16 @@ class Watched:
     Args:
         tables: those to be measured.
         cache: tells how the cache is; never raises.
-        rows_of: returns the exact number of a table's rows without counting them, or None.
+        rows: returns the exact number of rows by table, without counting them.
+        verify: counts the rows and compares; puts wrong numbers right if told to. Takes long.
         query_plans: asks the planner about every hot query, on the default database.
         ttl_settings: the setting that says for how long answers are kept, by group of answers.
     """
 
     tables: tuple[Table, ...] = ()
     cache: Callable[[], CacheHealth] = no_cache
-    rows_of: Callable[[str], int | None] = lambda _table: None
+    rows: Callable[[], Mapping[str, int]] = dict
+    verify: Callable[[bool], Sequence[VerifiedRows]] = lambda _repair: ()
     query_plans: Callable[[], Sequence[QueryPlan]] = tuple
     ttl_settings: Mapping[str, str] = field(default_factory=dict)
 

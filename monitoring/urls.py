@@ -8,4 +8,9 @@ urlpatterns = [
     path("healthz", views.healthz, name="healthz"),
     path("readyz", views.readyz, name="readyz"),
     path("monitoring/cache/health", views.CacheHealthView.as_view(), name="cache-health"),
+    path(
+        "monitoring/performance/database",
+        views.DatabasePerformanceView.as_view(),
+        name="database-performance",
+    ),
 ]

@@ -16,6 +16,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from monitoring import health, registry
+from monitoring import report as reports
 from monitoring.documents import cache_document
 
 
@@ -53,3 +54,12 @@ class CacheHealthView(StaffView):
     def get(self, request: Request) -> Response:
         """Return the cache's health, whether or not it answers."""
         return Response(cache_document(registry.watched().cache()))
+
+
+class DatabasePerformanceView(StaffView):
+    """How the database is, and what should be done about it."""
+
+    @extend_schema(summary="How the database is", responses={HTTPStatus.OK: dict})
+    def get(self, request: Request) -> Response:
+        """Return tables, plans, connections, slow queries and recommendations."""
+        return Response(reports.document(reports.database_report()))

@@ -1,12 +1,14 @@
 """What of the orchestrator is watched: its tables, its cache and its hot queries, told to the monitoring."""
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Final
 
 from django.conf import settings
 
 from monitoring import registry
-from monitoring.registry import Retention, Table, Watched
+from monitoring.registry import QueryPlan, Retention, Table, Watched
+from orchestrator import counts
 from orchestrator.cache import health
 from orchestrator.choices import ENDED_STATUSES
 
@@ -51,7 +53,17 @@ def tell_the_monitoring() -> None:
                 Table("tasks"),
                 Table("users"),
             ),
+            rows=counts.rows_by_table,
+            verify=lambda repair: counts.verify(repair=repair),
             cache=partial(health.health, TTL_SETTINGS),
+            query_plans=_query_plans,
             ttl_settings=TTL_SETTINGS,
         )
     )
+
+
+def _query_plans() -> Sequence[QueryPlan]:
+    # Imported when asked: the lists' filters come with the whole API, which not every command needs.
+    from orchestrator.hot_queries import query_plans  # noqa: PLC0415
+
+    return query_plans()

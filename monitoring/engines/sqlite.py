@@ -1,0 +1,110 @@
+"""What SQLite tells: it keeps no statistics of use, and has no sessions and no replicas."""
+
+import sqlite3
+from pathlib import Path
+from typing import Any, Final
+
+from django.db import OperationalError
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from monitoring.engines.rows import fetch
+
+#: Bytes of the file up to which sizes are measured on the spot: every page of every tree is visited for them,
+#: a gigabyte a second. Of larger files only the snapshots measure.
+MEASURED_UP_TO: Final = 128 * 1024 * 1024
+
+_BYTES: Final = "SELECT name, pgsize AS bytes FROM dbstat('main', 1) WHERE name IN ({})"
+_INDEXES: Final = """
+    SELECT tables.name AS table_name, listed.name AS name, listed."unique" AS is_unique
+    FROM sqlite_schema AS tables, pragma_index_list(tables.name) AS listed
+    WHERE tables.type = 'table' AND tables.name IN ({})
+    ORDER BY 1, 2
+"""
+_STATISTICS: Final = "SELECT tbl AS name, stat FROM sqlite_stat1 WHERE tbl IN ({})"
+_HAS_STATISTICS: Final = "SELECT 1 AS there FROM sqlite_schema WHERE name = 'sqlite_stat1'"
+_THERE: Final = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name IN ({})"
+
+
+def tables(
+    connection: BaseDatabaseWrapper, names: tuple[str, ...], *, thorough: bool = False
+) -> list[dict[str, Any]]:
+    """Return the size of tables, and the rows they had when ``ANALYZE`` ran."""
+    there = tuple(row["name"] for row in _named(connection, _THERE, names))
+    estimates, sizes = _estimates(connection, there), _sizes(connection, there, thorough=thorough)
+    return [
+        {"name": name, "table_bytes": sizes.get(name), "estimated_rows": estimates.get(name)}
+        for name in there
+    ]
+
+
+def table_indexes(
+    connection: BaseDatabaseWrapper, names: tuple[str, ...], *, thorough: bool = False
+) -> list[dict[str, Any]]:
+    """Return the indexes of tables and their size."""
+    found = _named(connection, _INDEXES, names)
+    sizes = _sizes(connection, tuple(index["name"] for index in found), thorough=thorough)
+    return [
+        {
+            **index,
+            "bytes": sizes.get(index["name"]),
+            "valid": True,
+            "is_unique": bool(index["is_unique"]),
+        }
+        for index in found
+    ]
+
+
+def server(connection: BaseDatabaseWrapper) -> dict[str, Any]:
+    """Return figures of the whole file."""
+    figures = {
+        pragma: fetch(connection, f"PRAGMA {pragma}")[0][pragma]
+        for pragma in ("page_size", "page_count", "freelist_count", "journal_mode")
+    }
+    log = Path(f"{connection.settings_dict['NAME']}-wal")
+    return {
+        "server": f"SQLite {sqlite3.sqlite_version}",
+        "bytes": figures["page_size"] * figures["page_count"],
+        "free_bytes": figures["page_size"] * figures["freelist_count"],
+        "wal_bytes": log.stat().st_size if log.exists() else 0,
+        "journal_mode": figures["journal_mode"],
+        "statistics": bool(fetch(connection, _HAS_STATISTICS)),
+    }
+
+
+def sessions(_: BaseDatabaseWrapper) -> list[dict[str, Any]]:
+    """Return nothing: SQLite does not know who else has the file open."""
+    return []
+
+
+def connections(_: BaseDatabaseWrapper) -> dict[str, Any]:
+    """Return nothing, as ``sessions``."""
+    return {}
+
+
+def statements(_: BaseDatabaseWrapper) -> None:
+    """Return None: SQLite does not count."""
+
+
+def replication(_: BaseDatabaseWrapper) -> None:
+    """Return None: there can be no replica."""
+
+
+def _named(connection: BaseDatabaseWrapper, sql: str, names: tuple[str, ...]) -> list[dict[str, Any]]:
+    return fetch(connection, sql.format(", ".join(["%s"] * len(names))), names) if names else []
+
+
+def _sizes(connection: BaseDatabaseWrapper, names: tuple[str, ...], *, thorough: bool) -> dict[str, int]:
+    """Return the bytes of trees; nothing of a large file, or where ``dbstat`` is not compiled in."""
+    if not thorough and Path(connection.settings_dict["NAME"]).stat().st_size > MEASURED_UP_TO:
+        return {}
+    try:
+        return {row["name"]: row["bytes"] for row in _named(connection, _BYTES, names)}
+    except OperationalError:
+        return {}
+
+
+def _estimates(connection: BaseDatabaseWrapper, names: tuple[str, ...]) -> dict[str, int]:
+    if not fetch(connection, _HAS_STATISTICS):
+        return {}
+    rows = _named(connection, _STATISTICS, names)
+    return {row["name"]: int(row["stat"].split()[0]) for row in rows if row["stat"]}

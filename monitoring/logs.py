@@ -1,0 +1,50 @@
+"""Lines of the log: for people, or as JSON for programs; each with the id of the request it belongs to."""
+
+import logging
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import orjson
+
+from monitoring import request_ids
+from monitoring.documents import instant_text
+
+#: Attributes of every record; what else is on one was given with ``extra``.
+_OWN: Final = frozenset(vars(logging.makeLogRecord({}))) | {
+    "message",
+    "asctime",
+    "request_id",
+    "request",
+    "taskName",
+}
+
+
+class RequestIdFilter(logging.Filter):
+    """Puts the id of the request at hand on every record."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Keep every record."""
+        record.request_id = request_ids.current.get()
+        return True
+
+
+class JsonFormatter(logging.Formatter):
+    """Writes a record as one line of JSON."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line."""
+        line: dict[str, Any] = {
+            "time": self.formatTime(record),
+            "level": record.levelname,
+            "logger": record.name,
+            "request_id": getattr(record, "request_id", "-"),
+            "message": record.getMessage(),
+        }
+        line |= {name: value for name, value in vars(record).items() if name not in _OWN}
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return orjson.dumps(line, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802 - logging's
+        """Return when it happened, in UTC."""
+        return instant_text(datetime.fromtimestamp(record.created, UTC))

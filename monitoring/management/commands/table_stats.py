@@ -1,0 +1,83 @@
+"""`manage.py table_stats`: how large the tables are, how fast they grow, and what their indexes do."""
+
+from argparse import ArgumentParser
+from typing import Any
+
+from monitoring import registry
+from monitoring.caching import human_bytes
+from monitoring.documents import now_text
+from monitoring.management.reports import ReportCommand
+from monitoring.registry import VerifiedRows
+from monitoring.report import DatabaseReport, database_report
+
+
+class Command(ReportCommand):
+    help = "Show rows, bytes, index bytes and growth of each table, and the use of each index."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument(
+            "--verify", action="store_true", help="count the rows and compare with the numbers that are kept"
+        )
+        parser.add_argument("--repair", action="store_true", help="with --verify: put wrong numbers right")
+
+    def handle(self, **options: Any) -> None:
+        verified = None
+        if options["verify"] or options["repair"]:
+            verified = registry.watched().verify(options["repair"])
+        report = database_report(plans=False)
+        if options["json"]:
+            document = {
+                "table_statistics": {table.name: table.as_json() for table in report.tables},
+                "server": dict(report.server),
+                "errors": dict(report.errors),
+                "timestamp": now_text(),
+            }
+            shown = {"verified": [_row(row) for row in verified]} if verified is not None else {}
+            self.write_json({**document, **shown})
+        else:
+            self._write(report)
+            self._write_verified(verified or ())
+
+    def _write(self, report: DatabaseReport) -> None:
+        for section, why in report.errors.items():
+            self.stdout.write(f"No {section}: {why}")
+        heads = ("table", "rows", "exact", "size", "indexes", "rows/day", "last vacuum", "last analyze")
+        rows = (
+            (
+                table.name if table.exists else f"{table.name} (not there)",
+                table.row_count,
+                table.exact,
+                _size(table.table_bytes),
+                _size(table.index_bytes),
+                table.growth and table.growth.rows_a_day,
+                table.last_vacuum and f"{table.last_vacuum:%Y-%m-%d %H:%M}",
+                table.last_analyze and f"{table.last_analyze:%Y-%m-%d %H:%M}",
+            )
+            for table in report.tables
+        )
+        self.write_table(heads, rows)
+        self.stdout.write("")
+        self.write_table(
+            ("index", "table", "size", "scans", "hit rate"),
+            (
+                (index.name, table.name, _size(index.bytes), index.scans, index.hit_rate)
+                for table in report.tables
+                for index in table.indexes
+            ),
+        )
+
+    def _write_verified(self, verified: Any) -> None:
+        for row in verified:
+            right = row.kept == row.counted
+            self.stdout.write(
+                f"{row.table}: {row.counted} counted, {row.kept} kept{'' if right else '  WRONG'}"
+            )
+
+
+def _size(size: int | None) -> str | None:
+    return None if size is None else human_bytes(size)
+
+
+def _row(row: VerifiedRows) -> dict[str, object]:
+    return {"table": row.table, "counted": row.counted, "kept": row.kept, "right": row.counted == row.kept}

@@ -1,0 +1,92 @@
+"""Observation of what Django answers. Answers that come straight from the cache do not pass here."""
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Final
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+
+from monitoring import instruments, pools, request_ids, statements
+from monitoring.statements import Queries
+
+logger = logging.getLogger("monitoring.requests")
+
+#: Seconds between two tellings of the pools' figures by one process.
+_POOLS_EVERY: Final = 1.0
+
+_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_next_telling = 0.0
+
+
+class Observed:
+    """Measures requests and their statements, tells of slow ones, and gives each an id.
+
+    Args:
+        get_response: what answers.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self._get_response = get_response
+        instruments.make_folder()
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Answer a request."""
+        request_id = request_ids.identify(request.META)
+        queries = Queries()
+        token = statements.of_request.set(queries)
+        started = time.perf_counter()
+        try:
+            response = self._get_response(request)
+        finally:
+            statements.of_request.reset(token)
+        seconds = time.perf_counter() - started
+        response[request_ids.HEADER] = request_id
+        _note(request, response, seconds, queries)
+        if settings.DEBUG:
+            response["Server-Timing"] = _server_timing(seconds, queries)
+        return response
+
+
+def _note(request: HttpRequest, response: HttpResponse, seconds: float, queries: Queries) -> None:
+    route = request.resolver_match.route if request.resolver_match else "none"
+    method = request.method if request.method in _METHODS else "other"
+    instruments.REQUESTS.labels(method, route, f"{response.status_code // 100}xx").observe(seconds)
+    for statement in queries.repeated:
+        instruments.REPEATED.labels(route, statements.bounded(statement)).inc()
+    if seconds * 1000 >= settings.SLOW_REQUEST_MS:
+        instruments.SLOW_REQUESTS.labels(route).inc()
+        _tell(request, response, seconds, queries)
+    _tell_pools()
+
+
+def _tell(request: HttpRequest, response: HttpResponse, seconds: float, queries: Queries) -> None:
+    logger.warning(
+        "slow: %s %s was %d after %.0f ms, of which %.0f ms in %d queries",
+        request.method,
+        request.path,
+        response.status_code,
+        seconds * 1000,
+        queries.seconds * 1000,
+        queries.count,
+        extra={
+            "ms": round(seconds * 1000, 1),
+            "queries": queries.count,
+            "query_ms": round(queries.seconds * 1000, 1),
+        },
+    )
+
+
+def _tell_pools() -> None:
+    global _next_telling  # noqa: PLW0603 - one clock a process
+    now = time.monotonic()
+    if now >= _next_telling:
+        _next_telling = now + _POOLS_EVERY
+        pools.publish()
+
+
+def _server_timing(seconds: float, queries: Queries) -> str:
+    return (
+        f'total;dur={seconds * 1000:.1f}, db;dur={queries.seconds * 1000:.1f};desc="{queries.count} queries"'
+    )

@@ -1,0 +1,197 @@
+"""The database's report: every section asked with a bound on its time, and told even if another fails."""
+
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeVar
+
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, InterfaceError, connections, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from monitoring import (
+    engines,
+    findings,
+    pools,
+    registry,
+    retention,
+    rules,
+    schema,
+    snapshots,
+    statements,
+    tables,
+)
+from monitoring.caching import CacheHealth
+from monitoring.documents import now_text
+from monitoring.findings import Finding
+from monitoring.limits import PATIENCE, TooSlowError, within
+from monitoring.pools import PoolFigures
+from monitoring.registry import QueryPlan
+from monitoring.retention import Expired
+from monitoring.schema import MissingIndex
+from monitoring.tables import TableFigures
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+
+#: Milliseconds after which the server itself gives up on a question, or on a lock that one needs.
+_GIVE_UP: Final = "SET LOCAL statement_timeout = 400; SET LOCAL lock_timeout = 200"
+
+
+@dataclass(frozen=True)
+class DatabaseReport:
+    """What is known of the database, and what follows from it.
+
+    Args:
+        errors: why a section could not be told, by its name.
+        sessions: those that run long, are blocked, or are idle in a transaction.
+        suspects: routes that seem to ask once for each row.
+        expired: rows that are older than they are kept for.
+        missing_indexes: those that the models declare and the database does not have.
+        slow_queries: statements by the time that they took in all.
+        replication: how far each replica is behind, or None where that cannot be told.
+    """
+
+    cache: CacheHealth
+    tables: tuple[TableFigures, ...] = ()
+    plans: tuple[QueryPlan, ...] = ()
+    server: Mapping[str, Any] = field(default_factory=dict)
+    connections: Mapping[str, Any] = field(default_factory=dict)
+    pools: tuple[PoolFigures, ...] = ()
+    sessions: tuple[Mapping[str, Any], ...] = ()
+    slow_queries: tuple[Mapping[str, Any], ...] = ()
+    suspects: tuple[Mapping[str, Any], ...] = ()
+    replication: tuple[Mapping[str, Any], ...] | None = None
+    expired: tuple[Expired, ...] = ()
+    missing_indexes: tuple[MissingIndex, ...] = ()
+    errors: Mapping[str, str] = field(default_factory=dict)
+    findings: tuple[Finding, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the report as the endpoint shows it."""
+        return {
+            "table_statistics": {table.name: table.as_json() for table in self.tables},
+            "cache_status": self.cache.as_json(),
+            "query_plans": [
+                {
+                    "query": plan.query,
+                    "index": plan.index,
+                    "expected": plan.expected,
+                    "ok": plan.ok,
+                    "ms": plan.ms,
+                }
+                for plan in self.plans
+            ],
+            "server": dict(self.server),
+            "connections": {**self.connections, "pools": [pool.as_json() for pool in self.pools]},
+            "sessions": list(self.sessions),
+            "replication": None if self.replication is None else list(self.replication),
+            "slow_queries": list(self.slow_queries),
+            "n_plus_one_suspects": list(self.suspects),
+            "errors": dict(self.errors),
+            "recommendations": [finding.as_json() for finding in self.findings],
+            "query_optimization": [
+                finding.as_json() for finding in self.findings if finding.id.startswith(rules.ABOUT_QUERIES)
+            ],
+        }
+
+
+def document(report: DatabaseReport) -> dict[str, Any]:
+    """Return the document about a database's performance."""
+    return {"database_performance": report.as_json(), "timestamp": now_text()}
+
+
+class _Sections:
+    """Asks one section after the other; once the database has hung, the others are not asked any more."""
+
+    def __init__(self) -> None:
+        self.errors: dict[str, str] = {}
+        self._hung: str | None = None
+
+    def ask(self, name: str, look: Callable[[BaseDatabaseWrapper], T], otherwise: T) -> T:
+        """Return what a section says, or ``otherwise`` with an entry in ``errors``."""
+        if self._hung:
+            self.errors[name] = self._hung
+            return otherwise
+        try:
+            return within(PATIENCE, lambda: _bounded(look))
+        except TooSlowError as error:
+            self._hung = self.errors[name] = f"the database gave {error}"
+        except (DatabaseError, InterfaceError) as error:
+            # The log has the server's words; they may tell its address.
+            logger.warning("the database does not tell its %s", name, exc_info=error)
+            self.errors[name] = "the database does not answer this question"
+        return otherwise
+
+
+def _bounded(look: Callable[[BaseDatabaseWrapper], T]) -> T:
+    connection = connections[DEFAULT_DB_ALIAS]
+    with _patient(connection):
+        return look(connection)
+
+
+@contextmanager
+def _patient(connection: BaseDatabaseWrapper) -> Iterator[None]:
+    """Let no statement run or wait for long. On SQLite a transaction would wait for whoever writes."""
+    if connection.vendor != "postgresql":
+        yield
+        return
+    with transaction.atomic(using=connection.alias):
+        with connection.cursor() as cursor:
+            cursor.execute(_GIVE_UP)
+        yield
+
+
+def database_report(*, plans: bool = True) -> DatabaseReport:
+    """Return all that is known of the database now.
+
+    Args:
+        plans: ask the planner about the hot queries, too.
+    """
+    watched, sections = registry.watched(), _Sections()
+    names = tuple(table.name for table in watched.tables)
+    exact: Mapping[str, int] = sections.ask("rows", lambda _: watched.rows(), {})
+    measured: tuple[TableFigures, ...] = sections.ask("tables", lambda c: tables.measure(c, names, exact), ())
+    report = DatabaseReport(
+        cache=watched.cache(),
+        tables=sections.ask("growth", lambda _: snapshots.with_history(measured), measured),
+        server=sections.ask("server", lambda c: engines.of(c).server(c), {}),
+        connections=sections.ask("connections", lambda c: engines.of(c).connections(c), {}),
+        pools=pools.figures(),
+        sessions=tuple(sections.ask("sessions", _sessions, [])),
+        slow_queries=tuple(sections.ask("slow_queries", _slow, [])),
+        suspects=statements.suspects(),
+        replication=sections.ask("replication", _replication, None),
+        plans=tuple(sections.ask("query_plans", lambda _: watched.query_plans(), ())) if plans else (),
+        expired=sections.ask("retention", lambda c: retention.expired(c, watched.tables, measured), ()),
+        missing_indexes=sections.ask("schema", lambda c: schema.missing_indexes(c, measured), ()),
+        errors=sections.errors,
+    )
+    return _judged(report, sections)
+
+
+def _judged(report: DatabaseReport, sections: _Sections) -> DatabaseReport:
+    known = sections.ask("acknowledgements", lambda _: findings.acknowledgements(), findings.NONE_KNOWN)
+    values = {name: getattr(report, name) for name in report.__dataclass_fields__}
+    found = findings.settled(rules.findings(report), known)
+    return DatabaseReport(**{**values, "findings": found, "errors": dict(sections.errors)})
+
+
+def _sessions(connection: BaseDatabaseWrapper) -> Sequence[Mapping[str, Any]]:
+    """Return sessions, their statements without the values that somebody sent."""
+    rows = engines.of(connection).sessions(connection)
+    return [{**row, "query": statements.normalised(row["query"] or "")} for row in rows]
+
+
+def _slow(connection: BaseDatabaseWrapper) -> list[dict[str, Any]]:
+    """Return the statements that took the most time: as the server counts them, else as we do."""
+    counted = engines.of(connection).statements(connection)
+    if counted is None:
+        return statements.slowest()
+    told = [{**row, "query": statements.normalised(row["query"]), "source": "server"} for row in counted]
+    return [*told, *statements.slowest()]
+
+
+def _replication(connection: BaseDatabaseWrapper) -> tuple[Mapping[str, Any], ...] | None:
+    rows = engines.of(connection).replication(connection)
+    return None if rows is None else tuple(rows)

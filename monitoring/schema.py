@@ -1,0 +1,50 @@
+"""What the models declare and the database does not have."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.apps import apps
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import Index, Model
+
+from monitoring.tables import TableFigures
+
+
+@dataclass(frozen=True)
+class MissingIndex:
+    """An index that a model declares and its table lacks; ``sql`` makes it without stopping writers."""
+
+    table: str
+    name: str
+    sql: str
+
+
+def missing_indexes(
+    connection: BaseDatabaseWrapper, measured: Sequence[TableFigures]
+) -> tuple[MissingIndex, ...]:
+    """Return the declared indexes that measured tables lack."""
+    there = {table.name: {index.name for index in table.indexes} for table in measured if table.exists}
+    return tuple(
+        MissingIndex(table, index.name, _create_sql(connection, model, index))
+        for table, model, index in _declared()
+        if table in there and index.name not in there[table]
+    )
+
+
+def app_of(table: str) -> str | None:
+    """Return the label of the application that a table belongs to, or None for a table without a model."""
+    return next((m._meta.app_label for m in apps.get_models() if m._meta.db_table == table), None)
+
+
+def _declared() -> Iterator[tuple[str, type[Model], Index]]:
+    for model in apps.get_models():
+        for index in model._meta.indexes:
+            yield model._meta.db_table, model, index
+
+
+def _create_sql(connection: BaseDatabaseWrapper, model: type[Model], index: Index) -> str:
+    # Nothing is run: the editor only writes the statement down.
+    editor = connection.SchemaEditorClass(connection, collect_sql=True, atomic=False)
+    options: dict[str, Any] = {"concurrently": True} if connection.vendor == "postgresql" else {}
+    return f"{index.create_sql(model, editor, **options)};"

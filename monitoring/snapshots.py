@@ -1,0 +1,100 @@
+"""Sizes of the tables over time: what growth is told from, and where large files are measured in peace."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from django.db import DEFAULT_DB_ALIAS, connections
+from django.db.models import Max, Min, Q
+from django.utils import timezone
+
+from monitoring import registry, tables
+from monitoring.models import TableSnapshot
+from monitoring.tables import Growth, TableFigures
+
+#: The days that growth is told from, and for which snapshots are kept.
+GROWTH_OVER: Final = timedelta(days=7)
+KEPT_FOR: Final = timedelta(days=90)
+
+#: The shortest time that a rate a day is told from.
+GROWTH_FROM: Final = timedelta(hours=1)
+
+
+def take() -> int:
+    """Measure every watched table and keep the result; return how many snapshots are new.
+
+    There is one an hour and table: run twice at once, or again too soon, it changes nothing. Snapshots older
+    than ``KEPT_FOR`` go.
+    """
+    watched, now = registry.watched(), timezone.now()
+    names = [table.name for table in watched.tables]
+    measured = tables.measure(connections[DEFAULT_DB_ALIAS], names, watched.rows(), thorough=True)
+    hour = now.replace(minute=0, second=0, microsecond=0)
+    there = set(TableSnapshot.objects.filter(hour=hour).values_list("table", flat=True))
+    new = [_snapshot(table, hour, now) for table in measured if table.exists and table.name not in there]
+    TableSnapshot.objects.bulk_create(new, ignore_conflicts=True)
+    TableSnapshot.objects.filter(hour__lt=now - KEPT_FOR).delete()
+    return len(new)
+
+
+def _snapshot(table: TableFigures, hour: datetime, now: datetime) -> TableSnapshot:
+    return TableSnapshot(
+        table=table.name,
+        hour=hour,
+        measured_at=now,
+        rows=table.row_count or 0,
+        exact=table.exact,
+        table_bytes=table.table_bytes,
+        index_bytes=table.index_bytes,
+        indexes={index.name: index.bytes for index in table.indexes},
+    )
+
+
+def with_history(measured: tuple[TableFigures, ...]) -> tuple[TableFigures, ...]:
+    """Return the tables with their growth, and with the last snapshot's sizes where none were measured."""
+    now = timezone.now()
+    first = _snapshots(Min("hour"), Q(hour__gte=now - GROWTH_OVER))
+    last = _snapshots(Max("hour"), Q())
+    return tuple(
+        _with_growth(_with_sizes(table, last.get(table.name)), first.get(table.name), now)
+        for table in measured
+    )
+
+
+def _snapshots(which: Min | Max, among: Q) -> Mapping[str, TableSnapshot]:
+    """Return the first or the last snapshot of each table."""
+    hours = TableSnapshot.objects.filter(among).values_list("table").annotate(which)
+    wanted = Q(pk__in=[])
+    for table, hour in hours:
+        wanted |= Q(table=table, hour=hour)
+    return {snapshot.table: snapshot for snapshot in TableSnapshot.objects.filter(wanted)}
+
+
+def _with_sizes(table: TableFigures, last: TableSnapshot | None) -> TableFigures:
+    if table.table_bytes is not None or last is None:
+        return table
+    return replace(
+        table,
+        table_bytes=last.table_bytes,
+        index_bytes=last.index_bytes,
+        measured_at=last.measured_at,
+        indexes=tuple(replace(index, bytes=last.indexes.get(index.name)) for index in table.indexes),
+    )
+
+
+def _with_growth(table: TableFigures, first: TableSnapshot | None, now: datetime) -> TableFigures:
+    if first is None or table.row_count is None or now - first.measured_at < GROWTH_FROM:
+        return table
+    days = (now - first.measured_at) / timedelta(days=1)
+    bytes_then = None if first.table_bytes is None else first.table_bytes + (first.index_bytes or 0)
+    bytes_now = table.total_bytes
+    grown = None if bytes_then is None or bytes_now is None else bytes_now - bytes_then
+    return replace(
+        table,
+        growth=Growth(
+            rows_a_day=round((table.row_count - first.rows) / days, 1),
+            bytes_a_day=None if grown is None else round(grown / days, 1),
+            since=first.measured_at,
+        ),
+    )
