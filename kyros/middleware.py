@@ -20,7 +20,7 @@ def chunked_bodies(get_response: View) -> View:
         if chunked and not request.META.get("CONTENT_LENGTH"):
             body = request.META["wsgi.input"].read(settings.DATA_UPLOAD_MAX_MEMORY_SIZE + 1)
             request.META["CONTENT_LENGTH"] = str(len(body))
-            request._stream = BytesIO(body)  # type: ignore[attr-defined]  # noqa: SLF001 - Django's is empty
+            request._stream = BytesIO(body)  # noqa: SLF001 - Django's is empty
         return get_response(request)
 
     return middleware

@@ -45,7 +45,7 @@ class BrowsableAPIRenderer(renderers.BrowsableAPIRenderer):
     filter_template = "rest_framework/filters/list.html"
 
     def get_context(
-        self, data: Any, accepted_media_type: str | None, renderer_context: dict[str, Any]
+        self, data: Any, accepted_media_type: str | None, renderer_context: Mapping[str, Any]
     ) -> dict[str, Any]:
         """Return what the page shows."""
         context: dict[str, Any] = super().get_context(data, accepted_media_type, renderer_context)

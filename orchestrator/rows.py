@@ -20,11 +20,11 @@ class _RowValue(TupleLookupMixin):
         return super(TupleLookupMixin, self).as_sql(compiler, connection)  # type: ignore[misc]
 
 
-class _RowLessThan(_RowValue, TupleLessThan):  # type: ignore[misc]
+class _RowLessThan(_RowValue, TupleLessThan):
     """Rows before a position in ascending order."""
 
 
-class _RowGreaterThan(_RowValue, TupleGreaterThan):  # type: ignore[misc]
+class _RowGreaterThan(_RowValue, TupleGreaterThan):
     """Rows after a position in ascending order."""
 
 
