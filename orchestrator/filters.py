@@ -117,13 +117,19 @@ class TruthFilter(filters.Filter):
 
 def _after(field: str) -> InstantFilter:
     return InstantFilter(
-        field_name=field, lookup_expr="gt", help_text=f"`{field}` later than this; ISO 8601."
+        field_name=field,
+        lookup_expr="gt",
+        label=f"{field.removesuffix('_at').capitalize()} after",
+        help_text=f"`{field}` later than this; ISO 8601.",
     )
 
 
 def _before(field: str) -> InstantFilter:
     return InstantFilter(
-        field_name=field, lookup_expr="lt", help_text=f"`{field}` earlier than this; ISO 8601."
+        field_name=field,
+        lookup_expr="lt",
+        label=f"{field.removesuffix('_at').capitalize()} before",
+        help_text=f"`{field}` earlier than this; ISO 8601.",
     )
 
 
