@@ -23,6 +23,9 @@ LARGE_FROM: Final = 10_000
 SECONDS_A_QUERY: Final = 2.0
 SECONDS_IN_ALL: Final = 60.0
 
+#: The problem of a query that was not reached in time.
+OUT_OF_TIME: Final = "not examined: out of time"
+
 
 @dataclass(frozen=True)
 class HotQuery:
@@ -152,7 +155,7 @@ def _examined(
 ) -> Examined:
     free = not reading.penalized
     if reading.seconds <= 0:
-        return Examined(query, None, ("not examined: out of time",), free)
+        return Examined(query, None, (OUT_OF_TIME,), free)
     try:
         plan = read(connection, query.statement(connection), reading)
     except DatabaseError as error:

@@ -13,7 +13,7 @@ class OrchestratorConfig(AppConfig):
         """Connect the receivers, and hand the monitoring what it watches here."""
         # Imported here: what needs the settings can be imported once they are loaded.
         from monitoring import health  # noqa: PLC0415
-        from orchestrator import signals, watched  # noqa: F401, PLC0415
+        from orchestrator import checks, signals, watched  # noqa: F401, PLC0415
         from orchestrator.cache import probe  # noqa: PLC0415
 
         health.register_cache(probe.state)

@@ -65,12 +65,12 @@ def _jobs(filters: frozenset[str], order: str) -> Served:
         if name in filters
     )
     if ranges:
-        return Served(index, (), (*_OTHER_WALKS_OF_JOBS, *ranges), _WALK_OR_SORT)
+        return Served(ranges[0], (), (*_WALKS_OF_JOBS, *ranges), _WALK_OR_SORT)
     return Served(index, (*fixed, *_age(filters)))
 
 
-#: What the planner may prefer to the declared index where a range lies across the order.
-_OTHER_WALKS_OF_JOBS: Final = (
+#: What the planner may prefer to a range's own index where that lies across the list's order.
+_WALKS_OF_JOBS: Final = (
     "ix_jobs_claimable",
     "ix_jobs_priority",
     "ix_jobs_status",

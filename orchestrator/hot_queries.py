@@ -13,7 +13,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from monitoring.hot_queries import HotQuery, of_rows
+from monitoring.hot_queries import OUT_OF_TIME, Examined, HotQuery, examine, of_rows
 from monitoring.plans import PRIMARY_KEY, Statement
 from orchestrator.cache import outbox
 from orchestrator.choices import JobStatus, Role
@@ -24,8 +24,12 @@ from orchestrator.pagination import Order
 from orchestrator.rows import beyond
 
 _NOBODY: Final = UUID(int=0)
+_SECONDS_OF_A_PAGE: Final = 0.4
 #: Ranges on a column that no order of the list begins with: shown with one order each, tested with all.
 _ACROSS: Final = frozenset({"started_after", "completed_after", "created_before"})
+
+#: Indexes that hot queries name and no model declares: those of tables that are made by SQL.
+OF_NO_MODEL: Final = frozenset({"ix_cache_outbox_transaction"})
 
 #: Indexes whose work a wider one could do, and why they stay.
 KEPT: Final = {
@@ -51,6 +55,16 @@ def every_query() -> tuple[HotQuery, ...]:
     """Return all of them, with every combination of filters and order that the lists can be asked for."""
     combinations = (query for hot in HOT_LISTS for query in hot.queries())
     return (*combinations, *_rows(), *_work(), *_in_any_order(), *_outbox())
+
+
+def query_plans() -> tuple[Examined, ...]:
+    """Return how one query of each index is served now, with its real time: what a page can afford to ask."""
+    one_of_each = {
+        query.index if query.index != PRIMARY_KEY else query.name: query for query in hot_queries()[::-1]
+    }
+    queries = sorted(one_of_each.values(), key=lambda query: (query.table, query.name))
+    examined = examine(queries, analyze=True, seconds=_SECONDS_OF_A_PAGE)
+    return tuple(one for one in examined if OUT_OF_TIME not in one.problems)
 
 
 def _lists() -> Iterator[HotQuery]:
@@ -192,18 +206,23 @@ def _in_any_order() -> Iterator[HotQuery]:
         ("title",),
         or_else=("ix_tasks_title_created_at",),
     )
-    for column, value in (("role", Role.MODERATOR), ("active", False)):
-        yield _hot(
-            f"users by {column}, in any order",
-            asked_by,
-            User.objects.order_by().filter(**{f"{column}__in": [value]})[:PAGE_DEFAULT],
-            f"ix_users_{column}",
-            (column,),
-            or_else=tuple(
-                f"ix_users_{column}_{more}"
-                for more in ("username", "created_at", "active_username", "active_created")
-            ),
-        )
+    wider = ("role_username", "role_created_at", "role_active_username", "role_active_created")
+    yield _hot(
+        "users of a role, in any order",
+        asked_by,
+        User.objects.order_by().filter(role=Role.MODERATOR)[:PAGE_DEFAULT],
+        "ix_users_role",
+        ("role",),
+        or_else=tuple(f"ix_users_{name}" for name in wider),
+    )
+    yield _hot(
+        "inactive users, in any order",
+        asked_by,
+        User.objects.order_by().filter(active__in=[False])[:PAGE_DEFAULT],
+        "ix_users_active",
+        ("active",),
+        or_else=("ix_users_active_username", "ix_users_active_created_at"),
+    )
 
 
 def _outbox() -> Iterator[HotQuery]:

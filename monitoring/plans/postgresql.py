@@ -10,7 +10,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from monitoring.plans.plan import FEW_ROWS, PRIMARY_KEY, Plan, Reading, Sort, Statement
 
-#: Of each index: its name, that of the partitioned one it belongs to, whether it is a primary key's, its columns.
+#: Of each index: its name, its partitioned parent's, whether it is a primary key's, its columns.
 _INDEXES_SQL: Final = """
     SELECT index_class.relname, root_class.relname, index_state.indisprimary,
            array(SELECT pg_get_indexdef(index_state.indexrelid, position, true)

@@ -19,8 +19,8 @@ class Command(ReportCommand):
     help = (
         "Ask the database's planner about every hot query, and show the index that it uses and the one that "
         "it must use. Of tables below 10,000 rows, which are cheaper read whole, it asks whether the index "
-        "can serve. Nothing is locked or changed. Exit status: 0 all as declared, 1 otherwise, 2 the database "
-        "cannot be asked."
+        "can serve. Nothing is locked or changed. Exit status: 0 all as declared, 1 otherwise, 2 the "
+        "database cannot be asked."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:

@@ -1,0 +1,55 @@
+"""System checks: what the code assumes of itself and of its surroundings."""
+
+from collections.abc import Collection, Iterable
+from typing import Any
+
+from django.apps import apps
+from django.core import checks
+
+from monitoring.hot_queries import HotQuery
+from monitoring.plans import PRIMARY_KEY
+
+
+@checks.register(checks.Tags.models)
+def indexes_have_readers(**_: Any) -> list[checks.CheckMessage]:
+    """Return a warning for each index that no hot query names, and for each name that is no index."""
+    # Imported when checked: the lists' filters come with the whole API.
+    from orchestrator.hot_queries import OF_NO_MODEL, every_query  # noqa: PLC0415
+
+    models = apps.get_app_config("orchestrator").get_models()
+    declared = {index.name for model in models for index in model._meta.indexes}
+    return compare(declared, every_query(), known=OF_NO_MODEL)
+
+
+def compare(
+    declared: Collection[str], queries: Iterable[HotQuery], known: Collection[str] = ()
+) -> list[checks.CheckMessage]:
+    """Return where the models' indexes and the hot queries differ.
+
+    Args:
+        declared: names of the models' indexes.
+        queries: the hot queries.
+        known: names of indexes that belong to no model.
+    """
+    queries = tuple(queries)
+    read = {query.index for query in queries}
+    named = read.union(*(query.or_else for query in queries)) - {PRIMARY_KEY, *known}
+    unread = [
+        checks.Warning(
+            f"No hot query must be served by the index {name}.",
+            hint="Declare the query that reads it in orchestrator/hot_queries.py, or drop the index.",
+            obj=name,
+            id="orchestrator.W001",
+        )
+        for name in sorted(set(declared) - read)
+    ]
+    unknown = [
+        checks.Warning(
+            f"A hot query names {name}, which is no index of a model.",
+            hint="Correct the name where the query is declared, or declare the index in the model's Meta.",
+            obj=name,
+            id="orchestrator.W002",
+        )
+        for name in sorted(named - set(declared))
+    ]
+    return [*unread, *unknown]
