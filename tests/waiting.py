@@ -9,7 +9,7 @@ T = TypeVar("T")
 POLL_SECONDS = 0.01
 
 
-def wait_until(predicate: Callable[[], T], timeout: float = 20, *, what: str = "") -> T:
+def wait_until(predicate: Callable[[], T], timeout: float = 60, *, what: str = "") -> T:
     """Call `predicate` until what it returns is true, and return that.
 
     Args:

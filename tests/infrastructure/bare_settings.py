@@ -1,0 +1,9 @@
+"""Settings of the runs inside tests: the run's database and nothing else, so that they start fast."""
+
+import os
+from pathlib import Path
+
+from kyros import addresses
+
+SECRET_KEY = os.environ["SECRET_KEY"]
+DATABASES = {"default": addresses.database(os.environ["DATABASE_URL"], base=Path.cwd())}
