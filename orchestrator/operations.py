@@ -137,9 +137,10 @@ def _tell_the_planner(schema_editor: BaseDatabaseSchemaEditor, index: str) -> No
     if connection.vendor != "sqlite":
         return
     with connection.cursor() as cursor:
+        # Fetched to the end: a statement that is not done yet would keep the migration from being committed.
         cursor.execute("SELECT count(*) FROM sqlite_schema WHERE name = 'sqlite_stat1'")
-        if cursor.fetchone()[0]:
-            cursor.execute("PRAGMA analysis_limit = 1000")
+        if cursor.fetchall()[0][0]:
+            cursor.execute("PRAGMA analysis_limit = 1000").fetchall()
             cursor.execute(f"ANALYZE {schema_editor.quote_name(index)}")
 
 
