@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint venv
+.PHONY: help run test lint bench venv python
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /make \1	/'
@@ -30,9 +30,16 @@ lint: venv ## style, types, import rules, missing migrations, Django's checks
 	$(BIN)/python manage.py makemigrations --check --dry-run
 	$(BIN)/python manage.py check --fail-level WARNING
 
+bench: python ## what it does in a second, beside others: ROUNDS=5 SECONDS=4 ONLY=lists,writes BIG=1
+	@$(PYTHON) kyros/launch/install.py .venv-bench benchmarks/requirements.txt
+	@exec .venv-bench/bin/python -m benchmarks $(if $(ROUNDS),--rounds $(ROUNDS)) \
+	  $(if $(SECONDS),--seconds $(SECONDS)) $(if $(ONLY),--only $(ONLY)) $(if $(BIG),--big)
+
 # The requirements are installed again when they, or the Python, are others than last time.
-venv:
+venv: python
+	@$(PYTHON) kyros/launch/install.py .venv requirements.txt
+
+python:
 	@command -v $(PYTHON) >/dev/null 2>&1 || { echo "make: $(PYTHON) is not there; name one with PYTHON=…" >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "make: $$($(PYTHON) -V 2>&1) is too old; allowed: 3.11 or newer, named with PYTHON=…" >&2; exit 1; }
-	@$(PYTHON) kyros/launch/install.py .venv requirements.txt

@@ -5,6 +5,7 @@ Runs before anything is installed, so it uses the standard library only and is n
 
 import fcntl
 import hashlib
+import re
 import subprocess
 import sys
 import venv
@@ -13,7 +14,10 @@ from pathlib import Path
 
 def wanted(requirements: Path) -> str:
     """Return what an environment must have been made of to serve: this very Python and these requirements."""
-    return f"{sys.version} {sys.base_prefix} {hashlib.sha256(requirements.read_bytes()).hexdigest()}"
+    digest = hashlib.sha256(requirements.read_bytes())
+    for included in re.findall(r"^-r (\S+)$", requirements.read_text(encoding="utf-8"), re.MULTILINE):
+        digest.update((requirements.parent / included).read_bytes())
+    return f"{sys.version} {sys.base_prefix} {digest.hexdigest()}"
 
 
 def install(folder: Path, requirements: Path) -> None:

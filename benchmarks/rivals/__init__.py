@@ -1,0 +1,1 @@
+"""The same list of jobs as others would serve it: a small Django project on our tables."""

@@ -1,0 +1,27 @@
+"""Settings of the rivals: our database and its options, Django's own engine, no middleware at all."""
+
+from kyros.settings import CACHE_URL, DATABASES, KYROS_DATA_DIR, SECRET_KEY  # noqa: F401
+
+DATABASES["default"]["ENGINE"] = DATABASES["default"]["ENGINE"].replace(
+    "orchestrator.db", "django.db.backends"
+)
+CACHES = {
+    "default": {
+        "BACKEND": "django_redis.cache.RedisCache",
+        "LOCATION": (CACHE_URL or "").replace("db=0", "db=1"),
+    }
+}
+INSTALLED_APPS = ["django.contrib.contenttypes", "django.contrib.auth", "rest_framework", "benchmarks.rivals"]
+AUTH_USER_MODEL = "rivals.User"
+ROOT_URLCONF = "benchmarks.rivals.urls"
+ALLOWED_HOSTS = ["*"]
+USE_TZ = True
+#: What the empty views return: the answer of ours.
+BODY_FILE = KYROS_DATA_DIR / "body.json"
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework_simplejwt.authentication.JWTAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PAGINATION_CLASS": "rest_framework.pagination.PageNumberPagination",
+    "PAGE_SIZE": 100,
+}

@@ -1,0 +1,70 @@
+"""The list of jobs, from an empty view to the usual ways of caching it."""
+
+from typing import Any
+
+from django.conf import settings
+from django.core.cache import cache  # noqa: TID251 - what a rival does
+from django.http import HttpRequest, HttpResponse
+from django.utils.decorators import method_decorator
+from django.views.decorators.cache import cache_page
+from django.views.decorators.vary import vary_on_headers
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.serializers import ModelSerializer
+from rest_framework.views import APIView
+from rest_framework.viewsets import ModelViewSet
+
+from benchmarks.rivals.models import Job
+
+_BODY = settings.BODY_FILE.read_bytes()
+_SECONDS = 60
+
+
+def empty(_: HttpRequest) -> HttpResponse:
+    """Return the bytes."""
+    return HttpResponse(_BODY, content_type="application/json")
+
+
+class EmptyView(APIView):
+    """Verifies the token, asks the database for the user, and returns the bytes."""
+
+    def get(self, request: Request) -> HttpResponse:
+        """Return the bytes."""
+        return HttpResponse(_BODY, content_type="application/json")
+
+
+class JobSerializer(ModelSerializer[Job]):
+    """A job, with all fields."""
+
+    class Meta:
+        model = Job
+        fields = "__all__"
+
+
+class JobViewSet(ModelViewSet[Job]):
+    """Jobs as DRF's tutorial has them; django-cachalot and django-cacheops change nothing here."""
+
+    queryset = Job.objects.all()
+    serializer_class = JobSerializer
+
+
+class CachedData(JobViewSet):
+    """The data of the list are cached, whatever is written meanwhile."""
+
+    def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Return the list from the cache, else from the database."""
+        key = request.get_full_path()
+        data = cache.get(key)
+        if data is None:
+            data = super().list(request, *args, **kwargs).data
+            cache.set(key, data, _SECONDS)
+        return Response(data)
+
+
+class CachedResponse(JobViewSet):
+    """The response is cached for each token, and given out before that is verified."""
+
+    @method_decorator([vary_on_headers("Authorization"), cache_page(_SECONDS)])
+    def dispatch(self, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Return the response from the cache, else from the framework."""
+        return super().dispatch(*args, **kwargs)

@@ -1,0 +1,61 @@
+"""What a worker holds in memory, at rest and after requests of every kind."""
+
+from benchmarks.asking import Client
+from benchmarks.lab import ENGINES, Lab
+from benchmarks.options import Options
+from benchmarks.results import Goal, Report, number
+from benchmarks.web import Web
+
+REQUESTS = 10_000
+MEGABYTE = 1_000_000
+#: Megabytes that a second ten thousand requests may add: what an allocator keeps, not what piles up.
+GROWTH = 3
+READS = (
+    "/api/v1/jobs/",
+    "/api/v1/jobs/?n={n}",
+    "/api/v1/jobs/?status=completed&limit={few}",
+    "/api/v1/jobs/counts/",
+    "/api/v1/events/",
+    "/api/v1/events/?type=job_failed",
+    "/api/v1/users/me/",
+)
+
+
+def run(lab: Lab, options: Options) -> Report:
+    """Measure on both engines."""
+    found = {engine: _measure(lab, engine, options) for engine in ENGINES}
+    known = {engine: [size / MEGABYTE for size in sizes if size] for engine, sizes in found.items()}
+    rows = [
+        (engine, *(number(size) for size in sizes)) if sizes else (engine, "unknown", "unknown", "unknown")
+        for engine, sizes in known.items()
+    ]
+    goals = []
+    for engine, sizes in known.items():
+        if sizes:
+            goals.append(Goal(f"MB of a worker on {engine}", sizes[1], 120, at_most=True))
+            goals.append(
+                Goal(f"MB more on {engine} after as many again", sizes[2] - sizes[1], GROWTH, at_most=True)
+            )
+    return Report(
+        title=f"Memory of one worker, in MB, {REQUESTS:,} requests at a time, one in ten a POST",
+        columns=("engine", "at rest", f"after {REQUESTS:,}", f"after {2 * REQUESTS:,}"),
+        rows=rows,
+        goals=goals,
+        measured=found,
+    )
+
+
+def _measure(lab: Lab, engine: str, options: Options) -> list[int | None]:
+    site = lab.copy(lab.rows(engine, options.jobs), f"memory_{engine}")
+    lab.keep(site)
+    with Web(site, lab.folder / site.name) as web, Client(web.port, site.token) as client:
+        client.ask("GET", "/api/v1/jobs/")
+        sizes = [web.worker_bytes()]
+        for begun in (0, REQUESTS):
+            for n in range(begun, begun + REQUESTS):
+                if n % 10 == 0:
+                    client.ask("POST", "/api/v1/jobs/", {"name": f"job {n}"})
+                else:
+                    client.ask("GET", READS[n % len(READS)].format(n=n, few=n % 100 + 1))
+            sizes.append(web.worker_bytes())
+    return sizes

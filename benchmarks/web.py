@@ -1,0 +1,95 @@
+"""The web server that every variant runs under: one worker, as in the Procfile otherwise."""
+
+import http.client
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Self
+
+from benchmarks.lab import ROOT, Site
+from tests.servers.leashed import Leashed
+from tests.servers.web import HOST, free_port
+
+OURS = "kyros.wsgi:application"
+RIVALS = "benchmarks.rivals.wsgi:application"
+START_SECONDS = 60
+
+
+class Web:
+    """A web server with one worker; a context manager that ends it."""
+
+    def __init__(
+        self,
+        site: Site,
+        folder: Path,
+        *,
+        settings: str = "kyros.settings",
+        application: str = OURS,
+        threads: int = 4,
+    ) -> None:
+        """Start the server and wait until it answers.
+
+        Args:
+            site: whose database and cache it uses.
+            folder: for its log.
+            settings: module of Django's settings.
+            application: where the WSGI application is.
+            threads: requests that it works on at once.
+        """
+        self.port = free_port()
+        arguments = (
+            f"--interface wsgi --host {HOST} --port {self.port} --workers 1 --blocking-threads {threads}"
+        )
+        options = "--backpressure 512 --no-ws --log-level warning"
+        environment = {**os.environ, **site.environment, "DJANGO_SETTINGS_MODULE": settings}
+        self.process = Leashed(
+            [Path(sys.executable).parent / "granian", *arguments.split(), *options.split(), application],
+            folder / f"web-{self.port}.log",
+            env={**environment, "PYTHONPATH": str(ROOT), "ALLOWED_HOSTS": HOST},
+        )
+        self._wait()
+
+    def _wait(self) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline and self.process.running:
+            connection = http.client.HTTPConnection(HOST, self.port, timeout=5)
+            try:
+                connection.request("GET", "/healthz")
+                connection.getresponse().read()
+            except OSError:
+                time.sleep(0.05)
+            else:
+                return
+            finally:
+                connection.close()
+        raise RuntimeError(self.process.explain("The web server did not start"))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.close()
+
+    def worker_bytes(self) -> int | None:
+        """Return the memory of the worker, in bytes; None where the system does not tell."""
+        try:
+            processes = [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
+            worker = next(pid for pid in processes if _parent(pid) == self.process.pid and _is_worker(pid))
+            status = Path(f"/proc/{worker}/status").read_text(encoding="utf-8")
+        except (OSError, StopIteration):
+            return None
+        line = next(line for line in status.splitlines() if line.startswith("VmRSS:"))
+        return int(line.split()[1]) * 1024
+
+
+def _parent(pid: int) -> int | None:
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[1])
+    except OSError:  # it has ended meanwhile
+        return None
+
+
+def _is_worker(pid: int) -> bool:
+    """Tell whether a child of the server is a worker, and not what Python starts beside it."""
+    return b"resource_tracker" not in Path(f"/proc/{pid}/cmdline").read_bytes()
