@@ -77,7 +77,7 @@ def test_sql_is_concurrent_on_postgres_alone(database: str, engine: str) -> None
 
 @pytest.mark.django_db
 def test_models_declare_exactly_what_the_database_has() -> None:
-    descriptions = [model._meta for model in (Job, Event, Task, User)]  # noqa: SLF001
+    descriptions = [model._meta for model in (Job, Event, Task, User)]
     declared = {
         index.name: (description.db_table, tuple(field for field, _ in index.fields_orders))
         for description in descriptions
