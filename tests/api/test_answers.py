@@ -1,7 +1,10 @@
 """What every answer has in common: entity tags, methods, and errors that are JSON."""
 
+import sqlite3
+
+import psycopg
 import pytest
-from django.db import OperationalError
+from django.db import connection
 
 from orchestrator.models import Job
 
@@ -84,17 +87,33 @@ def test_an_address_without_its_slash_is_led_to_it(as_user):
     assert as_user.get("/api/v1/jobs")["Location"] == "/api/v1/jobs/"
 
 
-@pytest.mark.parametrize("method", ["get", "post"])
-def test_a_database_that_does_not_answer_is_503(as_user, method, monkeypatch):
-    def locked(*args, **kwargs):
-        raise OperationalError("database is locked")
+@pytest.fixture
+def blocker(transactional_db, database_url, engine):
+    """A second connection, and the test's own told to wait for it for a moment only."""
+    if engine == "sqlite":
+        other = sqlite3.connect(database_url.removeprefix("sqlite:///"), isolation_level=None)
+        wait, lock, reset = "PRAGMA busy_timeout = 50", "BEGIN IMMEDIATE", "PRAGMA busy_timeout = 10000"
+    else:
+        other = psycopg.connect(database_url)
+        wait, lock, reset = "SET lock_timeout = '50ms'", "LOCK TABLE jobs", "RESET lock_timeout"
+    with connection.cursor() as cursor:
+        cursor.execute(wait)
+        yield lambda: other.execute(lock), other.rollback
+        other.close()
+        cursor.execute(reset)
 
-    monkeypatch.setattr(Job.objects._queryset_class, "_fetch_all", locked)  # noqa: SLF001
-    monkeypatch.setattr(Job, "save", locked)
-    answer = getattr(as_user, method)("/api/v1/jobs/", {"name": "x"} if method == "post" else None)
+
+@pytest.mark.django_db(transaction=True)
+def test_a_database_that_does_not_answer_in_time_is_503_and_nothing_is_stored(blocker, as_user):
+    block, release = blocker
+    block()
+    answer = as_user.post("/api/v1/jobs/", {"name": "x"})
     assert answer.status_code == 503
     assert int(answer["Retry-After"]) > 0
     assert answer.json() == {"detail": "The database does not answer at the moment; try again."}
+    release()
+    assert not Job.objects.exists()
+    assert as_user.post("/api/v1/jobs/", {"name": "x"}).status_code == 201
 
 
 def test_an_error_that_nobody_foresaw_tells_nothing_of_itself(as_user, monkeypatch):
