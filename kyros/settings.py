@@ -207,7 +207,12 @@ CACHES: dict[str, dict[str, Any]] = {
     }
     if CACHE_ENABLED
     else {"BACKEND": "django.core.cache.backends.dummy.DummyCache"},
-    "throttle": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "throttle"},
+    "throttle": {
+        "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
+        "LOCATION": "throttle",
+        # So many that an attacker cannot push out their own counters by trying other names.
+        "OPTIONS": {"MAX_ENTRIES": 50_000},
+    },
 }
 
 # --- Django -------------------------------------------------------------------------------------------------

@@ -26,14 +26,14 @@ class InvalidToken(Exception):
     """A token that proves nothing: forged, expired, of another kind, or its user may not sign in any more."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TokenPair:
     """What signing in gives; ``expires_in`` is the access token's life in seconds."""
 
     access_token: str
     refresh_token: str
-    expires_in: int
     token_type: str = "bearer"  # noqa: S105 - the name of a scheme
+    expires_in: int
 
 
 def issue(user: User) -> TokenPair:

@@ -34,7 +34,7 @@ def test_signing_in_gives_tokens_that_open_the_api(api, user):
     answer = login(api)
     body = answer.json()
     assert answer.status_code == 200
-    assert list(body) == ["access_token", "refresh_token", "expires_in", "token_type"]
+    assert list(body) == ["access_token", "refresh_token", "token_type", "expires_in"]
     assert (body["token_type"], body["expires_in"]) == ("bearer", 7200)
     assert answer["Cache-Control"] == "no-store"
     assert me(body["access_token"]).json()["username"] == "user"
