@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, cast
 from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse
@@ -55,11 +55,11 @@ class CachedAnswers:
         super().initial(request, *args, **kwargs)  # type: ignore[misc]
         action = self._action if request.method in SAFE_METHODS else ""
         if action in self.asked and request.accepted_renderer.format == "json":
-            question = self._question(request._request, request.user.pk)  # noqa: SLF001
+            question = self._question(request._request, cast("UUID", request.user.pk))  # noqa: SLF001
             if REPLAY in request.META:
                 request.META[REPLAY]["question"] = question
             else:
-                self.get = self.head = partial(self._cached, question, self.get)  # type: ignore[has-type,arg-type]
+                self.get = self.head = partial(self._cached, question, self.get)  # type: ignore[has-type]
 
     def _cached(
         self,
