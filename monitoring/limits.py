@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
-from typing import Final, TypeVar
+from typing import Final, Generic, TypeVar
 
 from django.db import connections
 
@@ -13,7 +13,7 @@ T = TypeVar("T")
 PATIENCE: Final = 0.5
 
 #: Looks that may hang at once in one process; further ones are refused at once, not queued.
-HANGING_AT_MOST: Final = 8
+HANGING_AT_MOST: Final = 16
 
 _free = threading.BoundedSemaphore(HANGING_AT_MOST)
 
@@ -22,11 +22,52 @@ class TooSlowError(Exception):
     """What was asked did not answer within the time that it is given."""
 
 
+class Look(Generic[T]):
+    """A question to something that may hang.
+
+    It is asked in a thread with database connections of its own, which is left alone if it hangs: there is no
+    other way to stop waiting for a server that has frozen.
+
+    Args:
+        look: asks it.
+
+    Raises:
+        TooSlowError: when too many looks hang already.
+    """
+
+    def __init__(self, look: Callable[[], T]) -> None:
+        if not _free.acquire(blocking=False):
+            raise TooSlowError("no answer: earlier questions still wait for theirs")
+        self._look = look
+        self._answers: SimpleQueue[tuple[T] | BaseException] = SimpleQueue()
+        threading.Thread(target=self._run, name="monitoring", daemon=True).start()
+
+    def _run(self) -> None:
+        try:
+            self._answers.put((self._look(),))
+        except BaseException as error:  # noqa: BLE001 - raised again, in the thread that asked
+            self._answers.put(error)
+        finally:
+            connections.close_all()
+            _free.release()
+
+    def answer(self, seconds: float) -> T:
+        """Return the answer, or raise what asking raised; may be called again after it was too slow.
+
+        Raises:
+            TooSlowError: when the time is over.
+        """
+        try:
+            answer = self._answers.get(timeout=seconds)
+        except Empty:
+            raise TooSlowError(f"no answer within {seconds:g} seconds") from None
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer[0]
+
+
 def within(seconds: float, look: Callable[[], T]) -> T:
     """Return what ``look`` returns, or give up on it.
-
-    It runs in a thread with database connections of its own, which is left alone if it hangs: there is no
-    other way to stop waiting for a server that has frozen.
 
     Args:
         seconds: how long to wait.
@@ -35,24 +76,4 @@ def within(seconds: float, look: Callable[[], T]) -> T:
     Raises:
         TooSlowError: when the time is over, or when too many looks hang already.
     """
-    if not _free.acquire(blocking=False):
-        raise TooSlowError("no answer: earlier questions still wait for theirs")
-    answers: SimpleQueue[tuple[bool, T | BaseException]] = SimpleQueue()
-
-    def run() -> None:
-        try:
-            answers.put((True, look()))
-        except BaseException as error:  # noqa: BLE001 - raised again, in the thread that asked
-            answers.put((False, error))
-        finally:
-            connections.close_all()
-            _free.release()
-
-    threading.Thread(target=run, name="monitoring", daemon=True).start()
-    try:
-        succeeded, answer = answers.get(timeout=seconds)
-    except Empty:
-        raise TooSlowError(f"no answer within {seconds:g} seconds") from None
-    if succeeded:
-        return answer  # type: ignore[return-value]
-    raise answer  # type: ignore[misc]
+    return Look(look).answer(seconds)

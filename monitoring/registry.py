@@ -30,6 +30,10 @@ class QueryPlan(Protocol):
         """Tell whether the plan is as declared."""
 
     @property
+    def free(self) -> bool:
+        """Tell whether the planner chose freely, as it does for large tables, where the choice matters."""
+
+    @property
     def ms(self) -> float | None:
         """Return the milliseconds it took, or None where it was not run."""
 

@@ -7,6 +7,7 @@ from monitoring import views
 urlpatterns = [
     path("healthz", views.healthz, name="healthz"),
     path("readyz", views.readyz, name="readyz"),
+    path("metrics", views.MetricsView.as_view(), name="metrics"),
     path("monitoring/cache/health", views.CacheHealthView.as_view(), name="cache-health"),
     path(
         "monitoring/performance/database",

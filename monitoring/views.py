@@ -4,18 +4,23 @@ Probes need no sign-in and are told nothing that would deserve one; everything e
 """
 
 from http import HTTPStatus
+from typing import Any
 
-from django.http import HttpRequest, JsonResponse
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.utils.crypto import constant_time_compare
 from django.utils.decorators import method_decorator
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 from drf_spectacular.utils import extend_schema
+from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
+from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.permissions import IsAdminUser
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from monitoring import health, registry
+from monitoring import health, metrics, registry
 from monitoring import report as reports
 from monitoring.documents import cache_document
 
@@ -63,3 +68,40 @@ class DatabasePerformanceView(StaffView):
     def get(self, request: Request) -> Response:
         """Return tables, plans, connections, slow queries and recommendations."""
         return Response(reports.document(reports.database_report()))
+
+
+class _OneFormat(BaseContentNegotiation):
+    """Answers whatever a client says it takes: there is one format."""
+
+    def select_parser(self, request: Request, parsers: Any) -> Any:
+        """Return the first parser."""
+        return parsers[0]
+
+    def select_renderer(self, request: Request, renderers: Any, format_suffix: str | None = None) -> Any:
+        """Return the first renderer, which only errors need."""
+        return renderers[0], renderers[0].media_type
+
+
+class MetricsView(StaffView):
+    """The metrics, for staff and for whoever brings the token of METRICS_TOKEN."""
+
+    content_negotiation_class = _OneFormat
+
+    @extend_schema(exclude=True)
+    def get(self, request: Request) -> HttpResponse:
+        """Return every metric in Prometheus' text format."""
+        return HttpResponse(metrics.text(), content_type=CONTENT_TYPE_PLAIN_0_0_4)
+
+    def get_authenticators(self) -> list[Any]:
+        """Return nobody to ask where the token says enough: it is none of a user."""
+        return [] if self._has_token() else super().get_authenticators()
+
+    def get_permissions(self) -> list[Any]:
+        """Return no further demand on whoever brings the token."""
+        return [] if self._has_token() else list(super().get_permissions())
+
+    def _has_token(self) -> bool:
+        expected = settings.METRICS_TOKEN
+        if not expected or self.request is None:  # nobody asks while the schema is made
+            return False
+        return constant_time_compare(self.request.META.get("HTTP_AUTHORIZATION", ""), f"Bearer {expected}")

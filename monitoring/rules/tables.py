@@ -78,16 +78,17 @@ def partitioning(report: "DatabaseReport") -> Iterator[Finding]:
 def statistics(report: "DatabaseReport") -> Iterator[Finding]:
     """Find tables whose statistics mislead the planner, or are not there."""
     for table in report.tables:
-        rows, changed = table.row_count or 0, table.changed_since_analyze
+        rows, estimated, changed = table.row_count or 0, table.estimated_rows, table.changed_since_analyze
         if not table.exists or rows < _LARGE:
             continue
-        share = (changed or 0) / rows
-        if table.estimated_rows is None or share >= _CHANGED_SHARE:
+        # Where changes are not counted, the number of rows that the planner believes in tells.
+        off = abs(rows - (estimated or 0)) if changed is None else changed
+        if estimated is None or off >= _CHANGED_SHARE * rows:
             yield Finding(
                 f"table:statistics:{table.name}",
                 "warning",
-                f"The planner's statistics of {table.name} are {'old' if share else 'not there'}",
-                {"rows": rows, "estimated_rows": table.estimated_rows, "changed_since_analyze": changed},
+                f"The planner's statistics of {table.name} are {'not there' if estimated is None else 'old'}",
+                {"rows": rows, "estimated_rows": estimated, "changed_since_analyze": changed},
                 f"ANALYZE {table.name};",
             )
 

@@ -1,0 +1,236 @@
+"""The database's report: figures that are measured, and advice that goes away when it was followed."""
+
+import json
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from django.core.management import call_command
+from django.db import connection
+from django.utils import timezone
+from rest_framework.test import APIClient
+
+from monitoring import findings, snapshots
+from monitoring.models import Acknowledgement, TableSnapshot
+from monitoring.report import DatabaseReport, database_report
+from orchestrator.models import Event, Job, Task
+from tests.servers.valkey import ValkeyServer
+
+PATH = "/monitoring/performance/database"
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def told(client: APIClient) -> dict:
+    answer = client.get(PATH)
+    assert answer.status_code == 200, answer.content
+    return answer.json()["database_performance"]
+
+
+def found(report: DatabaseReport) -> dict[str, findings.Finding]:
+    return {finding.id: finding for finding in report.findings}
+
+
+def execute(*statements: str) -> None:
+    with connection.cursor() as cursor:
+        for statement in statements:
+            cursor.execute(statement)
+
+
+class TestShape:
+    def test_is_for_moderators(self, api: APIClient, as_user: APIClient):
+        assert api.get(PATH).status_code == 401
+        assert as_user.get(PATH).status_code == 403
+
+    def test_is_as_promised(self, as_moderator: APIClient):
+        Job.objects.create(name="j")
+
+        report = told(as_moderator)
+
+        assert report["errors"] == {}
+        assert {"jobs", "events", "tasks", "users"} <= report["table_statistics"].keys()
+        jobs = report["table_statistics"]["jobs"]
+        assert (jobs["row_count"], jobs["exact"]) == (1, True)
+        assert jobs["table_bytes"] > 0
+        assert jobs["index_bytes"] > 0
+        assert jobs["indexes"]["ix_jobs_status_created_at"]["bytes"] > 0
+        assert report["cache_status"]["status"] == "healthy"
+        assert {"query", "index", "expected", "ok", "ms"} <= report["query_plans"][0].keys()
+        assert isinstance(report["connections"], dict)
+        assert isinstance(report["slow_queries"], list)
+        assert isinstance(report["recommendations"], list)
+        assert isinstance(report["query_optimization"], list)
+
+    @pytest.mark.sqlite
+    def test_what_sqlite_cannot_tell_is_null(self, as_moderator: APIClient):
+        jobs = told(as_moderator)["table_statistics"]["jobs"]
+        assert jobs["indexes"]["ix_jobs_status"]["scans"] is None
+        assert jobs["dead_rows"] is None
+
+    @pytest.mark.postgres
+    def test_what_postgres_counts_is_told(self, as_moderator: APIClient):
+        report = told(as_moderator)
+        assert report["table_statistics"]["jobs"]["indexes"]["ix_jobs_status"]["scans"] >= 0
+        assert report["connections"]["in_use"] >= 1
+        assert report["connections"]["maximum"] > 1
+        assert report["replication"] == []
+
+
+class TestFindings:
+    def test_a_fresh_installation_has_none_above_info(self, as_moderator: APIClient):
+        call_command("seed_demo", jobs=200, verbosity=0)
+        assert [each for each in told(as_moderator)["recommendations"] if each["level"] != "info"] == []
+
+    def test_a_dropped_index_is_found_and_its_sql_makes_it(self):
+        execute("DROP INDEX ix_tasks_title")
+        finding = found(database_report())["index:missing:ix_tasks_title"]
+        assert finding.level == "critical"
+        assert finding.evidence
+
+        execute(finding.action.removesuffix(";"))
+
+        assert "index:missing:ix_tasks_title" not in found(database_report())
+
+    def test_a_dropped_table_is_told(self, as_moderator: APIClient):
+        execute("ALTER TABLE tasks RENAME TO tasks_away")
+        try:
+            report = told(as_moderator)
+            assert report["table_statistics"]["tasks"]["exists"] is False
+            assert report["table_statistics"]["tasks"]["row_count"] is None
+            assert report["table_statistics"]["jobs"]["exists"] is True
+            assert "table:missing:tasks" in {each["id"] for each in report["recommendations"]}
+        finally:
+            execute("ALTER TABLE tasks_away RENAME TO tasks")
+
+    def test_old_rows_are_counted(self, settings):
+        old = timezone.now() - timedelta(days=settings.EVENT_RETENTION_DAYS + 1)
+        Event.objects.bulk_create([Event(type="x", created_at=old) for _ in range(3)])
+        Event.objects.create(type="x")
+
+        finding = found(database_report())["table:archive:events"]
+        assert finding.level == "info"
+        assert finding.evidence["rows"] == 3
+        assert finding.evidence["bytes"] > 0
+        assert finding.action
+
+    @pytest.mark.postgres
+    def test_an_invalid_index_is_found(self):
+        execute("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'ix_tasks_title'::regclass")
+        finding = found(database_report())["index:invalid:ix_tasks_title"]
+        execute(finding.action.removesuffix(";"))
+        assert "index:invalid:ix_tasks_title" not in found(database_report())
+
+    @pytest.mark.postgres
+    def test_many_rows_are_advised_to_be_partitioned(self):
+        execute(
+            "INSERT INTO events (id, type, payload, created_at)"
+            " SELECT gen_random_uuid(), 'x', '{}', now() FROM generate_series(1, 10001)"
+        )
+        finding = found(database_report())["table:partition:events"]
+        assert finding.evidence["rows"] == 10001
+
+    def test_large_tables_want_statistics(self):
+        Task.objects.bulk_create([Task(title=f"t{number}") for number in range(10_000)], batch_size=1000)
+        if connection.vendor == "postgresql":
+            # Its counts of changes are told with a delay, unless they are asked for.
+            execute("ANALYZE tasks", "UPDATE tasks SET version = 2", "SELECT pg_stat_force_next_flush()")
+        assert found(database_report())["table:statistics:tasks"].level == "warning"
+
+        execute("ANALYZE tasks")
+        assert "table:statistics:tasks" not in found(database_report())
+
+    def test_contradicting_settings_are_told(self, settings):
+        settings.JWT_ACCESS_MINUTES, settings.JWT_REFRESH_MINUTES = 60, 10
+        assert found(database_report())["settings:tokens"].evidence["JWT_ACCESS_MINUTES"] == 60
+
+
+class TestAcknowledgements:
+    def test_an_acknowledged_finding_is_info_with_its_reason(self, settings, capsys):
+        settings.JWT_ACCESS_MINUTES, settings.JWT_REFRESH_MINUTES = 60, 10
+        with pytest.raises(SystemExit) as before:
+            call_command("db_report", json=True)
+        assert before.value.code == 1
+        capsys.readouterr()
+
+        with pytest.raises(SystemExit) as after:
+            call_command("db_report", json=True, acknowledge="settings:tokens", reason="for a demonstration")
+        assert after.value.code == 0
+
+        report = json.loads(capsys.readouterr().out)["database_performance"]
+        (finding,) = (each for each in report["recommendations"] if each["id"] == "settings:tokens")
+        assert finding["level"] == "info"
+        assert finding["acknowledged"]["reason"] == "for a demonstration"
+        assert Acknowledgement.objects.get().finding == "settings:tokens"
+
+
+class TestSnapshots:
+    def test_there_is_one_an_hour(self):
+        assert snapshots.take() == 4
+        assert snapshots.take() == 0
+        assert TableSnapshot.objects.count() == 4
+
+    def test_growth_is_told_from_them(self):
+        snapshots.take()
+        yesterday = timezone.now() - timedelta(days=1)
+        TableSnapshot.objects.update(hour=yesterday, measured_at=yesterday)
+        Task.objects.bulk_create([Task(title="t") for _ in range(100)])
+
+        (tasks,) = (table for table in database_report().tables if table.name == "tasks")
+        assert tasks.growth is not None
+        assert round(tasks.growth.rows_a_day) == 100
+        assert tasks.growth.bytes_a_day is not None
+
+    def test_old_ones_go(self):
+        long_ago = timezone.now() - snapshots.KEPT_FOR - timedelta(days=1)
+        TableSnapshot.objects.create(table="tasks", hour=long_ago, rows=1, exact=True)
+        snapshots.take()
+        assert not TableSnapshot.objects.filter(hour=long_ago).exists()
+
+
+class TestCommands:
+    def test_table_stats_tells_what_the_endpoint_tells(self, as_moderator: APIClient, capsys):
+        Job.objects.create(name="j")
+        call_command("table_stats", json=True, verify=True)
+        document = json.loads(capsys.readouterr().out)
+        shown = told(as_moderator)["table_statistics"]
+        assert document["table_statistics"]["jobs"]["row_count"] == shown["jobs"]["row_count"] == 1
+        assert all(row["right"] for row in document["verified"])
+
+    def test_they_are_readable(self, capsys):
+        call_command("table_stats")
+        assert "ix_jobs_status_created_at" in capsys.readouterr().out
+
+
+def test_with_the_cache_frozen_the_database_is_told(valkey_server: Callable[..., ValkeyServer], settings):
+    server = valkey_server()
+    settings.CACHE_URL = server.url
+    settings.CACHES = {
+        **settings.CACHES,
+        "default": {
+            **settings.CACHES["default"],
+            "LOCATION": f"{server.url}&socket_timeout=0.1&socket_connect_timeout=0.1",
+        },
+    }
+    server.freeze()
+    try:
+        report = database_report()
+    finally:
+        server.thaw()
+    assert report.cache.status == "unhealthy"
+    assert report.tables
+    assert "cache:unreachable" in found(report)
+
+
+@pytest.mark.postgres
+def test_a_table_that_is_locked_costs_its_section_only():
+    other = connection.copy()
+    try:
+        other.set_autocommit(False)
+        with other.cursor() as cursor:
+            cursor.execute("LOCK TABLE tasks IN ACCESS EXCLUSIVE MODE")
+        report = database_report(plans=False)
+        assert "tables" in report.errors
+        assert report.server
+    finally:
+        other.rollback()
+        other.close()

@@ -1,0 +1,117 @@
+"""The metrics: of all workers together, also after one was killed."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+from rest_framework.test import APIClient
+
+from monitoring import metrics
+from orchestrator.models import User
+from tests.over_http import HttpClient
+from tests.servers.valkey import ValkeyServer
+from tests.waiting import wait_until
+
+PATH = "/metrics"
+TOKEN = "a metrics token of the tests"
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def _always_fresh(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(metrics, "_FRESH_FOR", 0)
+
+
+def samples(text: str) -> dict[tuple[str, frozenset], float]:
+    return {
+        (sample.name, frozenset(sample.labels.items())): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+def value(text: str, name: str, **labels: str) -> float:
+    return samples(text)[name, frozenset(labels.items())]
+
+
+class TestRights:
+    def test_moderators_may(self, api: APIClient, as_user: APIClient, as_moderator: APIClient):
+        assert api.get(PATH).status_code == 401
+        assert as_user.get(PATH).status_code == 403
+        assert as_moderator.get(PATH).status_code == 200
+
+    def test_so_may_whoever_brings_the_token(self, api: APIClient, settings):
+        settings.METRICS_TOKEN = TOKEN
+        assert api.get(PATH, headers={"Authorization": f"Bearer {TOKEN}"}).status_code == 200
+        assert api.get(PATH, headers={"Authorization": f"Bearer {TOKEN}x"}).status_code == 401
+
+    def test_no_token_is_no_key(self, api: APIClient, settings):
+        settings.METRICS_TOKEN = None
+        for header in ("Bearer None", "Bearer ", "Bearer"):
+            assert api.get(PATH, headers={"Authorization": header}).status_code == 401
+
+    def test_the_token_is_good_for_nothing_else(self, api: APIClient, settings):
+        settings.METRICS_TOKEN = TOKEN
+        headers = {"Authorization": f"Bearer {TOKEN}"}
+        assert api.get("/monitoring/cache/health", headers=headers).status_code == 401
+
+
+def test_they_are_told_whatever_the_client_takes(as_moderator: APIClient):
+    answer = as_moderator.get(PATH, headers={"Accept": "application/openmetrics-text;version=1.0.0"})
+    assert answer.status_code == 200
+    assert answer["Content-Type"].startswith("text/plain")
+    assert value(answer.text, "kyros_cache_up") == 1
+    assert value(answer.text, "kyros_table_rows", table="users") == 1
+
+
+def requests_to_login(text: str) -> float:
+    labels = {"method": "POST", "route": "auth/login/", "status": "4xx"}
+    return value(text, "kyros_http_request_seconds_count", **labels)
+
+
+def test_a_killed_worker_takes_no_counts_along(
+    web: Callable[..., str], tmp_path: Path, moderator: User, valkey_server: Callable[..., ValkeyServer]
+):
+    env = {
+        "KYROS_DATA_DIR": str(tmp_path),
+        "METRICS_TOKEN": TOKEN,
+        "REDIS_URL": valkey_server().url,
+    }
+    client = HttpClient(web(workers=2, env=env))
+    collector = HttpClient(client.url, {"Authorization": f"Bearer {TOKEN}"})
+    asked = 20
+    for _ in range(asked):
+        assert client.post("/auth/login/", {"username": "x"}).status == 400
+
+    assert requests_to_login(collector.get(PATH).text) == asked
+    workers = {int(file.stem.rpartition("_")[2]) for file in (tmp_path / "metrics").glob("histogram_*.db")}
+    victim = psutil.Process(max(workers))
+    victim.kill()
+    wait_until(lambda: not victim.is_running() or victim.status() == psutil.STATUS_ZOMBIE)
+
+    def told() -> str:
+        try:
+            return collector.get(PATH).text
+        except ConnectionError:  # it was the dead one's to answer
+            return ""
+
+    assert requests_to_login(wait_until(told)) == asked
+
+
+DOCS = Path(__file__).resolve().parents[2] / "docs" / "monitoring"
+
+
+@pytest.mark.postgres  # SQLite has neither pools nor connections
+@pytest.mark.parametrize("file", ["grafana.json", "alerts.yml"])
+def test_every_metric_that_the_documents_name_exists(file: str, as_moderator: APIClient):
+    as_moderator.get("/api/v1/tasks/")
+    told = {name for name, _ in samples(as_moderator.get(PATH).text)}
+    declared = set(re.findall(r"# TYPE (\w+)", as_moderator.get(PATH).text))
+    named = set(re.findall(r"\bkyros_\w+", (DOCS / file).read_text(encoding="utf-8")))
+    assert named
+    known = told | declared | {f"{name}{end}" for name in declared for end in ("_bucket", "_sum", "_count")}
+    assert named <= known, named - known

@@ -1,0 +1,95 @@
+"""Requests: their ids, their measures, what is logged of them and what is not."""
+
+import json
+import logging
+
+import pytest
+from django.http import HttpResponse
+from rest_framework.test import APIClient
+
+from monitoring import request_ids, statements
+from monitoring.logs import JsonFormatter, RequestIdFilter
+from monitoring.middleware import Observed
+from orchestrator.models import Task
+from tests.people import PASSWORD
+
+pytestmark = pytest.mark.django_db
+
+
+class TestIds:
+    def test_every_answer_has_one(self, api: APIClient):
+        first, second = api.get("/healthz"), api.get("/nowhere")
+        assert len({first["X-Request-ID"], second["X-Request-ID"]}) == 2
+
+    def test_that_of_the_client_is_kept(self, api: APIClient):
+        assert api.get("/healthz", headers={"X-Request-ID": "abc-1"})["X-Request-ID"] == "abc-1"
+
+    @pytest.mark.parametrize("given", ["", "a b", "x" * 65, "<script>", "a\\n"])
+    def test_one_that_could_spoil_a_log_is_not(self, api: APIClient, given: str):
+        assert api.get("/healthz", headers={"X-Request-ID": given})["X-Request-ID"] != given
+
+    def test_it_is_in_every_line_of_the_log(self):
+        record = logging.makeLogRecord({"msg": "hello %s", "args": ("you",), "levelname": "INFO", "ms": 3})
+        token = request_ids.current.set("abc-1")
+        try:
+            RequestIdFilter().filter(record)
+        finally:
+            request_ids.current.reset(token)
+        line = json.loads(JsonFormatter().format(record))
+        assert line["request_id"] == "abc-1"
+        assert line["message"] == "hello you"
+        assert line["ms"] == 3
+        assert line["time"].endswith("Z")
+
+    def test_answers_of_the_fast_lane_have_one(self):
+        def application(environ, start_response):
+            start_response("200 OK", [("Content-Type", "text/plain")])
+            return [environ["HTTP_X_REQUEST_ID"].encode()]
+
+        told = {}
+        body = request_ids.RequestIds(application)({}, lambda _, headers: told.update(dict(headers)))
+        assert told["X-Request-ID"].encode() == b"".join(body)
+
+
+class TestTiming:
+    def test_the_browser_is_told_while_debugging(self, as_user: APIClient, settings):
+        assert "Server-Timing" not in as_user.get("/api/v1/tasks/")
+        settings.DEBUG = True
+        assert "db;dur=" in as_user.get("/api/v1/tasks/?limit=7")["Server-Timing"]
+
+    def test_a_slow_request_is_logged_with_its_queries(self, as_user: APIClient, settings, caplog):
+        settings.SLOW_REQUEST_MS = 0
+        as_user.post("/api/v1/tasks/", {"title": "t"})
+        (record,) = (each for each in caplog.records if each.name == "monitoring.requests")
+        assert record.queries > 0
+        assert "/api/v1/tasks/" in record.getMessage()
+
+
+class TestStatements:
+    def test_values_are_left_out(self):
+        text = "SELECT * FROM t WHERE a = 'se''cret' AND b IN (%s, %s, %s) AND c = 12 LIMIT 21"
+        assert statements.normalised(text) == "SELECT * FROM t WHERE a = ? AND b IN (…) AND c = ? LIMIT ?"
+
+    def test_rows_of_an_insert_are_one(self):
+        one, many = ("INSERT INTO t (a, b) VALUES " + ", ".join(["(%s, %s)"] * rows) for rows in (1, 9))  # noqa: S608
+        assert statements.normalised(one) == statements.normalised(many)
+
+    def test_a_request_that_asks_for_each_row_is_suspected(self, rf, settings):
+        def view(request):
+            for number in range(statements.SUSPICIOUS_FROM):
+                Task.objects.filter(title=f"t{number}").first()
+            return HttpResponse()
+
+        before = {row["statement"]: row["requests"] for row in statements.suspects()}
+        Observed(view)(rf.get("/"))
+        after = {row["statement"]: row["requests"] for row in statements.suspects()}
+        assert sum(after.values()) == sum(before.values()) + 1
+
+    def test_the_echo_has_no_values(self, api: APIClient, settings, caplog, user):
+        settings.SQL_ECHO = True
+        caplog.set_level(logging.INFO, "monitoring.sql")
+        api.post("/auth/login/", {"username": "user", "password": PASSWORD})
+        text = "\n".join(each.getMessage() for each in caplog.records if each.name == "monitoring.sql")
+        assert "SELECT" in text
+        assert " ms " in text
+        assert user.password not in text
