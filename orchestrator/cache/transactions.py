@@ -1,12 +1,13 @@
 """The hook around every COMMIT: a mixin for Django's database wrappers (``orchestrator.db``)."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from django.db import IntegrityError, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from orchestrator.cache import outbox, writes
+from orchestrator.cache.statements import changes_rows
 
 
 class CoherentTransactions(BaseDatabaseWrapper):
@@ -16,18 +17,19 @@ class CoherentTransactions(BaseDatabaseWrapper):
         super().__init__(*args, **kwargs)
         self._stale: set[str] = set()
         self._outbox_exists = False
+        self.execute_wrappers.append(_with_a_commit)
 
     def announce(self, families: Iterable[str]) -> None:
         """Note families that the open transaction makes stale.
 
-        Raises:
-            TransactionManagementError: outside a transaction, which has no COMMIT to be announced before.
+        Outside a transaction there is nothing to note: what was changed is committed, and was announced.
         """
-        if self.get_autocommit():
-            raise transaction.TransactionManagementError(
-                "What makes the cache stale has to be in a transaction."
-            )
-        self._stale.update(families)
+        if not self.get_autocommit():
+            self._stale.update(families)
+
+    def may_begin(self, sql: str) -> bool:
+        """Tell whether a statement can be made a transaction of its own: not in one that a cursor began."""
+        raise NotImplementedError
 
     def schema_editor(self, *args: Any, **kwargs: Any) -> Any:
         """Return Django's schema editor; what it does may add the outbox or take it away."""
@@ -78,10 +80,20 @@ def announce(using: str, *families: str) -> None:
     Args:
         using: the database's alias.
         families: see ``orchestrator.cache.families``.
-
-    Raises:
-        TransactionManagementError: outside a transaction.
     """
     connection = connections[using]
     if isinstance(connection, CoherentTransactions):
         connection.announce(families)
+
+
+def _with_a_commit(
+    execute: Callable[..., Any], sql: Any, params: Any, many: Any, context: Mapping[str, Any]
+) -> Any:
+    """Execute a statement; one that changes rows on its own gets a transaction, and so the hook."""
+    connection = context["connection"]
+    text = sql if isinstance(sql, str) else sql.as_string(connection.connection)
+    alone = connection.get_autocommit() and changes_rows(text) and connection.may_begin(text)
+    if not alone or connections[connection.alias] is not connection:
+        return execute(sql, params, many, context)
+    with transaction.atomic(using=connection.alias, savepoint=False):
+        return execute(sql, params, many, context)

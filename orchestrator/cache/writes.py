@@ -114,12 +114,12 @@ def begin(connection: BaseDatabaseWrapper, known: Iterable[str]) -> Write | None
 
 
 def _bounded(families: frozenset[str]) -> frozenset[str]:
-    """Return the families, those of very many single rows replaced by the families of changes in bulk."""
-    single = {family for family in families if _names_one_row(family)}
+    """Return the families, very many of single rows or types replaced by the families of changes in bulk."""
+    single = {family for family in families if _names_a_few_rows(family)}
     if len(single) <= SINGLE_ROWS_AT_MOST:
         return families
     return families - single | {f"{names.table_of(family)}:bulk" for family in single}
 
 
-def _names_one_row(family: str) -> bool:
-    return family.startswith(("job:", "task:", "user:", "events:job:"))
+def _names_a_few_rows(family: str) -> bool:
+    return family.startswith(("job:", "task:", "user:", "events:job:", "events:type:"))

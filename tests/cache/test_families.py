@@ -1,0 +1,286 @@
+"""What a change makes stale, and what it leaves alone: by the triggers' word, on each engine."""
+
+import random
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from django.db import connection, transaction
+from django.utils import timezone
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from rest_framework.test import APIClient
+
+from orchestrator.cache import families, outbox, writes
+from orchestrator.choices import JobStatus
+from orchestrator.models import Event, Job, Task, User
+from tests.cache.looking import assert_right, outcome, warm
+from tests.people import make_user
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+TABLES = ("jobs", "events", "tasks", "users")
+#: What each table's rows can go through.
+CHANGES = {"sqlite": ("insert", "update", "delete"), "postgresql": ("insert", "update", "delete", "truncate")}
+
+
+def job_in(status: str, **fields: Any) -> Job:
+    job = Job(name=status, **fields)
+    if status != JobStatus.PENDING:
+        job.become(JobStatus(status), timezone.now())
+        job.started_at = timezone.now()
+    job.save()
+    return job
+
+
+class TestTraffic:
+    def test_in_one_status_leaves_the_lists_of_others(self, as_user: APIClient):
+        job_in("completed")
+        running = job_in("running")
+        warm(as_user, "/api/v1/jobs/?status=completed", "/api/v1/jobs/?status=running")
+
+        running.priority = 1
+        running.save()
+        job_in("running")
+        Job.objects.filter(status="running").update(priority=5)
+
+        assert outcome(as_user, "/api/v1/jobs/?status=completed") == "HIT"
+        assert outcome(as_user, "/api/v1/jobs/?status=running") == "MISS"
+
+    def test_between_two_statuses_concerns_both_and_no_third(self, as_user: APIClient):
+        running, _ = job_in("running"), job_in("failed")
+        lists = {status: f"/api/v1/jobs/?status={status}" for status in JobStatus.values}
+        warm(as_user, *lists.values())
+
+        running.become(JobStatus.COMPLETED, timezone.now())
+        running.save()
+
+        told = {status: outcome(as_user, path) for status, path in lists.items()}
+        assert {status for status, seen in told.items() if seen == "MISS"} == {"running", "completed"}
+        assert {status for status, seen in told.items() if seen == "HIT"} == {
+            "pending",
+            "failed",
+            "cancelled",
+        }
+
+    def test_leaves_the_counts_unless_a_status_changes(self, as_user: APIClient):
+        job = job_in("running")
+        warm(as_user, "/api/v1/jobs/counts/")
+
+        Job.objects.update(priority=3)
+        job.save()
+        assert outcome(as_user, "/api/v1/jobs/counts/") == "HIT"
+
+        Job.objects.update(status="pending")
+        assert outcome(as_user, "/api/v1/jobs/counts/") == "MISS"
+
+    def test_leaves_the_details_and_histories_of_other_rows(self, as_user: APIClient):
+        changed, other = job_in("running"), job_in("running")
+        Event.objects.create(type="x", job_id=other.pk)
+        paths = (f"/api/v1/jobs/{other.pk}/", f"/api/v1/jobs/{other.pk}/events/")
+        warm(as_user, f"/api/v1/jobs/{changed.pk}/", *paths)
+
+        Job.objects.filter(pk=changed.pk).update(priority=1)
+        Event.objects.create(type="y", job_id=changed.pk)
+
+        assert [outcome(as_user, path) for path in paths] == ["HIT", "HIT"]
+        assert outcome(as_user, f"/api/v1/jobs/{changed.pk}/") == "MISS"
+
+    def test_of_one_event_type_leaves_the_lists_of_others(self, as_user: APIClient):
+        warm(as_user, "/api/v1/events/?type=a", "/api/v1/events/?type=b")
+
+        Event.objects.create(type="a")
+        Event.objects.bulk_create([Event(type="a") for _ in range(200)])
+
+        assert outcome(as_user, "/api/v1/events/?type=a") == "MISS"
+        assert outcome(as_user, "/api/v1/events/?type=b") == "HIT"
+
+    def test_of_a_type_that_came_from_another_concerns_both(self, as_user: APIClient):
+        event = Event.objects.create(type="a")
+        warm(as_user, "/api/v1/events/?type=a", "/api/v1/events/?type=b", "/api/v1/events/?type=c")
+
+        Event.objects.filter(pk=event.pk).update(type="b")
+
+        assert outcome(as_user, "/api/v1/events/?type=a") == "MISS"
+        assert outcome(as_user, "/api/v1/events/?type=b") == "MISS"
+        assert outcome(as_user, "/api/v1/events/?type=c") == "HIT"
+
+    def test_in_one_table_leaves_the_others(self, as_moderator: APIClient):
+        paths = ("/api/v1/jobs/", "/api/v1/events/", "/api/v1/users/")
+        warm(as_moderator, *paths)
+
+        Task.objects.create(title="t")
+
+        assert [outcome(as_moderator, path) for path in paths] == ["HIT"] * 3
+
+
+class TestBulk:
+    """Beyond some tens of rows the rows are not named: every detail of the table is stale then."""
+
+    @pytest.mark.parametrize("rows", [10, 32, 33, 64, 65, 200])
+    def test_changes_of_many_rows_concern_each_detail(self, rows: int, as_moderator: APIClient):
+        Job.objects.bulk_create([Job(name=f"{number}") for number in range(rows)])
+        Task.objects.bulk_create([Task(title=f"{number}") for number in range(rows)])
+        jobs, tasks = Job.objects.order_by("id"), Task.objects.order_by("id")
+        paths = (
+            *(f"/api/v1/jobs/{job.pk}/" for job in (jobs.first(), jobs.last())),
+            *(f"/api/v1/tasks/{task.pk}/" for task in (tasks.first(), tasks.last())),
+            f"/api/v1/jobs/{jobs.last().pk}/events/",
+        )
+        warm(as_moderator, *paths)
+
+        Job.objects.update(priority=1)
+        Task.objects.update(title="another")
+        Job.objects.last().delete()
+        Event.objects.bulk_create([Event(type=f"{job.pk}", job_id=job.pk) for job in Job.objects.all()])
+
+        assert_right(as_moderator, paths)
+
+    def test_many_single_changes_in_one_transaction_are_told_in_bulk(self, as_user: APIClient):
+        made = [Job.objects.create(name=f"{number}") for number in range(100)]
+        paths = [f"/api/v1/jobs/{job.pk}/" for job in (made[0], made[50], made[99])]
+        warm(as_user, *paths)
+
+        with transaction.atomic():
+            for job in made:
+                job.priority = 2
+                job.save()
+
+        assert_right(as_user, paths)
+
+    def test_what_is_announced_stays_bounded(self):
+        with transaction.atomic():
+            for number in range(300):
+                Event.objects.create(type=f"type {number}", job_id=None)
+            own = outbox.own(connection)
+            assert len(writes._bounded(own.families)) <= 2 * writes.SINGLE_ROWS_AT_MOST  # noqa: SLF001
+
+
+# --- The triggers' word and Python's ------------------------------------------------------------------------
+
+
+def collected(change: Callable[[], object]) -> frozenset[str]:
+    """Return the families that the triggers name for a change."""
+    with transaction.atomic():
+        assert outbox.own(connection).families == frozenset()
+        change()
+        return outbox.own(connection).families
+
+
+def expected(before: dict[Any, str], after: dict[Any, str], touched: set[Any]) -> frozenset[str]:
+    """Return the families that changes of so few jobs make stale, by the words of the module `families`."""
+    if not touched:
+        return frozenset()
+    statuses = {state[pk] for state in (before, after) for pk in touched if pk in state}
+    named = {families.JOBS, *(families.jobs_in(status) for status in statuses)}
+    named |= {families.job(pk) for pk in touched if pk in before}
+    if any(before.get(pk) != after.get(pk) for pk in touched):
+        named.add(families.JOB_COUNTS)
+    return frozenset(named)
+
+
+STATUSES = st.sampled_from(JobStatus.values)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    there=st.lists(STATUSES, max_size=6),
+    change=st.sampled_from(["insert", "update", "status", "delete"]),
+    status=STATUSES,
+    chance=st.integers(0, 2**20),
+)
+def test_the_triggers_name_what_the_module_says(there, change, status, chance):
+    Job.objects.all().delete()
+    rows = [job_in(each) for each in there]
+    chosen = [row for row in rows if random.Random(f"{chance}{row.pk}").random() < 0.6]  # noqa: S311
+    before = {row.pk: row.status for row in rows}
+    picked = Job.objects.filter(pk__in=[row.pk for row in chosen])
+    at = timezone.now()
+    new = [Job(name="new", status=status, started_at=at, completed_at=at)]
+    change_now = {
+        "insert": lambda: Job.objects.bulk_create(new),
+        "update": lambda: picked.update(priority=1),
+        "status": lambda: picked.update(
+            status=status, started_at=timezone.now(), completed_at=timezone.now()
+        ),
+        "delete": picked.delete,
+    }[change]
+
+    told = collected(change_now)
+
+    after = dict(Job.objects.values_list("id", "status"))
+    touched = {new[0].pk} if change == "insert" else {row.pk for row in chosen}
+    right = expected(before, after, touched)
+    if change == "update" and connection.vendor == "postgresql" and len({row.status for row in chosen}) > 1:
+        right |= {families.JOB_COUNTS}  # told once a statement, which does not follow each row
+    assert told == right
+
+
+@pytest.mark.parametrize("job_id", [uuid4(), None], ids=["of a job", "of none"])
+def test_the_triggers_name_what_shows_an_event(job_id: UUID | None):
+    event = Event(type="a", job_id=job_id)
+    shown = frozenset({families.EVENTS, *families.of_event("a", job_id)})
+
+    assert collected(lambda: Event.objects.bulk_create([event])) == shown
+    assert collected(lambda: Event.objects.update(payload={"b": 1})) == shown
+    assert collected(lambda: Event.objects.update(type="b")) == shown | set(families.of_event("b", job_id))
+    assert collected(Event.objects.all().delete) == {families.EVENTS, *families.of_event("b", job_id)}
+
+
+def test_the_triggers_name_tasks_and_users():
+    task, user = Task.objects.create(title="t"), make_user("somebody")
+    named_task, named_user = (
+        {families.TASKS, families.task(task.pk)},
+        {families.USERS, families.user(user.pk)},
+    )
+
+    assert collected(lambda: Task.objects.bulk_create([Task(title="u")])) == {families.TASKS}
+    assert collected(lambda: Task.objects.filter(pk=task.pk).update(title="v")) == named_task
+    assert collected(Task.objects.filter(pk=task.pk).delete) == named_task
+    assert collected(lambda: User.objects.filter(pk=user.pk).update(active=False)) == named_user
+    assert collected(User.objects.filter(pk=user.pk).delete) == named_user
+
+
+@pytest.mark.parametrize("model", [Job, Event, Task, User])
+def test_the_receivers_announce_nothing_that_the_triggers_do_not(model: type):
+    made = {
+        Job: lambda: Job.objects.create(name="x"),
+        Event: lambda: Event.objects.create(type="x", job_id=None),
+        Task: lambda: Task.objects.create(title="x"),
+        User: lambda: make_user("x"),
+    }[model]()
+
+    for change in (made.save, made.delete):
+        with transaction.atomic():
+            change()
+            assert connection._stale  # noqa: SLF001
+            assert connection._stale - outbox.own(connection).families == set()  # noqa: SLF001
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_each_table_has_its_triggers_after_all_migrations(table: str):
+    """Later migrations remake SQLite's tables, which takes triggers along."""
+    query = {
+        "sqlite": "SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = %s",
+        "postgresql": "SELECT tgname FROM pg_trigger WHERE tgrelid = %s::regclass AND NOT tgisinternal"
+        " AND tgenabled = 'O'",
+    }[connection.vendor]
+    with connection.cursor() as cursor:
+        cursor.execute(query, [table])
+        found = {name for (name,) in cursor.fetchall()}
+
+    assert {f"cache_{table}_{change}" for change in CHANGES[connection.vendor]} <= found
+
+
+@pytest.mark.sqlite
+def test_a_row_that_is_replaced_is_named():
+    job = job_in("running")
+
+    def replace() -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "INSERT OR REPLACE INTO jobs SELECT * FROM (SELECT * FROM jobs WHERE id = %s)", [job.pk.hex]
+            )
+
+    assert collected(replace) >= {families.JOBS, families.job(job.pk), families.jobs_in("running")}

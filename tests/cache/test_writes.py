@@ -1,0 +1,214 @@
+"""Whoever writes, however they write with Django: the next read sees it; what is rolled back costs no hit."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from uuid import uuid4
+
+import pytest
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.db import IntegrityError, connection, transaction
+from django.test import Client
+from django.utils import timezone
+from rest_framework.test import APIClient
+
+from orchestrator.cache import server
+from orchestrator.models import Event, Job, Task, User
+from tests.cache.looking import assert_right, outcome, past_the_cache, warm
+from tests.cache.ways import WAYS
+from tests.people import make_user
+from tests.servers.valkey import ValkeyServer
+from tests.waiting import wait_until
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def job(db: None) -> Job:
+    return Job.objects.create(name="watched")
+
+
+def paths_of(job: Job) -> tuple[str, ...]:
+    return (
+        "/api/v1/jobs/",
+        "/api/v1/jobs/?status=pending",
+        "/api/v1/jobs/?status=running",
+        "/api/v1/jobs/?status=cancelled",
+        "/api/v1/jobs/counts/",
+        f"/api/v1/jobs/{job.pk}/",
+        f"/api/v1/jobs/{job.pk}/events/",
+        "/api/v1/events/",
+    )
+
+
+@contextmanager
+def rolled_back() -> Iterator[None]:
+    with transaction.atomic():
+        yield
+        transaction.set_rollback(True)
+
+
+#: SQLite commits it only once its rows are fetched: seen as soon as a change that goes past Django.
+SEEN_LATER = {"sqlite": {"cursor_in_autocommit_returning"}, "postgres": set()}
+
+
+@pytest.mark.parametrize("name", WAYS)
+def test_is_seen_by_the_next_read(name: str, engine: str, job: Job, as_user: APIClient):
+    paths = paths_of(job)
+    warm(as_user, *paths)
+    before = {path: as_user.get(path).content for path in paths}
+
+    WAYS[name](job)
+
+    assert any(past_the_cache(as_user, path) != before[path] for path in paths), "nothing was written"
+    if name in SEEN_LATER[engine]:
+        wait_until(lambda: outcome(as_user, paths[0]) != "HIT", what="the end of the lease")
+    assert_right(as_user, paths)
+
+
+#: What ends transactions by itself, or writes over another connection, cannot be in one.
+NOT_NESTED = {"manual_transaction", "another_thread"}
+
+
+@pytest.mark.parametrize("name", sorted(WAYS.keys() - NOT_NESTED))
+def test_leaves_the_hits_when_it_is_rolled_back(name: str, job: Job, as_user: APIClient):
+    paths = paths_of(job)
+    warm(as_user, *paths)
+    before = {path: as_user.get(path).content for path in paths}
+
+    with rolled_back():
+        WAYS[name](job)
+
+    for path in paths:
+        assert as_user.get(path).content == before[path] == past_the_cache(as_user, path)
+        assert outcome(as_user, path) == "HIT", path
+
+
+def test_a_constraint_that_refuses_at_commit_leaves_answers_right(job: Job, as_user: APIClient, user: User):
+    paths = paths_of(job)
+    warm(as_user, *paths)
+
+    # Django's foreign keys are looked at when the transaction ends.
+    with pytest.raises(IntegrityError), transaction.atomic():  # noqa: PT012
+        Job.objects.filter(pk=job.pk).update(priority=77)
+        LogEntry(user_id=uuid4(), action_flag=CHANGE, action_time=timezone.now(), object_repr="x").save()
+
+    assert as_user.get(f"/api/v1/jobs/{job.pk}/").json()["priority"] == 0
+    assert_right(as_user, paths)
+
+
+def test_a_duplicate_that_is_refused_leaves_the_hits(job: Job, as_user: APIClient):
+    warm(as_user, "/api/v1/jobs/")
+
+    with pytest.raises(IntegrityError):
+        Job.objects.bulk_create([Job(pk=job.pk, name="the same id")])
+
+    assert outcome(as_user, "/api/v1/jobs/") == "HIT"
+
+
+def test_a_change_in_the_admin_is_seen(as_moderator: APIClient, admin_user: User):
+    task = Task.objects.create(title="before")
+    paths = ("/api/v1/tasks/", f"/api/v1/tasks/{task.pk}/")
+    warm(as_moderator, *paths)
+    browser = Client()
+    browser.force_login(admin_user)
+    page = browser.get(f"/admin/orchestrator/task/{task.pk}/change/")
+    fields = {
+        name: value if value is not None else ""
+        for name, value in page.context["adminform"].form.initial.items()
+    }
+
+    answer = browser.post(
+        f"/admin/orchestrator/task/{task.pk}/change/",
+        {**hidden_fields(page.context["adminform"].form), **fields, "title": "after"},
+    )
+
+    assert answer.status_code == 302, answer.content
+    assert as_moderator.get(paths[1]).json()["title"] == "after"
+    assert_right(as_moderator, paths)
+
+
+def hidden_fields(form) -> dict[str, str]:
+    return {field.html_name: str(field.value()) for field in form.hidden_fields()}
+
+
+def test_a_deleted_user_takes_what_hangs_on_them_along(as_moderator: APIClient):
+    gone = make_user("gone")
+    LogEntry.objects.create(user=gone, action_flag=CHANGE, object_repr="x")
+    paths = ("/api/v1/users/", f"/api/v1/users/{gone.pk}/")
+    warm(as_moderator, *paths)
+
+    gone.delete()
+
+    assert not LogEntry.objects.exists()
+    assert_right(as_moderator, paths)
+
+
+@pytest.mark.parametrize("change", ["create", "update", "delete"])
+def test_events_tasks_and_users_are_seen_too(change: str, as_moderator: APIClient):
+    event, task, person = Event.objects.create(type="x"), Task.objects.create(title="t"), make_user("person")
+    paths = (
+        "/api/v1/events/",
+        "/api/v1/events/?type=x",
+        "/api/v1/events/recent/",
+        f"/api/v1/events/{event.pk}/",
+        "/api/v1/tasks/",
+        f"/api/v1/tasks/{task.pk}/",
+        "/api/v1/users/",
+        f"/api/v1/users/{person.pk}/",
+    )
+    warm(as_moderator, *paths)
+
+    if change == "create":
+        Event.objects.create(type="x")
+        Task.objects.create(title="t")
+        make_user("another")
+    elif change == "update":
+        Event.objects.update(payload={"a": 1})
+        Task.objects.update(title="u")
+        User.objects.filter(pk=person.pk).update(email="new@example.com")
+    else:
+        Event.objects.all().delete()
+        Task.objects.all().delete()
+        person.delete()
+
+    assert_right(as_moderator, paths)
+
+
+def test_a_transaction_without_changes_tells_the_cache_nothing(job: Job, valkey: ValkeyServer):
+    before = calls(valkey)
+
+    with transaction.atomic():
+        Job.objects.select_for_update().get(pk=job.pk)
+        Job.objects.filter(pk=uuid4()).update(priority=1)
+
+    assert calls(valkey) == before
+
+
+def calls(valkey: ValkeyServer) -> int:
+    with valkey.client() as client:
+        figures = client.info("commandstats")
+    return sum(figures.get(f"cmdstat_{name}", {"calls": 0})["calls"] for name in ("eval", "evalsha"))
+
+
+def test_a_write_takes_two_calls_however_much_it_changes(job: Job, valkey: ValkeyServer):
+    job.save()  # the server knows the scripts now
+    before = calls(valkey)
+
+    with transaction.atomic():
+        for number in range(20):
+            Job.objects.create(name=f"one of many {number}")
+        Job.objects.update(priority=1)
+
+    assert calls(valkey) == before + 2
+
+
+def test_what_was_announced_leaves_nothing_in_the_outbox(job: Job):
+    job.save()
+    assert outbox_length() == 0
+    assert server.current().breaker.closed
+
+
+def outbox_length() -> int:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM cache_outbox")
+        return int(cursor.fetchone()[0])
