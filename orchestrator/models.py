@@ -97,9 +97,12 @@ class Job(Touched):
             Index(fields=["completed_at"], name="ix_jobs_completed_at"),
             # the list of one status in order of priority, and of one status and priority in order of creation
             Index(fields=["status", "priority", "created_at"], name="ix_jobs_status_prio_created"),
-            # the claim: which pending job is next; without the jobs of other statuses
+            # the claim: which pending job is next. Without the jobs of other statuses; with their own, as
+            # SQLite takes an index whose first column is given for the better one.
             Index(
-                fields=["-priority", "created_at"], name="ix_jobs_claimable", condition=Q(status="pending")
+                fields=["status", "-priority", "created_at"],
+                name="ix_jobs_claimable",
+                condition=Q(status="pending"),
             ),
             # the sweep: whose lease ran out; only jobs that a worker has
             Index(

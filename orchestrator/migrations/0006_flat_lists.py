@@ -18,7 +18,7 @@ class Migration(migrations.Migration):
         AddIndexUnderWrites(
             "job",
             models.Index(
-                fields=["-priority", "created_at"],
+                fields=["status", "-priority", "created_at"],
                 name="ix_jobs_claimable",
                 condition=models.Q(status="pending"),
             ),
