@@ -219,6 +219,7 @@ CACHES: dict[str, dict[str, Any]] = {
 
 INSTALLED_APPS = [
     "orchestrator",  # before the admin and rest_framework: its templates come first
+    "orchestrator.console.apps.ConsoleConfig",
     "monitoring",
     "kyros.apps.ConsoleConfig",  # django.contrib.admin
     "django.contrib.auth",
@@ -243,6 +244,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "orchestrator.console.policy.content_policy",
 ]
 TEMPLATES = [
     {

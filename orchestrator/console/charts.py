@@ -1,0 +1,159 @@
+"""Charts as plain geometry: the templates draw them as SVG, with the numbers on hover and in a table."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from orchestrator.console.minutes import Span
+
+#: The units of a drawing; the page stretches it to the width it has.
+WIDTH: Final = 600
+HEIGHT: Final = 120
+_GAP: Final = 0.18
+#: A single failure among thousands can still be seen.
+_LEAST: Final = 1.5
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A value over a span of time.
+
+    Args:
+        label: when it was.
+        text: the value as people read it.
+        x, y, width, height: the bar, in units of the drawing.
+        left, step: where its place begins, and how wide that is with the gap.
+    """
+
+    label: str
+    text: str
+    x: float
+    y: float
+    width: float
+    height: float
+    left: float
+    step: float
+
+
+@dataclass(frozen=True)
+class Chart:
+    """Bars over time.
+
+    Args:
+        name: for ids and colours.
+        title: what is shown.
+        unit: what the values are.
+        summary: the one figure that says most.
+        peak: the largest value, as people read it.
+        first, last: the ends of the time that is shown.
+    """
+
+    name: str
+    title: str
+    unit: str
+    summary: str
+    peak: str
+    bars: tuple[Bar, ...]
+    first: str
+    last: str
+    width: int = WIDTH
+    height: int = HEIGHT
+
+    @property
+    def is_empty(self) -> bool:
+        """Tell whether there is nothing to see."""
+        return not any(bar.height for bar in self.bars)
+
+
+def charts(spans: tuple[Span, ...]) -> tuple[Chart, ...]:
+    """Return throughput, failures and waiting over some spans of time."""
+    done, failed = sum(span.completed for span in spans), sum(span.failed for span in spans)
+    share = f" · {failed / (done + failed):.1%} of what ended" if done + failed else ""
+    waits = [span.wait for span in spans if span.wait is not None]
+    longest = f"up to {seconds(max(waits))}" if waits else "nothing was started"
+    wait = "median wait before the start"
+    return (
+        _Drawn("throughput", "Throughput", "jobs completed", _completed).chart(f"{done:,} completed", spans),
+        _Drawn("failures", "Failures", "jobs failed", _failed).chart(f"{failed:,} failed{share}", spans),
+        _Drawn("wait", "Queue age", wait, _wait, seconds).chart(longest, spans),
+    )
+
+
+def seconds(length: float) -> str:
+    """Return a length of time, in seconds, in the unit that suits it."""
+    for unit, size in (("d", 86_400), ("h", 3600), ("min", 60)):
+        if length >= size:
+            return f"{length / size:.1f} {unit}"
+    return f"{length:.0f} s" if length >= 1 or length == 0 else f"{length:.1f} s"
+
+
+def _whole(value: float) -> str:
+    return f"{value:,.0f}"
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    """What a chart shows of each span, and how its values are read."""
+
+    name: str
+    title: str
+    unit: str
+    value: Callable[[Span], float | None]
+    text: Callable[[float], str] = _whole
+
+    def chart(self, summary: str, spans: tuple[Span, ...]) -> Chart:
+        """Return the chart of some spans."""
+        values = [self.value(span) for span in spans]
+        peak = max((known for known in values if known is not None), default=0)
+        return Chart(
+            self.name,
+            self.title,
+            self.unit,
+            summary,
+            self.text(peak),
+            tuple(_bars(list(zip(map(_label, spans), values, strict=True)), peak, self.text)),
+            _moment(spans[0].start, spans),
+            _moment(spans[-1].end, spans),
+        )
+
+
+def _bars(
+    values: Sequence[tuple[str, float | None]], peak: float, text: Callable[[float], str]
+) -> Iterator[Bar]:
+    step = WIDTH / len(values)
+    for index, (label, value) in enumerate(values):
+        height = max(HEIGHT * value / peak, _LEAST) if value else 0
+        left = index * step
+        yield Bar(
+            label,
+            "–" if value is None else text(value),  # noqa: RUF001 - a dash
+            x=round(left + step * _GAP / 2, 2),
+            y=round(HEIGHT - height, 2),
+            width=round(step * (1 - _GAP), 2),
+            height=round(height, 2),
+            left=round(left, 2),
+            step=round(step, 2),
+        )
+
+
+def _label(span: Span) -> str:
+    day = f"{span.start:%a %d %b} " if span.minutes >= 60 else ""  # noqa: PLR2004 - an hour
+    return f"{day}{span.start:%H:%M} to {span.end:%H:%M}"
+
+
+def _moment(instant: datetime, spans: tuple[Span, ...]) -> str:
+    days = (spans[-1].end - spans[0].start).days
+    return f"{instant:%d %b %H:%M}" if days else f"{instant:%H:%M}"
+
+
+def _completed(span: Span) -> float:
+    return span.completed
+
+
+def _failed(span: Span) -> float:
+    return span.failed
+
+
+def _wait(span: Span) -> float | None:
+    return span.wait

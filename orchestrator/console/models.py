@@ -1,0 +1,81 @@
+"""What the console keeps: what happened in each minute, and the changes of many jobs that operators began."""
+
+from typing import ClassVar
+
+from django.db import models
+from django.utils import timezone
+
+from orchestrator.choices import JobStatus
+
+
+class Minute(models.Model):
+    """What happened to jobs in a minute that is over: counted once, so that charts are always cheap."""
+
+    minute = models.BigIntegerField(primary_key=True, help_text="Minutes since 1970, UTC.")
+    created = models.BigIntegerField(default=0)
+    completed = models.BigIntegerField(default=0)
+    failed = models.BigIntegerField(default=0)
+    # NULL: no job was started.
+    wait = models.FloatField(null=True, help_text="Median seconds from creation to start.")
+
+    class Meta:
+        db_table = "console_minutes"
+
+    def __str__(self) -> str:
+        return str(self.minute)
+
+
+class BulkAction(models.TextChoices):
+    """What can be done to many jobs at once."""
+
+    RETRY = "retry", "Queue again"
+    CANCEL = "cancel", "Cancel"
+    PRIORITY = "priority", "Change the priority"
+    DELETE = "delete", "Delete"
+
+
+class BulkState(models.TextChoices):
+    """Where a change of many jobs stands."""
+
+    PREPARED = "prepared", "Prepared"
+    RUNNING = "running", "Running"
+    STOPPED = "stopped", "Stopped"
+    FINISHED = "finished", "Finished"
+
+
+class BulkChange(models.Model):
+    """A change of many jobs, done in batches: what was asked for, by whom, and how far it is."""
+
+    by = models.CharField(max_length=150, help_text="The user name of who asked for it.")
+    action = models.CharField(max_length=16, choices=BulkAction)
+    # NULL: the action needs none.
+    priority = models.IntegerField(null=True)
+    reason = models.CharField(max_length=1024, blank=True, default="")
+    #: Either the jobs themselves, or the query string of the list that showed them.
+    job_ids = models.JSONField(null=True)
+    query = models.TextField(blank=True, default="")
+    state = models.CharField(max_length=16, choices=BulkState, default=BulkState.PREPARED)
+    changed = models.BigIntegerField(default=0)
+    # NULL: more than were counted.
+    total = models.BigIntegerField(null=True)
+    created_at = models.DateTimeField(default=timezone.now)
+    ended_at = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = "console_bulk_changes"
+        ordering: ClassVar = ["-id"]
+
+    def __str__(self) -> str:
+        return f"{self.get_action_display()}: {self.changed} jobs"
+
+    @property
+    def to_status(self) -> JobStatus | None:
+        """Return the status that the jobs shall have, or None where it stays."""
+        return {BulkAction.RETRY: JobStatus.PENDING, BulkAction.CANCEL: JobStatus.CANCELLED}.get(
+            BulkAction(self.action)
+        )
+
+    @property
+    def is_open(self) -> bool:
+        """Tell whether it can go on."""
+        return self.state in (BulkState.PREPARED, BulkState.RUNNING)

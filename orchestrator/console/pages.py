@@ -1,0 +1,189 @@
+"""The console's own pages: they show what the monitoring tells, beside the buttons that are safe to press."""
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.contenttypes.models import ContentType
+from django.db import DEFAULT_DB_ALIAS, transaction
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from monitoring import findings, registry, report
+from monitoring.models import Acknowledgement
+from orchestrator.cache import audit, families, server
+from orchestrator.cache.server import CacheUnavailableError
+from orchestrator.cache.transactions import announce
+from orchestrator.console import dashboard
+from orchestrator.replay import replay
+
+if TYPE_CHECKING:
+    from orchestrator.models import User
+
+#: Cached answers that the page's audit looks at; the command looks at all.
+AUDITED: Final = 200
+
+#: What can be cleared from the cache, and the families of each.
+CLEARABLE: Final = MappingProxyType(
+    {
+        "jobs": families.EVERY_JOB,
+        "events": families.EVERY_EVENT,
+        "tasks": families.EVERY_TASK,
+        "users": families.EVERY_USER,
+    }
+)
+
+
+class ClearForm(forms.Form):
+    """Which answers shall be cleared from the cache."""
+
+    table = forms.ChoiceField(choices=[(name, name) for name in CLEARABLE])
+
+
+class AcknowledgeForm(forms.Form):
+    """A finding that stays as it is, and why."""
+
+    finding = forms.CharField(max_length=200)
+    reason = forms.CharField(max_length=1000)
+
+
+@require_safe
+def now(request: HttpRequest) -> HttpResponse:
+    """Show what the dashboard shows of jobs and cache, without the page around it."""
+    seen = dashboard.dashboard(request.GET.get("range", ""))
+    return render(request, "console/now.html", {"dashboard": seen})
+
+
+@require_safe
+def database(request: HttpRequest) -> HttpResponse:
+    """Show what the dashboard shows of the database, without the page around it."""
+    return render(request, "console/database.html", {"report": report.database_report(plans=False)})
+
+
+@require_safe
+def cache(request: HttpRequest) -> HttpResponse:
+    """Show how the cache is."""
+    context = {"health": registry.watched().cache(), "clearable": list(CLEARABLE)}
+    return _page(request, "Cache", "console/cache.html", context)
+
+
+@require_POST
+def clear_cache(request: HttpRequest) -> HttpResponse:
+    """Make every cached answer about one table stale, as a change of all its rows would."""
+    form = ClearForm(request.POST)
+    if form.is_valid():
+        table = form.cleaned_data["table"]
+        with transaction.atomic():
+            announce(DEFAULT_DB_ALIAS, *CLEARABLE[table])
+            _log(request, f"Cleared the cached answers about {table}")
+        messages.success(request, f"The cached answers about {table} are cleared.")
+    else:
+        messages.error(request, f"There is nothing to clear by this name; allowed: {', '.join(CLEARABLE)}.")
+    return HttpResponseRedirect(reverse("admin:console-cache"))
+
+
+@require_POST
+def audit_cache(request: HttpRequest) -> HttpResponse:
+    """Compare some cached answers with the database."""
+    try:
+        found = audit.audit(audit.cached_recipes(server.current(), AUDITED), replay)
+    except CacheUnavailableError as error:
+        messages.warning(request, f"Nothing to compare: {error}.")
+    else:
+        told = ", ".join(f"{number} {verdict}" for verdict, number in found.verdicts.items())
+        _log(request, f"Audited cached answers: {told}")
+        messages.add_message(
+            request, messages.ERROR if found.stale else messages.SUCCESS, f"Cached answers compared: {told}."
+        )
+    return HttpResponseRedirect(reverse("admin:console-cache"))
+
+
+@require_safe
+def tables(request: HttpRequest) -> HttpResponse:
+    """Show the tables and their indexes."""
+    context = {"report": report.database_report(plans=False)}
+    return _page(request, "Tables and indexes", "console/tables.html", context)
+
+
+@require_safe
+def queries(request: HttpRequest) -> HttpResponse:
+    """Show how the hot queries are served, and which statements were slow."""
+    return _page(request, "Queries", "console/queries.html", {"report": report.database_report()})
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def found(request: HttpRequest) -> HttpResponse:
+    """Show what is not as it should be; acknowledge a finding, or take that back."""
+    if request.method != "POST":
+        return _page(request, "Findings", "console/findings.html", {"report": report.database_report()})
+    if "forget" in request.POST:
+        _forget(request, request.POST["forget"])
+    else:
+        _acknowledge(request)
+    return HttpResponseRedirect(reverse("admin:console-findings"))
+
+
+def _acknowledge(request: HttpRequest) -> None:
+    form = AcknowledgeForm(request.POST)
+    if not form.is_valid():
+        for name, errors in form.errors.items():
+            messages.error(request, f"{name.capitalize()}: {' '.join(map(str, errors))}")
+        return
+    finding, reason = form.cleaned_data["finding"], form.cleaned_data["reason"]
+    with transaction.atomic():
+        findings.acknowledge(finding, reason, request.user.get_username())
+        _log(request, f"Acknowledged: {reason}", about=finding)
+    messages.success(request, f"“{finding}” is acknowledged.")
+
+
+def _forget(request: HttpRequest, finding: str) -> None:
+    with transaction.atomic():
+        if findings.forget(finding):
+            _log(request, "Acknowledgement taken back", about=finding)
+    messages.success(request, f"“{finding}” counts again.")
+
+
+def _page(request: HttpRequest, title: str, template: str, context: dict[str, Any]) -> HttpResponse:
+    return render(request, template, {**admin.site.each_context(request), "title": title, **context})
+
+
+def _log(request: HttpRequest, message: str, *, about: str = "Cache") -> None:
+    """Write into the admin's log what was done to something that is no row."""
+    LogEntry.objects.create(
+        user=cast("User", request.user),
+        content_type=ContentType.objects.get_for_model(Acknowledgement),
+        object_id=about,
+        object_repr=about[:200],
+        action_flag=CHANGE,
+        change_message=message,
+    )
+
+
+#: Address, view and name of each page.
+PAGES: Final[tuple[tuple[str, Any, str], ...]] = (
+    ("dashboard/now/", now, "console-now"),
+    ("dashboard/database/", database, "console-database"),
+    ("cache/", cache, "console-cache"),
+    ("cache/clear/", clear_cache, "console-cache-clear"),
+    ("cache/audit/", audit_cache, "console-cache-audit"),
+    ("tables/", tables, "console-tables"),
+    ("queries/", queries, "console-queries"),
+    ("findings/", found, "console-findings"),
+)
+
+#: Name and title of the pages that every page leads to.
+MENU: Final = (
+    ("index", "Dashboard"),
+    ("orchestrator_job_changelist", "Jobs"),
+    ("orchestrator_event_changelist", "Events"),
+    ("orchestrator_task_changelist", "Tasks"),
+    ("orchestrator_user_changelist", "Users"),
+    ("console-cache", "Cache"),
+    ("console-tables", "Tables"),
+    ("console-queries", "Queries"),
+    ("console-findings", "Findings"),
+)

@@ -1,0 +1,239 @@
+"""The dashboard: what it shows is right, costs little, and does not need the cache."""
+
+import re
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.conf import settings
+from django.utils import timezone
+
+from monitoring import findings, registry
+from monitoring.caching import CacheHealth
+from orchestrator import actions
+from orchestrator.admin.display import NOTHING
+from orchestrator.choices import JobStatus
+from orchestrator.console import dashboard, minutes
+from orchestrator.console.charts import charts, seconds
+from orchestrator.console.minutes import Span
+from orchestrator.console.models import Minute
+from orchestrator.models import Event, Job
+
+NOW = datetime(2026, 11, 23, 12, 30, 30, tzinfo=UTC)
+
+
+def happened(kind, at, number=1):
+    Event.objects.bulk_create(Event(type=kind, created_at=at) for _ in range(number))
+
+
+def ended(name, status=JobStatus.FAILED, reason=None):
+    job = actions.create_job(by="ada", name=name)
+    actions.change_status(job.pk, JobStatus.RUNNING, by="w")
+    actions.change_status(job.pk, status, by="w", reason=reason)
+    return job
+
+
+@pytest.mark.django_db
+def test_every_event_is_in_its_span_and_in_no_other():
+    for at in (
+        NOW,
+        NOW - timedelta(minutes=1),
+        NOW - timedelta(minutes=30, seconds=30),
+        NOW - timedelta(minutes=30, seconds=31),
+        NOW - timedelta(hours=2),
+    ):
+        happened("job_completed", at)
+    happened("job_failed", NOW - timedelta(minutes=7), 3)
+    happened("something_else", NOW - timedelta(minutes=7), 3)
+    minutes.keep_up(NOW)
+    spans = minutes.spans(12, 5, NOW)
+    assert [span.start.minute for span in spans] == [35, 40, 45, 50, 55, 0, 5, 10, 15, 20, 25, 30]
+    assert [span.completed for span in spans] == [0, 0, 0, 0, 1, 1, 0, 0, 0, 0, 1, 1]
+    assert [span.failed for span in spans] == [0] * 9 + [3, 0, 0]
+    assert sum(span.completed for span in minutes.spans(24, 60, NOW)) == 5
+
+
+@pytest.mark.django_db
+def test_what_was_counted_once_is_not_counted_again():
+    happened("job_completed", NOW - timedelta(minutes=10), 2)
+    minutes.keep_up(NOW)
+    Event.objects.all().delete()  # as the archive does
+    later = NOW + timedelta(minutes=3)
+    happened("job_completed", NOW + timedelta(minutes=1))
+    for _ in range(2):
+        minutes.keep_up(later)
+    assert sum(span.completed for span in minutes.spans(12, 5, later)) == 3
+
+
+@pytest.mark.django_db
+def test_a_console_nobody_looked_at_begins_with_the_last_hour(monkeypatch):
+    monkeypatch.setattr(minutes, "_PATIENCE", -1)
+    minutes.keep_up(NOW)
+    assert not Minute.objects.exists()
+    monkeypatch.setattr(minutes, "_PATIENCE", 60)
+    minutes.keep_up(NOW)
+    assert Minute.objects.count() == minutes.KEPT
+    later = NOW + timedelta(days=3)
+    happened("job_failed", later - timedelta(minutes=20))
+    minutes.keep_up(later)
+    assert Minute.objects.count() == minutes.KEPT
+    assert sum(span.failed for span in minutes.spans(28, 360, later)) == 1
+
+
+@pytest.mark.django_db
+def test_before_anything_is_kept_the_last_hour_is_shown():
+    happened("job_completed", NOW - timedelta(minutes=20))
+    assert sum(span.completed for span in minutes.spans(12, 5, NOW)) == 1
+
+
+@pytest.mark.django_db
+def test_the_wait_is_the_median_from_creation_to_start():
+    for wait in (10, 20, 600):
+        started = NOW - timedelta(minutes=3)
+        Job.objects.create(
+            name="j", status="running", started_at=started, created_at=started - timedelta(seconds=wait)
+        )
+    minutes.keep_up(NOW)
+    waits = [span.wait for span in minutes.spans(12, 5, NOW) if span.wait is not None]
+    assert waits == [pytest.approx(20, abs=0.01)]
+
+
+@pytest.mark.engine_neutral
+def test_charts_say_their_numbers():
+    start = datetime(2026, 11, 23, 12, tzinfo=UTC)
+    spans = tuple(
+        Span(start + timedelta(minutes=5 * n), 5, completed=1000 * n, failed=n % 2, wait=90.0 if n else None)
+        for n in range(3)
+    )
+    throughput, failures, wait = charts(spans)
+    assert [bar.text for bar in throughput.bars] == ["0", "1,000", "2,000"]
+    assert [bar.height for bar in throughput.bars] == [0, 60, 120]
+    assert throughput.bars[1].label == "12:05 to 12:10"
+    assert failures.summary == "1 failed · 0.0% of what ended"
+    assert [bar.text for bar in wait.bars] == [NOTHING, "1.5 min", "1.5 min"]
+    assert all(chart.is_empty for chart in charts((Span(start, 5),)))
+
+
+@pytest.mark.engine_neutral
+@pytest.mark.parametrize(
+    ("length", "text"),
+    [(0, "0 s"), (0.25, "0.2 s"), (59, "59 s"), (90, "1.5 min"), (5400, "1.5 h"), (129_600, "1.5 d")],
+)
+def test_lengths_of_time_have_one_unit(length, text):
+    assert seconds(length) == text
+
+
+@pytest.mark.django_db
+def test_the_figures_are_those_of_the_jobs():
+    oldest = actions.create_job(by="ada", name="Oldest")
+    actions.create_job(by="ada", name="Other")
+    failed, deleted = ended("Broken", reason="No space left"), ended("Gone")
+    ended("Fine", JobStatus.COMPLETED)
+    actions.delete_job(deleted.pk, by="ada")
+    seen = dashboard.dashboard("nonsense")
+    assert seen.range == "hour"
+    assert {tile.status.value: tile.number for tile in seen.tiles} == {
+        "pending": 2, "running": 0, "completed": 1, "failed": 1, "cancelled": 0,
+    }  # fmt: skip
+    assert seen.total == 4
+    assert seen.queue.oldest.pk == oldest.pk
+    assert seen.queue.drains_in == timedelta(seconds=2 / seen.queue.pace)
+    assert [(failure.job, failure.reason) for failure in seen.failures] == [
+        ("", ""),
+        ("Broken", "No space left"),
+    ]
+    assert seen.failures[1].job_id == failed.pk
+
+
+@pytest.mark.django_db
+def test_a_queue_that_stands_still_says_so():
+    assert dashboard.dashboard("hour").queue.drains_text == "empty"
+    actions.create_job(by="ada", name="Waits")
+    assert dashboard.dashboard("hour").queue.drains_text == "at a standstill"
+
+
+def test_it_costs_few_queries_and_reads_no_table_whole(console, job, django_assert_max_num_queries):
+    ended("Broken")
+    while Minute.objects.count() < minutes.KEPT:
+        minutes.keep_up(timezone.now())
+    with django_assert_max_num_queries(17) as queries:
+        assert console.get("/admin/dashboard/now/").status_code == 200
+    assert not [
+        each["sql"]
+        for each in queries.captured_queries
+        if re.search(r'FROM "(jobs|events)"', each["sql"]) and "WHERE" not in each["sql"]
+    ]
+
+
+@pytest.mark.parametrize("status", ["unhealthy", "disabled"])
+def test_it_works_without_the_cache(console, monkeypatch, status):
+    down = registry.Watched(
+        rows=registry.watched().rows, cache=lambda: CacheHealth(status, error="refused", families={})
+    )
+    monkeypatch.setattr(registry, "_watched", down)
+    content = console.get("/admin/").content.decode()
+    assert "every answer comes from the database" in content
+    assert console.get("/admin/cache/").status_code == 200
+
+
+@pytest.mark.parametrize("chosen", ["hour", "day", "week", "", "<x>"])
+def test_every_range_has_its_charts(console, chosen):
+    content = console.get("/admin/", {"range": chosen}).content.decode()
+    assert content.count("<svg") >= 3
+    assert content.count("Numbers</summary>") == 3
+    assert "<x>" not in content
+
+
+def test_names_of_clients_are_shown_not_run(console):
+    ended("<script>alert(1)</script>", reason="<img src=x>")
+    content = console.get("/admin/dashboard/now/").content.decode()
+    assert "&lt;script&gt;" in content
+    assert "<script>" not in content
+    assert "<img" not in content
+
+
+@pytest.mark.parametrize(
+    "page", ["", "cache/", "tables/", "queries/", "findings/", "dashboard/now/", "dashboard/database/"]
+)
+def test_pages_open_for_staff_alone(console, client, user, page):
+    assert console.get(f"/admin/{page}").status_code == 200
+    client.force_login(user)
+    assert client.get(f"/admin/{page}").status_code == 302
+
+
+@pytest.mark.parametrize("page", ["", "cache/", "orchestrator/job/", "login/", "nothing-here/"])
+def test_only_files_of_this_host_run(console, page):
+    answer = console.get(f"/admin/{page}", follow=True)
+    policy = answer.headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    assert (
+        not re.search(r"<script(?![^>]*\bsrc=)[^>]*>", answer.content.decode()) or answer.status_code == 404
+    )
+
+
+def test_other_pages_have_their_own_policy(client):
+    assert "Content-Security-Policy" not in client.get("/healthz").headers
+
+
+def test_a_finding_is_acknowledged_with_a_reason_and_counts_again(console):
+    fields = {"finding": "table:archive:events", "reason": "They are needed"}
+    console.post("/admin/findings/", fields)
+    known = findings.acknowledgements()["table:archive:events"]
+    assert (known.by, known.reason) == ("moderator", "They are needed")
+    assert console.post("/admin/findings/", {"finding": "x", "reason": ""}, follow=True).status_code == 200
+    assert set(findings.acknowledgements()) == {"table:archive:events"}
+    console.post("/admin/findings/", {"forget": "table:archive:events"})
+    assert not findings.acknowledgements()
+
+
+def test_clearing_and_comparing_are_offered(console, as_user, job, transactional_db):
+    for _ in range(2):
+        as_user.get("/api/v1/jobs/")
+    assert as_user.get("/api/v1/jobs/")["X-Cache"] == ("HIT" if settings.CACHE_ENABLED else "BYPASS")
+    console.post("/admin/cache/clear/", {"table": "jobs"})
+    assert as_user.get("/api/v1/jobs/")["X-Cache"] == "MISS"
+    answer = console.post("/admin/cache/audit/", follow=True)
+    assert "0 stale" in answer.content.decode()
+    answer = console.post("/admin/cache/clear/", {"table": "everything"}, follow=True)
+    assert "allowed: jobs, events, tasks, users" in answer.content.decode()
+    assert console.get("/admin/cache/clear/").status_code == 405
