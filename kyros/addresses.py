@@ -138,6 +138,19 @@ def cache(url: str) -> str:
     return f"{url.partition('?')[0]}?{urlencode(query)}"
 
 
+def broker(url: str) -> str:
+    """Return the address of Celery's broker on the cache server at `url`, an address that `cache` has made.
+
+    Its timeouts are left out: a worker waits for its next task for as long as that takes.
+    """
+    parts = urlsplit(url)
+    number = parts.path.strip("/") if parts.scheme != "unix" else ""
+    number = number or dict(parse_qsl(parts.query)).get("db", "0")
+    if parts.scheme == "unix":
+        return f"redis+socket://{parts.netloc}{parts.path}?virtual_host={number}"
+    return f"{parts.scheme}://{parts.netloc}/{number}"
+
+
 def _refuse_wrong_cache(scheme: str, hostname: str | None, path: str, query: dict[str, str]) -> None:
     if scheme not in ("redis", "rediss", "unix"):
         raise ValueError("the scheme is none of redis, rediss, unix")

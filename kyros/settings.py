@@ -306,6 +306,29 @@ SLOW_REQUEST_MS = env.integer("SLOW_REQUEST_MS", 500, minimum=1, maximum=3_600_0
 METRICS_DIR = KYROS_DATA_DIR / "metrics"
 os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(METRICS_DIR)  # its client has no other setting for it
 
+# --- Background work ----------------------------------------------------------------------------------------
+
+# Tasks are started by the timetable alone and leave no result; what is late by more than its interval is
+# dropped, so that a worker that was away does not catch up on what it missed.
+CELERY_BROKER_URL = addresses.broker(CACHE_URL) if CACHE_URL else "memory://"
+CELERY_BROKER_TRANSPORT_OPTIONS = {"global_keyprefix": f"{CACHE_PREFIX}:tasks:"}
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # a server that is away for long must not end the worker
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TIMEZONE = TIME_ZONE
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
+CELERY_BEAT_SCHEDULE_FILENAME = str(KYROS_DATA_DIR / "timetable")
+CELERY_BEAT_SCHEDULE: dict[str, Any] = {
+    task: {"task": task, "schedule": seconds, "options": {"expires": seconds}}
+    for task, seconds in {
+        "monitoring.tasks.snapshot_tables": 300.0,
+        "orchestrator.tasks.fold_counts": 30.0,
+        "orchestrator.tasks.audit_cache": 300.0,
+    }.items()
+}
+
 # --- API ----------------------------------------------------------------------------------------------------
 
 REST_FRAMEWORK = {

@@ -28,11 +28,13 @@ def take() -> int:
     than ``KEPT_FOR`` go.
     """
     watched, now = registry.watched(), timezone.now()
-    names = [table.name for table in watched.tables]
-    measured = tables.measure(connections[DEFAULT_DB_ALIAS], names, watched.rows(), thorough=True)
     hour = now.replace(minute=0, second=0, microsecond=0)
     there = set(TableSnapshot.objects.filter(hour=hour).values_list("table", flat=True))
-    new = [_snapshot(table, hour, now) for table in measured if table.exists and table.name not in there]
+    names = [table.name for table in watched.tables if table.name not in there]
+    if not names:
+        return 0
+    measured = tables.measure(connections[DEFAULT_DB_ALIAS], names, watched.rows(), thorough=True)
+    new = [_snapshot(table, hour, now) for table in measured if table.exists]
     TableSnapshot.objects.bulk_create(new, ignore_conflicts=True)
     TableSnapshot.objects.filter(hour__lt=now - KEPT_FOR).delete()
     return len(new)

@@ -1,6 +1,7 @@
 """The order of a start: see the package's own description."""
 
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -38,6 +39,8 @@ def _load_settings() -> None:
 def _run() -> int:
     server = None if settings.CACHE_CHOSEN else cachedir.configured(settings.KYROS_DATA_DIR)
     prepared = preparation.in_a_process({**os.environ, **_preparation_environment(server)})
+    # Counts of processes that have ended; those to come start from nothing.
+    shutil.rmtree(settings.METRICS_DIR, ignore_errors=True)
     announced = announcement.Announcement(password=prepared.password, cache=_cache(server))
     return supervise(
         {**os.environ, **_process_environment(server)},
@@ -48,8 +51,10 @@ def _run() -> int:
 
 def _without(server: cachedir.CacheServer | None) -> frozenset[str]:
     """Return the processes of the Procfile that this configuration does not need."""
-    # The keeper is needed without a cache, too: it keeps the outbox small.
-    return frozenset() if server else frozenset({"cache"})
+    # The keeper is needed without a cache, too: it keeps the outbox small. The worker's tasks come by way of
+    # the cache server.
+    without = set() if server else {"cache"}
+    return frozenset(without if settings.CACHE_ENABLED else {*without, "worker"})
 
 
 def _preparation_environment(server: cachedir.CacheServer | None) -> dict[str, str]:

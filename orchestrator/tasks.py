@@ -1,0 +1,24 @@
+"""What the background worker does for the orchestrator."""
+
+from typing import Final
+
+from celery import shared_task
+
+from orchestrator import counts
+from orchestrator.cache import audit, server
+from orchestrator.replay import replay
+
+#: Cached answers that one audit looks at.
+SAMPLE: Final = 200
+
+
+@shared_task
+def fold_counts() -> None:
+    """Fold what writers appended to the counts; ``manage.py fold_counts`` does the same."""
+    counts.fold()
+
+
+@shared_task
+def audit_cache() -> None:
+    """Compare cached answers with the database; ``manage.py cache_audit`` does the same."""
+    audit.audit(audit.cached_recipes(server.current(), SAMPLE), replay)
