@@ -113,6 +113,7 @@ class CacheHealth:
         status: ``degraded`` answers, but not as it should: ``reasons`` tells why.
         error: why there is no connection.
         breaker: ``closed`` while this process asks the server.
+        audited: answers that were compared with the database in the last hour, by what was found.
         families: by group of answers.
     """
 
@@ -123,6 +124,7 @@ class CacheHealth:
     breaker: str | None = None
     figures: ServerFigures | None = None
     outbox: Outbox | None = None
+    audited: Mapping[str, int] = field(default_factory=dict)
     families: Mapping[str, Family] = field(default_factory=dict)
 
     @property
@@ -181,6 +183,7 @@ class CacheHealth:
                 "complete": self.outbox.complete,
                 "oldest_seconds": self.outbox.oldest_seconds,
             },
+            "audited_hour": dict(self.audited),
             "hit_rate": {
                 span: (counts.hit_rate if counts else None)
                 for span, counts in (("total", self.total), ("hour", self.hour), ("minute", self.minute))

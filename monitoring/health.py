@@ -4,13 +4,17 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from typing import Literal
+from typing import Final, Literal
 
 from django.db import DatabaseError, connection
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 
+from monitoring.limits import PATIENCE, TooSlowError, within
+
 logger = logging.getLogger(__name__)
+
+_SILENT: Final = "the database does not answer"
 
 CacheState = Literal["up", "down", "disabled"]
 
@@ -44,9 +48,14 @@ def register_cache(state: Callable[[], CacheState]) -> None:
 def readiness() -> Readiness:
     """Return whether the database answers with every migration applied, and how the cache is.
 
-    A lost cache is told and does not count: requests are then answered from the database.
+    A lost cache is told and does not count: requests are then answered from the database. A database that
+    hangs costs half a second.
     """
-    return Readiness(reason=_database_problem(), cache=_cache_state())
+    try:
+        reason = within(PATIENCE, _database_problem)
+    except TooSlowError:
+        reason = _SILENT
+    return Readiness(reason=reason, cache=_cache_state())
 
 
 def _database_problem() -> str | None:
@@ -55,7 +64,7 @@ def _database_problem() -> str | None:
     except DatabaseError:
         # The log has the address and the server's words; whoever may ask gets neither.
         logger.warning("The database does not answer", exc_info=True)
-        return "the database does not answer"
+        return _SILENT
     if missing:
         return f"migrations are not applied: {', '.join('.'.join(key) for key in sorted(missing))}"
     return None

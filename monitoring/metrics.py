@@ -101,8 +101,12 @@ def _of_families(health: CacheHealth) -> Iterator[Metric]:
             answers.add_metric([name, "miss"], family.total.misses)
             answers.add_metric([name, "bypass"], family.total.bypasses)
             stale.add_metric([name], family.invalidations or 0)
-    yield answers
-    yield stale
+    audited = GaugeMetricFamily(
+        "kyros_cache_audited_hour", "Answers compared with the database in the last hour.", labels=["verdict"]
+    )
+    for verdict, answered in health.audited.items():
+        audited.add_metric([verdict], answered)
+    yield from (answers, stale, audited)
 
 
 def _of_tables(report: DatabaseReport) -> Iterator[Metric]:

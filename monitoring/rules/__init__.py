@@ -19,6 +19,7 @@ _RULES: Final[tuple[Callable[["DatabaseReport"], Iterator[Finding]], ...]] = (
     cache.unreachable,
     cache.memory,
     cache.backlog,
+    cache.wrong_answers,
     cache.times_to_live,
     tables.missing,
     tables.expired,

@@ -67,6 +67,18 @@ def backlog(report: "DatabaseReport") -> Iterator[Finding]:
         )
 
 
+def wrong_answers(report: "DatabaseReport") -> Iterator[Finding]:
+    """Find cached answers that were not what the database says."""
+    if report.cache.audited.get("stale"):
+        yield Finding(
+            "cache:stale",
+            "critical",
+            "The audit found cached answers that differ from the database",
+            {"last_hour": dict(report.cache.audited)},
+            "python manage.py cache_audit",
+        )
+
+
 def times_to_live(report: "DatabaseReport") -> Iterator[Finding]:
     """Find families whose answers mostly end by their age although nothing changed."""
     for name, family in report.cache.families.items():

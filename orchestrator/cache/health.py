@@ -61,6 +61,9 @@ def health(ttl_settings: Mapping[str, str]) -> CacheHealth:
         breaker=breaker,
         figures=told.figures,
         outbox=waiting,
+        audited={
+            verdict: told.counts.hour.get(f"audit:{verdict}", 0) for verdict in ("equal", "stale", "gone")
+        },
         families={group: _family(group, ttl, told.counts) for group, ttl in ttls.items()},
     )
 

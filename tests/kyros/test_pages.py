@@ -4,6 +4,9 @@ import pytest
 from django.db import connection
 from django.db.migrations.recorder import MigrationRecorder
 
+from tests.over_http import HttpClient
+from tests.servers.web import WebServer
+
 pytestmark = pytest.mark.django_db
 
 
@@ -42,21 +45,28 @@ def test_pages_for_probes_are_for_reading_and_never_kept(client, path):
     assert client.post(path).status_code == 405
 
 
+@pytest.mark.django_db(transaction=True)
 def test_ready_means_that_migrations_are_applied(client):
     assert client.get("/readyz").json() == {"status": "ready", "cache": "up"}
-    MigrationRecorder(connection).record_unapplied("orchestrator", "0002_performance_optimization")
-    answer = client.get("/readyz")
+    migration = ("orchestrator", "0002_performance_optimization")
+    MigrationRecorder(connection).record_unapplied(*migration)
+    try:
+        answer = client.get("/readyz")
+    finally:
+        MigrationRecorder(connection).record_applied(*migration)
     assert answer.status_code == 503
-    assert answer.json()["reason"] == "migrations are not applied: orchestrator.0002_performance_optimization"
+    assert answer.json()["reason"] == f"migrations are not applied: {'.'.join(migration)}"
 
 
-def test_database_that_does_not_answer_is_not_ready_but_alive(client, monkeypatch):
-    # The test's own connection cannot be taken away from it, so it is led to where no database is.
-    connection.close()
+def test_database_that_does_not_answer_is_not_ready_but_alive(tmp_path):
     name = "ENGINE_THAT_IS_NOT_THERE"
-    monkeypatch.setitem(connection.settings_dict, "NAME", f"/nowhere/{name}")
-    monkeypatch.setitem(connection.settings_dict, "HOST", "/nowhere")
-    answer = client.get("/readyz")
-    assert (answer.status_code, answer.json()["reason"]) == (503, "the database does not answer")
-    assert name not in answer.content.decode()
-    assert client.get("/healthz").status_code == 200
+    env = {"DATABASE_URL": f"postgresql://nobody@/{name}?host=/nowhere", "DB_POOL_MAX_SIZE": "0"}
+    server = WebServer(tmp_path / "web.log", env, workers=1)
+    try:
+        client = HttpClient(server.url)
+        answer = client.get("/readyz")
+        assert (answer.status, answer.json()["reason"]) == (503, "the database does not answer")
+        assert name not in answer.text
+        assert client.get("/healthz").status == 200
+    finally:
+        server.close()
