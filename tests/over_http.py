@@ -42,9 +42,17 @@ class HttpClient:
         return self._send(urllib.request.Request(f"{self.url}{path}", headers=self.headers))  # noqa: S310
 
     def post(self, path: str, body: Any) -> Answer:
+        return self.send("POST", path, body)
+
+    def patch(self, path: str, body: Any) -> Answer:
+        return self.send("PATCH", path, body)
+
+    def send(self, method: str, path: str, body: Any) -> Answer:
         headers = {**self.headers, "Content-Type": "application/json"}
         data = json.dumps(body).encode()
-        return self._send(urllib.request.Request(f"{self.url}{path}", data=data, headers=headers))  # noqa: S310
+        return self._send(
+            urllib.request.Request(f"{self.url}{path}", data=data, headers=headers, method=method)  # noqa: S310
+        )
 
     def _send(self, request: urllib.request.Request) -> Answer:
         try:

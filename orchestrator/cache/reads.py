@@ -4,6 +4,7 @@ import random
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
@@ -224,9 +225,17 @@ def _store(current: Server, question: Question, caller: str, stamp: bytes, built
         stored = current.run(FILL, names, arguments)
     except CacheUnavailableError:
         statistics.count("failures", "fill")
+        _unlock(current, question)
         return
     if stored:
         statistics.count(question.group, "fills")
+
+
+def _unlock(current: Server, question: Question) -> None:
+    """Let others fill at once: a server that is full has refused the step that would have done it."""
+    with suppress(CacheUnavailableError):
+        if current.usable:
+            current.ask(lambda client: client.delete(keys.fill_lock(question.digest)))
 
 
 def _built_or_abandoned(

@@ -1,0 +1,311 @@
+"""Whatever the cache server does, answers stay right and keep coming, and the cache comes back by itself."""
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from django.db import connection
+from rest_framework.test import APIClient
+
+from orchestrator.cache import outbox, server, statistics
+from orchestrator.cache.breaker import BreakerState
+from orchestrator.models import Job, User
+from tests.cache.looking import outcome, past_the_cache, warm
+from tests.cache.relay import Relay
+from tests.over_http import HttpClient
+from tests.servers.valkey import ValkeyServer
+from tests.servers.web import free_port
+from tests.waiting import wait_until
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+LIST = "/api/v1/jobs/"
+OwnCache = Callable[..., ValkeyServer]
+
+
+@pytest.fixture
+def job(db: None) -> Job:
+    return Job.objects.create(name="watched")
+
+
+def paths_of(job: Job) -> tuple[str, ...]:
+    return (LIST, "/api/v1/jobs/?status=pending", "/api/v1/jobs/counts/", f"/api/v1/jobs/{job.pk}/")
+
+
+def assert_same(client: APIClient, job: Job) -> None:
+    """Assert that the answers are the database's, wherever they come from."""
+    for path in paths_of(job):
+        answer = client.get(path)
+        assert answer.status_code == 200, answer.content
+        assert answer.content == past_the_cache(client, path), f"{path} is stale ({answer['X-Cache']})"
+
+
+def write_and_look(client: APIClient, job: Job, times: int = 3) -> None:
+    """Write, and assert after each write that it is seen."""
+    for _ in range(times):
+        job.priority += 1
+        answer = client.patch(f"/api/v1/jobs/{job.pk}/", {"priority": job.priority})
+        assert answer.status_code == 200, answer.content
+        assert client.get(f"/api/v1/jobs/{job.pk}/").json()["priority"] == job.priority
+        assert_same(client, job)
+
+
+def assert_recovers(client: APIClient, job: Job) -> None:
+    """Assert that the cache serves again, and that nothing is left to be drained."""
+    wait_until(lambda: server.current().breaker.closed, what="the breaker's closing")
+    assert_same(client, job)
+    wait_until(lambda: outcome(client, LIST) == "HIT", what="a hit")
+    assert outbox.pending(connection, 1).ids == ()
+    write_and_look(client, job)
+    warm(client, *paths_of(job))
+
+
+class TestRefused:
+    def test_answers_and_comes_back(self, own_cache: OwnCache, job: Job, as_user: APIClient):
+        cache = own_cache()
+        warm(as_user, *paths_of(job))
+
+        cache.kill()
+        write_and_look(as_user, job)
+        assert server.current().breaker.state is BreakerState.OPEN
+        assert outbox.pending(connection, 1).ids != ()
+
+        cache.restart()
+        assert_recovers(as_user, job)
+
+    def test_from_the_start(self, web, job: Job, user: User, valkey_server):
+        cache = valkey_server()
+        cache.kill()
+        client = HttpClient(web(workers=1, env={"REDIS_URL": cache.url})).sign_in("user")
+        assert client.get(LIST).headers["X-Cache"] == "BYPASS"
+        assert client.patch(f"{LIST}{job.pk}/", {"priority": 5}).status == 200
+        assert client.get(f"{LIST}{job.pk}/").json()["priority"] == 5
+
+        cache.restart()
+        wait_until(lambda: client.get(LIST).headers["X-Cache"] == "HIT", what="a hit")
+        assert client.get(LIST).json()["results"][0]["priority"] == 5
+
+
+class TestFrozen:
+    @pytest.fixture
+    def cache(self, own_cache: OwnCache) -> Iterator[ValkeyServer]:
+        cache = own_cache()
+        yield cache
+        cache.thaw()
+
+    def test_answers_and_comes_back(self, cache: ValkeyServer, job: Job, as_user: APIClient):
+        warm(as_user, *paths_of(job))
+
+        cache.freeze()
+        write_and_look(as_user, job)
+        cache.thaw()
+
+        assert_recovers(as_user, job)
+
+    def test_one_call_is_waited_for_and_then_none(self, cache: ValkeyServer, job: Job, as_user: APIClient):
+        warm(as_user, *paths_of(job))
+        before = statistics._counts["failures:read"]  # noqa: SLF001
+        cache.freeze()
+
+        for _ in range(20):
+            assert outcome(as_user, LIST) == "BYPASS"
+
+        assert statistics._counts["failures:read"] == before + 1  # noqa: SLF001
+        assert server.current().breaker.state is BreakerState.OPEN
+
+    def test_writes_wait_for_the_lease_once(
+        self, cache: ValkeyServer, job: Job, as_user: APIClient, monkeypatch: pytest.MonkeyPatch
+    ):
+        warm(as_user, LIST)
+        naps: list[float] = []
+        pause = threading.Event()
+
+        def nap(seconds: float) -> None:
+            naps.append(seconds)
+            pause.wait(seconds)
+
+        monkeypatch.setattr("orchestrator.cache.writes.time.sleep", nap)
+        cache.freeze()
+        Job.objects.update(priority=1)
+        assert naps
+        naps.clear()
+
+        for priority in range(5):
+            Job.objects.update(priority=priority)
+
+        assert naps == []
+
+    def test_an_idle_process_that_noticed_nothing_is_right_after_the_thaw(
+        self, cache: ValkeyServer, web, job: Job, user: User
+    ):
+        idle, busy = (web(workers=1, env={"REDIS_URL": cache.url}) for _ in range(2))
+        reader, writer = HttpClient(idle).sign_in("user"), HttpClient(busy).sign_in("user")
+        path = f"{LIST}{job.pk}/"
+        for priority in range(1, 4):
+            wait_until(lambda: reader.get(path).headers["X-Cache"] == "HIT", what="a hit")
+
+            cache.freeze()
+            assert writer.patch(path, {"priority": priority}).status == 200
+            cache.thaw()
+
+            assert reader.get(path).json()["priority"] == priority
+            assert reader.get(LIST).json()["results"][0]["priority"] == priority
+            wait_until(lambda: writer.get(LIST).headers["X-Cache"] == "HIT", what="the breaker's closing")
+
+
+class TestKilledMidRequest:
+    def test_the_request_is_answered(self, own_cache: OwnCache, job: Job, as_user: APIClient):
+        cache = own_cache()
+        warm(as_user, *paths_of(job))
+        told: list[int] = []
+        cache.freeze()
+        request = threading.Thread(target=lambda: told.append(ask_elsewhere(as_user)))
+        request.start()
+
+        cache.kill()
+        request.join()
+
+        assert told == [200]
+        write_and_look(as_user, job)
+        cache.restart()
+        assert_recovers(as_user, job)
+
+
+def ask_elsewhere(client: APIClient) -> int:
+    """Ask in a thread, whose connections are its own."""
+    try:
+        return int(client.get(LIST).status_code)
+    finally:
+        connection.close()
+
+
+class TestRestarted:
+    def test_empty(self, own_cache: OwnCache, job: Job, as_user: APIClient):
+        cache = own_cache()
+        for _ in range(3):
+            warm(as_user, *paths_of(job))
+            cache.restart()
+            assert_same(as_user, job)
+            write_and_look(as_user, job, times=1)
+        assert_recovers(as_user, job)
+
+    def test_from_an_old_snapshot(self, own_cache: OwnCache, job: Job, as_user: APIClient, tmp_path: Path):
+        cache = own_cache()
+        warm(as_user, *paths_of(job))
+        snapshot = cache.save(tmp_path / "old.rdb")
+        write_and_look(as_user, job)
+
+        cache.restart(snapshot)  # with its lease, where less than that has passed
+
+        assert cache.execute("KEYS", "*:e:*"), "the snapshot had no entries"
+        assert outcome(as_user, f"{LIST}{job.pk}/") != "HIT"
+        assert_same(as_user, job)
+        assert_recovers(as_user, job)
+
+    def test_from_a_snapshot_whose_lease_is_still_good(
+        self, own_cache: OwnCache, job: Job, as_user: APIClient, tmp_path: Path
+    ):
+        cache = own_cache()
+        warm(as_user, *paths_of(job))
+        cache.execute("SET", "{kyros}:lease", "1", "PX", 60_000)
+        snapshot = cache.save(tmp_path / "old.rdb")
+        write_and_look(as_user, job)
+
+        cache.restart(snapshot)
+
+        assert_same(as_user, job)
+        write_and_look(as_user, job)
+
+    def test_while_a_writer_is_between_begin_and_commit(
+        self, own_cache: OwnCache, job: Job, as_user: APIClient, monkeypatch: pytest.MonkeyPatch
+    ):
+        cache = own_cache()
+        warm(as_user, *paths_of(job))
+        begin = connection._begin_write  # noqa: SLF001
+
+        def begin_and_lose_it():
+            write = begin()
+            cache.restart()
+            return write
+
+        monkeypatch.setattr(connection, "_begin_write", begin_and_lose_it)
+        Job.objects.update(priority=50)
+        monkeypatch.undo()
+
+        assert as_user.get(f"{LIST}{job.pk}/").json()["priority"] == 50
+        assert_recovers(as_user, Job.objects.get())
+
+
+class TestMemory:
+    def test_full_and_not_evicting(self, own_cache: OwnCache, job: Job, as_user: APIClient):
+        cache = own_cache({"maxmemory-policy": "noeviction"})
+        warm(as_user, *paths_of(job))
+        cache.execute("SET", "filler", b"x" * 1_000_000)
+        cache.execute("CONFIG", "SET", "maxmemory", "1mb")
+
+        waits = statistics._counts["jobs:waits"]  # noqa: SLF001
+        write_and_look(as_user, job)
+
+        # Nobody can fill, so there is nobody to wait for.
+        assert statistics._counts["jobs:waits"] == waits  # noqa: SLF001
+        assert server.current().breaker.closed, "a full server is not away"
+        cache.execute("CONFIG", "SET", "maxmemory", "0")
+        assert_recovers(as_user, job)
+
+    def test_evicting_all_the_time(self, own_cache: OwnCache, job: Job, as_user: APIClient):
+        cache = own_cache({"maxmemory": "3mb", "maxmemory-policy": "allkeys-random"})
+        filler = threading.Event()
+
+        def fill() -> None:
+            with cache.client() as client:
+                number = 0
+                while not filler.is_set():
+                    client.set(f"filler {number % 1000}", b"x" * 16_384)
+                    number += 1
+
+        thread = threading.Thread(target=fill)
+        thread.start()
+        try:
+            write_and_look(as_user, job, times=40)
+        finally:
+            filler.set()
+            thread.join()
+        with cache.client() as client:
+            assert client.info("stats")["evicted_keys"] > 0
+
+
+class TestReadOnly:
+    def test_a_replica_serves_nothing_old(self, own_cache: OwnCache, job: Job, as_user: APIClient):
+        cache = own_cache({"replica-serve-stale-data": "yes"})
+        warm(as_user, *paths_of(job))
+
+        cache.execute("REPLICAOF", "127.0.0.1", free_port())
+        write_and_look(as_user, job)
+
+        cache.execute("REPLICAOF", "NO", "ONE")
+        assert_recovers(as_user, job)
+
+
+class TestCutOff:
+    """The server is there for those who read, and not for one who writes."""
+
+    def test_an_acknowledged_write_is_seen_by_all(self, web, valkey_server, job: Job, user: User):
+        cache = valkey_server()
+        reader = HttpClient(web(workers=1, env={"REDIS_URL": cache.url})).sign_in("user")
+        with Relay(cache.socket) as relay:
+            writer = HttpClient(web(workers=1, env={"REDIS_URL": relay.url})).sign_in("user")
+            path = f"{LIST}{job.pk}/"
+            for priority in range(1, 13):
+                if priority % 4 == 1:
+                    relay.mend()
+                elif priority % 4 == 3:
+                    relay.cut()
+                wait_until(lambda: reader.get(path).headers["X-Cache"] == "HIT", what="a hit")
+                reader.get(LIST)
+
+                assert writer.patch(path, {"priority": priority}).status == 200
+
+                assert reader.get(path).json()["priority"] == priority
+                assert reader.get(LIST).json()["results"][0]["priority"] == priority
+                assert writer.get(path).json()["priority"] == priority
