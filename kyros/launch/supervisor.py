@@ -1,7 +1,8 @@
-"""Runs the Procfile's processes under honcho until one of them ends or a signal comes; then none is left.
+"""Runs the Procfile's processes under honcho until the web server ends or a signal comes; then none is left.
 
-What honcho does not do is done here: a signal while it still starts, a process that does not heed SIGTERM, a
-command that leaves processes behind, and a launcher or a guard that is killed.
+What honcho does not do is done here: a process that the service can do without for a while is started
+again; a signal while it still starts, a process that does not heed SIGTERM, a command that leaves processes
+behind, and a launcher or a guard that is killed.
 """
 
 import multiprocessing
@@ -12,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
+from multiprocessing.synchronize import Event
 from typing import Any
 
 from django.conf import settings
@@ -25,6 +27,13 @@ from kyros.launch.signals import GRACE_SECONDS, end_group
 
 POLL_SECONDS = 0.1
 
+#: Processes without which the service goes on answering: one that ends is started again.
+RESTARTED = frozenset({"cache", "keeper", "worker"})
+#: Seconds until it is, and how often in a row one may end within `QUICK_SECONDS` of its start before all is.
+PAUSE_SECONDS = 0.5
+QUICK_SECONDS = 2.0
+QUICK_ENDS = 5
+
 
 class GuardedProcess(Process):  # type: ignore[misc]
     """A command of the Procfile, in a session of its own with whatever it starts.
@@ -32,11 +41,35 @@ class GuardedProcess(Process):  # type: ignore[misc]
     honcho runs it from a process of its own, the guard, which outlives a launcher that is killed.
     """
 
+    #: Set when the service ends: then nothing is started again.
+    ending: Event
+    _ends: int = 0
+
+    def run(self, *args: Any, **kwargs: Any) -> None:
+        """Run the command, and run it again if it is one of `RESTARTED` and ends before the service does."""
+        threading.Thread(target=self._end_after_launcher, daemon=True).start()
+        self._stopped = False
+        while not self._stopped:
+            started = time.monotonic()
+            super().run(*args, **kwargs)
+            quick = time.monotonic() - started < QUICK_SECONDS
+            self._ends = self._ends + 1 if quick else 0
+
     def _send_message(self, data: Any, type: str = "line") -> None:  # noqa: A002 - honcho's name
         if type == "start":
-            for guard in (self._end_after_launcher, self._end_after_command):
-                threading.Thread(target=guard, daemon=True).start()
+            threading.Thread(target=self._end_after_command, daemon=True).start()
+        if type == "stop" and self._starts_again():
+            how = f"ended by itself ({_how(data['returncode'])}); it is started again"
+            super()._send_message(f"{how}\n".encode())
+            return
+        self._stopped = type == "stop"
         super()._send_message(data, type)
+
+    def _starts_again(self) -> bool:
+        """Tell whether the command, which has just ended, is to be run again; if so, after a pause."""
+        if self.name not in RESTARTED or self._ends >= QUICK_ENDS:
+            return False
+        return not self.ending.wait(PAUSE_SECONDS)
 
     def _end_after_launcher(self) -> None:
         """End the command and this guard when the launcher has ended without doing so."""
@@ -51,6 +84,11 @@ class GuardedProcess(Process):  # type: ignore[misc]
         end_group(self._child.pid)
 
 
+def _how(status: int) -> str:
+    """Return how a process ended, by its exit status, which is negative for a signal."""
+    return f"status {status}" if status >= 0 else signal.Signals(-status).name
+
+
 class Supervisor(Manager):  # type: ignore[misc]
     """honcho's manager of processes, which ends them whatever happens."""
 
@@ -60,18 +98,24 @@ class Supervisor(Manager):  # type: ignore[misc]
         self._process_ctor = GuardedProcess
         self._meanwhile = meanwhile
         self._end_asked = threading.Event()
+        #: Tells the guards what `_end_asked` tells the threads here.
+        self.ending = multiprocessing.Event()
         #: Why the service cannot go on; None while it can, and when a signal ended it.
         self.failure: str | None = None
 
     def fail(self, reason: str) -> None:
         """End every process because of `reason`."""
         self.failure = self.failure or reason
-        self._end_asked.set()
+        self._ask_for_the_end()
 
     def terminate(self) -> None:
         """End every process: honcho calls this on a signal, and when a process has ended."""
         if not self._end_asked.is_set():
             self.failure = self.failure or self._first_end()
+        self._ask_for_the_end()
+
+    def _ask_for_the_end(self) -> None:
+        self.ending.set()
         self._end_asked.set()
 
     def kill(self) -> None:
@@ -81,8 +125,7 @@ class Supervisor(Manager):  # type: ignore[misc]
         """Return which process has ended while none was asked to, and how; None if every one runs."""
         for name, state in self._processes.items():
             if (status := state.get("returncode")) is not None:
-                how = f"status {status}" if status >= 0 else signal.Signals(-status).name
-                return f"the process {name!r} ended by itself ({how}); everything was ended"
+                return f"the process {name!r} ended by itself ({_how(status)}); everything was ended"
         return None
 
     def _start(self) -> None:
@@ -148,7 +191,8 @@ def supervise(
     commands = parse_procfile((settings.BASE_DIR / "Procfile").read_text(encoding="utf-8")).processes
     for name, command in commands.items():
         if name not in without:
-            supervisor.add_process(name, command, env=dict(environment), cwd=str(settings.BASE_DIR))
+            process = supervisor.add_process(name, command, env=dict(environment), cwd=str(settings.BASE_DIR))
+            process.ending = supervisor.ending
     supervisor.loop()
     if supervisor.failure:
         raise LaunchError(supervisor.failure)

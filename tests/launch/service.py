@@ -96,6 +96,12 @@ class Service:
         self._seen.update(found)
         return found
 
+    @property
+    def running(self) -> list[psutil.Process]:
+        """Return those of its processes that are programs by now, and have not ended."""
+        ended = (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
+        return [each for each in self.processes if each.is_running() and each.status() not in ended]
+
     def process(self, program: str) -> psutil.Process:
         """Return the first process of the service that runs `program`."""
         return next(each for each in self.processes if program in " ".join(each.cmdline()))

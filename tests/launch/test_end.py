@@ -62,13 +62,33 @@ def test_signal_ends_a_preparation_that_waits(waiting_preparation):
     assert waiting_preparation.end() == 128 + signal.SIGTERM
 
 
-@pytest.mark.parametrize(("program", "name"), [("granian", "web"), ("valkey-server", "cache")])
-def test_process_that_dies_ends_all_with_a_line(service, program, name):
+def test_web_server_that_dies_ends_all_with_a_line(service):
     started = service().until_ready()
     processes = started.processes
-    started.process(program).kill()
+    started.process("granian").kill()
     assert started.ended(processes) == 1
-    assert f"kyros: the process '{name}' ended by itself" in started.output.splitlines()[-1]
+    assert "kyros: the process 'web' ended by itself" in started.output.splitlines()[-1]
+
+
+@pytest.mark.parametrize("program", ["valkey-server", "cache_keeper", "celery"])
+def test_process_that_the_service_can_do_without_is_started_again(service, program):
+    started = service().until_ready()
+    killed = started.process(program)
+    killed.kill()
+    wait_until(lambda: not killed.is_running(), what=f"the end of {program}")
+    wait_until(lambda: any(program in " ".join(each.cmdline()) for each in started.running), what=program)
+    assert "ended by itself (SIGKILL); it is started again" in started.output
+    wait_until(lambda: started.get("/readyz") == {"status": "ready", "cache": "up"}, what="the cache")
+    assert started.end() == 128 + signal.SIGTERM
+
+
+def test_process_that_never_stays_ends_all(service, tmp_path):
+    started = service().until_ready()
+    processes = started.processes
+    (started.data_dir / "cache.conf").write_text("no such setting", encoding="utf-8")
+    started.process("valkey-server").kill()
+    assert started.ended(processes) == 1
+    assert "kyros: the process 'cache' ended by itself" in started.output.splitlines()[-1]
 
 
 def test_guard_that_is_killed_ends_all(service):
