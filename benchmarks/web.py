@@ -2,6 +2,7 @@
 
 import http.client
 import os
+import re
 import sys
 import time
 from pathlib import Path
@@ -14,6 +15,10 @@ from tests.servers.web import HOST, free_port
 OURS = "kyros.wsgi:application"
 RIVALS = "benchmarks.rivals.wsgi:application"
 START_SECONDS = 60
+# Of a mapping in smaps: the file that is mapped, if any, and how much of it is in memory.
+_RESIDENT = re.compile(
+    r"^[0-9a-f]+-[0-9a-f]+ \S+ \S+ \S+ \S+ *(.*)\n(?:\w+:.*\n)*?Rss: +(\d+) kB", re.MULTILINE
+)
 
 
 class Web:
@@ -72,15 +77,21 @@ class Web:
         self.process.close()
 
     def worker_bytes(self) -> int | None:
-        """Return the memory of the worker, in bytes; None where the system does not tell."""
+        """Return the memory of the worker, in bytes; None where the system does not tell.
+
+        Pages of a mapped SQLite file are left out: they are the system's, which has them anyway.
+        """
         try:
             processes = [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
             worker = next(pid for pid in processes if _parent(pid) == self.process.pid and _is_worker(pid))
-            status = Path(f"/proc/{worker}/status").read_text(encoding="utf-8")
+            mappings = Path(f"/proc/{worker}/smaps").read_text(encoding="utf-8")
         except (OSError, StopIteration):
             return None
-        line = next(line for line in status.splitlines() if line.startswith("VmRSS:"))
-        return int(line.split()[1]) * 1024
+        return sum(
+            int(kibibytes) * 1024
+            for path, kibibytes in _RESIDENT.findall(mappings)
+            if not path.endswith((".sqlite3", ".sqlite3-shm"))
+        )
 
 
 def _parent(pid: int) -> int | None:
