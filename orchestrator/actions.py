@@ -237,8 +237,32 @@ def _locked_task(task_id: UUID, guard: Callable[[Task], None] | None) -> Task:
     return task
 
 
-def _record(
-    job: Job, event: JobEvent, *, by: str, previous: JobStatus | None, reason: str | None = None, **more: Any
+def _record(job: Job, event: JobEvent, **details: Any) -> Event:
+    written = history_entry(job.pk, event, to=JobStatus(job.status), **details)
+    written.save()
+    return written
+
+
+def history_entry(  # noqa: PLR0913 - what an entry tells
+    job_id: UUID,
+    event: JobEvent,
+    *,
+    by: str,
+    previous: JobStatus | None,
+    to: JobStatus,
+    reason: str | None = None,
+    **more: Any,
 ) -> Event:
-    payload = {"job_id": str(job.pk), "from": previous, "to": job.status, "by": by, "reason": reason, **more}
-    return Event.objects.create(type=event, payload=payload, job_id=job.pk)
+    """Return, unsaved, the event that tells of a job's change in its history.
+
+    Args:
+        job_id: which job.
+        event: what happened.
+        by: the user name of who did it.
+        previous: the status before, None for a new job.
+        to: the status after.
+        reason: why.
+        more: further members of the payload.
+    """
+    payload = {"job_id": str(job_id), "from": previous, "to": to, "by": by, "reason": reason, **more}
+    return Event(type=event, payload=payload, job_id=job_id)

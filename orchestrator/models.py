@@ -142,16 +142,24 @@ class Job(Touched):
             status: the status to take.
             at: when it happens.
         """
-        self.status = status
+        for name, value in self.columns_of(status, at).items():
+            setattr(self, name, value)
+
+    @staticmethod
+    def columns_of(status: JobStatus, at: datetime) -> dict[str, Any]:
+        """Return the columns that a job takes on with a status, by name; the others stay.
+
+        Args:
+            status: the status to take.
+            at: when it happens.
+        """
+        columns: dict[str, Any] = {"status": status, "completed_at": at if status in ENDED_STATUSES else None}
+        if status == JobStatus.RUNNING:
+            return columns | {"started_at": at}
+        columns |= {"lease_token": None, "lease_expires_at": None}
         if status == JobStatus.PENDING:
-            self.started_at, self.attempts = None, 0
-        elif status == JobStatus.RUNNING:
-            self.started_at = at
-        self.completed_at = at if status in ENDED_STATUSES else None
-        if status != JobStatus.RUNNING:
-            self.lease_token = self.lease_expires_at = None
-        if status == JobStatus.PENDING:
-            self.worker = None
+            columns |= {"started_at": None, "attempts": 0, "worker": None}
+        return columns
 
 
 class Event(Coherent):

@@ -4,7 +4,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from django.contrib import admin, messages
-from django.core.exceptions import ObjectDoesNotExist
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.core.exceptions import ObjectDoesNotExist, ValidationError
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 
@@ -22,6 +23,8 @@ class TableAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
     list_per_page = 50
+    #: Whether actions take all rows that match, too, not only those of the page that was seen.
+    acts_across_pages = False
     ordering: ClassVar[tuple[str, ...]] = ("-created_at", "-id")
 
     def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
@@ -37,9 +40,12 @@ class TableAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def changelist_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         """Show the list, or act on rows selected from it."""
         if request.POST.get("select_across", "0") != "0":
-            # What is selected is what was seen: an action takes one page at a time.
             selection = request.POST.copy()
-            selection["select_across"] = "0"
+            if not self.acts_across_pages:
+                # What is selected is what was seen: an action takes one page at a time.
+                selection["select_across"] = "0"
+            elif ACTION_CHECKBOX_NAME not in selection:
+                selection[ACTION_CHECKBOX_NAME] = ""  # Django wants one, and does not look at it
             request.POST = selection  # type: ignore[assignment]
         return _or_told(
             self, request, lambda: super(TableAdmin, self).changelist_view(request, *args, **kwargs)
@@ -63,4 +69,6 @@ def _or_told(table: TableAdmin, request: HttpRequest, view: Callable[[], HttpRes
         table.message_user(request, str(error), messages.ERROR)
     except ObjectDoesNotExist:
         table.message_user(request, "This was deleted meanwhile.", messages.ERROR)
+    except ValidationError:
+        table.message_user(request, "This is no id of a row.", messages.ERROR)
     return HttpResponseRedirect(request.get_full_path())

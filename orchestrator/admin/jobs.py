@@ -1,6 +1,5 @@
 """Jobs: listed, opened, steered."""
 
-from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any, ClassVar, Final
 from uuid import UUID
@@ -8,7 +7,6 @@ from uuid import UUID
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.db import transaction
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import path, reverse
@@ -17,11 +15,13 @@ from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 
 from orchestrator import actions
-from orchestrator.admin.base import TableAdmin, operator
+from orchestrator.admin.base import operator
+from orchestrator.admin.bulk import BulkAdmin
 from orchestrator.admin.display import NOTHING, ago, badge
 from orchestrator.admin.fields import JSONObjectField
+from orchestrator.bulk import SETTLED_STATUSES
 from orchestrator.choices import JobStatus
-from orchestrator.errors import DomainError, TransitionNotAllowed
+from orchestrator.errors import DomainError
 from orchestrator.limits import INT32_LARGEST, INT32_SMALLEST, REASON_LONGEST
 from orchestrator.models import Event, Job
 
@@ -37,8 +37,6 @@ VERBS: Final = {
     JobStatus.FAILED: "Mark as failed",
     JobStatus.CANCELLED: "Cancel",
 }
-#: Statuses in which what a job is to do is settled: somebody is at it, or it is done for good.
-SETTLED_STATUSES: Final = (JobStatus.RUNNING, JobStatus.COMPLETED)
 
 
 class JobForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -91,7 +89,7 @@ class UrgencyFilter(admin.SimpleListFilter):
 
 
 @admin.register(Job)
-class JobAdmin(TableAdmin):
+class JobAdmin(BulkAdmin):
     """The pages of jobs."""
 
     form = JobForm
@@ -100,7 +98,6 @@ class JobAdmin(TableAdmin):
     sortable_by = ("created",)
     search_fields = ("name",)
     search_help_text = "An id, or how the name begins"
-    actions = ("retry", "cancel")
     fieldsets = (
         (None, {"fields": ("name", "description", "priority", "max_attempts", "metadata")}),
         ("Progress", {"fields": ("state", "attempts_made", "worker", "lease_expires_at", "took")}),
@@ -142,7 +139,7 @@ class JobAdmin(TableAdmin):
             return queryset, False
         if job_id := as_id(search_term):
             return queryset.filter(pk=job_id), False
-        return queryset.filter(name__startswith=search_term), False
+        return Job.objects.named_from(search_term) & queryset, False
 
     @admin.display(description="status")
     def state(self, job: Job) -> SafeString:
@@ -179,12 +176,6 @@ class JobAdmin(TableAdmin):
         """Delete the job, with an event that says so."""
         actions.delete_job(obj.pk, by=operator(request))
 
-    @transaction.atomic
-    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Job]) -> None:
-        """Delete the selected jobs, each with an event that says so."""
-        for job_id in list(queryset.values_list("pk", flat=True)):
-            actions.delete_job(job_id, by=operator(request))
-
     def change_view(
         self,
         request: HttpRequest,
@@ -212,16 +203,6 @@ class JobAdmin(TableAdmin):
                 self.message_user(request, str(error), messages.ERROR)
         return HttpResponseRedirect(reverse("admin:orchestrator_job_change", args=[job.pk]))
 
-    @admin.action(description="Queue selected jobs again", permissions=["change"])
-    def retry(self, request: HttpRequest, queryset: QuerySet[Job]) -> None:
-        """Make the selected jobs pending, as far as their statuses allow."""
-        self._take_all(request, queryset, JobStatus.PENDING)
-
-    @admin.action(description="Cancel selected jobs", permissions=["change"])
-    def cancel(self, request: HttpRequest, queryset: QuerySet[Job]) -> None:
-        """Cancel the selected jobs, as far as their statuses allow."""
-        self._take_all(request, queryset, JobStatus.CANCELLED)
-
     def _steer(self, request: HttpRequest, job: Job, status: JobStatus, reason: str) -> None:
         try:
             actions.change_status(job.pk, status, by=operator(request), reason=reason or None)
@@ -231,17 +212,6 @@ class JobAdmin(TableAdmin):
         because = f": {reason}" if reason else ""
         self.log_change(request, job, f"{JobStatus(job.status).label} → {status.label}{because}")
         self.message_user(request, f"“{job}” is {status.label.lower()}.", messages.SUCCESS)
-
-    def _take_all(self, request: HttpRequest, queryset: QuerySet[Job], status: JobStatus) -> None:
-        taken, refused = _take(queryset, status, operator(request))
-        for job, former in taken:
-            self.log_change(request, job, f"{former.label} → {status.label}")
-        if taken:
-            self.message_user(request, f"{len(taken)} now {status.label.lower()}.", messages.SUCCESS)
-        if refused:
-            self.message_user(
-                request, f"{refused} left as they were: their status does not allow it.", messages.WARNING
-            )
 
 
 def as_id(text: str) -> UUID | None:
@@ -259,20 +229,6 @@ def duration(length: timedelta) -> str:
     if hours:
         return f"{hours} h {minutes} min"
     return f"{minutes} min {seconds:.0f} s" if minutes else f"{seconds:.1f} s"
-
-
-def _take(jobs: Iterable[Job], status: JobStatus, by: str) -> tuple[list[tuple[Job, JobStatus]], int]:
-    """Take jobs to a status; return those that changed with their former status, and how many did not."""
-    taken, refused = [], 0
-    for job in jobs:
-        try:
-            actions.change_status(job.pk, status, by=by)
-        except TransitionNotAllowed:
-            refused += 1
-        else:
-            if job.status != status:
-                taken.append((job, JobStatus(job.status)))
-    return taken, refused
 
 
 def _steering(job: Job) -> dict[str, Any]:

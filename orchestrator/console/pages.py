@@ -1,12 +1,10 @@
 """The console's own pages: they show what the monitoring tells, beside the buttons that are safe to press."""
 
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import Any, Final
 
 from django import forms
 from django.contrib import admin, messages
-from django.contrib.admin.models import CHANGE, LogEntry
-from django.contrib.contenttypes.models import ContentType
 from django.db import DEFAULT_DB_ALIAS, transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
@@ -14,15 +12,12 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from monitoring import findings, registry, report
-from monitoring.models import Acknowledgement
 from orchestrator.cache import audit, families, server
 from orchestrator.cache.server import CacheUnavailableError
 from orchestrator.cache.transactions import announce
 from orchestrator.console import dashboard
+from orchestrator.console.log import note
 from orchestrator.replay import replay
-
-if TYPE_CHECKING:
-    from orchestrator.models import User
 
 #: Cached answers that the page's audit looks at; the command looks at all.
 AUDITED: Final = 200
@@ -79,7 +74,7 @@ def clear_cache(request: HttpRequest) -> HttpResponse:
         table = form.cleaned_data["table"]
         with transaction.atomic():
             announce(DEFAULT_DB_ALIAS, *CLEARABLE[table])
-            _log(request, f"Cleared the cached answers about {table}")
+            note(request, "Cache", f"Cleared the cached answers about {table}")
         messages.success(request, f"The cached answers about {table} are cleared.")
     else:
         messages.error(request, f"There is nothing to clear by this name; allowed: {', '.join(CLEARABLE)}.")
@@ -95,7 +90,7 @@ def audit_cache(request: HttpRequest) -> HttpResponse:
         messages.warning(request, f"Nothing to compare: {error}.")
     else:
         told = ", ".join(f"{number} {verdict}" for verdict, number in found.verdicts.items())
-        _log(request, f"Audited cached answers: {told}")
+        note(request, "Cache", f"Audited cached answers: {told}")
         messages.add_message(
             request, messages.ERROR if found.stale else messages.SUCCESS, f"Cached answers compared: {told}."
         )
@@ -136,31 +131,19 @@ def _acknowledge(request: HttpRequest) -> None:
     finding, reason = form.cleaned_data["finding"], form.cleaned_data["reason"]
     with transaction.atomic():
         findings.acknowledge(finding, reason, request.user.get_username())
-        _log(request, f"Acknowledged: {reason}", about=finding)
+        note(request, finding, f"Acknowledged: {reason}")
     messages.success(request, f"“{finding}” is acknowledged.")
 
 
 def _forget(request: HttpRequest, finding: str) -> None:
     with transaction.atomic():
         if findings.forget(finding):
-            _log(request, "Acknowledgement taken back", about=finding)
+            note(request, finding, "Acknowledgement taken back")
     messages.success(request, f"“{finding}” counts again.")
 
 
 def _page(request: HttpRequest, title: str, template: str, context: dict[str, Any]) -> HttpResponse:
     return render(request, template, {**admin.site.each_context(request), "title": title, **context})
-
-
-def _log(request: HttpRequest, message: str, *, about: str = "Cache") -> None:
-    """Write into the admin's log what was done to something that is no row."""
-    LogEntry.objects.create(
-        user=cast("User", request.user),
-        content_type=ContentType.objects.get_for_model(Acknowledgement),
-        object_id=about,
-        object_repr=about[:200],
-        action_flag=CHANGE,
-        change_message=message,
-    )
 
 
 #: Address, view and name of each page.

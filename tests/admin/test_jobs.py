@@ -175,45 +175,11 @@ def test_steering_takes_a_job_a_post_and_the_right(console, client, user, job):
     assert job.status == "pending"
 
 
-def test_a_selection_is_taken_as_far_as_it_may(console, job):
-    running = actions.create_job(by="ada", name="Running")
-    done = actions.create_job(by="ada", name="Done")
-    actions.change_status(running.pk, JobStatus.RUNNING, by="w")
-    actions.change_status(done.pk, JobStatus.RUNNING, by="w")
-    actions.change_status(done.pk, JobStatus.COMPLETED, by="w")
-    selected = {"action": "cancel", "_selected_action": [str(row.pk) for row in (job, running, done)]}
-    answer = console.post(JOBS, selected, follow=True)
-    assert texts(answer) == ["2 now cancelled.", "1 left as they were: their status does not allow it."]
-    assert Event.objects.filter(type="job_cancelled").count() == 2
-    assert LogEntry.objects.count() == 2
-    console.post(JOBS, {**selected, "action": "retry"})
-    assert dict(Job.objects.counts()) == {
-        "pending": 2, "running": 0, "completed": 1, "failed": 0, "cancelled": 0,
-    }  # fmt: skip
-
-
-def test_an_action_takes_only_what_was_seen(console):
-    for number in range(60):
-        actions.create_job(by="ada", name=f"Job {number}")
-    first = Job.objects.order_by("-created_at", "-id")[0]
-    selected = {"action": "cancel", "_selected_action": [str(first.pk)], "select_across": "1"}
-    console.post(JOBS, selected)
-    assert Job.objects.counts()["cancelled"] == 1
-
-
 def test_deleting_leaves_an_event(console, job):
     assert console.post(page(job, "delete/"), {"post": "yes"}).status_code == 302
     assert not Job.objects.exists()
     assert last_event(job).payload["by"] == "moderator"
     assert last_event(job).type == "job_deleted"
-
-
-def test_deleting_a_selection_leaves_events(console, job):
-    other = actions.create_job(by="ada", name="Other")
-    selected = {"action": "delete_selected", "_selected_action": [job.pk, other.pk], "post": "yes"}
-    assert console.post(JOBS, selected).status_code == 302
-    assert not Job.objects.exists()
-    assert Event.objects.filter(type="job_deleted").count() == 2
 
 
 def test_lists_are_found_filtered_and_paged(console, job):
