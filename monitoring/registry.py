@@ -8,34 +8,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from monitoring.caching import CacheHealth, no_cache
-
-
-class QueryPlan(Protocol):
-    """How the planner serves one hot query, and how it has to."""
-
-    @property
-    def query(self) -> str:
-        """Return the query's name."""
-
-    @property
-    def index(self) -> str | None:
-        """Return the index that was used, or None for none."""
-
-    @property
-    def expected(self) -> str:
-        """Return the index that must be used."""
-
-    @property
-    def ok(self) -> bool:
-        """Tell whether the plan is as declared."""
-
-    @property
-    def free(self) -> bool:
-        """Tell whether the planner chose freely, as it does for large tables, where the choice matters."""
-
-    @property
-    def ms(self) -> float | None:
-        """Return the milliseconds it took, or None where it was not run."""
+from monitoring.hot_queries import Examined
 
 
 class VerifiedRows(Protocol):
@@ -96,6 +69,7 @@ class Watched:
         rows: returns the exact number of rows by table, without counting them.
         verify: counts the rows and compares; puts wrong numbers right if told to. Takes long.
         query_plans: asks the planner about every hot query, on the default database.
+        kept_indexes: why indexes stay whose work another one could do, by name.
         ttl_settings: the setting that says for how long answers are kept, by group of answers.
     """
 
@@ -103,7 +77,8 @@ class Watched:
     cache: Callable[[], CacheHealth] = no_cache
     rows: Callable[[], Mapping[str, int]] = dict
     verify: Callable[[bool], Sequence[VerifiedRows]] = lambda _repair: ()
-    query_plans: Callable[[], Sequence[QueryPlan]] = tuple
+    query_plans: Callable[[], Sequence[Examined]] = tuple
+    kept_indexes: Callable[[], Mapping[str, str]] = dict
     ttl_settings: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -13,6 +13,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from monitoring import (
     engines,
     findings,
+    indexes,
     pools,
     registry,
     retention,
@@ -25,9 +26,10 @@ from monitoring import (
 from monitoring.caching import CacheHealth
 from monitoring.documents import now_text
 from monitoring.findings import Finding
+from monitoring.hot_queries import Examined
+from monitoring.indexes import Use
 from monitoring.limits import PATIENCE, Look, TooSlowError, within
 from monitoring.pools import PoolFigures
-from monitoring.registry import QueryPlan
 from monitoring.retention import Expired
 from monitoring.schema import MissingIndex
 from monitoring.tables import TableFigures
@@ -51,6 +53,7 @@ class DatabaseReport:
         sessions: those that run long, are blocked, or are idle in a transaction.
         suspects: routes that seem to ask once for each row.
         expired: rows that are older than they are kept for.
+        index_uses: what each index is good for.
         missing_indexes: those that the models declare and the database does not have.
         slow_queries: statements by the time that they took in all.
         replication: how far each replica is behind, or None where that cannot be told.
@@ -58,7 +61,7 @@ class DatabaseReport:
 
     cache: CacheHealth
     tables: tuple[TableFigures, ...] = ()
-    plans: tuple[QueryPlan, ...] = ()
+    plans: tuple[Examined, ...] = ()
     server: Mapping[str, Any] = field(default_factory=dict)
     connections: Mapping[str, Any] = field(default_factory=dict)
     pools: tuple[PoolFigures, ...] = ()
@@ -68,6 +71,7 @@ class DatabaseReport:
     replication: tuple[Mapping[str, Any], ...] | None = None
     expired: tuple[Expired, ...] = ()
     missing_indexes: tuple[MissingIndex, ...] = ()
+    index_uses: tuple[Use, ...] = ()
     errors: Mapping[str, str] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
 
@@ -178,9 +182,13 @@ def database_report(*, plans: bool = True) -> DatabaseReport:
     names = tuple(table.name for table in watched.tables)
     exact: Mapping[str, int] = sections.ask("rows", lambda _: watched.rows(), {})
     measured: tuple[TableFigures, ...] = sections.ask("tables", lambda c: tables.measure(c, names, exact), ())
+    known = sections.ask("growth", lambda _: snapshots.with_history(measured), measured)
+    none: Sequence[Examined] = ()
+    examined = tuple(sections.ask("query_plans", lambda _: watched.query_plans(), none)) if plans else ()
     report = DatabaseReport(
         cache=watched.cache(),
-        tables=sections.ask("growth", lambda _: snapshots.with_history(measured), measured),
+        tables=known,
+        plans=examined,
         server=sections.ask("server", lambda c: engines.of(c).server(c), {}),
         connections=sections.ask("connections", lambda c: engines.of(c).connections(c), {}),
         pools=pools.figures(),
@@ -188,12 +196,18 @@ def database_report(*, plans: bool = True) -> DatabaseReport:
         slow_queries=tuple(sections.ask("slow_queries", _slow, [])),
         suspects=statements.suspects(),
         replication=sections.ask("replication", _replication, None),
-        plans=tuple(sections.ask("query_plans", lambda _: watched.query_plans(), ())) if plans else (),
-        expired=sections.ask("retention", lambda c: retention.expired(c, watched.tables, measured), ()),
-        missing_indexes=sections.ask("schema", lambda c: schema.missing_indexes(c, measured), ()),
-        errors=sections.errors,
+        expired=sections.ask("retention", lambda c: retention.expired(c, watched.tables, known), ()),
+        missing_indexes=sections.ask("schema", lambda c: schema.missing_indexes(c, known), ()),
+        index_uses=sections.ask("index_uses", lambda _: _uses(examined), ()),
     )
     return _judged(report, sections)
+
+
+def _uses(examined: tuple[Examined, ...]) -> tuple[Use, ...]:
+    """Return what each index is good for, which nobody can tell without the plans."""
+    if not examined:
+        return ()
+    return indexes.upkeep(examined, reasons=registry.watched().kept_indexes())
 
 
 def _judged(report: DatabaseReport, sections: _Sections) -> DatabaseReport:

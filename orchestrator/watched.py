@@ -1,13 +1,14 @@
 """What of the orchestrator is watched: its tables, its cache and its hot queries, told to the monitoring."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Final
 
 from django.conf import settings
 
 from monitoring import registry
-from monitoring.registry import QueryPlan, Retention, Table, Watched
+from monitoring.hot_queries import Examined
+from monitoring.registry import Retention, Table, Watched
 from orchestrator import counts
 from orchestrator.cache import health
 from orchestrator.choices import ENDED_STATUSES
@@ -57,13 +58,20 @@ def tell_the_monitoring() -> None:
             verify=lambda repair: counts.verify(repair=repair),
             cache=partial(health.health, TTL_SETTINGS),
             query_plans=_query_plans,
+            kept_indexes=_kept_indexes,
             ttl_settings=TTL_SETTINGS,
         )
     )
 
 
-def _query_plans() -> Sequence[QueryPlan]:
+def _query_plans() -> Sequence[Examined]:
     # Imported when asked: the lists' filters come with the whole API, which not every command needs.
     from orchestrator.hot_queries import query_plans  # noqa: PLC0415
 
     return query_plans()
+
+
+def _kept_indexes() -> Mapping[str, str]:
+    from orchestrator.hot_queries import KEPT  # noqa: PLC0415 - as above
+
+    return KEPT

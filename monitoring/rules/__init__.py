@@ -29,7 +29,7 @@ _RULES: Final[tuple[Callable[["DatabaseReport"], Iterator[Finding]], ...]] = (
     tables.sequential_scans,
     indexes.missing,
     indexes.invalid,
-    indexes.unused,
+    indexes.needless,
     queries.plans,
     queries.slow,
     queries.repeated,

@@ -4,7 +4,9 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
+from monitoring.documents import instant_text
 from monitoring.findings import Finding
+from monitoring.indexes import removal
 
 if TYPE_CHECKING:
     from monitoring.report import DatabaseReport
@@ -41,24 +43,24 @@ def invalid(report: "DatabaseReport") -> Iterator[Finding]:
                 )
 
 
-def unused(report: "DatabaseReport") -> Iterator[Finding]:
-    """Find indexes that nothing has used for days, as far back as the engine remembers."""
-    since = _counted_since(report)
-    if since is None or datetime.now(UTC) - since < _UNUSED_FOR:
-        return
-    for table in report.tables:
-        for index in table.indexes:
-            if index.scans == 0 and not index.is_unique and (table.row_count or 0) >= _LARGE:
-                yield Finding(
-                    f"index:unused:{index.name}",
-                    "info",
-                    f"The index {index.name} of {table.name} is not used",
-                    {"scans": 0, "bytes": index.bytes, "counted_days": (datetime.now(UTC) - since).days},
-                    f"DROP INDEX CONCURRENTLY {index.name};",
-                )
-
-
-def _counted_since(report: "DatabaseReport") -> datetime | None:
-    """Return since when uses are counted: the last reset; else nobody knows for how long they were not."""
-    reset = report.server.get("stats_reset")
-    return reset if isinstance(reset, datetime) else None
+def needless(report: "DatabaseReport") -> Iterator[Finding]:
+    """Find indexes that no hot query needs: unused for days, or another one does their work as well."""
+    rows = {table.name: table.row_count or 0 for table in report.tables}
+    for use in report.index_uses:
+        if use.verdict != "drop" or rows.get(use.index.table, 0) < _LARGE:
+            continue
+        unused = use.scans == 0 and use.since is not None and datetime.now(UTC) - use.since >= _UNUSED_FOR
+        if unused or use.prefix_of:
+            kind = "redundant" if use.prefix_of else "unused"
+            yield Finding(
+                f"index:{kind}:{use.index.name}",
+                "info",
+                f"The index {use.index.name} of {use.index.table} is {kind}",
+                {
+                    "scans": use.scans,
+                    "since": use.since and instant_text(use.since),
+                    "bytes": use.bytes,
+                    "begins_like": list(use.prefix_of),
+                },
+                removal(use) or f"DROP INDEX {use.index.name};",
+            )

@@ -45,7 +45,7 @@ def expired(report: "DatabaseReport") -> Iterator[Finding]:
     for each in report.expired:
         kept = each.retention
         many = each.rows >= _LARGE and each.rows >= _OLD_SHARE * rows.get(each.table, 0)
-        where = condition(each.table, kept).replace("%s", f"<now - {kept.days} days>")
+        where = condition(each.table, kept).replace("%s", _days_ago(report, kept.days))
         command = f"python manage.py archive --table {each.table} --older-than {kept.days}d"
         yield Finding(
             f"table:archive:{each.table}",
@@ -54,6 +54,12 @@ def expired(report: "DatabaseReport") -> Iterator[Finding]:
             {"rows": each.rows, "counted_all": each.complete, "bytes": each.bytes, kept.setting: kept.days},
             command if has_command("archive") else f"DELETE {where};",
         )
+
+
+def _days_ago(report: "DatabaseReport", days: int) -> str:
+    """Return a moment in the engine's own SQL."""
+    sqlite = "journal_mode" in report.server
+    return f"datetime('now', '-{days} days')" if sqlite else f"now() - interval '{days} days'"
 
 
 def partitioning(report: "DatabaseReport") -> Iterator[Finding]:
