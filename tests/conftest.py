@@ -142,9 +142,9 @@ def web(transactional_db: None, database_url: str, tmp_path: Path) -> Iterator[C
     """
     servers: list[WebServer] = []
 
-    def start(workers: int = 2, env: Mapping[str, str] | None = None) -> str:
+    def start(workers: int = 2, env: Mapping[str, str] | None = None, application: str = "") -> str:
         log = tmp_path / f"web{len(servers)}.log"
-        servers.append(WebServer(log, {"DATABASE_URL": database_url, **(env or {})}, workers))
+        servers.append(WebServer(log, {"DATABASE_URL": database_url, **(env or {})}, workers, application))
         return servers[-1].url
 
     yield start

@@ -35,13 +35,14 @@ def procfile(name: str) -> str:
 class WebServer:
     """The web server of the Procfile, on a free port."""
 
-    def __init__(self, log: Path, env: Mapping[str, str], workers: int) -> None:
+    def __init__(self, log: Path, env: Mapping[str, str], workers: int, application: str = "") -> None:
         """Start the server and wait until it answers.
 
         Args:
             log: file for all it writes.
             env: variables that differ from this process's.
             workers: how many processes serve.
+            application: the function that makes what they serve, `module:function`; "" for the Procfile's.
 
         Raises:
             ServerError: it ended before it answered; the text holds its log.
@@ -57,9 +58,10 @@ class WebServer:
             "STATIC_ROOT": str(static),
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         }
-        self.process = Leashed(
-            ["/bin/sh", "-c", procfile("web")], log, env={**os.environ, **variables, **env}
-        )
+        command = procfile("web")
+        if application:
+            command = f"{command.rpartition(' ')[0]} --factory '{application}'"
+        self.process = Leashed(["/bin/sh", "-c", command], log, env={**os.environ, **variables, **env})
         try:
             wait_until(self._answers, START_SECONDS, what=f"the answer of {self.url}")
         except BaseException:

@@ -1,0 +1,158 @@
+"""The soak: 0 stale answers and 0 errors, whatever happens to the cache server; and it is able to fail."""
+
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from django.db import connection
+from django.utils import timezone
+
+from orchestrator.choices import JobStatus
+from orchestrator.models import Job, User
+from tests.cache.soak import Soak
+from tests.over_http import HttpClient
+from tests.servers.leashed import Leashed
+from tests.servers.valkey import ValkeyServer
+
+SECONDS = float(os.environ.get("SOAK_SECONDS", "20"))
+#: Spread over five statuses.
+WRITES_A_SECOND = 100
+#: Share of list reads that are hits at that rate, on a machine that has time for ten reads of a list between
+#: two writes to it. On a slower one each stale list costs no more reads, but there are fewer others.
+HIT_RATE = 0.8
+HITS_LOST = 2
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(SECONDS + 120)]
+
+
+@pytest.fixture
+def jobs(db: None) -> dict[str, list[str]]:
+    """Ten jobs of each status."""
+    at = timezone.now()
+    made = [
+        Job(name=f"{status} {number}", status=status, started_at=at, completed_at=at)
+        for status in JobStatus.values
+        for number in range(10)
+    ]
+    Job.objects.bulk_create(made)
+    return {status: [str(job.pk) for job in made if job.status == status] for status in JobStatus.values}
+
+
+@pytest.fixture
+def cache(valkey_server: Callable[..., ValkeyServer]) -> ValkeyServer:
+    return valkey_server()
+
+
+@pytest.fixture
+def keeper(cache: ValkeyServer, database_url: str, tmp_path: Path) -> Iterator[Leashed]:
+    process = Leashed(
+        ["/bin/sh", "-c", f"cd {settings.BASE_DIR} && exec {sys.executable} manage.py cache_keeper"],
+        tmp_path / "keeper.log",
+        env={**os.environ, "DATABASE_URL": database_url, "REDIS_URL": cache.url},
+    )
+    yield process
+    process.stop()
+
+
+def soak_of(
+    url: str, jobs: dict[str, list[str]], database: Callable[[], dict[str, int]] | None = None
+) -> Soak:
+    token = HttpClient(url).sign_in("user").headers["Authorization"].removeprefix("Bearer ")
+    return Soak(url, token, jobs, WRITES_A_SECOND, database)
+
+
+def test_without_failures(web, cache: ValkeyServer, keeper: Leashed, jobs, user: User, record_property):
+    soak = soak_of(web(workers=2, env={"REDIS_URL": cache.url}), jobs)
+
+    result = soak.run(SECONDS / 2)
+
+    print(f"\nwithout failures: {result}")  # noqa: T201 - what the soak is run for
+    record_property("soak", str(result))
+    assert result.errors == []
+    assert result.stale == []
+    assert result.writes > 0
+    assert result.hit_rate >= HIT_RATE or result.hits_lost <= HITS_LOST
+
+
+def test_while_the_server_fails(
+    web, cache: ValkeyServer, keeper: Leashed, jobs, user: User, tmp_path: Path, record_property
+):
+    soak = soak_of(web(workers=2, env={"REDIS_URL": cache.url}), jobs)
+    failing = threading.Thread(target=fail, args=(cache, soak.stop, tmp_path))
+    failing.start()
+
+    result = soak.run(SECONDS / 2)
+
+    failing.join()
+    print(f"\nwhile the server fails: {result}")  # noqa: T201 - as above
+    record_property("soak", str(result))
+    assert result.errors == []
+    assert result.stale == []
+    assert result.writes > 0
+    assert result.reads["HIT"] > 0
+
+
+def fail(cache: ValkeyServer, stop: threading.Event, folder: Path) -> None:
+    """Freeze, empty, kill, and restore the server, in turn."""
+    while not stop.wait(0.5):
+        old = cache.save(folder / "old.rdb")
+        stop.wait(0.5)
+        cache.freeze()
+        stop.wait(0.05)  # shorter than a lease
+        cache.thaw()
+        stop.wait(0.5)
+        cache.restart(old)
+        stop.wait(1)
+        cache.freeze()
+        stop.wait(0.7)
+        cache.thaw()
+        stop.wait(1.5)
+        cache.flush()
+        stop.wait(0.5)
+        cache.kill()
+        stop.wait(0.5)
+        cache.restart()
+        stop.wait(1.5)
+
+
+def test_while_writers_are_held_up(web, cache: ValkeyServer, keeper: Leashed, jobs, user: User):
+    url = web(workers=2, env={"REDIS_URL": cache.url}, application="tests.cache.held_up:whole")
+
+    result = soak_of(url, jobs, database=versions).run(SECONDS / 4)
+
+    print(f"\nwhile writers are held up: {result}")  # noqa: T201 - as above
+    assert result.errors == []
+    assert result.stale == []
+
+
+def test_is_red_when_writers_announce_nothing(web, cache: ValkeyServer, keeper: Leashed, jobs, user: User):
+    url = web(workers=2, env={"REDIS_URL": cache.url}, application="tests.cache.held_up:broken")
+    soak = soak_of(url, jobs, database=versions)
+    # As soon as one was found, that is enough.
+    watching = threading.Thread(target=stop_at_the_first, args=(soak,))
+    watching.start()
+
+    result = soak.run(60)
+
+    watching.join()
+    print(f"\nbroken: {result}")  # noqa: T201 - as above
+    assert result.errors == []
+    assert result.stale != []
+
+
+def versions() -> dict[str, int]:
+    """Return the versions that are committed."""
+    try:
+        return {str(job): version for job, version in Job.objects.values_list("pk", "priority")}
+    finally:
+        connection.close()
+
+
+def stop_at_the_first(soak: Soak) -> None:
+    while not soak.stop.wait(0.05):
+        if soak.result.stale:
+            soak.stop.set()
