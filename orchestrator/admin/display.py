@@ -27,6 +27,18 @@ def ago(instant: datetime | None) -> SafeString | str:
     return format_html('<time datetime="{}" title="{}">{} ago</time>', instant.isoformat(), exact, words)
 
 
+def instant(moment: datetime | None) -> SafeString | str:
+    """Return an instant to the second, and how long ago it was."""
+    if moment is None:
+        return NOTHING
+    return format_html(
+        '<time datetime="{}">{} UTC</time> ({} ago)',
+        moment.isoformat(),
+        f"{moment:%Y-%m-%d %H:%M:%S}",
+        timesince(moment, depth=1),
+    )
+
+
 def readable_json(value: object) -> SafeString:
     """Return JSON with a line for each member."""
     return format_html('<pre class="json">{}</pre>', to_json(value, indent=True).decode())

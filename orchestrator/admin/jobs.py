@@ -17,7 +17,7 @@ from django.views.decorators.http import require_POST
 from orchestrator import actions
 from orchestrator.admin.base import operator
 from orchestrator.admin.bulk import BulkAdmin
-from orchestrator.admin.display import NOTHING, ago, badge
+from orchestrator.admin.display import NOTHING, ago, badge, instant
 from orchestrator.admin.fields import JSONObjectField
 from orchestrator.bulk import SETTLED_STATUSES
 from orchestrator.choices import JobStatus
@@ -28,6 +28,12 @@ from orchestrator.models import Event, Job
 MOST_ATTEMPTS: Final = 100
 #: Events of a job's history that its page shows.
 HISTORY_SHOWN: Final = 100
+
+#: Jobs whose metadata a search looks into.
+SEARCHED_FOR_KEYS: Final = 10_000
+_METADATA: Final = "metadata:"
+#: Running jobs whose workers can be chosen from.
+WORKERS_OF: Final = 500
 
 #: What an operator does who takes a job to a status.
 VERBS: Final = {
@@ -88,32 +94,53 @@ class UrgencyFilter(admin.SimpleListFilter):
         return queryset.filter(**lookups)
 
 
+class WorkerFilter(admin.SimpleListFilter):
+    """Running jobs by the worker that has them."""
+
+    title = "worker, of running jobs"
+    parameter_name = "worker"
+
+    def lookups(self, request: HttpRequest, model_admin: "admin.ModelAdmin[Any]") -> list[tuple[str, str]]:
+        """Return the workers that have a job now."""
+        running = Job.objects.filter(status=JobStatus.RUNNING).order_by()
+        found = {worker for worker in running.values_list("worker", flat=True)[:WORKERS_OF] if worker}
+        chosen = {self.value() or ""} - {""}
+        return [(worker, worker) for worker in sorted(found | chosen)]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Job]) -> QuerySet[Job]:
+        """Return the jobs that the worker has."""
+        worker = self.value()
+        return queryset.filter(status=JobStatus.RUNNING, worker=worker) if worker else queryset
+
+
 @admin.register(Job)
 class JobAdmin(BulkAdmin):
     """The pages of jobs."""
 
     form = JobForm
     list_display = ("name", "state", "priority", "worker", "attempts_made", "created", "took")
-    list_filter = ("status", UrgencyFilter, "created_at")
+    list_filter = ("status", UrgencyFilter, WorkerFilter, "created_at")
     sortable_by = ("created",)
     search_fields = ("name",)
-    search_help_text = "An id, or how the name begins"
+    search_help_text = (
+        "An id, or how the name begins, or metadata:KEY for those of the newest 10,000 jobs that have the key"
+    )
     fieldsets = (
         (None, {"fields": ("name", "description", "priority", "max_attempts", "metadata")}),
-        ("Progress", {"fields": ("state", "attempts_made", "worker", "lease_expires_at", "took")}),
-        ("Times", {"fields": ("id", "created_at", "started_at", "completed_at", "updated_at")}),
+        ("Progress", {"fields": ("state", "attempts_made", "worker", "lease", "took")}),
+        ("Times", {"fields": ("id", "submitted", "started", "ended", "changed")}),
     )
     readonly_fields = (
         "state",
         "attempts_made",
         "worker",
-        "lease_expires_at",
+        "lease",
         "took",
         "id",
-        "created_at",
-        "started_at",
-        "completed_at",
-        "updated_at",
+        "submitted",
+        "started",
+        "ended",
+        "changed",
     )
 
     def get_urls(self) -> list[Any]:
@@ -139,6 +166,8 @@ class JobAdmin(BulkAdmin):
             return queryset, False
         if job_id := as_id(search_term):
             return queryset.filter(pk=job_id), False
+        if search_term.startswith(_METADATA):
+            return _with_key(queryset, search_term.removeprefix(_METADATA).strip()), False
         return Job.objects.named_from(search_term) & queryset, False
 
     @admin.display(description="status")
@@ -162,6 +191,35 @@ class JobAdmin(BulkAdmin):
         if job.started_at is None:
             return NOTHING
         return duration((job.completed_at or timezone.now()) - job.started_at)
+
+    @admin.display(description="lease")
+    def lease(self, job: Job) -> SafeString | str:
+        """Return until when the worker has the job."""
+        if job.lease_expires_at is None:
+            return NOTHING
+        left = job.lease_expires_at - timezone.now()
+        words = f"{duration(left)} left" if left > timedelta(0) else "ran out"
+        return f"until {job.lease_expires_at:%Y-%m-%d %H:%M:%S} UTC ({words})"
+
+    @admin.display(description="created")
+    def submitted(self, job: Job) -> SafeString | str:
+        """Return when the job was submitted."""
+        return instant(job.created_at)
+
+    @admin.display(description="started")
+    def started(self, job: Job) -> SafeString | str:
+        """Return when a worker started it."""
+        return instant(job.started_at)
+
+    @admin.display(description="ended")
+    def ended(self, job: Job) -> SafeString | str:
+        """Return when it ended."""
+        return instant(job.completed_at)
+
+    @admin.display(description="last changed")
+    def changed(self, job: Job) -> SafeString | str:
+        """Return when the row was changed."""
+        return instant(job.updated_at)
 
     def save_model(self, request: HttpRequest, obj: Job, form: Any, change: bool) -> None:  # noqa: FBT001 - Django's
         """Create or change the job, with its event."""
@@ -212,6 +270,12 @@ class JobAdmin(BulkAdmin):
         because = f": {reason}" if reason else ""
         self.log_change(request, job, f"{JobStatus(job.status).label} → {status.label}{because}")
         self.message_user(request, f"“{job}” is {status.label.lower()}.", messages.SUCCESS)
+
+
+def _with_key(jobs: QuerySet[Job], key: str) -> QuerySet[Job]:
+    """Return those of some jobs whose metadata have a key, among the newest: no index knows the keys."""
+    newest = Job.objects.order_by("-created_at", "-id").values("pk")[:SEARCHED_FOR_KEYS]
+    return jobs.filter(pk__in=newest, metadata__has_key=key)
 
 
 def as_id(text: str) -> UUID | None:

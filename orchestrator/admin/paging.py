@@ -4,6 +4,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from django.core.paginator import Paginator
+from django.db.models.lookups import Exact
+
+from orchestrator import counts
+from orchestrator.models import Job
 
 if TYPE_CHECKING:
     from django.db.models import QuerySet
@@ -25,8 +29,41 @@ class BoundedPaginator(Paginator):  # type: ignore[type-arg]
         """Whether there are rows that the pages do not lead to."""
         return self._counted > REACHABLE_ROWS
 
+    @property
+    def total(self) -> int | None:
+        """How many rows there are, or None for more than were counted."""
+        return self._counted if self._known is not None or not self.has_more else None
+
+    @cached_property
+    def _known(self) -> int | None:
+        return kept_number(self._rows)
+
     @cached_property
     def _counted(self) -> int:
+        if self._known is not None:
+            return self._known
         # In any order: a row is a row, and the engine may stop at the limit.
-        rows = cast("QuerySet[Any]", self.object_list)
-        return rows.order_by()[: REACHABLE_ROWS + 1].count()
+        return self._rows.order_by()[: REACHABLE_ROWS + 1].count()
+
+    @property
+    def _rows(self) -> "QuerySet[Any]":
+        return cast("QuerySet[Any]", self.object_list)
+
+
+def kept_number(rows: "QuerySet[Any]") -> int | None:
+    """Return how many rows there are where that is kept: of a whole table, and of jobs of one status."""
+    query, table = rows.query, rows.model._meta.db_table
+    if query.is_sliced or query.distinct or query.combinator or table not in counts.TABLES:
+        return None
+    if not query.where.children:
+        return counts.rows_of(table)
+    condition = query.where.children[0]
+    alone = len(query.where.children) == 1 and not query.where.negated
+    if rows.model is Job and alone and isinstance(condition, Exact) and _is_status(condition):
+        return counts.jobs_by_status().get(str(condition.rhs), 0)
+    return None
+
+
+def _is_status(condition: Any) -> bool:
+    column = getattr(condition.lhs, "target", None)
+    return column is Job._meta.get_field("status") and isinstance(condition.rhs, str)

@@ -14,7 +14,7 @@ from orchestrator.models import Job
 from orchestrator.querysets import JobQuerySet
 
 #: Jobs that are counted before the change; of more it is told that there are more.
-COUNTED: Final = 10_000
+COUNTED: Final = 100_000
 
 #: Seconds that one request carries a change on for.
 PATIENCE: Final = 0.5

@@ -8,7 +8,7 @@ from django.contrib.admin.models import LogEntry
 from django.utils import timezone
 
 from orchestrator import actions
-from orchestrator.admin.paging import BoundedPaginator
+from orchestrator.admin.paging import BoundedPaginator, kept_number
 from orchestrator.choices import JobStatus
 from orchestrator.models import Event, Job
 
@@ -208,23 +208,72 @@ def test_lists_are_found_filtered_and_paged(console, job):
     assert b"3 h 0 min" in console.get(JOBS, {"q": "Nightly 7"}).content
 
 
-def test_a_list_costs_few_queries_and_counts_no_table(console, job, django_assert_max_num_queries):
-    with django_assert_max_num_queries(6) as queries:
-        console.get(JOBS)
-    counting = [query["sql"] for query in queries.captured_queries if "COUNT(" in query["sql"]]
-    assert counting
+@pytest.mark.parametrize(
+    ("query", "counted"),
+    [({}, 0), ({"status__exact": "pending"}, 0), ({"urgency": "usual"}, 1), ({"q": "Index"}, 1)],
+)
+def test_a_list_costs_few_queries_and_counts_no_table(
+    console, job, django_assert_max_num_queries, query, counted
+):
+    with django_assert_max_num_queries(8) as queries:
+        console.get(JOBS, query)
+    statements = [query["sql"] for query in queries.captured_queries]
+    counting = [sql for sql in statements if "COUNT(" in sql]
+    assert len(counting) == counted
     assert all("LIMIT 10001" in sql for sql in counting)
-    assert not any("DISTINCT" in query["sql"] for query in queries.captured_queries)
+    assert not any("DISTINCT" in sql for sql in statements)
 
 
 def test_more_rows_than_pages_lead_to_are_told(console, monkeypatch):
     monkeypatch.setattr("orchestrator.admin.paging.REACHABLE_ROWS", 60)
     for number in range(70):
         actions.create_job(by="ada", name=f"Job {number}")
-    answer = console.get(JOBS)
-    assert "The first 60 jobs" in answer.content.decode()
-    assert isinstance(answer.context["cl"].paginator, BoundedPaginator)
+    for query, told in (
+        ({}, "The first 60 of 70 jobs"),
+        ({"status__exact": "pending"}, "The first 60 of 70 jobs"),
+        ({"q": "Job"}, "The first 60 of more jobs"),
+    ):
+        answer = console.get(JOBS, query)
+        assert told in answer.content.decode()
+        assert isinstance(answer.context["cl"].paginator, BoundedPaginator)
     assert len(console.get(JOBS, {"p": "2"}).context["cl"].result_list) == 10
+
+
+@pytest.mark.django_db
+def test_numbers_are_kept_only_where_they_are_those_of_the_rows():
+    for number in range(3):
+        actions.create_job(by="ada", name=f"Job {number}", priority=number)
+    pending = Job.objects.filter(status="pending")
+    assert kept_number(Job.objects.all()) == kept_number(pending.order_by("name")) == 3
+    assert kept_number(Job.objects.filter(status="failed")) == 0
+    assert kept_number(Event.objects.all()) == 3
+    for others in (
+        pending.filter(priority=1),
+        Job.objects.exclude(status="pending"),
+        Job.objects.filter(priority=1),
+        Job.objects.filter(status__in=["pending"]),
+        Job.objects.all()[:2],
+        pending.distinct(),
+    ):
+        assert kept_number(others) is None
+
+
+def test_jobs_are_found_by_worker_and_by_a_key_of_their_metadata(console, job, monkeypatch):
+    running = actions.create_job(by="ada", name="Running", metadata={"batch": None})
+    actions.change_status(running.pk, JobStatus.RUNNING, by="w")
+    Job.objects.filter(pk=running.pk).update(worker="gpu-1")
+
+    def rows(query):
+        return [row.name for row in console.get(JOBS, query).context["cl"].result_list]
+
+    assert b"?worker=gpu-1" in console.get(JOBS).content
+    assert rows({"worker": "gpu-1"}) == ["Running"]
+    assert rows({"worker": "nobody"}) == []
+    assert rows({"q": "metadata:batch"}) == ["Running"]
+    assert rows({"q": "metadata:pages"}) == [job.name]
+    assert rows({"q": "metadata:' OR 1=1"}) == []
+    monkeypatch.setattr("orchestrator.admin.jobs.SEARCHED_FOR_KEYS", 1)
+    assert rows({"q": "metadata:pages"}) == []
 
 
 def test_what_clients_sent_is_shown_not_run(console, job):

@@ -7,7 +7,7 @@
   const text = document.querySelector("[data-progress-text]");
   const bar = document.querySelector(".bulk-progress");
   if (!part || !step) return;
-  const again = step.querySelector("button");
+  const again = step;
   const number = new Intl.NumberFormat("en-US");
   let stopping = false;
 
