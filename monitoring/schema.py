@@ -13,7 +13,7 @@ from monitoring.tables import TableFigures
 
 @dataclass(frozen=True)
 class MissingIndex:
-    """An index that a model declares and its table lacks; ``sql`` makes it without stopping writers."""
+    """An index that a model declares and its table lacks; ``sql`` makes it, beside writers if it can."""
 
     table: str
     name: str
@@ -46,5 +46,8 @@ def _declared() -> Iterator[tuple[str, type[Model], Index]]:
 def _create_sql(connection: BaseDatabaseWrapper, model: type[Model], index: Index) -> str:
     # Nothing is run: the editor only writes the statement down.
     editor = connection.SchemaEditorClass(connection, collect_sql=True, atomic=False)
-    options: dict[str, Any] = {"concurrently": True} if connection.vendor == "postgresql" else {}
-    return f"{index.create_sql(model, editor, **options)};"
+    postgresql = connection.vendor == "postgresql"
+    options: dict[str, Any] = {"concurrently": True} if postgresql else {}
+    # SQLite's planner passes over an index that it has no statistics of.
+    analyze = "" if postgresql else f" ANALYZE {model._meta.db_table};"
+    return f"{index.create_sql(model, editor, **options)};{analyze}"

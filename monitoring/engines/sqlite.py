@@ -2,6 +2,7 @@
 
 import sqlite3
 from pathlib import Path
+from statistics import median_high
 from typing import Any, Final
 
 from django.db import OperationalError
@@ -106,5 +107,9 @@ def _sizes(connection: BaseDatabaseWrapper, names: tuple[str, ...], *, thorough:
 def _estimates(connection: BaseDatabaseWrapper, names: tuple[str, ...]) -> dict[str, int]:
     if not fetch(connection, _HAS_STATISTICS):
         return {}
-    rows = _named(connection, _STATISTICS, names)
-    return {row["name"]: int(row["stat"].split()[0]) for row in rows if row["stat"]}
+    told = [row for row in _named(connection, _STATISTICS, names) if row["stat"]]
+    # Each index has a number of rows of its own: a guess, and less than the table's where it is partial.
+    return {
+        name: median_high(int(row["stat"].split()[0]) for row in told if row["name"] == name)
+        for name in {row["name"] for row in told}
+    }

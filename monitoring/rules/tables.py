@@ -19,6 +19,7 @@ _LARGE: Final = 10_000
 _OLD_SHARE: Final = 0.1
 _DEAD_SHARE: Final = 0.2
 _CHANGED_SHARE: Final = 0.2
+_GUESS: Final = 4
 
 #: Scans of a whole table that must have been, and share of all scans that they must be.
 _SCANS_FROM: Final = 1000
@@ -87,9 +88,13 @@ def statistics(report: "DatabaseReport") -> Iterator[Finding]:
         rows, estimated, changed = table.row_count or 0, table.estimated_rows, table.changed_since_analyze
         if not table.exists or rows < _LARGE:
             continue
-        # Where changes are not counted, the number of rows that the planner believes in tells.
-        off = abs(rows - (estimated or 0)) if changed is None else changed
-        if estimated is None or off >= _CHANGED_SHARE * rows:
+        if changed is None:
+            # Where changes are not counted, the number of rows that the planner believes in tells; it is a
+            # guess even when it is fresh.
+            old = not rows / _GUESS <= (estimated or 0) <= rows * _GUESS
+        else:
+            old = changed >= _CHANGED_SHARE * rows
+        if estimated is None or old:
             yield Finding(
                 f"table:statistics:{table.name}",
                 "warning",

@@ -87,7 +87,7 @@ class TestFindings:
         assert finding.level == "critical"
         assert finding.evidence
 
-        execute(finding.action.removesuffix(";"))
+        execute(*finding.action.removesuffix(";").split(";"))
 
         assert "index:missing:ix_tasks_title" not in found(database_report())
 
