@@ -8,6 +8,9 @@ from typing import Any, Self
 
 from tests.servers.web import HOST
 
+#: Seconds after which the server may have closed a connection.
+IDLE_SECONDS = 5
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -28,6 +31,7 @@ class Client:
 
     def __init__(self, port: int, token: str) -> None:
         """Connect at the first request."""
+        self._asked_at = time.monotonic()
         self._connection = http.client.HTTPConnection(HOST, port, timeout=120)
         self._headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
 
@@ -41,11 +45,14 @@ class Client:
         """Ask and return the answer; raise ``RuntimeError`` unless it is a success."""
         content = None if body is None else json.dumps(body)
         headers = {**self._headers, **({"Content-Type": "application/json"} if content else {})}
+        if time.monotonic() - self._asked_at > IDLE_SECONDS:
+            self._connection.close()  # it opens again by itself
         began = time.perf_counter()
         self._connection.request(method, path, content, headers)
         response = self._connection.getresponse()
         answered = response.read()
         took = (time.perf_counter() - began) * 1000
+        self._asked_at = time.monotonic()
         if response.status >= 400:  # noqa: PLR2004
             raise RuntimeError(
                 f"{method} {path}: {response.status} {answered[:500].decode(errors='replace')}"

@@ -8,7 +8,7 @@ from django.db import DEFAULT_DB_ALIAS, connections
 _VACUUM_ABOVE: Final = 1000
 
 
-def fold(using: str = DEFAULT_DB_ALIAS, *, least: int = 0) -> int:
+def fold(using: str = DEFAULT_DB_ALIAS, *, shrink: bool = True) -> int:
     """Replace what was appended by its sums; return how many rows that were.
 
     Any number of processes may fold, at any time and beside any writer: one does the work, the others
@@ -16,15 +16,15 @@ def fold(using: str = DEFAULT_DB_ALIAS, *, least: int = 0) -> int:
 
     Args:
         using: the database's alias.
-        least: leave fewer rows than this as they are.
+        shrink: whether to give back the space of very many rows, too, for which this may wait some seconds
+            until no writer is at work; nobody waits for it.
     """
     connection = connections[using]
     if connection.vendor != "postgresql":
         return 0
     with connection.cursor() as cursor:
-        cursor.execute("SELECT fold_counts() WHERE (SELECT count(*) FROM row_counts) > %s", [least])
-        row = cursor.fetchone()
-        folded = int(row[0]) if row else 0
+        cursor.execute("SELECT fold_counts()")
+        folded = int(cursor.fetchone()[0])
         if folded > _VACUUM_ABOVE and connection.get_autocommit():
-            cursor.execute("VACUUM (SKIP_LOCKED) row_counts")
+            cursor.execute(f"VACUUM (SKIP_LOCKED, TRUNCATE {shrink}) row_counts")
     return folded

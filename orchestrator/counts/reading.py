@@ -61,5 +61,5 @@ def _kept(using: str) -> dict[tuple[str, str], int]:
     unfolded = sum(parts for *_, parts in sums)
     # Not in a caller's transaction: it would keep the others from folding until it ends.
     if unfolded > _FOLD_ABOVE and using == DEFAULT_DB_ALIAS and connection.get_autocommit():
-        fold()
+        fold(shrink=False)
     return {(table, status): int(number) for table, status, number, _ in sums}

@@ -118,6 +118,17 @@ def test_a_reader_folds_what_nobody_has_folded() -> None:
     assert appended() == 0
 
 
+def test_a_fold_gives_back_the_space_of_very_many_rows() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("INSERT INTO row_counts SELECT 'events', '', 0 FROM generate_series(1, 20000)")
+        counts.fold()
+        counts.fold()  # what the first one appended was at the end
+        cursor.execute("INSERT INTO row_counts SELECT 'events', '', 0 FROM generate_series(1, 2000)")
+        counts.fold()
+        cursor.execute("SELECT pg_relation_size('row_counts') / current_setting('block_size')::int")
+        assert cursor.fetchone()[0] < 40
+
+
 def test_truncate_is_refused_under_a_snapshot_that_does_not_know_all_rows(
     client: Callable[[], Client],
 ) -> None:

@@ -29,7 +29,8 @@ def change(connection: "psycopg.Connection[tuple[object, ...]]", dice: random.Ra
             connection.execute(ADD_JOBS, [status, number])
         case 1:
             connection.execute(
-                f"UPDATE jobs SET status = %s WHERE {SOME.format('jobs')}",  # noqa: S608
+                "UPDATE jobs SET status = %s, started_at = now(), completed_at = now()"  # noqa: S608
+                f" WHERE {SOME.format('jobs')}",
                 [status, somewhere, number],
             )
         case 2:

@@ -8,7 +8,7 @@ CREATE TABLE IF NOT EXISTS row_counts (
     status text NOT NULL, -- '' where the table has none
     rows bigint NOT NULL
 );
--- Its rows live for seconds: vacuum by their number. A truncation would need a lock that stops every writer.
+-- Its rows live for seconds: vacuum by their number. Its file is cut by who folds, who can wait for that.
 ALTER TABLE row_counts SET (
     autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000, autovacuum_vacuum_insert_threshold = -1,
     autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 100000, vacuum_truncate = off
