@@ -5,7 +5,7 @@ answers.
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -14,6 +14,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import QuerySet
 
 from monitoring import catalogue
+from monitoring.catalogue import Index
 from monitoring.plans import PRIMARY_KEY, Plan, Reading, Sort, Statement, read
 
 #: Rows from which a table is large enough for the planner's free choice to mean something.
@@ -38,7 +39,7 @@ class HotQuery:
         statement: makes it, for a connection.
         index: that must be there, and must serve it.
         or_else: indexes that may serve it as well, where the best one depends on the rows.
-        conditions: columns whose conditions must bound what is read of the index.
+        conditions: columns whose conditions must bound what is read of the declared index.
         ordered: whether the index must give the order, all but that of rows equal in it.
         bound: what its cost grows with, where that is not only the rows it gives; nothing where it is flat.
         engine: the only engine that it is asked on; nothing for every one.
@@ -133,7 +134,7 @@ def examine(
     connection = connections[using]
     queries = [query for query in queries if query.engine in ("", connection.vendor)]
     until = time.monotonic() + seconds
-    present = {index.name: index for index in catalogue.present(connection)}
+    present = {(index.table, index.name): index for index in catalogue.present(connection)}
     large = {table for table in {query.table for query in queries} if _is_large(connection, table)}
 
     def answers() -> Iterator[Examined]:
@@ -151,7 +152,10 @@ def _is_large(connection: BaseDatabaseWrapper, table: str) -> bool:
 
 
 def _examined(
-    connection: BaseDatabaseWrapper, query: HotQuery, reading: Reading, present: dict[str, catalogue.Index]
+    connection: BaseDatabaseWrapper,
+    query: HotQuery,
+    reading: Reading,
+    present: Mapping[tuple[str, str], Index],
 ) -> Examined:
     free = not reading.penalized
     if reading.seconds <= 0:
@@ -160,32 +164,51 @@ def _examined(
         plan = read(connection, query.statement(connection), reading)
     except DatabaseError as error:
         return Examined(query, None, (f"no plan: {_first_line(error)}",), free)
-    return Examined(query, plan, tuple(_problems(query, plan, present)), free)
+    problems = (*_lacks(query, present), *_differences(query, plan, present, free=free))
+    return Examined(query, plan, problems, free)
 
 
-def _problems(query: HotQuery, plan: Plan, present: dict[str, catalogue.Index]) -> Iterator[str]:
-    """Yield what is not as declared."""
-    index = present.get(query.index)
+def _lacks(query: HotQuery, present: Mapping[tuple[str, str], Index]) -> Iterator[str]:
+    """Yield what is wrong with the index itself."""
+    index = present.get((query.table, query.index))
     if index is None and query.index != PRIMARY_KEY:
         yield f"{query.index} is not there"
     elif index is not None and not index.valid:
         yield f"{query.index} is invalid"
+
+
+def _differences(
+    query: HotQuery, plan: Plan, present: Mapping[tuple[str, str], Index], *, free: bool
+) -> Iterator[str]:
+    """Yield in what a plan is not the declared one."""
     if not plan.indexes or plan.avoidable:
         yield "no index serves it"
-    # Where the planner knows the rows to be few, any bounded way to them is as good.
-    elif plan.sort is not Sort.FEW or plan.full_scan:
-        yield from _differences(query, plan)
-
-
-def _differences(query: HotQuery, plan: Plan) -> Iterator[str]:
-    """Yield in what a plan that uses an index is not the declared one."""
-    if not {query.index, *query.or_else}.issuperset(plan.indexes):
+        return
+    if free and plan.sort is Sort.FEW and not plan.full_scan:
+        return  # the planner knows the rows to be few: any bounded way to them is as good
+    allowed = {query.index, *query.or_else}
+    if not free:
+        # All ways into a small table cost the same: that it is bounded is what counts.
+        allowed |= _alike(query, present)
+    if not allowed.issuperset(plan.indexes):
         yield f"served by {' + '.join(plan.indexes)}"
     missing = [column for column in query.conditions if column not in plan.conditions]
-    if missing:
+    declared = query.index in plan.indexes or not query.or_else
+    if missing and (declared if free else len(missing) == len(query.conditions)):
         yield f"not bounded by {', '.join(missing)}"
-    if query.ordered and plan.sort is Sort.FULL:
+    if free and query.ordered and plan.sort is Sort.FULL:
         yield "sorted after it was read"
+
+
+def _alike(query: HotQuery, present: Mapping[tuple[str, str], Index]) -> set[str]:
+    """Return the indexes that begin as the declared one does, or with a column that has to bound it."""
+    declared = present.get((query.table, query.index))
+    first = {*query.conditions, *(declared.columns[:1] if declared else ())}
+    return {
+        index.name
+        for (table, _), index in present.items()
+        if table == query.table and first.intersection(index.columns[:1])
+    }
 
 
 def _first_line(error: DatabaseError) -> str:

@@ -152,6 +152,9 @@ class JobFilters(filters.FilterSet):
         """Return the jobs that pass the filters."""
         jobs: JobQuerySet = super().filter_queryset(queryset)
         chosen = self.form.cleaned_data
+        for name, column in (("started_after", "started_at"), ("completed_after", "completed_at")):
+            if chosen[name]:
+                return jobs.found_since(column, chosen[name])
         by_priority = self.data.get("ordering") == "-priority" and chosen["priority"] is None
         if by_priority and (chosen["created_after"] or chosen["created_before"]):
             return jobs.found_by_priority()

@@ -21,7 +21,8 @@ from orchestrator.hot_lists import HOT_LISTS
 from orchestrator.limits import PAGE_DEFAULT, RECENT_LARGEST
 from orchestrator.models import Event, Job, Task, User
 from orchestrator.pagination import Order
-from orchestrator.rows import beyond
+from orchestrator.querysets import FEW_JOBS
+from orchestrator.rows import found_beyond
 
 _NOBODY: Final = UUID(int=0)
 _SECONDS_OF_A_PAGE: Final = 0.4
@@ -48,13 +49,13 @@ KEPT: Final = {
 
 def hot_queries() -> tuple[HotQuery, ...]:
     """Return the queries that are shown to people: of the lists' combinations those that tell most."""
-    return (*_lists(), *_rows(), *_work(), *_in_any_order(), *_outbox())
+    return (*_lists(), *_rows(), *_work(), *_ranges(), *_in_any_order(), *_outbox())
 
 
 def every_query() -> tuple[HotQuery, ...]:
     """Return all of them, with every combination of filters and order that the lists can be asked for."""
     combinations = (query for hot in HOT_LISTS for query in hot.queries())
-    return (*combinations, *_rows(), *_work(), *_in_any_order(), *_outbox())
+    return (*combinations, *_rows(), *_work(), *_ranges(), *_in_any_order(), *_outbox())
 
 
 def query_plans() -> tuple[Examined, ...]:
@@ -114,7 +115,7 @@ def _rows() -> Iterator[HotQuery]:
     index, conditions = "ix_events_job_id_created_at", ("job_id",)
     yield _hot("events of a job", asked_by, history[: PAGE_DEFAULT + 1], index, conditions)
     order = Order.of("-created_at", ("-created_at", "-id"))
-    rest = history.filter(beyond(order.columns, (timezone.now(), _NOBODY), descending=True))
+    rest = found_beyond(history, order.columns, (timezone.now(), _NOBODY), descending=True)
     yield _hot("events of a job, next page", asked_by, rest[: PAGE_DEFAULT + 1], index, conditions)
     yield _hot(
         "recent events",
@@ -161,6 +162,20 @@ def _work() -> Iterator[HotQuery]:
     )
 
 
+def _ranges() -> Iterator[HotQuery]:
+    """Yield what a list of jobs asks first where its range is on another column than its order."""
+    lately = timezone.now() - timedelta(minutes=5)
+    for word in ("started", "completed"):
+        rows = Job.objects.filter(**{f"{word}_at__gt": lately}).order_by(f"{word}_at").values("pk")
+        yield _hot(
+            f"jobs {word} lately",
+            f"GET /api/v1/jobs/?{word}_after=…",
+            rows[: FEW_JOBS + 1],
+            f"ix_jobs_{word}_at",
+            (f"{word}_at",),
+        )
+
+
 def _in_any_order() -> Iterator[HotQuery]:
     """Yield the report's questions: a wider index would do, the narrowest is best and must be there."""
     jobs, asked_by = Job.objects.order_by(), "bulk changes and the performance report"
@@ -168,10 +183,10 @@ def _in_any_order() -> Iterator[HotQuery]:
     yield _hot(
         "jobs of a status, in any order",
         asked_by,
-        jobs.filter(status=JobStatus.PENDING)[:PAGE_DEFAULT],
+        jobs.filter(status=JobStatus.FAILED)[:PAGE_DEFAULT],
         "ix_jobs_status",
         ("status",),
-        or_else=("ix_jobs_status_priority", *wide, "ix_jobs_claimable"),
+        or_else=("ix_jobs_status_priority", *wide),
     )
     yield _hot(
         "jobs of a priority, in any order",

@@ -140,7 +140,7 @@ def _tell_the_planner(schema_editor: BaseDatabaseSchemaEditor, index: str) -> No
         # Fetched to the end: a statement that is not done yet would keep the migration from being committed.
         cursor.execute("SELECT count(*) FROM sqlite_schema WHERE name = 'sqlite_stat1'")
         if cursor.fetchall()[0][0]:
-            cursor.execute("PRAGMA analysis_limit = 1000").fetchall()
+            cursor.execute("PRAGMA analysis_limit = 0").fetchall()
             cursor.execute(f"ANALYZE {schema_editor.quote_name(index)}")
 
 

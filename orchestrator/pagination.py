@@ -20,7 +20,7 @@ from orchestrator.encoding import from_json
 from orchestrator.limits import PAGE_DEFAULT, PAGE_LARGEST
 from orchestrator.messages import shown
 from orchestrator.rowjson import page_body
-from orchestrator.rows import beyond
+from orchestrator.rows import found_beyond
 
 #: Orders of a list: the name in ``ordering=``, and the columns. Each ends with the id, and all its columns go
 #: the same way, so that one comparison of row values finds a page. The first one is the default.
@@ -102,7 +102,7 @@ class KeysetPagination(BasePagination):
         backward, position = self.cursor.backward, self.cursor.position
         if position:
             descending = self.order.descending is not backward
-            queryset = queryset.filter(beyond(self.order.columns, position, descending=descending))
+            queryset = found_beyond(queryset, self.order.columns, position, descending=descending)
         return queryset.order_by(*self.order.fields(backward=backward))
 
     def _read_cursor(self, model: type[Model]) -> Cursor:

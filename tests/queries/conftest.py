@@ -1,0 +1,36 @@
+"""Databases whose plans are looked at."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from django.db import connection
+
+from orchestrator.demo.loading import load
+from orchestrator.demo.plan import Plan
+
+
+@pytest.fixture
+def rows(db: None) -> None:
+    """Some thousand rows of a busy orchestrator, and statistics of them."""
+    plan = Plan(jobs=3000, events=None, tasks=1000, users=600, seed=1, until=datetime.now(UTC))
+    load(plan, progress=lambda _: None)
+
+
+@pytest.fixture
+def many_rows(db: None) -> None:
+    """So many rows, in each table, that the planner's free choice means something; and statistics of them."""
+    plan = Plan(jobs=20_000, events=None, tasks=12_000, users=12_000, seed=1, until=datetime.now(UTC))
+    load(plan, progress=lambda _: None)
+
+
+@pytest.fixture
+def execute(db: None) -> Any:
+    """A function that executes a statement of SQL and returns what it gives."""
+
+    def run(sql: str, parameters: Any = None) -> list[tuple[Any, ...]]:
+        with connection.cursor() as cursor:
+            cursor.execute(sql, parameters)
+            return cursor.fetchall() if cursor.description else []
+
+    return run

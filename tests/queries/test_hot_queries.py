@@ -1,0 +1,197 @@
+"""Every hot query has its index, on both engines, and each index that goes is missed."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import chain, combinations
+from typing import Any
+
+import pytest
+from django.db import transaction
+from django.urls import get_resolver
+from django_filters import FilterSet
+
+from monitoring.hot_queries import HotQuery, examine
+from monitoring.plans import PRIMARY_KEY, postgresql
+from orchestrator.filters import JobFilters, WordFilter
+from orchestrator.hot_lists import HOT_LISTS, HotList
+from orchestrator.hot_queries import KEPT, every_query, hot_queries, query_plans
+from orchestrator.models import Event, Job, Task, User
+from orchestrator.viewsets import EventViewSet, JobViewSet, TaskViewSet, UserViewSet
+from orchestrator.viewsets.base import ResourceViewSet
+
+#: Indexes whose work at this size another one can do: the planner walks past the rows of other roles, or puts
+#: in order what is pending.
+DONE_OTHERWISE = {
+    "ix_jobs_claimable",
+    "ix_users_role_username",
+    "ix_users_role_created_at",
+    "ix_users_active_username",
+    "ix_users_active_created_at",
+}
+
+Problems = dict[str, tuple[str, ...]]
+Execute = Callable[[str], list[tuple[Any, ...]]]
+
+INDEXES = sorted(index.name for model in (Job, Event, Task, User) for index in model._meta.indexes)
+#: On SQLite whatever is in the outbox belongs to the transaction that reads it.
+INDEXES_OF_POSTGRES = ["ix_cache_outbox_transaction"]
+
+
+def wrong(queries: tuple[HotQuery, ...], **options: bool) -> Problems:
+    """Return the problems of the queries that are not as declared, by name."""
+    return {one.query: one.problems for one in examine(queries, **options) if not one.ok}
+
+
+@pytest.mark.django_db
+def test_every_hot_query_is_served_on_empty_tables() -> None:
+    assert wrong(every_query()) == {}
+
+
+@pytest.mark.usefixtures("rows")
+def test_every_hot_query_is_served_on_tables_with_rows() -> None:
+    assert wrong(every_query()) == {}
+
+
+@pytest.mark.usefixtures("many_rows")
+def test_every_hot_query_is_what_the_planner_chooses_for_large_tables() -> None:
+    examined = examine(every_query())
+    assert {one.query: one.problems for one in examined if not one.ok} == {}
+    assert all(one.free for one in examined if one.hot.table != "cache_outbox")
+
+
+@pytest.mark.usefixtures("rows")
+def test_every_hot_query_is_run_in_time() -> None:
+    examined = examine(hot_queries(), analyze=True)
+    assert {one.query: one.problems for one in examined if not one.ok} == {}
+    assert all(one.plan.rows is not None and one.plan.ms is not None for one in examined if one.plan)
+    assert sum(one.plan.rows or 0 for one in examined if one.plan) > 1000
+
+
+@pytest.mark.parametrize("index", INDEXES)
+@pytest.mark.django_db
+def test_an_index_that_goes_is_missed(execute: Execute, index: str) -> None:
+    execute(f"DROP INDEX {index}")
+    assert f"{index} is not there" in chain.from_iterable(wrong(hot_queries()).values())
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.usefixtures("many_rows")
+def test_an_index_that_goes_takes_plans_with_it(execute: Execute, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(postgresql, "FEW_ROWS", 0)  # of so few rows another way to them is as good
+    now = wrong(hot_queries())
+    lost = {index: lost_without(index, execute, now) for index in INDEXES}
+    assert {index for index, queries in lost.items() if not queries} <= KEPT.keys() | DONE_OTHERWISE, lost
+    for index, queries in lost.items():
+        print(f"{index}: {', '.join(queries) or KEPT.get(index, 'another one can do')}")  # noqa: T201 - shown with -rP
+
+
+def lost_without(index: str, execute: Execute, now: Problems) -> list[str]:
+    """Return the hot queries that the planner serves otherwise when an index is not there."""
+    with transaction.atomic():
+        execute(f"DROP INDEX {index}")
+        problems = wrong(hot_queries())
+        transaction.set_rollback(True)
+    known = {f"{index} is not there"}
+    return [query for query, found in problems.items() if {*found} - known - {*now.get(query, ())}]
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("index", INDEXES_OF_POSTGRES)
+@pytest.mark.django_db
+def test_an_index_of_no_model_that_goes_is_missed(execute: Execute, index: str) -> None:
+    execute(f"DROP INDEX {index}")
+    assert any(f"{index} is not there" in found for found in wrong(hot_queries()).values())
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db
+def test_an_invalid_index_is_no_index(execute: Execute) -> None:
+    execute(
+        "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'ix_events_job_id_created_at'::regclass"
+    )
+    found = {
+        name for name, problems in wrong(hot_queries()).items() if any("is invalid" in p for p in problems)
+    }
+    assert found == {"events of a job", "events of a job, next page"}, wrong(hot_queries())
+
+
+@pytest.mark.engine_neutral
+def test_every_list_of_the_api_is_covered() -> None:
+    views = {
+        getattr(pattern.callback, "cls", None)
+        for resolver in get_resolver().url_patterns
+        for pattern in chain([resolver], *(level.url_patterns for level in levels(resolver)))
+        if hasattr(pattern, "callback")
+    }
+    lists = {view for view in views if view and issubclass(view, ResourceViewSet) and view.orders}
+    assert lists == {JobViewSet, EventViewSet, TaskViewSet, UserViewSet}
+    assert {hot.view for hot in HOT_LISTS} == lists
+
+
+def levels(resolver: object) -> list[object]:
+    """Return a resolver with those below it."""
+    below = [level for level in getattr(resolver, "url_patterns", ()) if hasattr(level, "url_patterns")]
+    own = [resolver] if hasattr(resolver, "url_patterns") else []
+    return [*own, *chain.from_iterable(levels(level) for level in below)]
+
+
+@pytest.mark.engine_neutral
+@pytest.mark.parametrize("hot", HOT_LISTS, ids=lambda hot: hot.name)
+def test_every_combination_of_filters_and_orders_has_an_entry(hot: HotList) -> None:
+    filters = hot.view.filterset_class.base_filters
+    subsets = chain.from_iterable(combinations(filters, size) for size in range(len(filters) + 1))
+    asked = {
+        hot.query(subset, order, later=later).name
+        for subset in subsets
+        for order in hot.view.orders
+        for later in (False, True)
+    }
+    declared = {query.name for query in every_query()}
+    assert len(asked) == 2 ** len(filters) * len(hot.view.orders) * 2
+    assert asked <= declared
+
+
+class MoreFilters(JobFilters):
+    worker = WordFilter(choices=[("a", "a")])
+
+
+class MoreOrders(JobViewSet):
+    orders = {**JobViewSet.orders, "max_attempts": ("max_attempts", "id")}
+
+
+def with_view(**attributes: object) -> HotList:
+    return replace(HOT_LISTS[0], view=type("Changed", (JobViewSet,), attributes))
+
+
+@pytest.mark.django_db
+def test_a_filter_without_an_entry_fails() -> None:
+    with pytest.raises(KeyError, match="worker"):
+        examine(with_view(filterset_class=MoreFilters).queries())
+
+
+@pytest.mark.engine_neutral
+def test_an_order_without_an_entry_fails() -> None:
+    with pytest.raises(KeyError, match="max_attempts"):
+        list(with_view(orders=MoreOrders.orders).queries())
+
+
+@pytest.mark.usefixtures("rows")
+def test_a_page_shows_one_query_of_each_index() -> None:
+    plans = query_plans()
+    assert all(plan.ok for plan in plans)
+    assert {plan.hot.index for plan in plans} >= {*INDEXES, PRIMARY_KEY}
+    jobs_by_status = next(plan for plan in plans if plan.query == "jobs by status")
+    assert jobs_by_status.index == jobs_by_status.expected == "ix_jobs_status_created_at"
+    assert jobs_by_status.ms is not None
+
+
+@pytest.mark.engine_neutral
+def test_filters_are_those_of_the_views() -> None:
+    assert all(issubclass(hot.filters, FilterSet) for hot in HOT_LISTS)
+
+
+@pytest.mark.django_db
+def test_what_is_not_reached_in_time_is_a_problem() -> None:
+    examined = examine(hot_queries(), seconds=0)
+    assert {one.problems for one in examined} == {("not examined: out of time",)}
+    assert not any(one.ok or one.plan or one.index or one.ms for one in examined)
