@@ -10,7 +10,7 @@ from django.db import connection
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from monitoring import findings, snapshots
+from monitoring import findings, snapshots, tables
 from monitoring.models import Acknowledgement, TableSnapshot
 from monitoring.report import DatabaseReport, database_report
 from orchestrator.models import Event, Job, Task
@@ -234,3 +234,23 @@ def test_a_table_that_is_locked_costs_its_section_only():
     finally:
         other.rollback()
         other.close()
+
+
+@pytest.mark.postgres
+def test_partitions_are_added_to_their_parent():
+    execute(
+        "CREATE TABLE parts (id int, at date) PARTITION BY RANGE (at)",
+        "CREATE INDEX ix_parts_at ON parts (at)",
+        "CREATE TABLE parts_1 PARTITION OF parts FOR VALUES FROM ('2026-01-01') TO ('2026-02-01')",
+        "CREATE TABLE parts_2 PARTITION OF parts FOR VALUES FROM ('2026-02-01') TO ('2026-03-01')",
+        "INSERT INTO parts SELECT n, '2026-01-01'::date + n % 59 FROM generate_series(1, 1000) AS n",
+    )
+    try:
+        (parts,) = tables.measure(connection, ["parts"], {"parts": 1000})
+        assert (parts.row_count, parts.exact, parts.partitions) == (1000, True, 2)
+        (index,) = parts.indexes
+        assert index.name == "ix_parts_at"
+        assert (parts.table_bytes or 0) >= 2 * 8192
+        assert (index.bytes or 0) == parts.index_bytes
+    finally:
+        execute("DROP TABLE parts")

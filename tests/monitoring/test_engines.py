@@ -1,0 +1,95 @@
+"""What PostgreSQL tells of itself, asked of servers of its own: statements, replicas, sessions."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from kyros import addresses
+from monitoring.engines import postgresql
+from orchestrator.db.postgresql.base import DatabaseWrapper
+from tests.servers.postgres import SUPERUSER, PostgresServer
+from tests.waiting import wait_until
+
+pytestmark = [pytest.mark.postgres, pytest.mark.django_db]
+
+
+@contextmanager
+def connected(server: PostgresServer) -> Iterator[BaseDatabaseWrapper]:
+    description = {
+        "AUTOCOMMIT": True,
+        "ATOMIC_REQUESTS": False,
+        "TIME_ZONE": None,
+        "TEST": {},
+        **addresses.postgresql(server.url()),
+    }
+    wrapper = DatabaseWrapper(description, "other")
+    try:
+        yield wrapper
+    finally:
+        wrapper.close()
+
+
+def test_statements_are_told_where_the_server_counts_them(postgres_server: Callable[..., PostgresServer]):
+    server = postgres_server({"shared_preload_libraries": "pg_stat_statements"})
+    with connected(server) as connection:
+        assert postgresql.statements(connection) is None  # the extension is not made
+
+        with server.connect() as plain:
+            plain.execute("CREATE EXTENSION pg_stat_statements")
+            plain.execute("SELECT 'a secret of somebody', pg_sleep(0.01)")
+        rows = postgresql.statements(connection)
+        assert rows
+        assert any("pg_sleep" in row["query"] and row["calls"] == 1 for row in rows)
+        assert "secret" not in str(rows)
+
+
+def test_a_session_that_waits_for_a_lock_is_told_with_who_holds_it(
+    postgres_server: Callable[..., PostgresServer],
+):
+    server = postgres_server()
+    with connected(server) as connection, server.connect() as holder, server.connect() as waiter:
+        holder.execute("CREATE TABLE t (id int)")
+        holder.execute("BEGIN")
+        holder.execute("LOCK TABLE t")
+        waiter.pgconn.send_query(b"SELECT count(*) FROM t")
+
+        def blocked() -> list[dict]:
+            return [row for row in postgresql.sessions(connection) if row["blocked_by"]]
+
+        (row,) = wait_until(blocked)
+        assert row["pid"] == waiter.info.backend_pid
+        assert row["blocked_by"] == [holder.info.backend_pid]
+        assert postgresql.connections(connection)["idle_in_transaction"] == 1
+        holder.execute("ROLLBACK")
+        while waiter.pgconn.get_result():
+            pass
+
+
+def test_a_replica_is_told_with_its_lag(postgres_server: Callable[..., PostgresServer]):
+    settings = {"wal_level": "replica", "max_wal_senders": "4", "hot_standby": "on"}
+    server = postgres_server(settings)
+    replica = PostgresServer(server.folder / "copy", settings)
+    server.run(
+        "pg_basebackup", "-D", replica.data, "-h", server.folder, "-U", SUPERUSER, "-R", "-X", "stream"
+    )
+    try:
+        replica.start()
+        with connected(server) as connection, connected(replica) as copy, server.connect() as plain:
+
+            def told() -> list[dict]:
+                return [
+                    row for row in postgresql.replication(connection) or [] if row["state"] == "streaming"
+                ]
+
+            (row,) = wait_until(told)
+            assert row["lag_bytes"] >= 0
+            assert postgresql.replication(copy) is None  # has none of its own
+
+            with replica.connect() as other:
+                other.execute("SELECT pg_wal_replay_pause()")
+            plain.execute("CREATE TABLE grown AS SELECT generate_series(1, 100000)")
+            wait_until(lambda: told()[0]["lag_bytes"] > 1_000_000, what="a lag that grows")
+    finally:
+        replica.close()
