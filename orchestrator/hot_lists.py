@@ -117,8 +117,8 @@ def _users(filters: frozenset[str], order: str) -> Served:
     fixed = tuple(column for column in ("role", "active") if column in filters)
     last = "username" if order == "username" else "created_at"
     # A name has 30 characters at most.
-    named = {("role", "active", "created_at"): "ix_users_role_active_created"}
-    index = named.get((*fixed, last), "_".join(("ix_users", *fixed, last)))
+    index = "_".join(("ix_users", *fixed, last))
+    index = {"ix_users_role_active_created_at": "ix_users_role_active_created"}.get(index, index)
     # SQLite believes a role or a state to be as common as any other of them, and walks past the others.
     walk = (f"ix_users_{last}",) if fixed else ()
     return Served(index, fixed, walk, _WALK_WHERE_COMMON if fixed else "")

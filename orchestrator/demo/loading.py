@@ -7,7 +7,8 @@ from dataclasses import replace
 from itertools import chain, count
 from typing import Any, Final
 
-from django.db import connection, transaction
+from django.db import DEFAULT_DB_ALIAS, connections, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 from orchestrator.demo.plan import Plan, Rows
 from orchestrator.models import Event, Job, Task, User
@@ -27,7 +28,7 @@ _SQLITE_LOG_PAGES: Final = 16 * 1024
 _SQLITE_STATEMENT_ROWS: Final = 200
 
 
-def load(plan: Plan, *, progress: Callable[[int], object]) -> dict[str, int]:
+def load(plan: Plan, *, progress: Callable[[int], object], using: str = DEFAULT_DB_ALIAS) -> dict[str, int]:
     """Put the rows of a plan into the database, and tell the planner of them.
 
     Each batch is a transaction of its own: jobs come with their events, and nobody else's write waits for
@@ -36,39 +37,41 @@ def load(plan: Plan, *, progress: Callable[[int], object]) -> dict[str, int]:
     Args:
         plan: what to add; where the database holds it already, the next free series of it is added.
         progress: called after each batch with its share of ``plan.entries``.
+        using: the database's alias.
 
     Returns:
         How many rows were added, by table.
     """
     loaded = Counter(dict.fromkeys(_MODELS, 0))
-    with _prepared():
-        for batch in _free(plan).batches():
-            with transaction.atomic():
+    connection = connections[using]
+    with _prepared(connection):
+        for batch in _free(plan, using).batches():
+            with transaction.atomic(using=using):
                 for rows in batch.tables:
-                    _insert(rows)
+                    _insert(connection, rows)
             loaded.update({rows.table: len(rows.rows) for rows in batch.tables})
             progress(batch.entries)
-        _analyze()
+        analyze(connection)
     return dict(loaded)
 
 
-def _free(plan: Plan) -> Plan:
+def _free(plan: Plan, using: str) -> Plan:
     """Return the first series of a plan whose rows are not in the database."""
     return next(
-        free for free in (replace(plan, series=series) for series in count()) if not _is_present(free)
+        free for free in (replace(plan, series=series) for series in count()) if not _is_present(free, using)
     )
 
 
-def _is_present(plan: Plan) -> bool:
+def _is_present(plan: Plan, using: str) -> bool:
     """Tell whether the first row of any table is there already, or one of the users' names or addresses."""
     return any(
-        _MODELS[table].objects.filter(**{f"{column}__in": values}).exists()
+        _MODELS[table].objects.using(using).filter(**{f"{column}__in": values}).exists()
         for table, column, values in plan.landmarks()
     )
 
 
 @contextmanager
-def _prepared() -> Iterator[None]:
+def _prepared(connection: BaseDatabaseWrapper) -> Iterator[None]:
     """Give this connection what a bulk load needs, for as long as it lasts."""
     if connection.vendor != "sqlite":
         yield
@@ -88,7 +91,7 @@ def _set(cursor: Any, pragmas: dict[str, int]) -> None:
         cursor.execute(f"PRAGMA {name} = {value}")
 
 
-def _insert(rows: Rows) -> None:
+def _insert(connection: BaseDatabaseWrapper, rows: Rows) -> None:
     into = f"{rows.table} ({', '.join(rows.columns)})"
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
@@ -103,7 +106,7 @@ def _insert(rows: Rows) -> None:
             cursor.execute(statement, list(chain.from_iterable(some)))
 
 
-def _analyze() -> None:
+def analyze(connection: BaseDatabaseWrapper) -> None:
     """Have the engine look at what the tables hold now, so that it plans well from the first query on."""
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
