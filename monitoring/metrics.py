@@ -140,7 +140,7 @@ def _of_indexes(report: DatabaseReport) -> Iterator[Metric]:
 
 
 def _of_database(report: DatabaseReport) -> Iterator[Metric]:
-    yield from _gauge("kyros_db_up", "Whether the database answers.", not report.hangs)
+    yield from _gauge("kyros_db_up", "Whether the database answers.", not report.silent)
     yield from _gauge("kyros_db_bytes", "Bytes of the database.", report.server.get("bytes"))
     yield from _gauge("kyros_db_connections_maximum", "Connections.", report.connections.get("maximum"))
     states = GaugeMetricFamily("kyros_db_connections", "Connections by state.", labels=["state"])

@@ -76,9 +76,9 @@ class DatabaseReport:
     findings: tuple[Finding, ...] = ()
 
     @property
-    def hangs(self) -> bool:
-        """Tell whether the database did not even count its rows."""
-        return "rows" in self.errors
+    def silent(self) -> bool:
+        """Tell whether the database answers nothing at all."""
+        return "server" in self.errors
 
     def as_json(self) -> dict[str, Any]:
         """Return the report as the endpoint shows it."""
@@ -132,7 +132,7 @@ class _Sections:
             self._hung = self.errors[name] = f"the database gave {error}"
         except (DatabaseError, InterfaceError) as error:
             # The log has the server's words; they may tell its address.
-            logger.warning("the database does not tell its %s", name, exc_info=error)
+            logger.warning("the database does not tell %s: %s", name, str(error).strip().partition("\n")[0])
             self.errors[name] = "the database does not answer this question"
         return otherwise
 
@@ -199,6 +199,7 @@ def database_report(*, plans: bool = True) -> DatabaseReport:
         expired=sections.ask("retention", lambda c: retention.expired(c, watched.tables, known), ()),
         missing_indexes=sections.ask("schema", lambda c: schema.missing_indexes(c, known), ()),
         index_uses=sections.ask("index_uses", lambda _: _uses(examined), ()),
+        errors=sections.errors,
     )
     return _judged(report, sections)
 

@@ -34,6 +34,7 @@ _RULES: Final[tuple[Callable[["DatabaseReport"], Iterator[Finding]], ...]] = (
     queries.slow,
     queries.repeated,
     queries.sessions,
+    connections.silent,
     connections.too_many,
     connections.near_limit,
     connections.waiting,

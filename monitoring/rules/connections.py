@@ -21,6 +21,18 @@ _LAG_SECONDS: Final = 10
 _LAG_BYTES: Final = 64 * 1024 * 1024
 
 
+def silent(report: "DatabaseReport") -> Iterator[Finding]:
+    """Find a database that does not answer."""
+    if report.silent:
+        yield Finding(
+            "database:unreachable",
+            "critical",
+            "The database does not answer",
+            {"errors": dict(report.errors)},
+            "Start the server that DATABASE_URL names, then look again: python manage.py db_report",
+        )
+
+
 def too_many(report: "DatabaseReport") -> Iterator[Finding]:
     """Find pools that together want more connections than the server gives."""
     maximum, pool = report.connections.get("maximum"), settings.DB_POOL_MAX_SIZE

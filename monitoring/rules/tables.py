@@ -27,7 +27,16 @@ _SCANS_SHARE: Final = 0.1
 
 
 def missing(report: "DatabaseReport") -> Iterator[Finding]:
-    """Find tables that are not there."""
+    """Find tables that are not there; without any, nobody has migrated."""
+    if report.tables and not any(table.exists for table in report.tables):
+        yield Finding(
+            "database:empty",
+            "critical",
+            "The database has none of the tables",
+            {"tables": [table.name for table in report.tables]},
+            "python manage.py migrate",
+        )
+        return
     for table in report.tables:
         if not table.exists:
             app = app_of(table.name)

@@ -1,6 +1,9 @@
 """The database's report: figures that are measured, and advice that goes away when it was followed."""
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -254,3 +257,19 @@ def test_partitions_are_added_to_their_parent():
         assert (index.bytes or 0) == parts.index_bytes
     finally:
         execute("DROP TABLE parts")
+
+
+@pytest.mark.sqlite
+def test_a_database_that_is_not_there_is_critical():
+    env = {"DATABASE_URL": "postgresql://nobody@/x?host=/nowhere", "DB_POOL_MAX_SIZE": "0"}
+    told = subprocess.run(
+        [sys.executable, "manage.py", "db_report", "--json"],
+        env={**os.environ, **env},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    report = json.loads(told.stdout)["database_performance"]
+    assert told.returncode == 1
+    assert "database:unreachable" in {each["id"] for each in report["recommendations"]}
+    assert report["cache_status"]["status"] == "healthy"

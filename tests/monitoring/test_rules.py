@@ -164,3 +164,14 @@ class TestDisk:
     def test_a_journal_and_a_file_that_are_too_large(self):
         server = {"journal_mode": "wal", "wal_bytes": GIB, "bytes": 4 * GIB, "free_bytes": 2 * GIB}
         assert {"disk:journal", "disk:free-pages"} == set(found(DatabaseReport(cache=cache(), server=server)))
+
+
+class TestDatabase:
+    def test_one_that_does_not_answer_is_critical(self):
+        report = DatabaseReport(cache=cache(), errors={"server": "no answer"})
+        assert found(report)["database:unreachable"].level == "critical"
+
+    def test_an_empty_one_wants_to_be_migrated(self):
+        tables = (TableFigures("jobs", exists=False), TableFigures("tasks", exists=False))
+        findings = found(DatabaseReport(cache=cache(), tables=tables))
+        assert [each.action for each in findings.values()] == ["python manage.py migrate"]

@@ -6,6 +6,7 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management.base import CommandError
+from django.db import DatabaseError
 
 from monitoring import findings
 from monitoring.management.reports import ReportCommand
@@ -25,7 +26,11 @@ class Command(ReportCommand):
         parser.add_argument("--forget", metavar="ID", help="take an acknowledgement back")
 
     def handle(self, **options: Any) -> None:
-        self._settle(options)
+        try:
+            self._settle(options)
+        except DatabaseError as error:
+            reason = str(error).strip().partition("\n")[0]
+            raise CommandError(f"Nothing can be noted: {reason}", returncode=2) from error
         report = database_report()
         if options["json"]:
             self.write_json(document(report))

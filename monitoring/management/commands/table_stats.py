@@ -1,7 +1,11 @@
 """`manage.py table_stats`: how large the tables are, how fast they grow, and what their indexes do."""
 
 from argparse import ArgumentParser
+from collections.abc import Sequence
 from typing import Any
+
+from django.core.management.base import CommandError
+from django.db import DatabaseError
 
 from monitoring import registry
 from monitoring.caching import human_bytes
@@ -24,7 +28,7 @@ class Command(ReportCommand):
     def handle(self, **options: Any) -> None:
         verified = None
         if options["verify"] or options["repair"]:
-            verified = registry.watched().verify(options["repair"])
+            verified = _verified(repair=options["repair"])
         report = database_report(plans=False)
         if options["json"]:
             document = {
@@ -73,6 +77,14 @@ class Command(ReportCommand):
             self.stdout.write(
                 f"{row.table}: {row.counted} counted, {row.kept} kept{'' if right else '  WRONG'}"
             )
+
+
+def _verified(*, repair: bool) -> Sequence[VerifiedRows]:
+    try:
+        return registry.watched().verify(repair)
+    except DatabaseError as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise CommandError(f"The rows cannot be counted: {reason}", returncode=2) from error
 
 
 def _size(size: int | None) -> str | None:
