@@ -1,0 +1,97 @@
+"""A real browser, Debian's Chromium, that notes what it should not have to say."""
+
+import json
+import os
+import shutil
+from contextlib import contextmanager
+from importlib.resources import files
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import sync_playwright
+
+PROGRAMS = ("chromium", "chromium-browser")
+OPTIONS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--no-first-run",
+)
+#: What axe-core calls grave enough to keep somebody from using a page.
+GRAVE = ("serious", "critical")
+
+
+def program():
+    """Return the browser's path; without one the test is skipped, or fails where CI=true."""
+    found = next(filter(None, map(shutil.which, PROGRAMS)), None)
+    if found is None:
+        missing = "there is no Chromium on this machine: apt-get install chromium"
+        if os.environ.get("CI") == "true":
+            pytest.fail(missing)
+        pytest.skip(missing)
+    return found
+
+
+class Browser:
+    """A browser on the pages of one server; ``complaints`` are errors, and requests to other hosts."""
+
+    def __init__(self, chromium, url):
+        self.url, self.complaints = url, []
+        self._chromium, self._state = chromium, None
+
+    def page(self, **options):
+        """Return a new page, signed in once somebody has."""
+        context = self._chromium.new_context(base_url=self.url, storage_state=self._state, **options)
+        context.set_default_timeout(30_000)
+        page = context.new_page()
+        page.on("console", lambda message: self._note(message.type in {"error", "warning"}, message.text))
+        page.on("pageerror", lambda error: self._note(True, str(error)))
+        page.on("request", lambda request: self._note(self._is_elsewhere(request.url), request.url))
+        page.on("response", lambda answer: self._note(answer.status >= 400, f"{answer.status} {answer.url}"))
+        return page
+
+    def sign_in(self, username, password):
+        """Sign in through the form, for this page and those to come."""
+        page = self.page()
+        page.goto("/admin/")
+        page.get_by_label("Username").fill(username)
+        page.get_by_label("Password").fill(password)
+        page.get_by_role("button", name="Log in").click()
+        page.wait_for_url("**/admin/")
+        self._state = page.context.storage_state()
+        return page
+
+    def _is_elsewhere(self, address):
+        return urlsplit(address).netloc != urlsplit(self.url).netloc
+
+    def _note(self, grave, text):
+        if grave:
+            self.complaints.append(text)
+
+
+@contextmanager
+def browser(url):
+    """Start a browser, and end it."""
+    path = program()
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=path, args=OPTIONS)
+        try:
+            yield Browser(chromium, url)
+        finally:
+            chromium.close()
+
+
+def violations(page):
+    """Return what axe-core finds grave on a page: the rule and where.
+
+    The page's context has to be made with ``bypass_csp``: the policy lets no such script in.
+    """
+    page.evaluate((files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8"))
+    found = page.evaluate("axe.run(document, {resultTypes: ['violations'], preload: false})")["violations"]
+    return [
+        (each["id"], [json.dumps(node["target"]) for node in each["nodes"]])
+        for each in found
+        if each["impact"] in GRAVE
+    ]
