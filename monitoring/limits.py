@@ -30,16 +30,14 @@ class Look(Generic[T]):
 
     Args:
         look: asks it.
-
-    Raises:
-        TooSlowError: when too many looks hang already.
     """
 
     def __init__(self, look: Callable[[], T]) -> None:
-        if not _free.acquire(blocking=False):
-            raise TooSlowError("no answer: earlier questions still wait for theirs")
         self._look = look
         self._answers: SimpleQueue[tuple[T] | BaseException] = SimpleQueue()
+        if not _free.acquire(blocking=False):
+            self._answers.put(TooSlowError("no answer: earlier questions still wait for theirs"))
+            return
         threading.Thread(target=self._run, name="monitoring", daemon=True).start()
 
     def _run(self) -> None:
@@ -55,7 +53,7 @@ class Look(Generic[T]):
         """Return the answer, or raise what asking raised; may be called again after it was too slow.
 
         Raises:
-            TooSlowError: when the time is over.
+            TooSlowError: when the time is over, or when too many looks hang already.
         """
         try:
             answer = self._answers.get(timeout=seconds)

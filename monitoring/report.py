@@ -179,6 +179,7 @@ def database_report(*, plans: bool = True) -> DatabaseReport:
         plans: ask the planner about the hot queries, too.
     """
     watched, sections = registry.watched(), _Sections()
+    cache = Look(watched.cache)  # meanwhile: it has a bound of its own
     names = tuple(table.name for table in watched.tables)
     exact: Mapping[str, int] = sections.ask("rows", lambda _: watched.rows(), {})
     measured: tuple[TableFigures, ...] = sections.ask("tables", lambda c: tables.measure(c, names, exact), ())
@@ -186,7 +187,7 @@ def database_report(*, plans: bool = True) -> DatabaseReport:
     none: Sequence[Examined] = ()
     examined = tuple(sections.ask("query_plans", lambda _: watched.query_plans(), none)) if plans else ()
     report = DatabaseReport(
-        cache=watched.cache(),
+        cache=_cache(cache),
         tables=known,
         plans=examined,
         server=sections.ask("server", lambda c: engines.of(c).server(c), {}),
@@ -202,6 +203,13 @@ def database_report(*, plans: bool = True) -> DatabaseReport:
         errors=sections.errors,
     )
     return _judged(report, sections)
+
+
+def _cache(look: Look[CacheHealth]) -> CacheHealth:
+    try:
+        return look.answer(PATIENCE)
+    except TooSlowError as error:
+        return CacheHealth("unhealthy", error=str(error))
 
 
 def _uses(examined: tuple[Examined, ...]) -> tuple[Use, ...]:

@@ -9,8 +9,9 @@ from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, InterfaceError, connections
 
 from monitoring.caching import CacheHealth, Family, Hits, Outbox, ServerFigures
-from monitoring.limits import PATIENCE, TooSlowError, within
+from monitoring.limits import PATIENCE, Look, TooSlowError
 from orchestrator.cache import outbox, server, statistics
+from orchestrator.cache.audit import Verdict
 from orchestrator.cache.server import CacheUnavailableError, Server
 from orchestrator.cache.statistics import Counts
 
@@ -41,18 +42,20 @@ def health(ttl_settings: Mapping[str, str]) -> CacheHealth:
     ttls = {group: getattr(settings, name) for group, name in ttl_settings.items()}
     if not current.enabled:
         return CacheHealth("disabled", families={group: Family(ttl) for group, ttl in ttls.items()})
-    waiting = _waiting()
-    breaker = current.breaker.state.value
+    # Both are asked at once: one that hangs does not keep the other from its answer.
+    asked, waiting_asked = Look(lambda: _ask(current)), Look(_outbox)
+    until, breaker = time.monotonic() + PATIENCE, current.breaker.state.value
     try:
-        told = within(PATIENCE, lambda: _ask(current))
+        told = asked.answer(PATIENCE)
     except (CacheUnavailableError, TooSlowError) as error:
         return CacheHealth(
             "unhealthy",
             error=str(error),
             breaker=breaker,
-            outbox=waiting,
+            outbox=_answer(waiting_asked, until),
             families={group: Family(ttl) for group, ttl in ttls.items()},
         )
+    waiting = _answer(waiting_asked, until)
     reasons = _reasons(told, waiting, breaker)
     return CacheHealth(
         "degraded" if reasons else "healthy",
@@ -61,9 +64,7 @@ def health(ttl_settings: Mapping[str, str]) -> CacheHealth:
         breaker=breaker,
         figures=told.figures,
         outbox=waiting,
-        audited={
-            verdict: told.counts.hour.get(f"audit:{verdict}", 0) for verdict in ("equal", "stale", "gone")
-        },
+        audited={verdict.value: told.counts.hour.get(f"audit:{verdict}", 0) for verdict in Verdict},
         families={group: _family(group, ttl, told.counts) for group, ttl in ttls.items()},
     )
 
@@ -121,16 +122,17 @@ def _reasons(told: _Told, waiting: Outbox | None, breaker: str) -> tuple[str, ..
     return tuple(reasons)
 
 
-def _waiting() -> Outbox | None:
+def _answer(asked: Look[Outbox | None], until: float) -> Outbox | None:
     """Return what waits in the outbox, or None where the database does not tell."""
     try:
-        return within(PATIENCE, lambda: _outbox_of(DEFAULT_DB_ALIAS))
+        return asked.answer(max(0.0, until - time.monotonic()))
     except (DatabaseError, InterfaceError, TooSlowError):
         return None
 
 
-def _outbox_of(alias: str) -> Outbox | None:
-    connection = connections[alias]
+def _outbox() -> Outbox | None:
+    """Return what waits in the outbox, or None where there is none."""
+    connection = connections[DEFAULT_DB_ALIAS]
     if not outbox.exists(connection):
         return None
     length, seconds = outbox.backlog(connection)

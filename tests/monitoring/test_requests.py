@@ -2,6 +2,7 @@
 
 import json
 import logging
+from collections.abc import Callable
 
 import pytest
 from django.http import HttpResponse
@@ -10,7 +11,8 @@ from rest_framework.test import APIClient
 from monitoring import request_ids, statements
 from monitoring.logs import JsonFormatter, RequestIdFilter
 from monitoring.middleware import Observed
-from orchestrator.models import Task
+from orchestrator.models import Task, User
+from tests.over_http import HttpClient
 from tests.people import PASSWORD
 
 pytestmark = pytest.mark.django_db
@@ -93,3 +95,12 @@ class TestStatements:
         assert "SELECT" in text
         assert " ms " in text
         assert user.password not in text
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_answer_that_django_never_sees_has_an_id_too(web: Callable[..., str], user: User):
+    client = HttpClient(web(workers=1)).sign_in("user")
+    answers = [client.get("/api/v1/tasks/") for _ in range(5)]
+    assert answers[-1].headers["X-Cache"] == "HIT"
+    assert len({answer.headers["X-Request-ID"] for answer in answers}) == 5
+    assert all(len(answer.headers.get_all("X-Request-ID", [])) == 1 for answer in answers)
