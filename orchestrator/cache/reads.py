@@ -188,8 +188,11 @@ def _found(question: Question, reply: list[Any]) -> Found:
 def _fill_or_wait(question: Question, build: Callable[[], bytes]) -> Answer:
     current, caller = server.current(), keys.token()
     deadline = time.monotonic() + FILL_WAIT
+    state = b""
     while True:
-        state, *stamp = _open(current, question, caller)
+        # What somebody has filled since it was looked for, and is no hit then either, is no good.
+        refill = state == b"filled"
+        state, *stamp = _open(current, question, caller, refill=refill)
         if state == b"busy":
             return _built(question, build, Outcome.BYPASS)
         if state == b"fill":
@@ -198,8 +201,9 @@ def _fill_or_wait(question: Question, build: Callable[[], bytes]) -> Answer:
             return built
         if time.monotonic() >= deadline:
             return _built(question, build, Outcome.MISS)
-        statistics.count(question.group, "waits")
-        time.sleep(_LOOK_EVERY)
+        if state == b"wait":
+            statistics.count(question.group, "waits")
+            time.sleep(_LOOK_EVERY)
         (found,) = look_up(question)
         cached = hit(question, found)
         if cached:
@@ -208,9 +212,10 @@ def _fill_or_wait(question: Question, build: Callable[[], bytes]) -> Answer:
             return _built(question, build, Outcome.BYPASS)
 
 
-def _open(current: Server, question: Question, caller: str) -> Any:
-    names = [keys.epoch(), keys.fill_lock(question.digest), *keys.of_families(question.families)]
-    arguments = [caller, keys.token(), keys.GENERATION_KEPT * 1000, keys.FILL_EXPIRY * 1000]
+def _open(current: Server, question: Question, caller: str, *, refill: bool) -> Any:
+    names = [keys.epoch(), keys.fill_lock(question.digest), keys.entry(question.digest)]
+    names += keys.of_families(question.families)
+    arguments = [caller, keys.token(), keys.GENERATION_KEPT * 1000, keys.FILL_EXPIRY * 1000, int(refill)]
     return current.run(OPEN, names, arguments)
 
 

@@ -3,20 +3,23 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 
 import pytest
-from django.conf import LazySettings
+from django.conf import LazySettings, settings
 
 from kyros import addresses
 from orchestrator.cache import bodies
 from orchestrator.cache import server as servers
+from tests.servers.leashed import Leashed
 from tests.servers.valkey import ValkeyServer
 
 
 @pytest.fixture
 def own_cache(
-    valkey_server: Callable[..., ValkeyServer], settings: LazySettings
+    valkey_server: Callable[..., ValkeyServer],
+    settings: LazySettings,  # pytest-django's, which it puts back
 ) -> Callable[..., ValkeyServer]:
     """A function that starts a private cache server, which this process then uses: ``own_cache(config)``."""
 
@@ -51,3 +54,27 @@ def script(database_url: str) -> Callable[..., "subprocess.CompletedProcess[str]
         )
 
     return run
+
+
+@pytest.fixture
+def keeper_on(database_url: str, valkey: ValkeyServer, tmp_path: Path) -> Iterator[Callable[..., Leashed]]:
+    """A function that starts the keeper's process on this test's database: ``keeper_on(cache)``.
+
+    Without a server it keeps that of this process.
+    """
+    processes: list[Leashed] = []
+
+    def start(cache: ValkeyServer | None = None) -> Leashed:
+        env = {"DATABASE_URL": database_url, "REDIS_URL": (cache or valkey).url}
+        processes.append(
+            Leashed(
+                [sys.executable, settings.BASE_DIR / "manage.py", "cache_keeper"],
+                tmp_path / "keeper.log",
+                env={**os.environ, **env},
+            )
+        )
+        return processes[-1]
+
+    yield start
+    for process in processes:
+        process.stop()

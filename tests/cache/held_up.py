@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from orchestrator.cache import outbox, writes
+from orchestrator.cache import keys, outbox, reads, writes
 from orchestrator.cache.writes import Write
 
 #: Seconds from a COMMIT to its *end*.
@@ -40,4 +40,13 @@ def broken() -> Callable[..., Any]:
         return Write(families, announced=True) if families else None
 
     writes.begin = begin_without_telling
+    return application
+
+
+def patient() -> Callable[..., Any]:
+    """Return the service whose readers wait for another's fill as long as it takes; a long lease."""
+    from kyros.wsgi import application  # noqa: PLC0415 - as above
+
+    reads.FILL_WAIT = 30  # type: ignore[misc]
+    keys.FILL_EXPIRY = keys.LEASE = 60  # type: ignore[misc]
     return application

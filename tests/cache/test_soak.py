@@ -1,13 +1,11 @@
 """The soak: 0 stale answers and 0 errors, whatever happens to the cache server; and it is able to fail."""
 
 import os
-import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 
@@ -15,7 +13,6 @@ from orchestrator.choices import JobStatus
 from orchestrator.models import Job, User
 from tests.cache.soak import Soak
 from tests.over_http import HttpClient
-from tests.servers.leashed import Leashed
 from tests.servers.valkey import ValkeyServer
 
 SECONDS = float(os.environ.get("SOAK_SECONDS", "20"))
@@ -47,17 +44,6 @@ def cache(valkey_server: Callable[..., ValkeyServer]) -> ValkeyServer:
     return valkey_server()
 
 
-@pytest.fixture
-def keeper(cache: ValkeyServer, database_url: str, tmp_path: Path) -> Iterator[Leashed]:
-    process = Leashed(
-        ["/bin/sh", "-c", f"cd {settings.BASE_DIR} && exec {sys.executable} manage.py cache_keeper"],
-        tmp_path / "keeper.log",
-        env={**os.environ, "DATABASE_URL": database_url, "REDIS_URL": cache.url},
-    )
-    yield process
-    process.stop()
-
-
 def soak_of(
     url: str, jobs: dict[str, list[str]], database: Callable[[], dict[str, int]] | None = None
 ) -> Soak:
@@ -65,7 +51,8 @@ def soak_of(
     return Soak(url, token, jobs, WRITES_A_SECOND, database)
 
 
-def test_without_failures(web, cache: ValkeyServer, keeper: Leashed, jobs, user: User, record_property):
+def test_without_failures(web, cache: ValkeyServer, keeper_on, jobs, user: User, record_property):
+    keeper_on(cache)
     soak = soak_of(web(workers=2, env={"REDIS_URL": cache.url}), jobs)
 
     result = soak.run(SECONDS / 2)
@@ -79,8 +66,9 @@ def test_without_failures(web, cache: ValkeyServer, keeper: Leashed, jobs, user:
 
 
 def test_while_the_server_fails(
-    web, cache: ValkeyServer, keeper: Leashed, jobs, user: User, tmp_path: Path, record_property
+    web, cache: ValkeyServer, keeper_on, jobs, user: User, tmp_path: Path, record_property
 ):
+    keeper_on(cache)
     soak = soak_of(web(workers=2, env={"REDIS_URL": cache.url}), jobs)
     failing = threading.Thread(target=fail, args=(cache, soak.stop, tmp_path))
     failing.start()
@@ -119,7 +107,8 @@ def fail(cache: ValkeyServer, stop: threading.Event, folder: Path) -> None:
         stop.wait(1.5)
 
 
-def test_while_writers_are_held_up(web, cache: ValkeyServer, keeper: Leashed, jobs, user: User):
+def test_while_writers_are_held_up(web, cache: ValkeyServer, keeper_on, jobs, user: User):
+    keeper_on(cache)
     url = web(workers=2, env={"REDIS_URL": cache.url}, application="tests.cache.held_up:whole")
 
     result = soak_of(url, jobs, database=versions).run(SECONDS / 4)
@@ -129,7 +118,8 @@ def test_while_writers_are_held_up(web, cache: ValkeyServer, keeper: Leashed, jo
     assert result.stale == []
 
 
-def test_is_red_when_writers_announce_nothing(web, cache: ValkeyServer, keeper: Leashed, jobs, user: User):
+def test_is_red_when_writers_announce_nothing(web, cache: ValkeyServer, keeper_on, jobs, user: User):
+    keeper_on(cache)
     url = web(workers=2, env={"REDIS_URL": cache.url}, application="tests.cache.held_up:broken")
     soak = soak_of(url, jobs, database=versions)
     # As soon as one was found, that is enough.

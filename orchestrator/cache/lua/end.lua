@@ -4,11 +4,14 @@
 -- ARGV: writer, token, how long a generation is kept (ms).
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
+-- Tells whether a writer is in flight; what is no set of writers, or has no end, is somebody else's doing.
+local function in_flight(writers)
+    local dead = redis.pcall('ZREMRANGEBYSCORE', writers, '-inf', now)
+    if type(dead) == 'table' or redis.call('PTTL', writers) == -1 then redis.call('DEL', writers) end
+    return redis.call('EXISTS', writers) == 1
+end
 for family = 1, #KEYS, 2 do
     redis.pcall('ZREM', KEYS[family + 1], ARGV[1])
-    redis.pcall('ZREMRANGEBYSCORE', KEYS[family + 1], '-inf', now)
-    if redis.call('EXISTS', KEYS[family + 1]) == 0 then
-        redis.call('SET', KEYS[family], ARGV[2], 'PX', ARGV[3])
-    end
+    if not in_flight(KEYS[family + 1]) then redis.call('SET', KEYS[family], ARGV[2], 'PX', ARGV[3]) end
 end
 return 1

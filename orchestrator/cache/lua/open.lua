@@ -1,8 +1,10 @@
 #!lua flags=allow-oom
 -- Makes a question ready to be answered: mints missing generations and lets one caller fill the entry.
--- KEYS: epoch, fill lock; then for each family: its generation, its writers.
--- ARGV: caller, token for what is missing, how long a generation is kept (ms), how long a fill may take (ms).
--- Returns: {"fill", stamp}: fill it   {"wait", stamp}: somebody else does   {"busy"}: a write is in flight
+-- KEYS: epoch, fill lock, entry; then for each family: its generation, its writers.
+-- ARGV: caller, token for what is missing, how long a generation is kept (ms), how long a fill may take (ms),
+--       1 to fill even what somebody has just filled.
+-- Returns: {"fill", stamp}: fill it   {"wait"}: somebody else does   {"filled"}: somebody else has done
+--   {"busy"}: a write is in flight
 -- A value of the wrong type is somebody else's doing, and counts as missing.
 local function get(key)
     local value = redis.pcall('GET', key)
@@ -16,7 +18,7 @@ if not stamp then
     stamp = ARGV[2]
     redis.call('SET', KEYS[1], stamp)
 end
-for family = 3, #KEYS, 2 do
+for family = 4, #KEYS, 2 do
     local token = get(KEYS[family])
     if not token then
         redis.pcall('ZREMRANGEBYSCORE', KEYS[family + 1], '-inf', now)
@@ -32,5 +34,6 @@ for family = 3, #KEYS, 2 do
     if token == '!' then return {'busy'} end
     stamp = stamp .. ',' .. token
 end
+if ARGV[5] ~= '1' and redis.pcall('HGET', KEYS[3], 'stamp') == stamp then return {'filled'} end
 if redis.call('SET', KEYS[2], ARGV[1], 'NX', 'PX', ARGV[4]) then return {'fill', stamp} end
-return {'wait', stamp}
+return {'wait'}

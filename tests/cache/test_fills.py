@@ -1,0 +1,203 @@
+"""How answers get into the cache: one caller at a time, never an old one, never what must not be there."""
+
+import threading
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from django.db import connection, transaction
+from rest_framework.test import APIClient
+
+from orchestrator.cache import keys, reads, server
+from orchestrator.cache.questions import Question
+from orchestrator.cache.reads import Outcome
+from orchestrator.cache.writes import Write
+from orchestrator.models import Job, User
+from tests.cache.looking import outcome, past_the_cache
+from tests.over_http import HttpClient
+from tests.servers.valkey import ValkeyServer
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+LIST = "/api/v1/jobs/"
+QUESTION = Question("jobs", "a question of the tests", ("jobs",), ttl=60)
+
+
+def ask(build) -> reads.Answer:
+    (found,) = reads.look_up(QUESTION)
+    return reads.answer(QUESTION, found, build)
+
+
+def ask_in_a_thread(build) -> Outcome:
+    try:
+        return ask(build).outcome
+    finally:
+        connection.close()
+
+
+def kept(valkey: ValkeyServer, pattern: str) -> set[bytes]:
+    with valkey.client() as client:
+        return set(client.scan_iter(pattern))
+
+
+def test_of_a_crowd_one_fills_and_the_others_wait(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(reads, "FILL_WAIT", 30)
+    monkeypatch.setattr(keys, "FILL_EXPIRY", 60)
+    monkeypatch.setattr(keys, "LEASE", 60)
+    waiting, built = threading.Semaphore(0), []
+    count = reads.statistics.count
+    crowd = 8
+
+    def count_waits(group: str, what: str, times: int = 1) -> None:
+        if what == "waits":
+            waiting.release()
+        count(group, what, times)
+
+    def build() -> bytes:
+        built.append(1)
+        for _ in range(crowd):
+            waiting.acquire(timeout=10)
+        return b"{}"
+
+    monkeypatch.setattr(reads.statistics, "count", count_waits)
+    ask(lambda: b"nothing")  # the lease is there from now on
+    Job.objects.create(name="so that it is stale")
+    with ThreadPoolExecutor(crowd) as pool:
+        told = Counter(pool.map(ask_in_a_thread, [build] * crowd))
+
+    assert built == [1]
+    assert told == {Outcome.MISS: 1, Outcome.HIT: crowd - 1}
+
+
+def test_of_a_crowd_before_two_workers_one_makes_the_query(web, valkey_server, user: User):
+    Job.objects.bulk_create([Job(name=f"{number}") for number in range(1000)])
+    env = {"REDIS_URL": valkey_server().url}
+    url = web(workers=2, env=env, application="tests.cache.held_up:patient")
+    client = HttpClient(url).sign_in("user")
+    client.get("/api/v1/users/me/")
+
+    with ThreadPoolExecutor(50) as pool:
+        answers = list(pool.map(lambda _: client.get(f"{LIST}?limit=1000"), range(200)))
+
+    assert {answer.status for answer in answers} == {200}
+    assert Counter(answer.headers["X-Cache"] for answer in answers) == {"MISS": 1, "HIT": 199}
+
+
+def test_times_to_live_differ_by_a_tenth_at_most(as_user: APIClient, valkey: ValkeyServer):
+    for limit in range(1, 21):
+        as_user.get(f"{LIST}?limit={limit}")
+
+    with valkey.client() as client:
+        entries = [each for each in kept(valkey, "*:e:*") if b'"next"' in client.hget(each, "body")]
+        lives = [client.pttl(each) for each in entries]
+
+    assert len(lives) == 20
+    assert len(set(lives)) > 10
+    assert all(45_000 < life <= 66_000 for life in lives), lives
+
+
+def test_nothing_is_filled_or_read_inside_a_transaction(as_user: APIClient, valkey: ValkeyServer):
+    as_user.get(LIST)
+    before = kept(valkey, "*:e:*")
+
+    with transaction.atomic():
+        Job.objects.create(name="not yet")
+        assert outcome(as_user, LIST) == "BYPASS"
+        assert outcome(as_user, f"{LIST}?limit=5") == "BYPASS"
+        transaction.set_rollback(True)
+
+    assert kept(valkey, "*:e:*") == before
+    assert as_user.get(LIST).json()["results"] == []
+
+
+def test_a_fill_that_a_write_overtook_is_not_kept():
+    def build() -> bytes:
+        Job.objects.create(name="overtakes")
+        return b'"old"'
+
+    assert ask(build).body == b'"old"'
+
+    assert reads.look_up(QUESTION)[0].body is None
+    assert ask(lambda: b'"new"').body == b'"new"'
+    assert ask(lambda: b'"never asked"').body == b'"new"'
+
+
+def test_nothing_is_filled_while_a_write_is_in_flight(monkeypatch: pytest.MonkeyPatch):
+    outcomes: list[Outcome] = []
+    end = Write.end
+
+    def look_and_end(write: Write) -> bool:
+        with ThreadPoolExecutor(1) as pool:
+            outcomes.append(pool.submit(ask_in_a_thread, lambda: b"{}").result())
+        return end(write)
+
+    ask(lambda: b"{}")
+    monkeypatch.setattr(Write, "end", look_and_end)
+    Job.objects.create(name="in flight")
+
+    assert outcomes == [Outcome.BYPASS]
+
+
+def test_an_empty_list_is_an_answer(as_user: APIClient):
+    assert outcome(as_user, LIST) == "MISS"
+    assert outcome(as_user, LIST) == "HIT"
+    assert as_user.get(LIST).json()["results"] == []
+
+
+def test_deeper_pages_come_from_the_database(as_user: APIClient, valkey: ValkeyServer):
+    Job.objects.bulk_create([Job(name=f"{number}") for number in range(3)])
+    second = as_user.get(f"{LIST}?limit=1").json()["next"]
+    before = kept(valkey, "*:e:*")
+
+    for _ in range(2):
+        assert outcome(as_user, second) == "BYPASS"
+
+    assert kept(valkey, "*:e:*") == before
+
+
+@pytest.mark.parametrize(
+    "wrong", ["status=banana", "cursor=abc", "created_after=x", "ordering=name", "limit=0"]
+)
+def test_what_is_refused_is_neither_kept_nor_locked(wrong: str, as_user: APIClient, valkey: ValkeyServer):
+    as_user.get("/api/v1/users/me/")
+    before = kept(valkey, "*:e:*")
+
+    for _ in range(3):
+        answer = as_user.get(f"{LIST}?{wrong}")
+        assert answer.status_code == 400, answer.content
+
+    assert kept(valkey, "*:e:*") == before
+    assert kept(valkey, "*:f:*") == set()
+
+
+def test_an_answer_that_cannot_be_made_is_left_to_the_next_caller(valkey: ValkeyServer):
+    def fail() -> bytes:
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        ask(fail)
+
+    assert kept(valkey, "*:f:*") == set()
+    assert ask(lambda: b"{}").outcome is Outcome.MISS
+
+
+def test_a_caller_that_died_is_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch, valkey: ValkeyServer):
+    monkeypatch.setattr(reads, "FILL_WAIT", 30)
+    ask(lambda: b"old")
+    Job.objects.create(name="so that it is stale")
+    valkey.execute("SET", keys.fill_lock(QUESTION.digest), "the dead one", "PX", 100)
+
+    assert ask(lambda: b"new").body == b"new"
+
+
+def test_a_missing_row_is_not_kept(as_user: APIClient, valkey: ValkeyServer):
+    job = Job.objects.create(name="gone soon")
+    job_id, path = job.pk, f"{LIST}{job.pk}/"
+    job.delete()
+
+    for _ in range(2):
+        assert as_user.get(path).status_code == 404
+    Job(pk=job_id, name="back").save()
+
+    assert as_user.get(path).content == past_the_cache(as_user, path) != b""
+    assert server.current().breaker.closed

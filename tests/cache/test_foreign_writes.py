@@ -1,0 +1,141 @@
+"""Changes that go past Django show in cached answers; Django's own are not invalidated twice."""
+
+import sqlite3
+from collections.abc import Callable
+
+import psycopg
+import pytest
+from django.db import OperationalError, connection
+from rest_framework.test import APIClient
+
+from orchestrator.cache import keeper, outbox, server
+from orchestrator.models import Job, Task
+from tests.cache.looking import assert_right, outcome, past_the_cache, warm
+from tests.waiting import wait_until
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+Psql = Callable[[str], None]
+
+
+@pytest.fixture
+def psql(database_url: str) -> Psql:
+    """A function that executes a statement over a connection that Django knows nothing of."""
+
+    def execute(statement: str) -> None:
+        if connection.vendor == "postgresql":
+            with psycopg.connect(database_url, autocommit=True) as other:
+                other.execute(statement)
+        else:
+            other = sqlite3.connect(database_url.removeprefix("sqlite:///"), isolation_level=None)
+            other.execute(statement)
+            other.close()
+
+    return execute
+
+
+@pytest.fixture
+def job(db: None) -> Job:
+    return Job.objects.create(name="watched")
+
+
+def paths_of(job: Job) -> tuple[str, ...]:
+    return (
+        "/api/v1/jobs/",
+        "/api/v1/jobs/?status=pending",
+        "/api/v1/jobs/counts/",
+        f"/api/v1/jobs/{job.pk}/",
+    )
+
+
+CHANGES = {
+    "update": "UPDATE jobs SET priority = 42",
+    "cancel": "UPDATE jobs SET status = 'cancelled', completed_at = created_at",
+    "delete": "DELETE FROM jobs",
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_shows_with_a_keeper(change: str, psql: Psql, keeper_on, job: Job, as_user: APIClient):
+    keeper_on()
+    warm(as_user, *paths_of(job))
+
+    psql(change)
+
+    for path in paths_of(job):
+        wait_until(lambda path=path: right(as_user, path), what=f"the change of {path}")
+    wait_until(lambda: outbox.pending(connection, 1).ids == (), what="the outbox's end")
+    assert_right(as_user, paths_of(job))
+
+
+def right(client: APIClient, path: str) -> bool:
+    expected, answer = past_the_cache(client, path), client.get(path)
+    return answer.content == expected if expected else answer.status_code == 404
+
+
+def test_shows_without_a_keeper(psql: Psql, job: Job, as_user: APIClient):
+    warm(as_user, *paths_of(job))
+
+    psql(CHANGES["update"])
+
+    for path in paths_of(job):
+        wait_until(lambda path=path: right(as_user, path), what=f"the change of {path}")
+
+
+def test_what_is_rolled_back_leaves_the_hits(database_url: str, job: Job, as_user: APIClient):
+    warm(as_user, *paths_of(job))
+    if connection.vendor == "postgresql":
+        with psycopg.connect(database_url) as other:
+            other.execute(CHANGES["update"])
+            other.rollback()
+    else:
+        other = sqlite3.connect(database_url.removeprefix("sqlite:///"))
+        other.execute(CHANGES["update"])
+        other.rollback()
+        other.close()
+
+    keeper.tick(server.current())
+
+    assert [outcome(as_user, path) for path in paths_of(job)] == ["HIT"] * len(paths_of(job))
+
+
+def test_what_django_wrote_is_not_made_stale_again(job: Job, as_user: APIClient):
+    Job.objects.update(priority=1)
+    Task.objects.create(title="t")
+    warm(as_user, *paths_of(job))
+
+    for _ in range(3):
+        assert keeper.tick(server.current())
+
+    assert [outcome(as_user, path) for path in paths_of(job)] == ["HIT"] * len(paths_of(job))
+
+
+def test_a_flood_is_drained_whole(psql: Psql, job: Job, as_user: APIClient, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(keeper, "ROWS_AT_ONCE", 10)
+    monkeypatch.setattr(keeper, "FAMILIES_AT_ONCE", 5)
+    warm(as_user, *paths_of(job))
+    for number in range(35):
+        psql(f"UPDATE jobs SET priority = {number}")  # noqa: S608
+        psql(
+            f"INSERT INTO events (id, type, payload, created_at) SELECT id, 't{number}', '{{}}', created_at"  # noqa: S608
+            " FROM jobs WHERE NOT EXISTS (SELECT 1 FROM events)"
+        )
+        psql("DELETE FROM events")
+
+    assert keeper.tick(server.current())
+
+    assert outbox.pending(connection, 1).ids == ()
+    assert_right(as_user, paths_of(job))
+
+
+def test_no_lease_while_the_database_is_away(job: Job, as_user: APIClient, monkeypatch: pytest.MonkeyPatch):
+    def fail(*_: object) -> None:
+        raise OperationalError
+
+    wait_until(lambda: not server.current().client.exists("{kyros}:lease"), what="the end of the lease")
+    monkeypatch.setattr(outbox, "pending", fail)
+
+    with pytest.raises(server.CacheUnavailableError):
+        keeper.tick(server.current())
+
+    assert not server.current().client.exists("{kyros}:lease")

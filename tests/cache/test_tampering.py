@@ -1,0 +1,189 @@
+"""What somebody has changed in the cache server is a miss: never a 500, never another's rights."""
+
+import json
+
+import psycopg
+import pytest
+from django.db import connection
+from rest_framework.test import APIClient
+
+from orchestrator import answers
+from orchestrator.cache import bodies, families, keys, seals
+from orchestrator.choices import Role
+from orchestrator.models import Job, User
+from tests.cache.looking import outcome, past_the_cache, warm
+from tests.people import make_user, sign_in
+from tests.servers.valkey import ValkeyServer
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+LIST = "/api/v1/jobs/"
+ME = "/api/v1/users/me/"
+GARBAGE = (b"", b"\0\xff", b"!", b"0" * 32, b"\xc3\x28", b"x" * 100_000)
+KINDS: dict[str, tuple[bytes | str, ...]] = {
+    "a string": ("SET", b"x"),
+    "a list": ("RPUSH", b"x"),
+    "a set": ("SADD", b"x"),
+    "a hash": ("HSET", b"x", b"y"),
+    "a sorted set": ("ZADD", "99999999999999", b"x"),
+    "a stream": ("XADD", "*", b"x", b"y"),
+}
+
+
+@pytest.fixture(autouse=True)
+def forget(db: None) -> None:
+    bodies.kept.clear()
+
+
+def names(valkey: ValkeyServer, pattern: str) -> list[bytes]:
+    with valkey.client() as client:
+        return sorted(client.scan_iter(pattern))
+
+
+def put(valkey: ValkeyServer, key: bytes | str, kind: str) -> None:
+    command, *values = KINDS[kind]
+    valkey.execute("DEL", key)
+    valkey.execute(command, key, *values)
+
+
+def assert_right(client: APIClient, path: str) -> None:
+    bodies.kept.clear()
+    answer = client.get(path)
+    assert answer.status_code == 200, answer.content
+    assert answer.content == past_the_cache(client, path)
+
+
+@pytest.mark.parametrize("value", GARBAGE, ids=lambda value: repr(value[:8]))
+@pytest.mark.parametrize("field", ["stamp", "etag", "seal", "body"])
+def test_a_field_of_an_entry(field: str, value: bytes, as_user: APIClient, valkey: ValkeyServer):
+    warm(as_user, LIST)
+    for name in names(valkey, "*:e:*"):
+        valkey.execute("HSET", name, field, value)
+    bodies.kept.clear()
+
+    assert outcome(as_user, LIST) == "MISS"
+    assert_right(as_user, LIST)
+
+
+def test_a_missing_field_of_an_entry(as_user: APIClient, valkey: ValkeyServer):
+    for field in ("stamp", "etag", "seal", "body"):
+        warm(as_user, LIST)
+        for name in names(valkey, "*:e:*"):
+            valkey.execute("HDEL", name, field)
+        assert_right(as_user, LIST)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("pattern", ["*:e:*", "*:g:*", "*:w:*", "*:epoch", "*:lease", "*:s:*", "*:audit"])
+def test_a_key_of_the_wrong_type(pattern: str, kind: str, as_user: APIClient, valkey: ValkeyServer):
+    job = Job.objects.create(name="x")
+    paths = (LIST, f"{LIST}{job.pk}/")
+    warm(as_user, *paths)
+    made = names(valkey, pattern) or [
+        pattern.replace("*", "{kyros}", 1).replace("*", family).encode()
+        for family in ("jobs", "jobs:status:pending", f"job:{job.pk.hex}", "total")
+    ]
+
+    for name in made:
+        put(valkey, name, kind)
+
+    for path in paths:
+        assert_right(as_user, path)
+    job.priority = 9
+    job.save()
+    for path in paths:
+        assert_right(as_user, path)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_writers_of_a_family_and_a_change_past_django(
+    kind: str, as_user: APIClient, valkey: ValkeyServer, database_url: str
+):
+    """The keeper must not take what is no set of writers for a writer who never ends."""
+    Job.objects.create(name="x")
+    warm(as_user, LIST)
+    put(valkey, keys.writers(families.JOBS), kind)
+
+    past_django(database_url, "UPDATE jobs SET priority = 5")
+    valkey.execute("DEL", keys.lease())
+
+    assert_right(as_user, LIST)
+    assert as_user.get(LIST).json()["results"][0]["priority"] == 5
+
+
+def past_django(database_url: str, statement: str) -> None:
+    if connection.vendor == "postgresql":
+        with psycopg.connect(database_url, autocommit=True) as other:
+            other.execute(statement)
+    else:
+        connection.ensure_connection()
+        connection.connection.execute(statement)
+
+
+def test_entries_that_changed_places(as_user: APIClient, as_moderator: APIClient, valkey: ValkeyServer):
+    warm(as_user, ME, LIST)
+    warm(as_moderator, ME, LIST, "/api/v1/users/")
+    entries = names(valkey, "*:e:*")
+    dumps = [valkey.execute("DUMP", name) for name in entries]
+    for shift in range(1, len(entries)):
+        for number, name in enumerate(entries):
+            dump = dumps[(number + shift) % len(entries)]
+            valkey.execute("RESTORE", name, 60_000, dump, "REPLACE")
+
+        assert as_user.get("/api/v1/users/").status_code == 403
+        assert as_user.get(ME).json()["username"] == "user"
+        assert as_moderator.get(ME).json()["username"] == "moderator"
+        assert_right(as_user, LIST)
+
+
+def test_an_account_that_was_forged(as_user: APIClient, user: User, valkey: ValkeyServer):
+    warm(as_user, ME)
+    entry = keys.entry(answers.account(user.pk).digest)
+    whole = valkey.execute("HGET", entry, "body")
+    forged = json.dumps({**json.loads(whole), "role": Role.ADMIN}).encode()
+
+    valkey.execute("HSET", entry, "body", forged, "etag", seals.etag_of(forged))
+    bodies.kept.clear()
+
+    assert as_user.get("/api/v1/users/").status_code == 403
+    assert as_user.post("/api/v1/users/", {}).status_code == 403
+    assert as_user.get(ME).json()["role"] == "user"
+
+
+def test_the_account_of_somebody_with_more_rights(as_user: APIClient, user: User, valkey: ValkeyServer):
+    admin = make_user("boss", Role.ADMIN)
+    warm(sign_in(admin), ME)
+    warm(as_user, ME)
+    boss, own = (keys.entry(answers.account(each.pk).digest) for each in (admin, user))
+
+    valkey.execute("COPY", boss, own, "REPLACE")
+    bodies.kept.clear()
+
+    assert as_user.get("/api/v1/users/").status_code == 403
+    assert as_user.get(ME).json()["username"] == "user"
+
+
+def test_an_account_from_before_a_demotion(valkey: ValkeyServer):
+    boss = make_user("boss", Role.ADMIN)
+    client = sign_in(boss)
+    warm(client, "/api/v1/users/")
+    entry = keys.entry(answers.account(boss.pk).digest)
+    before = valkey.execute("DUMP", entry)
+    User.objects.filter(pk=boss.pk).update(role=Role.USER)
+
+    valkey.execute("RESTORE", entry, 60_000, before, "REPLACE")
+
+    assert client.get("/api/v1/users/").status_code == 403
+
+
+def test_nothing_in_the_cache_is_secret_or_pickled(
+    as_moderator: APIClient, moderator: User, valkey: ValkeyServer
+):
+    warm(as_moderator, ME, "/api/v1/users/", LIST)
+    password = User.objects.get(pk=moderator.pk).password.encode()
+    with valkey.client() as client:
+        for name in client.scan_iter("*"):
+            held = client.dump(name)
+            assert password not in held
+            assert b"scrypt" not in held
+            assert b"\x80\x04\x95" not in held, "a pickle"
