@@ -113,6 +113,7 @@ class CacheHealth:
         status: ``degraded`` answers, but not as it should: ``reasons`` tells why.
         error: why there is no connection.
         breaker: ``closed`` while this process asks the server.
+        evicted_hour: keys evicted for want of memory in the last hour, as far as somebody looked.
         audited: answers that were compared with the database in the last hour, by what was found.
         families: by group of answers.
     """
@@ -124,6 +125,7 @@ class CacheHealth:
     breaker: str | None = None
     figures: ServerFigures | None = None
     outbox: Outbox | None = None
+    evicted_hour: int = 0
     audited: Mapping[str, int] = field(default_factory=dict)
     families: Mapping[str, Family] = field(default_factory=dict)
 
@@ -171,6 +173,7 @@ class CacheHealth:
             "memory_bytes": figures and figures.memory_bytes,
             "memory_limit_bytes": figures and figures.memory_limit_bytes,
             "evicted_keys": figures and figures.evicted_keys,
+            "evicted_hour": self.evicted_hour,
             "connected_clients": figures and figures.connected_clients,
             "uptime_seconds": figures and figures.uptime_seconds,
             "server": figures and figures.server,

@@ -41,13 +41,13 @@ def memory(report: "DatabaseReport") -> Iterator[Finding]:
         return
     limit = figures.memory_limit_bytes or 2 * figures.memory_bytes
     evidence = {
-        "evicted_keys": figures.evicted_keys,
+        "evicted_hour": report.cache.evicted_hour,
         "memory_bytes": figures.memory_bytes,
         "memory_limit_bytes": figures.memory_limit_bytes,
     }
     action = f"CONFIG SET maxmemory {2 * limit}"
-    if figures.evicted_keys:
-        title = f"{figures.evicted_keys} cached answers were evicted for want of memory"
+    if report.cache.evicted_hour:
+        title = f"{report.cache.evicted_hour} keys were evicted in the last hour for want of memory"
         yield Finding("cache:evictions", "warning", title, evidence, action)
     if (figures.memory_share or 0) >= _MEMORY_SHORT:
         title = f"The cache has {human_bytes(figures.memory_bytes)} of {human_bytes(limit)} in use"

@@ -64,6 +64,7 @@ def health(ttl_settings: Mapping[str, str]) -> CacheHealth:
         breaker=breaker,
         figures=told.figures,
         outbox=waiting,
+        evicted_hour=told.counts.hour.get("server:evicted", 0),
         audited={verdict.value: told.counts.hour.get(f"audit:{verdict}", 0) for verdict in Verdict},
         families={group: _family(group, ttl, told.counts) for group, ttl in ttls.items()},
     )
@@ -74,6 +75,7 @@ def _ask(current: Server) -> _Told:
     current.ask(lambda client: client.ping())
     latency = time.perf_counter() - started
     info = current.ask(lambda client: client.info("everything"))
+    statistics.note_evictions(current, int(info["evicted_keys"]))
     return _Told(_figures(info, latency), statistics.read(current))
 
 
@@ -113,8 +115,8 @@ def _reasons(told: _Told, waiting: Outbox | None, breaker: str) -> tuple[str, ..
     figures, reasons = told.figures, []
     if breaker != "closed":
         reasons.append("the circuit breaker of this process is open")
-    if figures.evicted_keys:
-        reasons.append(f"{figures.evicted_keys} keys were evicted for want of memory")
+    if evicted := told.counts.hour.get("server:evicted"):
+        reasons.append(f"{evicted} keys were evicted in the last hour for want of memory")
     if (figures.memory_share or 0) >= MEMORY_NEAR_LIMIT:
         reasons.append(f"{figures.memory_share:.0%} of the memory limit is in use")
     if waiting and waiting.oldest_seconds > OUTBOX_PATIENCE:

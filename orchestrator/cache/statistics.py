@@ -99,6 +99,23 @@ def read(server: "Server") -> Counts:
     return Counts(total, _sum(recent), _sum(recent[: 60 // BUCKET]))
 
 
+def note_evictions(server: "Server", evicted: int) -> None:
+    """Count the keys that the server has evicted since somebody looked last: so it is known when they were.
+
+    Args:
+        server: the cache server.
+        evicted: how many it has evicted since its start.
+    """
+    key = keys.statistics("evicted")
+    try:
+        seen = server.ask(lambda client: client.set(key, evicted, ex=keys.GENERATION_KEPT, get=True))
+    except ConnectionError:
+        return  # full, and it evicts nothing: then there is nothing to count either
+    before = int(seen) if seen and seen.isdigit() else 0
+    if evicted != before:
+        count("server", "evicted", evicted - before if evicted > before else evicted)
+
+
 def _add(client: Any, sent: Mapping[str, int], recipes: list[str]) -> None:
     bucket = keys.statistics(str(int(time.time()) // BUCKET))
     pipeline = client.pipeline(transaction=False)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 
 import pytest
+import redis
 from django.conf import settings
 from django.core.management import call_command
 from rest_framework.test import APIClient
@@ -25,6 +26,11 @@ def told(client: APIClient) -> dict:
     answer = client.get(PATH)
     assert answer.status_code == 200, answer.content
     return answer.json()["cache_health"]
+
+
+def fill(valkey: ValkeyServer) -> None:
+    for number in range(64):
+        valkey.execute("SET", f"filler{number}", b"x" * 65536)
 
 
 def command(capsys: pytest.CaptureFixture[str]) -> tuple[dict, int]:
@@ -94,8 +100,7 @@ class TestTrouble:
         valkey.execute("CONFIG", "SET", "maxmemory", "3mb")
         valkey.execute("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
         try:
-            for number in range(64):
-                valkey.execute("SET", f"filler{number}", b"x" * 65536)
+            fill(valkey)
 
             health = told(as_moderator)
             assert health["status"] == "degraded", health
@@ -106,6 +111,22 @@ class TestTrouble:
             valkey.flush()
             valkey.execute("CONFIG", "SET", "maxmemory", "0")
             valkey.execute("CONFIG", "RESETSTAT")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_full_server_that_evicts_nothing_is_degraded(as_moderator: APIClient, valkey: ValkeyServer):
+    valkey.execute("CONFIG", "SET", "maxmemory", "3mb")
+    valkey.execute("CONFIG", "SET", "maxmemory-policy", "noeviction")
+    try:
+        with pytest.raises(redis.exceptions.OutOfMemoryError):
+            fill(valkey)
+
+        health = told(as_moderator)
+        assert (health["status"], health["connection"]) == ("degraded", True), health
+        assert "memory limit" in " ".join(health["reasons"])
+    finally:
+        valkey.execute("CONFIG", "SET", "maxmemory", "0")
+        valkey.flush()
 
 
 def run_command(env: Mapping[str, str]) -> subprocess.CompletedProcess[str]:

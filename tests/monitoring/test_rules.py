@@ -54,7 +54,7 @@ class TestCache:
 
     def test_short_memory_is_told_with_the_new_limit(self):
         figures = ServerFigures("valkey 9", 0.1, 3600, 3, 95, 100, 7, 1000)
-        health = CacheHealth("degraded", connection=True, figures=figures)
+        health = CacheHealth("degraded", connection=True, figures=figures, evicted_hour=7)
         findings = found(DatabaseReport(cache=health))
         assert findings["cache:evictions"].action == "CONFIG SET maxmemory 200"
         assert findings["cache:memory"].evidence["memory_bytes"] == 95
