@@ -15,7 +15,7 @@ from django.db.models import QuerySet
 
 from monitoring import catalogue
 from monitoring.catalogue import Index
-from monitoring.plans import PRIMARY_KEY, Plan, Reading, Sort, Statement, read
+from monitoring.plans import PRIMARY_KEY, Plan, Reading, Sort, Statement, read, require_known_engine
 
 #: Rows from which a table is large enough for the planner's free choice to mean something.
 LARGE_FROM: Final = 10_000
@@ -132,6 +132,7 @@ def examine(
         DatabaseError: when the database does not answer at all.
     """
     connection = connections[using]
+    require_known_engine(connection)
     queries = [query for query in queries if query.engine in ("", connection.vendor)]
     until = time.monotonic() + seconds
     present = {(index.table, index.name): index for index in catalogue.present(connection)}

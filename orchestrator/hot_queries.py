@@ -30,7 +30,7 @@ _SECONDS_OF_A_PAGE: Final = 0.4
 _ACROSS: Final = frozenset({"started_after", "completed_after", "created_before"})
 
 #: Indexes that hot queries name and no model declares: those of tables that are made by SQL.
-OF_NO_MODEL: Final = frozenset({"ix_cache_outbox_transaction"})
+OF_NO_MODEL: Final = frozenset({"ix_cache_outbox_transaction", "ix_cache_outbox_families"})
 
 #: Indexes whose work a wider one could do, and why they stay.
 KEPT: Final = {
@@ -249,6 +249,18 @@ def _outbox() -> Iterator[HotQuery]:
     def pending(_: BaseDatabaseWrapper) -> Statement:
         return Statement(outbox.PENDING, [PAGE_DEFAULT])
 
+    def waiting(_: BaseDatabaseWrapper) -> Statement:
+        return Statement("SELECT 1 FROM cache_outbox WHERE families = %s", ["jobs"])
+
+    yield HotQuery(
+        "an invalidation that waits already",
+        "every change of a row, by the tables' triggers",
+        "cache_outbox",
+        waiting,
+        "ix_cache_outbox_families",
+        conditions=("families",),
+        engine="sqlite",
+    )
     yield HotQuery(
         "a transaction's own invalidations",
         "every COMMIT",

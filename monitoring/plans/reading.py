@@ -12,6 +12,19 @@ class UnknownEngineError(Exception):
     """A database of an engine whose plans cannot be read here."""
 
 
+def require_known_engine(connection: BaseDatabaseWrapper) -> None:
+    """Do nothing for a database whose plans can be read.
+
+    Raises:
+        UnknownEngineError: when its engine is neither SQLite nor PostgreSQL.
+    """
+    if connection.vendor not in _READERS:
+        known = ", ".join(sorted(_READERS))
+        raise UnknownEngineError(
+            f"plans of the engine {connection.vendor!r} cannot be read; allowed: {known}"
+        )
+
+
 def read(connection: BaseDatabaseWrapper, statement: Statement, reading: Reading | None = None) -> Plan:
     """Return how the database answers a query; nothing is locked or changed, the session included.
 
@@ -24,8 +37,5 @@ def read(connection: BaseDatabaseWrapper, statement: Statement, reading: Reading
         UnknownEngineError: when the engine is neither SQLite nor PostgreSQL.
         OperationalError: when it takes longer than it may.
     """
-    if connection.vendor not in _READERS:
-        raise UnknownEngineError(
-            f"plans of {connection.vendor} cannot be read; allowed: {', '.join(sorted(_READERS))}"
-        )
+    require_known_engine(connection)
     return _READERS[connection.vendor](connection, statement, reading or Reading())

@@ -6,7 +6,7 @@ from itertools import chain, combinations
 from typing import Any
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
 from django.urls import get_resolver
 from django_filters import FilterSet
 
@@ -19,6 +19,25 @@ from orchestrator.models import Event, Job, Task, User
 from orchestrator.viewsets import EventViewSet, JobViewSet, TaskViewSet, UserViewSet
 from orchestrator.viewsets.base import ResourceViewSet
 
+#: Indexes whose work at this size another one can do: the planner walks past the rows of other roles, or puts
+#: in order what is pending.
+DONE_OTHERWISE = {
+    "ix_jobs_claimable",
+    "ix_users_role_username",
+    "ix_users_role_created_at",
+    "ix_users_active_username",
+    "ix_users_active_created_at",
+}
+
+Problems = dict[str, tuple[str, ...]]
+Execute = Callable[[str], list[tuple[Any, ...]]]
+
+INDEXES = sorted(index.name for model in (Job, Event, Task, User) for index in model._meta.indexes)
+#: Of the outbox, which is no model's, by engine.
+INDEX_OF_THE_OUTBOX = {
+    "postgresql": "ix_cache_outbox_transaction",
+    "sqlite": "ix_cache_outbox_families",
+}
 #: Indexes whose work at this size another one can do: the planner walks past the rows of other roles, or puts
 #: in order what is pending.
 DONE_OTHERWISE = {
@@ -95,12 +114,11 @@ def lost_without(index: str, execute: Execute, now: Problems) -> list[str]:
     return [query for query, found in problems.items() if {*found} - known - {*now.get(query, ())}]
 
 
-@pytest.mark.postgres
-@pytest.mark.parametrize("index", INDEXES_OF_POSTGRES)
 @pytest.mark.django_db
-def test_an_index_of_no_model_that_goes_is_missed(execute: Execute, index: str) -> None:
+def test_the_outbox_misses_its_index(execute: Execute) -> None:
+    index = INDEX_OF_THE_OUTBOX[connection.vendor]
     execute(f"DROP INDEX {index}")
-    assert any(f"{index} is not there" in found for found in wrong(hot_queries()).values())
+    assert f"{index} is not there" in chain.from_iterable(wrong(hot_queries()).values())
 
 
 @pytest.mark.postgres

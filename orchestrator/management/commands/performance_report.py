@@ -74,7 +74,7 @@ def _markdown(report: PerformanceReport) -> Iterator[str]:
     yield ""
     yield (
         "Before is migration `0001_initial`, after is `0002_performance_optimization`, now is the newest. "
-        "Milliseconds are medians of up to five runs, one query at a time, all rows fetched (at most 5,001); "
+        "Milliseconds are those of the fastest of up to 15 runs, one query at a time, all rows fetched; "
         "the index is the one that the planner chose freely."
     )
     yield ""

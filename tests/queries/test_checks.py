@@ -1,0 +1,36 @@
+"""The system check that every index has a reader, and every reader an index."""
+
+from dataclasses import replace
+
+import pytest
+
+from orchestrator.checks import compare, indexes_have_readers
+from orchestrator.hot_queries import OF_NO_MODEL, every_query
+from orchestrator.models import Job
+
+pytestmark = pytest.mark.engine_neutral
+
+
+def declared() -> set[str]:
+    return {query.index for query in every_query()} - {"primary key"}
+
+
+def test_all_is_well() -> None:
+    assert indexes_have_readers() == []
+
+
+def test_an_index_that_nobody_reads_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    index = type(Job._meta.indexes[0])(fields=["attempts"], name="ix_jobs_attempts")
+    monkeypatch.setattr(Job._meta, "indexes", [*Job._meta.indexes, index])
+    (warning,) = indexes_have_readers()
+    assert (warning.id, warning.obj) == ("orchestrator.W001", "ix_jobs_attempts")
+    assert "hot_queries.py" in warning.hint
+
+
+@pytest.mark.parametrize("field", ["index", "or_else"])
+def test_a_name_that_is_no_index_is_a_warning(field: str) -> None:
+    first, *others = every_query()
+    wrong = replace(first, **{field: "ix_jobs_gone" if field == "index" else ("ix_jobs_gone",)})
+    found = compare(declared() - OF_NO_MODEL, [wrong, first, *others], known=OF_NO_MODEL)
+    assert [(warning.id, warning.obj) for warning in found] == [("orchestrator.W002", "ix_jobs_gone")]
+    assert found[0].hint

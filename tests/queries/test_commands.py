@@ -1,0 +1,150 @@
+"""`explain_queries` and `performance_report`, as an operator runs them."""
+
+import json
+from collections.abc import Callable, Iterator
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import connection, connections
+
+Execute = Callable[[str], list[tuple[Any, ...]]]
+
+
+def run(command: str, *arguments: str, status: int = 0) -> str:
+    """Run a command, see its exit status, and return what it wrote."""
+    output = StringIO()
+    code = 0
+    try:
+        call_command(command, *arguments, stdout=output, stderr=StringIO())
+    except SystemExit as end:
+        code = int(end.code or 0)
+    assert code == status, output.getvalue()
+    return output.getvalue()
+
+
+def refused(command: str, *arguments: str) -> str:
+    """Run a command that refuses with exit status 2, and return its one line."""
+    with pytest.raises(CommandError) as refusal:
+        call_command(command, *arguments, stdout=StringIO(), stderr=StringIO())
+    assert refusal.value.returncode == 2
+    assert "\n" not in str(refusal.value)
+    return str(refusal.value)
+
+
+@pytest.mark.django_db
+def test_all_as_declared_is_status_0() -> None:
+    table = run("explain_queries")
+    assert "jobs by status " in table
+    assert "0 not as declared." in table
+    assert "NOT" not in table
+
+
+@pytest.mark.django_db
+def test_an_index_that_is_gone_is_status_1(execute: Execute) -> None:
+    execute("DROP INDEX ix_jobs_status_created_at")
+    table = run("explain_queries", status=1)
+    assert "ix_jobs_status_created_at is not there" in table
+    document = json.loads(run("explain_queries", "--json", status=1))
+    wrong = [entry["query"] for entry in document["queries"] if not entry["ok"]]
+    assert document["ok"] is False
+    assert "jobs by status" in wrong
+
+
+@pytest.mark.usefixtures("rows")
+def test_json_has_what_the_plans_say() -> None:
+    document = json.loads(run("explain_queries", "--json", "--analyze"))
+    entry = next(entry for entry in document["queries"] if entry["query"] == "jobs by status")
+    assert document["ok"] is document["analyzed"] is entry["ok"] is True
+    assert entry["index"] == entry["expected"] == "ix_jobs_status_created_at"
+    assert entry["conditions"] == ["status"]
+    assert entry["rows"] > 0
+    assert isinstance(entry["ms"], float)
+
+
+@pytest.mark.django_db
+def test_every_combination_on_demand() -> None:
+    assert len(run("explain_queries", "--all").splitlines()) > 500
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("command", ["explain_queries", "performance_report"])
+def test_an_unknown_database_is_refused(command: str) -> None:
+    assert "'nowhere' cannot be used; allowed: default" in refused(command, "--database", "nowhere")
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("seconds", ["0", "-1", "x", "²", "9999999999999"])
+def test_a_time_that_cannot_be_is_refused(seconds: str) -> None:
+    assert "--seconds" in refused("explain_queries", f"--seconds={seconds}")
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("argument", ["--jobs=0", "--jobs=x", "--jobs=1e5", "--seed=-1"])
+def test_a_number_that_cannot_be_is_refused(argument: str) -> None:
+    assert argument.partition("=")[0] in refused("performance_report", argument)
+
+
+def test_a_database_that_is_not_migrated_is_refused(scratch_database: str) -> None:
+    assert "is not migrated" in refused("explain_queries", "--database", scratch_database)
+
+
+@pytest.fixture
+def other(scratch_database: str) -> Iterator[Callable[..., str]]:
+    """A function that describes another database and returns its alias."""
+
+    def make(**description: Any) -> str:
+        connections.databases["other"] = {**connections[scratch_database].settings_dict, **description}
+        return "other"
+
+    yield make
+    connections["other"].close()
+    del connections["other"], connections.databases["other"]
+
+
+def test_a_database_that_cannot_be_reached_is_refused(other: Callable[..., str], tmp_path: Any) -> None:
+    place = (
+        {"NAME": str(tmp_path / "no" / "such.sqlite3")} if connection.vendor == "sqlite" else {"PORT": "1"}
+    )
+    options = {key: value for key, value in connection.settings_dict["OPTIONS"].items() if key != "pool"}
+    alias = other(**place, OPTIONS=options)
+    assert "cannot be asked" in refused("explain_queries", "--database", alias)
+
+
+@pytest.mark.parametrize("command", ["explain_queries", "performance_report"])
+def test_another_engine_is_refused(other: Callable[..., str], command: str) -> None:
+    alias = other(ENGINE="django.db.backends.dummy")
+    assert "allowed: postgresql, sqlite" in refused(command, "--database", alias)
+
+
+def test_the_report_measures_before_and_after(scratch_database: str) -> None:
+    call_command("migrate", database=scratch_database, verbosity=0)
+    before = databases(scratch_database)
+    report = run("performance_report", "--jobs", "300", "--database", scratch_database)
+    assert report.startswith("## Performance Test Results")
+    for query in ("jobs by status", "jobs by status and priority", "events by type", "user by name"):
+        assert f"| {query} |" in report
+    assert " 300 jobs" in report
+    assert databases(scratch_database) == before
+
+
+def test_the_report_as_json(scratch_database: str) -> None:
+    call_command("migrate", database=scratch_database, verbosity=0)
+    document = json.loads(
+        run("performance_report", "--jobs", "300", "--json", "--database", scratch_database)
+    )
+    listed = {entry["query"]: entry for entry in document["queries"][4:]}
+    assert document["rows"]["jobs"] == 300
+    assert listed["user by address"]["before"]["index"] == "ix_users_email"
+    assert listed["events of a job"]["now"]["ms"] > 0
+
+
+def databases(alias: str) -> list[str]:
+    """Return the databases that the server, or the folder, has."""
+    if connections[alias].vendor == "sqlite":
+        return sorted(path.name for path in Path(connections[alias].settings_dict["NAME"]).parent.iterdir())
+    with connections[alias].cursor() as cursor:
+        cursor.execute("SELECT datname FROM pg_database ORDER BY 1")
+        return [name for (name,) in cursor.fetchall()]

@@ -1,0 +1,150 @@
+"""Both readers give the same small value for what their engines say."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from django.db import OperationalError, connection, connections
+
+from monitoring.plans import PRIMARY_KEY, Plan, Reading, Sort, Statement, UnknownEngineError, read
+
+pytestmark = pytest.mark.django_db
+
+Execute = Callable[[str], list[tuple[Any, ...]]]
+
+
+@pytest.fixture(autouse=True)
+def things(execute: Execute) -> None:
+    """A table of 20,000 rows with two indexes, of which the engine has statistics."""
+    numbers = {
+        "postgresql": "generate_series(1, 20000) AS number(value)",
+        "sqlite": "(WITH RECURSIVE n(value) AS (SELECT 1 UNION ALL SELECT value + 1 FROM n LIMIT 20000)"
+        " SELECT value FROM n) AS number",
+    }[connection.vendor]
+    execute("CREATE TABLE things (id varchar(9) PRIMARY KEY, kind integer, size integer, note text)")
+    execute(f"INSERT INTO things SELECT value, value % 100, value % 7, 'x' FROM {numbers}")  # noqa: S608
+    execute("CREATE INDEX ix_things_kind_size ON things (kind, size)")
+    execute("CREATE INDEX ix_things_size ON things (size)")
+    execute("ANALYZE things")
+
+
+def plan_of(sql: str, *parameters: object, **reading: Any) -> Plan:
+    return read(connection, Statement(sql, parameters), Reading(**reading))
+
+
+def test_a_search_by_two_columns() -> None:
+    plan = plan_of("SELECT note FROM things WHERE kind = %s AND size > %s", 3, 2)
+    assert plan.indexes == ("ix_things_kind_size",)
+    assert plan.conditions == ("kind", "size")
+    assert (plan.full_scan, plan.sort, plan.avoidable) == (False, Sort.NONE, False)
+    assert plan.ms is not None
+    assert plan.rows is plan.buffers is None
+
+
+def test_a_table_read_whole() -> None:
+    plan = plan_of("SELECT * FROM things WHERE note = %s", "y")
+    assert (plan.indexes, plan.conditions, plan.full_scan) == ((), (), True)
+
+
+def test_an_index_read_whole_is_a_full_scan() -> None:
+    plan = plan_of("SELECT kind, size FROM things ORDER BY kind, size")
+    assert (plan.indexes, plan.conditions, plan.full_scan) == (("ix_things_kind_size",), (), True)
+    assert plan.sort is Sort.NONE
+
+
+def test_the_primary_key_has_one_name() -> None:
+    plan = plan_of("SELECT * FROM things WHERE id = %s", "77", analyze=True)
+    assert (plan.indexes, plan.conditions) == ((PRIMARY_KEY,), ("id",))
+    assert plan.rows == 1
+    assert (plan.buffers is None) == (connection.vendor == "sqlite")
+
+
+def test_sorts_are_told_by_what_they_cost() -> None:
+    ties = plan_of("SELECT * FROM things WHERE kind = 3 ORDER BY size, id LIMIT 10")
+    assert (ties.indexes, ties.sort) == (("ix_things_kind_size",), Sort.TIES)
+    assert plan_of("SELECT * FROM things ORDER BY note LIMIT 10").sort is Sort.FULL
+
+
+@pytest.mark.postgres
+def test_a_sort_of_few_rows_is_told_from_a_sort_of_all() -> None:
+    assert plan_of("SELECT * FROM things WHERE id < '11' ORDER BY note").sort is Sort.FULL
+    assert plan_of("SELECT * FROM things WHERE kind = 3 ORDER BY note").sort is Sort.FEW
+
+
+def test_two_indexes_at_once() -> None:
+    plan = plan_of("SELECT * FROM things WHERE id = '5' OR (kind = 3 AND size = 2)")
+    assert set(plan.indexes) == {PRIMARY_KEY, "ix_things_kind_size"}
+    assert not plan.full_scan
+
+
+def test_subqueries_are_not_the_way_to_the_rows() -> None:
+    plan = plan_of("SELECT * FROM things WHERE id = (SELECT max(note) FROM things WHERE size = 3)")
+    assert plan.indexes == (PRIMARY_KEY,)
+
+
+def test_a_condition_is_no_literal() -> None:
+    plan = plan_of("SELECT * FROM things WHERE id = %s", "it's kind and size")
+    assert plan.conditions == ("id",)
+
+
+def test_an_index_that_goes_is_seen_at_once(execute: Execute) -> None:
+    query = "SELECT note FROM things WHERE kind = %s AND size > %s"
+    assert plan_of(query, 3, 2).indexes == ("ix_things_kind_size",)
+    execute("DROP INDEX ix_things_kind_size")
+    assert plan_of(query, 3, 2).indexes != ("ix_things_kind_size",)
+
+
+def test_a_small_table_is_asked_whether_its_index_can_serve(execute: Execute) -> None:
+    execute("DELETE FROM things WHERE id > '1'")
+    execute("ANALYZE things")
+    query = "SELECT * FROM things WHERE kind = 3"
+    penalized = plan_of(query, penalized=True)
+    assert (penalized.indexes, penalized.avoidable) == (("ix_things_kind_size",), False)
+    without = plan_of("SELECT * FROM things WHERE note = 'x'", penalized=True)
+    assert not without.indexes
+    assert without.avoidable == (connection.vendor == "postgresql")
+
+
+@pytest.mark.postgres
+def test_the_index_of_a_partition_is_called_by_its_parents_name(execute: Execute) -> None:
+    execute("CREATE TABLE parts (id bigint, day date) PARTITION BY RANGE (day)")
+    execute("CREATE INDEX ix_parts_day ON parts (day)")
+    execute("CREATE TABLE parts_1 PARTITION OF parts FOR VALUES FROM ('2026-01-01') TO ('2026-02-01')")
+    execute("CREATE TABLE parts_2 PARTITION OF parts FOR VALUES FROM ('2026-02-01') TO ('2026-03-01')")
+    plan = plan_of("SELECT * FROM parts WHERE day > '2026-01-05'", penalized=True)
+    assert (plan.indexes, plan.conditions) == (("ix_parts_day",), ("day",))
+
+
+@pytest.mark.postgres
+def test_the_session_is_left_as_it_was(execute: Execute) -> None:
+    names = ("enable_seqscan", "enable_sort", "statement_timeout", "jit")
+    before = [execute(f"SHOW {name}") for name in names]
+    plan_of("SELECT * FROM things", penalized=True, analyze=True)
+    assert [execute(f"SHOW {name}") for name in names] == before
+
+
+SLOW = {
+    "postgresql": "SELECT pg_sleep(60)",
+    "sqlite": "WITH RECURSIVE n(v) AS (SELECT 1 UNION ALL SELECT v + 1 FROM n) SELECT max(v) FROM n",
+}
+
+
+def test_a_query_that_takes_too_long_is_given_up(execute: Execute) -> None:
+    with pytest.raises(OperationalError):
+        plan_of(SLOW[connection.vendor], analyze=True, seconds=0.2)
+    assert execute("SELECT 1") == [(1,)]
+
+
+@pytest.fixture
+def other_engine() -> Iterator[str]:
+    connections.databases["other"] = {
+        **connections["default"].settings_dict,
+        "ENGINE": "django.db.backends.dummy",
+    }
+    yield "other"
+    del connections["other"], connections.databases["other"]
+
+
+def test_another_engine_is_refused(other_engine: str) -> None:
+    with pytest.raises(UnknownEngineError, match="allowed: postgresql, sqlite"):
+        read(connections[other_engine], Statement("SELECT 1"))

@@ -1,0 +1,82 @@
+"""Which indexes are used, which could go, and how."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django.db import connections
+from django.db.migrations.loader import MigrationLoader
+
+from monitoring.hot_queries import examine
+from monitoring.indexes import Use, removal, upkeep
+from orchestrator.hot_queries import KEPT, every_query
+
+Execute = Callable[[str], list[tuple[Any, ...]]]
+
+pytestmark = pytest.mark.django_db
+
+
+def uses() -> dict[str, Use]:
+    """Return what each index is good for, by name."""
+    return {use.index.name: use for use in upkeep(examine(every_query()), reasons=KEPT)}
+
+
+@pytest.mark.usefixtures("rows")
+def test_every_index_of_ours_has_its_work_or_its_reason() -> None:
+    ours = {name: use for name, use in uses().items() if name.startswith("ix_") and not use.index.primary}
+    assert {name for name, use in ours.items() if use.verdict not in ("keep", "known")} == set()
+    assert {name for name, use in ours.items() if use.verdict == "known"} == KEPT.keys()
+    assert "ix_jobs_status_created_at" in ours["ix_jobs_status"].prefix_of
+    assert "jobs by status" in ours["ix_jobs_status_created_at"].declared_by
+    assert "jobs by status" in ours["ix_jobs_status_created_at"].serves
+
+
+def test_an_index_that_serves_nothing_can_go(execute: Execute) -> None:
+    execute("CREATE INDEX ix_jobs_attempts ON jobs (attempts, max_attempts)")
+    use = uses()["ix_jobs_attempts"]
+    assert (use.verdict, use.declared_by, use.serves) == ("drop", (), ())
+    assert removal(use) is None  # no model declares it
+
+
+@pytest.mark.postgres
+def test_what_the_engine_has_counted_is_told(execute: Execute) -> None:
+    use = uses()["ix_jobs_status"]
+    assert use.scans is not None
+    assert use.bytes
+
+
+@pytest.mark.sqlite
+def test_what_the_engine_does_not_tell_is_none() -> None:
+    use = uses()["ix_jobs_status"]
+    assert use.scans is use.last_used is use.since is use.bytes is None
+
+
+@pytest.mark.postgres
+def test_an_invalid_index_is_to_be_rebuilt(execute: Execute) -> None:
+    execute("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'ix_jobs_name'::regclass")
+    assert uses()["ix_jobs_name"].verdict == "rebuild"
+
+
+@pytest.mark.django_db(databases="__all__")
+def test_the_migration_takes_the_index_away_and_puts_it_back(scratch_database: str) -> None:
+    call_command("migrate", database=scratch_database, verbosity=0)
+    connection = connections[scratch_database]
+    use = next(use for use in upkeep((), scratch_database) if use.index.name == "ix_jobs_name")
+    text = removal(use, scratch_database)
+    assert text is not None
+    namespace: dict[str, Any] = {}
+    exec(compile(text, "migration", "exec"), namespace)  # noqa: S102 - what an operator would put into a file
+    migration = namespace["Migration"]("removal", "orchestrator")
+    assert ("orchestrator", migration.dependencies[0][1]) in MigrationLoader(connection).graph.leaf_nodes()
+    state = MigrationLoader(connection).project_state()
+    with connection.schema_editor(atomic=migration.atomic) as editor:
+        migration.apply(state.clone(), editor)
+    assert "ix_jobs_name" not in names(scratch_database)
+    with connection.schema_editor(atomic=migration.atomic) as editor:
+        migration.unapply(state.clone(), editor)
+    assert "ix_jobs_name" in names(scratch_database)
+
+
+def names(alias: str) -> set[str]:
+    return {use.index.name for use in upkeep((), alias)}
