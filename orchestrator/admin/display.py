@@ -1,8 +1,9 @@
 """How values look in lists and on pages."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db.models import TextChoices
+from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
@@ -23,22 +24,25 @@ def ago(instant: datetime | None) -> SafeString | str:
     if instant is None:
         return NOTHING
     exact = f"{instant:%Y-%m-%d %H:%M:%S} UTC"
-    words = timesince(instant, depth=1)
-    return format_html('<time datetime="{}" title="{}">{} ago</time>', instant.isoformat(), exact, words)
+    return format_html(
+        '<time datetime="{}" title="{}">{}</time>', instant.isoformat(), exact, _since(instant)
+    )
 
 
-def instant(moment: datetime | None) -> SafeString | str:
+def to_the_second(moment: datetime | None) -> SafeString | str:
     """Return an instant to the second, and how long ago it was."""
     if moment is None:
         return NOTHING
-    return format_html(
-        '<time datetime="{}">{} UTC</time> ({} ago)',
-        moment.isoformat(),
-        f"{moment:%Y-%m-%d %H:%M:%S}",
-        timesince(moment, depth=1),
-    )
+    exact = f"{moment:%Y-%m-%d %H:%M:%S}"
+    return format_html('<time datetime="{}">{} UTC</time> ({})', moment.isoformat(), exact, _since(moment))
 
 
 def readable_json(value: object) -> SafeString:
     """Return JSON with a line for each member."""
     return format_html('<pre class="json">{}</pre>', to_json(value, indent=True).decode())
+
+
+def _since(moment: datetime) -> str:
+    if timezone.now() - moment < timedelta(minutes=1):
+        return "just now"
+    return f"{timesince(moment, depth=1)} ago"

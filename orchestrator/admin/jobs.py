@@ -17,7 +17,7 @@ from django.views.decorators.http import require_POST
 from orchestrator import actions
 from orchestrator.admin.base import operator
 from orchestrator.admin.bulk import BulkAdmin
-from orchestrator.admin.display import NOTHING, ago, badge, instant
+from orchestrator.admin.display import NOTHING, ago, badge, to_the_second
 from orchestrator.admin.fields import JSONObjectField
 from orchestrator.bulk import SETTLED_STATUSES
 from orchestrator.choices import JobStatus
@@ -170,6 +170,18 @@ class JobAdmin(BulkAdmin):
             return _with_key(queryset, search_term.removeprefix(_METADATA).strip()), False
         return Job.objects.named_from(search_term) & queryset, False
 
+    def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
+        """Return the order that an index gives to what was asked for: nothing has to be sorted."""
+        if request.GET.get("q"):
+            return ("name", "id")
+        if request.GET.get(UrgencyFilter.parameter_name):
+            return ("-priority", "-created_at", "-id")
+        return self.ordering
+
+    def get_sortable_by(self, request: HttpRequest) -> tuple[str, ...]:
+        """Return the columns that can be sorted by: none where another order than the default is in use."""
+        return self.sortable_by if self.get_ordering(request) == self.ordering else ()
+
     @admin.display(description="status")
     def state(self, job: Job) -> SafeString:
         """Return the job's status as a coloured word."""
@@ -204,22 +216,22 @@ class JobAdmin(BulkAdmin):
     @admin.display(description="created")
     def submitted(self, job: Job) -> SafeString | str:
         """Return when the job was submitted."""
-        return instant(job.created_at)
+        return to_the_second(job.created_at)
 
     @admin.display(description="started")
     def started(self, job: Job) -> SafeString | str:
         """Return when a worker started it."""
-        return instant(job.started_at)
+        return to_the_second(job.started_at)
 
     @admin.display(description="ended")
     def ended(self, job: Job) -> SafeString | str:
         """Return when it ended."""
-        return instant(job.completed_at)
+        return to_the_second(job.completed_at)
 
     @admin.display(description="last changed")
     def changed(self, job: Job) -> SafeString | str:
         """Return when the row was changed."""
-        return instant(job.updated_at)
+        return to_the_second(job.updated_at)
 
     def save_model(self, request: HttpRequest, obj: Job, form: Any, change: bool) -> None:  # noqa: FBT001 - Django's
         """Create or change the job, with its event."""

@@ -8,6 +8,7 @@ from django.db.models.lookups import Exact
 
 from orchestrator import counts
 from orchestrator.models import Job
+from orchestrator.querysets import count_up_to
 
 if TYPE_CHECKING:
     from django.db.models import QuerySet
@@ -42,8 +43,7 @@ class BoundedPaginator(Paginator):  # type: ignore[type-arg]
     def _counted(self) -> int:
         if self._known is not None:
             return self._known
-        # In any order: a row is a row, and the engine may stop at the limit.
-        return self._rows.order_by()[: REACHABLE_ROWS + 1].count()
+        return count_up_to(self._rows, REACHABLE_ROWS + 1)
 
     @property
     def _rows(self) -> "QuerySet[Any]":

@@ -11,7 +11,7 @@ from orchestrator import bulk
 from orchestrator.bulk import SETTLED_STATUSES, Change
 from orchestrator.console.models import BulkAction, BulkChange, BulkState
 from orchestrator.models import Job
-from orchestrator.querysets import JobQuerySet
+from orchestrator.querysets import JobQuerySet, count_up_to
 
 #: Jobs that are counted before the change; of more it is told that there are more.
 COUNTED: Final = 100_000
@@ -60,9 +60,9 @@ def concerned(change: BulkChange, jobs: JobQuerySet) -> JobQuerySet:
     return made(change, change.by).concerns(jobs)
 
 
-def number_of(jobs: QuerySet[Job]) -> int | None:
+def number_of(jobs: JobQuerySet) -> int | None:
     """Return how many jobs there are, or None for more than are counted."""
-    number = jobs.order_by().values("pk")[: COUNTED + 1].count()
+    number = count_up_to(jobs, COUNTED + 1)
     return None if number > COUNTED else number
 
 
