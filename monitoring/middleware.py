@@ -42,7 +42,8 @@ class Observed:
         finally:
             statements.of_request.reset(token)
         seconds = time.perf_counter() - started
-        response[request_ids.HEADER] = request_id
+        if request_ids.TOLD_OUTSIDE not in request.META:
+            response[request_ids.HEADER] = request_id
         _note(request, response, seconds, queries)
         if settings.DEBUG:
             response["Server-Timing"] = _server_timing(seconds, queries)

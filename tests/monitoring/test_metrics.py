@@ -99,7 +99,11 @@ def test_a_killed_worker_takes_no_counts_along(
         except ConnectionError:  # it was the dead one's to answer
             return ""
 
-    assert requests_to_login(wait_until(told)) == asked
+    after = wait_until(told)
+    assert requests_to_login(after) == asked
+    # What held for the moment, such as a pool's connections, goes with the worker.
+    pools = {dict(labels)["pid"] for name, labels in samples(after) if name == "kyros_db_pool"}
+    assert str(victim.pid) not in pools
 
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "monitoring"
