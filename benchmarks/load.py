@@ -51,11 +51,19 @@ class Request:
 
 @dataclass(frozen=True)
 class Load:
-    """What came of it: requests a second, and milliseconds that half and 99 of 100 were answered in."""
+    """What came of it.
+
+    Args:
+        per_second: requests.
+        p50: milliseconds that half of them were answered in.
+        p99: milliseconds that 99 of 100 were answered in.
+        processor: milliseconds of the worker's processor time for each; None where the system does not tell.
+    """
 
     per_second: float
     p50: float
     p99: float
+    processor: float | None = None
 
 
 def drive(port: int, request: Request, *, seconds: float, connections: int, first: int = 0) -> Load:

@@ -5,6 +5,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from benchmarks.load import Load
+
 
 @dataclass(frozen=True)
 class Sample:
@@ -72,6 +74,12 @@ def number(value: float) -> str:
     if abs(value) >= 100:  # noqa: PLR2004
         return f"{value:,.0f}"
     return f"{value:.3g}"
+
+
+def processor(loads: Sequence[Load]) -> str:
+    """Return the median of the processor time of a request, in ms."""
+    known = [load.processor for load in loads if load.processor is not None]
+    return number(Sample(known).median) if known else "unknown"
 
 
 def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:

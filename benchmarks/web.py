@@ -5,10 +5,13 @@ import os
 import re
 import sys
 import time
+from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Self
 
 from benchmarks.lab import ROOT, Site
+from benchmarks.load import Load, Request, drive
 from tests.servers.leashed import Leashed
 from tests.servers.web import HOST, free_port
 
@@ -76,29 +79,56 @@ class Web:
     def __exit__(self, *_: object) -> None:
         self.process.close()
 
+    def drive(self, request: Request, *, seconds: float, connections: int, first: int = 0) -> Load:
+        """Ask for some seconds, as ``benchmarks.load.drive`` does; add the worker's processor time."""
+        before = self._worker_seconds()
+        load = drive(self.port, request, seconds=seconds, connections=connections, first=first)
+        after = self._worker_seconds()
+        if before is None or after is None:
+            return load
+        return replace(load, processor=(after - before) * 1000 / (load.per_second * seconds))
+
     def worker_bytes(self) -> int | None:
         """Return the memory of the worker, in bytes; None where the system does not tell.
 
         Pages of a mapped SQLite file are left out: they are the system's, which has them anyway.
         """
-        try:
-            processes = [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
-            worker = next(pid for pid in processes if _parent(pid) == self.process.pid and _is_worker(pid))
-            mappings = Path(f"/proc/{worker}/smaps").read_text(encoding="utf-8")
-        except (OSError, StopIteration):
+        if self._worker is None:
             return None
+        mappings = Path(f"/proc/{self._worker}/smaps").read_text(encoding="utf-8")
         return sum(
             int(kibibytes) * 1024
             for path, kibibytes in _RESIDENT.findall(mappings)
             if not path.endswith((".sqlite3", ".sqlite3-shm"))
         )
 
+    @cached_property
+    def _worker(self) -> int | None:
+        """The process id of the worker; None where the system does not tell."""
+        if not Path("/proc/self/smaps").exists():
+            return None
+        processes = [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
+        return next(pid for pid in processes if _parent(pid) == self.process.pid and _is_worker(pid))
+
+    def _worker_seconds(self) -> float | None:
+        """Return the processor time that the worker has taken, in seconds."""
+        if self._worker is None:
+            return None
+        user, system = _stat(self._worker)[11:13]
+        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+
+def _stat(pid: int) -> list[str]:
+    """Return what the system tells of a process, from its state on; nothing if it has ended."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    except OSError:
+        return []
+
 
 def _parent(pid: int) -> int | None:
-    try:
-        return int(Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[1])
-    except OSError:  # it has ended meanwhile
-        return None
+    stat = _stat(pid)
+    return int(stat[1]) if stat else None
 
 
 def _is_worker(pid: int) -> bool:

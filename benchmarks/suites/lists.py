@@ -11,9 +11,9 @@ import jwt
 
 from benchmarks.asking import Client
 from benchmarks.lab import SECRET_KEY, Lab, Site
-from benchmarks.load import Load, Request, drive
+from benchmarks.load import Load, Request
 from benchmarks.options import Options
-from benchmarks.results import Goal, Report, Sample, number
+from benchmarks.results import Goal, Report, Sample, number, processor
 from benchmarks.web import RIVALS, Web
 
 CONNECTIONS = 8
@@ -69,8 +69,7 @@ def run(lab: Lab, options: Options) -> Report:
         for measured in range(-1, options.rounds):
             for variant in VARIANTS:
                 seconds = options.seconds if measured >= 0 else 1  # the first round warms up
-                load = drive(
-                    webs[variant.settings, bool(variant.environment)].port,
+                load = webs[variant.settings, bool(variant.environment)].drive(
                     requests[variant.name],
                     seconds=seconds,
                     connections=CONNECTIONS,
@@ -125,6 +124,7 @@ def _report(loads: dict[str, list[Load]]) -> Report:
             number(median[name]),
             sample.spread(),
             *(number(median[name] / median[other]) for other in (DRF, EMPTY_DRF, EMPTY)),
+            processor(loads[name]),
             number(Sample([load.p50 for load in loads[name]]).median),
             number(Sample([load.p99 for load in loads[name]]).median),
         )
@@ -148,6 +148,7 @@ def _report(loads: dict[str, list[Load]]) -> Report:
             "x DRF",
             "x empty DRF",
             "x empty Django",
+            "processor ms",
             "p50 ms",
             "p99 ms",
         ),

@@ -3,9 +3,9 @@
 from contextlib import ExitStack
 
 from benchmarks.lab import ENGINES, Lab, Site
-from benchmarks.load import Load, Request, drive
+from benchmarks.load import Load, Request
 from benchmarks.options import Options
-from benchmarks.results import Goal, Report, Sample, number
+from benchmarks.results import Goal, Report, Sample, number, processor
 from benchmarks.web import Web
 
 WRITERS = (1, 8)
@@ -30,7 +30,7 @@ def run(lab: Lab, options: Options) -> Report:
                 for writers in WRITERS:
                     for name, (web, request) in webs.items():
                         seconds = options.seconds if measured >= 0 else 1
-                        load = drive(web.port, request, seconds=seconds, connections=writers)
+                        load = web.drive(request, seconds=seconds, connections=writers)
                         if measured >= 0:
                             loads.setdefault((engine, name, writers), []).append(load)
     return _report(loads)
@@ -59,13 +59,19 @@ def _report(loads: dict[tuple[str, str, int], list[Load]]) -> Report:
         for (engine, name, writers), sample in samples.items()
     }
     rows = [
-        (f"{engine}, {writers} writers, {name}", number(sample.median), sample.spread(), number(ratios[key]))
+        (
+            f"{engine}, {writers} writers, {name}",
+            number(sample.median),
+            sample.spread(),
+            number(ratios[key]),
+            processor(loads[key]),
+        )
         for key, sample in samples.items()
         for engine, name, writers in [key]
     ]
     return Report(
         title="POST of a job, one worker (medians of the rounds)",
-        columns=("variant", "writes/s", "from to", "x bare"),
+        columns=("variant", "writes/s", "from to", "x bare", "processor ms"),
         rows=rows,
         goals=[
             Goal(
