@@ -20,7 +20,8 @@ CACHE_TIMEOUT_SECONDS = "0.1"
 # A server whose packets get lost would otherwise be waited for 130 seconds.
 POSTGRESQL_CONNECT_SECONDS = 10
 # What a row somewhere else costs against the next one (4 by default, of the days of turning disks). With the
-# default the planner reads a long way in a list's order, hoping for rows that the filter's own index finds at once.
+# default the planner reads a long way in a list's order, hoping for rows that the filter's own index finds
+# at once.
 POSTGRESQL_SETTINGS = "-c random_page_cost=1.1"
 LARGEST_PORT = 65535
 LARGEST_CACHE_DB = 15

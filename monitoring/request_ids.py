@@ -52,8 +52,8 @@ def identify(environ: dict[str, Any]) -> str:
     return request_id
 
 
-# A random beginning of each process, and a number: a cached answer takes too little time to ask the system for
-# randomness each time.
+# A random beginning of each process, and a number: a cached answer takes too little time to ask the system
+# for randomness each time.
 _process = secrets.token_hex(6)
 _numbers = count(1)
 
