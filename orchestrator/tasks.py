@@ -3,9 +3,11 @@
 from typing import Final
 
 from celery import shared_task
+from django.utils import timezone
 
 from orchestrator import counts
 from orchestrator.cache import audit, server
+from orchestrator.console import minutes
 from orchestrator.replay import replay
 
 #: Cached answers that one audit looks at.
@@ -16,6 +18,12 @@ SAMPLE: Final = 200
 def fold_counts() -> None:
     """Fold what writers appended to the counts; ``manage.py fold_counts`` does the same."""
     counts.fold()
+
+
+@shared_task
+def count_minutes() -> None:
+    """Count what happened in the minutes that are over; the console's charts do so too when looked at."""
+    minutes.keep_up(timezone.now())
 
 
 @shared_task
