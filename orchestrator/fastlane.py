@@ -47,7 +47,7 @@ _OFFER: Final = "orchestrator.question"
 
 #: Headers of a view's answer that the lane makes itself, or that belong to the one answer they came with.
 _OWN_HEADERS: Final = frozenset(
-    {"content-length", "content-type", "etag", "x-cache", "set-cookie", "x-request-id"}
+    {"allow", "content-length", "content-type", "etag", "x-cache", "set-cookie", "x-request-id"}
 )
 
 
@@ -99,7 +99,8 @@ def _learning(environ: Environment, start_response: StartResponse) -> StartRespo
     """Return a ``start_response`` that remembers what a view has offered, with its answer's headers."""
 
     def start(status: str, headers: list[tuple[str, str]], *more: Any) -> Any:
-        offered = environ.get(_OFFER)
+        # What a request from another site is told, of who may read it, is for that site alone.
+        offered = environ.get(_OFFER) if "HTTP_ORIGIN" not in environ else None
         if offered and status.startswith(str(HTTPStatus.OK.value)):
             repeated = tuple((name, value) for name, value in headers if name.lower() not in _OWN_HEADERS)
             question, needs = offered

@@ -69,6 +69,8 @@ def as_admin(admin_user: User) -> APIClient:
 
 # --- Servers ------------------------------------------------------------------------------------------------
 
+folders = count(1)
+
 
 @pytest.fixture(scope="session")
 def valkey() -> ValkeyServer:
@@ -84,9 +86,11 @@ def _empty_caches(valkey: ValkeyServer) -> None:
 
 @pytest.fixture
 def server_folder() -> Callable[[str], Path]:
-    """A function that returns a new folder for a private server, its path short enough for sockets."""
-    numbers = count(1)
-    return lambda kind: Path(os.environ["KYROS_DATA_DIR"]) / f"{kind}{next(numbers)}"
+    """A function that returns a new folder for a private server, its path short enough for sockets.
+
+    No two tests get the same: what still looks for the server of the one must not find that of the other.
+    """
+    return lambda kind: Path(os.environ["KYROS_DATA_DIR"]) / f"{kind}{next(folders)}"
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from django.conf import LazySettings, settings
 from kyros import addresses
 from orchestrator.cache import bodies
 from orchestrator.cache import server as servers
+from tests.cache.wsgi import Lane, forget_lanes
 from tests.servers.leashed import Leashed
 from tests.servers.valkey import ValkeyServer
 
@@ -78,3 +79,10 @@ def keeper_on(database_url: str, valkey: ValkeyServer, tmp_path: Path) -> Iterat
     yield start
     for process in processes:
         process.stop()
+
+
+@pytest.fixture
+def lane(db: None) -> Lane:
+    """The fast lane, which knows no address yet."""
+    forget_lanes()
+    return Lane()

@@ -1,0 +1,258 @@
+"""The fast lane serves what Django would, header for header; and what a hit and a write cost."""
+
+from collections.abc import Callable
+
+import pytest
+from django.conf import settings
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from rest_framework.test import APIClient
+
+from orchestrator.cache import keeper, server, statistics
+from orchestrator.models import Event, Job, Task
+from tests.cache.looking import outcome, past_the_cache, warm
+from tests.cache.wsgi import Lane, Told
+from tests.servers.valkey import ValkeyServer
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+LIST = "/api/v1/jobs/"
+ORIGIN = settings.CORS_ALLOWED_ORIGINS[0]
+LISTS = (
+    LIST,
+    f"{LIST}?status=pending",
+    f"{LIST}?status=pending&limit=1&ordering=-priority",
+    f"{LIST}counts/",
+    "/api/v1/events/",
+    "/api/v1/events/recent/",
+    "/api/v1/tasks/?title_prefix=t%20%C3%A4",
+    "/api/v1/users/",
+)
+#: Of each answer another, whoever gives it.
+OF_ONE_ANSWER = {"x-request-id"}
+
+
+@pytest.fixture
+def job(db: None) -> Job:
+    Event.objects.create(type="x")
+    Task.objects.create(title="t ä")
+    return Job.objects.create(name="watched")
+
+
+def compared(told: Told) -> tuple[int, dict[str, str], bytes]:
+    headers = {name.lower(): value for name, value in told.headers.items()}
+    return told.status, {name: headers[name] for name in headers.keys() - OF_ONE_ANSWER}, told.body
+
+
+@pytest.mark.parametrize("path", LISTS)
+def test_serves_what_django_would(path: str, job: Job, as_moderator: APIClient, lane: Lane):
+    warm(as_moderator, path)
+    lane.learn(as_moderator, path)
+    etag = lane.past(as_moderator, path).headers["ETag"]
+
+    for headers in (
+        {},
+        {"HTTP_ACCEPT": "application/json"},
+        {"HTTP_IF_NONE_MATCH": etag},
+        {"HTTP_IF_NONE_MATCH": f'"another", W/{etag}'},
+        {"HTTP_IF_NONE_MATCH": "*"},
+        {"HTTP_IF_NONE_MATCH": "nonsense"},
+    ):
+        quick = lane.get(as_moderator, path, **headers)
+
+        assert not quick.by_django, headers
+        assert compared(quick) == compared(lane.past(as_moderator, path, **headers)), headers
+
+
+def test_serves_a_detail(job: Job, as_user: APIClient, lane: Lane):
+    path = f"{LIST}{job.pk}/"
+    warm(as_user, path)
+    lane.learn(as_user, path)
+
+    assert compared(lane.get(as_user, path)) == compared(lane.past(as_user, path))
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"HTTP_ORIGIN": ORIGIN},
+        {"HTTP_ACCEPT": "image/png"},
+        {"REQUEST_METHOD": "HEAD"},
+        {"REQUEST_METHOD": "OPTIONS"},
+        {"HTTP_HOST": "elsewhere.example"},
+        {"HTTP_HOST": "localhost:1"},
+    ],
+    ids=str,
+)
+def test_leaves_to_django_what_has_to_be_weighed(headers, job: Job, as_user: APIClient, lane: Lane):
+    warm(as_user, LIST)
+    lane.learn(as_user, LIST)
+
+    lane.past(as_user, LIST, **headers)  # another host's answer is another one, and now cached, too
+
+    told = lane.get(as_user, LIST, **headers)
+
+    assert told.by_django
+    assert compared(told) == compared(lane.past(as_user, LIST, **headers))
+
+
+def test_leaves_pages_to_django(job: Job, as_user: APIClient, lane: Lane):
+    warm(as_user, LIST)
+    lane.learn(as_user, LIST)
+
+    told = lane.get(as_user, LIST, HTTP_ACCEPT="text/html")
+
+    assert told.by_django
+    assert told.headers["Content-Type"].startswith("text/html")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"HTTP_ORIGIN": ORIGIN},
+        {"REQUEST_METHOD": "HEAD"},
+        {"HTTP_IF_NONE_MATCH": "*"},
+        {"HTTP_ACCEPT": "*/*"},
+    ],
+    ids=str,
+)
+def test_what_it_learns_from_one_kind_of_request_suits_the_others(
+    headers, job: Job, as_user: APIClient, lane: Lane
+):
+    warm(as_user, LIST)
+    for _ in range(3):
+        lane.get(as_user, LIST, **headers)
+
+    assert compared(lane.get(as_user, LIST)) == compared(lane.past(as_user, LIST))
+
+
+def test_learns_nothing_from_a_refusal(as_user: APIClient, lane: Lane):
+    for path in ("/api/v1/users/", f"{LIST}?status=banana", "/api/v1/users/me/", f"{LIST}?cursor=x"):
+        for _ in range(3):
+            assert lane.get(as_user, path).by_django, path
+
+
+def test_sees_every_write(job: Job, as_user: APIClient, lane: Lane):
+    warm(as_user, LIST)
+    lane.learn(as_user, LIST)
+    for priority in range(1, 6):
+        Job.objects.update(priority=priority)
+
+        told = lane.get(as_user, LIST)
+        assert told.by_django
+        assert told.json()["results"][0]["priority"] == priority
+        lane.learn(as_user, LIST)
+
+
+def test_goes_to_django_while_the_cache_is_away(
+    job: Job, as_user: APIClient, lane: Lane, own_cache: Callable[..., ValkeyServer]
+):
+    cache = own_cache()
+    warm(as_user, LIST)
+    lane.learn(as_user, LIST)
+    cache.kill()
+
+    Job.objects.update(priority=7)
+    told = lane.get(as_user, LIST)
+
+    assert told.by_django
+    assert told.headers["X-Cache"] == "BYPASS"
+    assert told.json()["results"][0]["priority"] == 7
+
+
+# --- What a client sees -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", [*LISTS, "/api/v1/users/me/"])
+def test_headers_of_what_the_cache_may_serve(path: str, job: Job, as_moderator: APIClient):
+    miss, hit = as_moderator.get(path), as_moderator.get(path)
+    same = as_moderator.get(path, HTTP_IF_NONE_MATCH=hit["ETag"])
+
+    assert [answer["X-Cache"] for answer in (miss, hit, same)] == ["MISS", "HIT", "HIT"]
+    assert miss["ETag"] == hit["ETag"] == same["ETag"]
+    assert hit["ETag"].startswith('"')
+    assert (same.status_code, same.content) == (304, b"")
+    for answer in (miss, hit, same):
+        assert answer["Cache-Control"] == "private, no-cache"
+        assert {"Accept", "Authorization", "Cookie"} <= {each.strip() for each in answer["Vary"].split(",")}
+    assert miss.content == hit.content == past_the_cache(as_moderator, path)
+
+
+def test_the_tag_changes_with_the_answer(job: Job, as_user: APIClient):
+    before = as_user.get(LIST)["ETag"]
+    Job.objects.update(priority=3)
+    answer = as_user.get(LIST, HTTP_IF_NONE_MATCH=before)
+
+    assert answer.status_code == 200
+    assert answer["ETag"] != before
+
+
+# --- What it costs ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def counted(own_cache: Callable[..., ValkeyServer], monkeypatch: pytest.MonkeyPatch) -> ValkeyServer:
+    """A cache server that nothing but requests asks: no counts are delivered, and the lease is long."""
+    monkeypatch.setattr(statistics, "_next_delivery", float("inf"))
+    monkeypatch.setattr(keeper.keys, "LEASE", 60)
+    cache = own_cache()
+    keeper.tick(server.current())
+    return cache
+
+
+def commands(cache: ValkeyServer) -> dict[str, int]:
+    """Return how often each command was called since last asked, those of the scripts left out."""
+    with cache.client() as client:
+        figures = client.info("commandstats")
+        client.config_resetstat()
+    asked = ("cmdstat_eval", "cmdstat_evalsha", "cmdstat_script|load", "cmdstat_multi", "cmdstat_del")
+    return {name.removeprefix("cmdstat_"): figures[name]["calls"] for name in asked if name in figures}
+
+
+@pytest.mark.parametrize("path", [LIST, f"{LIST}?status=pending", "/api/v1/users/me/"])
+def test_a_hit_takes_one_round_trip_and_no_query(
+    path: str, job: Job, counted: ValkeyServer, as_user: APIClient, lane: Lane
+):
+    warm(as_user, path)
+    commands(counted)
+
+    with CaptureQueriesContext(connection) as queries:
+        assert outcome(as_user, path) == "HIT"
+
+    assert queries.captured_queries == []
+    assert commands(counted) == {"evalsha": 1}
+
+
+def test_a_hit_of_the_lane_does_too(job: Job, counted: ValkeyServer, as_user: APIClient, lane: Lane):
+    warm(as_user, LIST)
+    lane.learn(as_user, LIST)
+    commands(counted)
+
+    with CaptureQueriesContext(connection) as queries:
+        assert not lane.get(as_user, LIST).by_django
+
+    assert queries.captured_queries == []
+    assert commands(counted) == {"evalsha": 1}
+
+
+def test_a_write_takes_two_calls(job: Job, counted: ValkeyServer):
+    job.save()
+    commands(counted)
+
+    job.save()
+
+    assert commands(counted) == {"evalsha": 2}
+
+
+def test_what_was_counted(job: Job, counted: ValkeyServer, as_user: APIClient):
+    server.current().client.delete("{kyros}:s:total")
+    statistics._counts.clear()  # noqa: SLF001
+    warm(as_user, LIST)
+    outcome(as_user, LIST)
+    Job.objects.update(priority=2)
+    outcome(as_user, LIST)
+
+    total = statistics.read(server.current()).total
+
+    counted_as = ("jobs:hits", "jobs:misses", "jobs:bypasses", "jobs:fills", "invalidations:jobs")
+    assert [total.get(each, 0) for each in counted_as] == [2, 2, 0, 2, 1]

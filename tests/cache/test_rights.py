@@ -1,0 +1,150 @@
+"""Cached or not, an answer is for those who may have it, from the next request on, by every way in."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.contrib.auth import SESSION_KEY
+from rest_framework.test import APIClient
+
+from orchestrator.choices import Role
+from orchestrator.models import Job, User
+from tests.cache.looking import outcome, warm
+from tests.cache.wsgi import Lane
+from tests.people import PASSWORD, make_user, sign_in
+from tests.servers.valkey import ValkeyServer
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+LIST, USERS, ME = "/api/v1/jobs/", "/api/v1/users/", "/api/v1/users/me/"
+
+
+def change_password(user: User) -> None:
+    user.set_password("another good password")
+    user.save()
+
+
+#: What happens to an account, and what its old token gets then: of a list for all, and of one for moderators.
+CHANGES: dict[str, tuple[Callable[[User], Any], int, int]] = {
+    "deactivated": (lambda user: User.objects.filter(pk=user.pk).update(active=False), 401, 401),
+    "demoted": (lambda user: User.objects.filter(pk=user.pk).update(role=Role.USER), 200, 403),
+    "new password": (change_password, 401, 401),
+    "deleted": (lambda user: user.delete(), 401, 401),
+}
+TROUBLES: dict[str, Callable[[ValkeyServer], None]] = {
+    "whole": lambda cache: None,
+    "frozen": ValkeyServer.freeze,
+    "down": ValkeyServer.kill,
+    "emptied": ValkeyServer.flush,
+    "restarted": ValkeyServer.restart,
+}
+
+
+@pytest.mark.parametrize("trouble", TROUBLES)
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_changed_account_counts_from_the_next_request_on(
+    change: str, trouble: str, own_cache: Callable[..., ValkeyServer], lane: Lane
+):
+    happen, of_all, of_moderators = CHANGES[change]
+    cache = own_cache()
+    user = make_user("mod", Role.MODERATOR)
+    client = sign_in(user)
+    warm(client, LIST, USERS, ME)
+    lane.learn(client, LIST, USERS)
+
+    TROUBLES[trouble](cache)
+    try:
+        happen(user)
+
+        assert client.get(USERS).status_code == of_moderators
+        assert client.get(LIST).status_code == of_all
+        assert client.get(ME).status_code == of_all
+        assert lane.get(client, USERS).status == of_moderators
+        assert lane.get(client, LIST).status == of_all
+    finally:
+        if trouble == "frozen":
+            cache.thaw()
+    assert client.get(USERS).status_code == of_moderators
+    assert lane.get(client, LIST).status == of_all
+
+
+def test_a_304_is_only_for_those_who_would_get_the_body(
+    as_user: APIClient, as_moderator: APIClient, api: APIClient, lane: Lane
+):
+    warm(as_moderator, USERS)
+    lane.learn(as_moderator, USERS)
+    etag = as_moderator.get(USERS)["ETag"]
+
+    for tag in (etag, "*", f"W/{etag}"):
+        assert as_moderator.get(USERS, HTTP_IF_NONE_MATCH=tag).status_code == 304
+        assert as_user.get(USERS, HTTP_IF_NONE_MATCH=tag).status_code == 403
+        assert api.get(USERS, HTTP_IF_NONE_MATCH=tag).status_code == 401
+        assert lane.get(as_moderator, USERS, HTTP_IF_NONE_MATCH=tag).status == 304
+        assert lane.get(as_user, USERS, HTTP_IF_NONE_MATCH=tag).status == 403
+        assert lane.get(api, USERS, HTTP_IF_NONE_MATCH=tag).status == 401
+
+
+def test_own_answers_are_never_anothers(lane: Lane):
+    clients = {name: sign_in(make_user(name)) for name in ("ada", "bob", "cyd")}
+    for _ in range(3):
+        for name, client in clients.items():
+            assert client.get(ME).json()["username"] == name
+            assert lane.get(client, ME).json()["username"] == name
+
+
+def test_the_lane_asks_for_a_genuine_token(as_user: APIClient, lane: Lane):
+    warm(as_user, LIST)
+    lane.learn(as_user, LIST)
+    genuine = as_user._credentials["HTTP_AUTHORIZATION"]  # noqa: SLF001
+    head, _, tail = genuine.rpartition(".")
+
+    for wrong in (
+        "Bearer",
+        "Bearer x",
+        f"Bearer {genuine}",
+        f"{head}.{tail[::-1]}",
+        genuine.replace("Bearer", "Basic"),
+        "Bearer " + "x" * 10_000,
+        "",
+    ):
+        other = APIClient()
+        other.credentials(HTTP_AUTHORIZATION=wrong)
+        assert lane.get(other, LIST).status == other.get(LIST).status_code == 401, wrong
+
+
+def test_a_refresh_token_opens_nothing(as_user: APIClient, user: User, api: APIClient, lane: Lane):
+    warm(as_user, LIST)
+    lane.learn(as_user, LIST)
+    tokens = api.post("/auth/login/", {"username": "user", "password": PASSWORD}).json()
+    api.credentials(HTTP_AUTHORIZATION=f"Bearer {tokens['refresh_token']}")
+
+    assert api.get(LIST).status_code == lane.get(api, LIST).status == 401
+
+
+def test_sessions_have_the_same_answers_and_rights(as_moderator: APIClient, moderator: User):
+    browser = APIClient()
+    browser.force_login(moderator)
+    assert SESSION_KEY in browser.session
+    warm(as_moderator, LIST, USERS)
+
+    assert outcome(browser, LIST) == outcome(browser, USERS) == "HIT"
+    User.objects.filter(pk=moderator.pk).update(role=Role.USER)
+    assert browser.get(USERS).status_code == 403
+    assert outcome(browser, LIST) == "HIT"
+    User.objects.filter(pk=moderator.pk).update(active=False)
+    assert browser.get(LIST).status_code in (401, 403)
+
+
+def test_a_promotion_counts_too(as_user: APIClient, user: User):
+    assert as_user.get(USERS).status_code == 403
+    User.objects.filter(pk=user.pk).update(role=Role.MODERATOR)
+    assert as_user.get(USERS).status_code == 200
+
+
+@pytest.mark.parametrize("path", [LIST, "/api/v1/events/", "/api/v1/tasks/", USERS, "/api/v1/jobs/counts/"])
+def test_nobody_gets_nothing(path: str, as_moderator: APIClient, api: APIClient, lane: Lane):
+    Job.objects.create(name="x")
+    warm(as_moderator, path)
+    lane.learn(as_moderator, path)
+
+    assert api.get(path).status_code == lane.get(api, path).status == 401
