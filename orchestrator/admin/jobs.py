@@ -17,7 +17,7 @@ from django.views.decorators.http import require_POST
 from orchestrator import actions
 from orchestrator.admin.base import operator
 from orchestrator.admin.bulk import BulkAdmin
-from orchestrator.admin.display import NOTHING, ago, badge, to_the_second
+from orchestrator.admin.display import NOTHING, ago, badge, readable_json, to_the_second
 from orchestrator.admin.fields import JSONObjectField
 from orchestrator.bulk import SETTLED_STATUSES
 from orchestrator.choices import JobStatus
@@ -31,6 +31,7 @@ HISTORY_SHOWN: Final = 100
 
 #: Jobs whose metadata a search looks into.
 SEARCHED_FOR_KEYS: Final = 10_000
+_SAVE_BUTTONS: Final = ("show_save", "show_save_and_continue", "show_save_and_add_another")
 _METADATA: Final = "metadata:"
 #: Running jobs whose workers can be chosen from.
 WORKERS_OF: Final = 500
@@ -43,6 +44,10 @@ VERBS: Final = {
     JobStatus.FAILED: "Mark as failed",
     JobStatus.CANCELLED: "Cancel",
 }
+
+
+#: What a settled job is to do: shown, no more.
+SETTLED_FIELDS: Final = ("name", "description", "priority", "max_attempts", "details")
 
 
 class JobForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -150,12 +155,14 @@ class JobAdmin(BulkAdmin):
 
     def get_fieldsets(self, request: HttpRequest, obj: Job | None = None) -> Any:
         """Return all groups of fields, or the first for a job that is yet to be made."""
+        if obj and obj.status in SETTLED_STATUSES:
+            return ((None, {"fields": SETTLED_FIELDS}), *self.fieldsets[1:])
         return self.fieldsets if obj else self.fieldsets[:1]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Job | None = None) -> Any:
         """Return what cannot be edited now: everything while a worker is at it, and once it is completed."""
         if obj and obj.status in SETTLED_STATUSES:
-            return (*JobForm.Meta.fields, *self.readonly_fields)
+            return (*SETTLED_FIELDS, *JobForm.Meta.fields, *self.readonly_fields)
         return self.readonly_fields
 
     def get_search_results(
@@ -203,6 +210,11 @@ class JobAdmin(BulkAdmin):
         if job.started_at is None:
             return NOTHING
         return duration((job.completed_at or timezone.now()) - job.started_at)
+
+    @admin.display(description="metadata")
+    def details(self, job: Job) -> SafeString:
+        """Return the metadata, a line for each member."""
+        return readable_json(job.metadata)
 
     @admin.display(description="lease")
     def lease(self, job: Job) -> SafeString | str:
@@ -313,4 +325,5 @@ def _steering(job: Job) -> dict[str, Any]:
         "history": Event.objects.of_job(job.pk)[:HISTORY_SHOWN],
         "changes": [(status.value, VERBS[status]) for status in job.allowed_statuses],
         "reason_longest": REASON_LONGEST,
+        **(dict.fromkeys(_SAVE_BUTTONS, False) if job.status in SETTLED_STATUSES else {}),
     }

@@ -112,10 +112,13 @@ def test_no_form_sets_the_status(console, job):
 def test_what_a_worker_does_or_has_done_is_settled(console, job, status):
     actions.change_status(job.pk, JobStatus.RUNNING, by="w")
     actions.change_status(job.pk, status, by="w")
-    assert b'name="name"' not in console.get(page(job, "change/")).content
-    console.post(page(job, "change/"), form(name="Other"))
+    content = console.get(page(job, "change/")).content
+    assert b'name="name"' not in content
+    assert b'name="_save"' not in content
+    assert b"&quot;pages&quot;: 7" in content
+    console.post(page(job, "change/"), form(name="Other", priority="9", metadata='{"pages": 8}'))
     job.refresh_from_db()
-    assert job.name == "Index documents"
+    assert (job.name, job.priority, job.metadata["pages"]) == ("Index documents", 0, 7)
 
 
 @pytest.mark.parametrize("status", JobStatus)
