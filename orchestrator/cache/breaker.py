@@ -1,10 +1,13 @@
 """The circuit breaker: when the cache server is not asked."""
 
+import logging
 import threading
 import time
 from collections.abc import Callable
 from enum import Enum
 from typing import Final
+
+logger = logging.getLogger(__name__)
 
 #: So many failures in a row open the breaker; one time-out does it alone, because it costs a whole time-out.
 FAILURES_TO_OPEN: Final = 3
@@ -62,6 +65,9 @@ class Breaker:
             try:
                 self._probe()
             except ConnectionError:
+                continue
+            except Exception:  # whatever it is, a breaker that nobody probes would stay open for ever
+                logger.exception("The probe of the cache server failed")
                 continue
             with self._lock:
                 self._failures = 0
