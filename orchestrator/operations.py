@@ -132,7 +132,7 @@ def _concurrently(schema_editor: BaseDatabaseSchemaEditor) -> dict[str, Any]:
 
 
 def _tell_the_planner(schema_editor: BaseDatabaseSchemaEditor, index: str) -> None:
-    """Have SQLite look at a new index where it has looked at the others: one that it does not know it avoids."""
+    """Have SQLite look at a new index where it has looked at the others: what it does not know it avoids."""
     connection = schema_editor.connection
     if connection.vendor != "sqlite":
         return
