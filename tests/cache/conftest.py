@@ -10,11 +10,14 @@ import pytest
 from django.conf import LazySettings, settings
 
 from kyros import addresses
-from orchestrator.cache import bodies
+from orchestrator.cache import bodies, keys
 from orchestrator.cache import server as servers
 from tests.cache.wsgi import Lane, forget_lanes
 from tests.servers.leashed import Leashed
 from tests.servers.valkey import ValkeyServer
+
+#: A machine that is busy with other tests must not look like a server that is frozen.
+PATIENCE = "socket_timeout=1&socket_connect_timeout=1"
 
 
 @pytest.fixture
@@ -26,7 +29,7 @@ def own_cache(
 
     def start(config: Mapping[str, str] | None = None) -> ValkeyServer:
         server = valkey_server(config)
-        settings.CACHE_URL = addresses.cache(server.url)
+        settings.CACHE_URL = addresses.cache(f"{server.url}&{PATIENCE}")
         settings.CACHES = {
             **settings.CACHES,
             "default": {**settings.CACHES["default"], "LOCATION": settings.CACHE_URL},
@@ -36,6 +39,12 @@ def own_cache(
         return server
 
     return start
+
+
+@pytest.fixture
+def long_lease(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lease that a busy machine does not let run out between two steps of a test of this process."""
+    monkeypatch.setattr(keys, "LEASE", 60)
 
 
 @pytest.fixture

@@ -1,12 +1,30 @@
 """How tests look at answers: as the cache gives them, and as the database would."""
 
+import time
 from collections.abc import Iterable
 
 from django.test import override_settings
 from rest_framework.test import APIClient
 
+from tests.waiting import POLL_SECONDS, wait_until
+
+#: Seconds for which a machine may be too busy to let a lease live from one request to the next.
+BUSY = 5
+
 
 def outcome(client: APIClient, path: str) -> str:
+    """Ask for an answer that the cache may serve, and return whether that was a hit.
+
+    It is asked for again while the cache tells nothing: where no keeper runs, a lease may be over before the
+    request that renewed it looks again.
+    """
+    deadline = time.monotonic() + BUSY
+    while (told := asked_once(client, path)) == "BYPASS" and time.monotonic() < deadline:
+        time.sleep(POLL_SECONDS)
+    return told
+
+
+def asked_once(client: APIClient, path: str) -> str:
     """Ask for an answer and return where it came from."""
     answer = client.get(path)
     assert answer.status_code == 200, answer.content
@@ -16,8 +34,7 @@ def outcome(client: APIClient, path: str) -> str:
 def warm(client: APIClient, *paths: str) -> None:
     """Have the answers cached."""
     for path in paths:
-        client.get(path)
-        assert outcome(client, path) == "HIT", path
+        wait_until(lambda path=path: outcome(client, path) == "HIT", what=f"a hit of {path}")
 
 
 def past_the_cache(client: APIClient, path: str) -> bytes:
@@ -29,7 +46,7 @@ def past_the_cache(client: APIClient, path: str) -> bytes:
 
 
 def assert_right(client: APIClient, paths: Iterable[str]) -> None:
-    """Assert that each answer is what the database says, and that it is cached again at once."""
+    """Assert that each answer is what the database says, and that it is cached again."""
     for path in paths:
         expected = past_the_cache(client, path)
         answer = client.get(path)
@@ -37,4 +54,4 @@ def assert_right(client: APIClient, paths: Iterable[str]) -> None:
             assert answer.status_code == 404, f"{path} is gone, and still answered: {answer.content!r}"
             continue
         assert answer.content == expected, f"{path} is stale ({answer['X-Cache']})"
-        assert outcome(client, path) == "HIT", f"{path} is not cached again"
+        wait_until(lambda path=path: outcome(client, path) == "HIT", what=f"the next hit of {path}")

@@ -18,7 +18,7 @@ from orchestrator.models import Event, Job, Task, User
 from tests.cache.looking import assert_right, outcome, warm
 from tests.people import make_user
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("long_lease")]
 
 TABLES = ("jobs", "events", "tasks", "users")
 #: What each table's rows can go through.

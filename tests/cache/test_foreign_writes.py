@@ -105,7 +105,7 @@ def test_what_django_wrote_is_not_made_stale_again(job: Job, as_user: APIClient)
     warm(as_user, *paths_of(job))
 
     for _ in range(3):
-        assert keeper.tick(server.current())
+        wait_until(lambda: keeper.tick(server.current()), what="a lease")
 
     assert [outcome(as_user, path) for path in paths_of(job)] == ["HIT"] * len(paths_of(job))
 
@@ -122,7 +122,7 @@ def test_a_flood_is_drained_whole(psql: Psql, job: Job, as_user: APIClient, monk
         )
         psql("DELETE FROM events")
 
-    assert keeper.tick(server.current())
+    wait_until(lambda: keeper.tick(server.current()), what="a lease")
 
     assert outbox.pending(connection, 1).ids == ()
     assert_right(as_user, paths_of(job))

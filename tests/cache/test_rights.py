@@ -14,7 +14,7 @@ from tests.cache.wsgi import Lane
 from tests.people import PASSWORD, make_user, sign_in
 from tests.servers.valkey import ValkeyServer
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("long_lease")]
 
 LIST, USERS, ME = "/api/v1/jobs/", "/api/v1/users/", "/api/v1/users/me/"
 

@@ -15,7 +15,7 @@ from tests.cache.looking import outcome, past_the_cache, warm
 from tests.people import make_user, sign_in
 from tests.servers.valkey import ValkeyServer
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("long_lease")]
 
 LIST = "/api/v1/jobs/"
 ME = "/api/v1/users/me/"

@@ -19,7 +19,7 @@ from tests.people import make_user
 from tests.servers.valkey import ValkeyServer
 from tests.waiting import wait_until
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("long_lease")]
 
 
 @pytest.fixture
