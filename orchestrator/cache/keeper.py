@@ -5,6 +5,7 @@
 """
 
 import threading
+from functools import partial
 from typing import Any, Final
 
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, InterfaceError, connections, transaction
@@ -131,7 +132,7 @@ def _drained(server: Server, connection: BaseDatabaseWrapper) -> bool:
         # moment it is made stale and the moment its row goes.
         with transaction.atomic(using=DEFAULT_DB_ALIAS):
             rows = outbox.pending(connection, ROWS_AT_ONCE)
-            server.ask(lambda client, rows=rows: _tick(client, rows.families, 0, void=_too_many(rows)))
+            server.ask(partial(_tick, families=rows.families, until=0, void=_too_many(rows)))
             outbox.remove(connection, rows.ids)
         for group in names.groups_of(rows.families):
             statistics.count("invalidations", group)
