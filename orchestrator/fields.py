@@ -46,7 +46,9 @@ class UniqueIndex(models.Index):
 class UniqueByIndex(models.UniqueConstraint):
     """A uniqueness that validation checks and a ``UniqueIndex`` enforces: it makes no SQL of its own."""
 
-    def constraint_sql(self, model: type[models.Model], schema_editor: BaseDatabaseSchemaEditor) -> str:
+    def constraint_sql(
+        self, model: type[models.Model] | None, schema_editor: BaseDatabaseSchemaEditor | None
+    ) -> str:
         """Return nothing to put into ``CREATE TABLE``."""
         return ""
 

@@ -4,7 +4,7 @@ Each index names the query that reads it. Those called existing and new are the 
 report: the first come with ``0001_initial``, the second with ``0002_performance_optimization``.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Any, ClassVar
 
@@ -43,7 +43,7 @@ class Touched(Coherent):
     class Meta:
         abstract = True
 
-    def save(self, *args: Any, update_fields: Collection[str] | None = None, **kwargs: Any) -> None:
+    def save(self, *args: Any, update_fields: Iterable[str] | None = None, **kwargs: Any) -> None:
         """Save the row; a row that was there before gets a new ``updated_at``."""
         touched = self.touch() if not self._state.adding else ()
         if update_fields is not None:
@@ -126,7 +126,7 @@ class Job(Touched):
         ]
 
     def __str__(self) -> str:
-        return self.name
+        return str(self.name)
 
     @property
     def allowed_statuses(self) -> tuple[JobStatus, ...]:
@@ -213,7 +213,7 @@ class Task(Touched):
         ]
 
     def __str__(self) -> str:
-        return self.title
+        return str(self.title)
 
     def touch(self) -> Collection[str]:
         """Mark this row as changed now, one version on; return the names of the fields that say so."""
@@ -236,7 +236,7 @@ class UserManager(BaseUserManager["User"].from_queryset(CoherentQuerySet)):  # t
         Returns:
             The saved user.
         """
-        user = self.model(
+        user: User = self.model(
             username=self.model.normalize_username(username), email=self.normalize_email(email), **fields
         )
         user.set_password(password)
@@ -298,10 +298,10 @@ class User(Coherent, AbstractBaseUser, PermissionsMixin):
         ]
 
     def __str__(self) -> str:
-        return self.username
+        return str(self.username)
 
     @property
-    def is_active(self) -> bool:
+    def is_active(self) -> bool:  # type: ignore[override]
         """Tell whether the user may sign in, under the name that Django asks for."""
         return self.active
 
@@ -311,6 +311,6 @@ class User(Coherent, AbstractBaseUser, PermissionsMixin):
         return Role(self.role).covers(Role.MODERATOR)
 
     @property
-    def is_superuser(self) -> bool:
+    def is_superuser(self) -> bool:  # type: ignore[override]
         """Tell whether the user has every permission. It takes the place of Django's column."""
         return self.role == Role.ADMIN

@@ -44,10 +44,10 @@ class RowAsJSON(Expression):
         super().__init__(output_field=models.TextField())
         self.fields = fields
 
-    def as_sql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper) -> tuple[str, list[Any]]:
+    def as_sql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper) -> tuple[str, tuple[()]]:
         """Return the engine's expression."""
         query = compiler.query
-        return _object(query.model, query.get_initial_alias(), self.fields, connection.vendor), []
+        return _object(query.model, query.get_initial_alias(), self.fields, connection.vendor), ()
 
 
 @lru_cache(maxsize=64)
@@ -67,7 +67,7 @@ def _columns(
     model: type[models.Model], alias: str, fields: tuple[str, ...], kinds: dict[type, str], other: str
 ) -> Iterator[tuple[str, str]]:
     for name in fields:
-        field = model._meta.get_field(name)
+        field: models.Field[Any, Any] = model._meta.get_field(name)  # type: ignore[assignment]
         template = next((kinds[kind] for kind in kinds if isinstance(field, kind)), other)
         yield name, template.format(f'"{alias}"."{field.column}"')
 

@@ -13,7 +13,7 @@ class DatabaseSchemaEditor(schema.DatabaseSchemaEditor):
 
     def _remake_table(self, model: type[models.Model], *args: Any, **kwargs: Any) -> None:
         """Make a table anew, with the triggers it had: most changes of a column come to this."""
-        table = model._meta.db_table  # noqa: SLF001 - Django's own schema editors ask it too
+        table = model._meta.db_table
         with self.connection.cursor() as cursor:
             cursor.execute(_TRIGGERS_OF, [table])
             triggers = [sql for (sql,) in cursor.fetchall()]
