@@ -294,6 +294,8 @@ LOGGING: dict[str, Any] = {
         "django": {"handlers": [], "propagate": True, "level": LOG_LEVEL},
         "django.server": {"handlers": [], "propagate": True, "level": LOG_LEVEL},
         # Django's own lines of SQL have the values in them, of which some are secrets.
+        # Its retries: the error that ends them says the same, once.
+        "psycopg.pool": {"level": "ERROR"},
         "django.db.backends": {"level": "INFO"},
         "monitoring.sql": {"level": "INFO" if SQL_ECHO else "WARNING"},
     },
