@@ -293,9 +293,9 @@ LOGGING: dict[str, Any] = {
         # Django's own handlers would write each line a second time.
         "django": {"handlers": [], "propagate": True, "level": LOG_LEVEL},
         "django.server": {"handlers": [], "propagate": True, "level": LOG_LEVEL},
-        # Django's own lines of SQL have the values in them, of which some are secrets.
         # Its retries: the error that ends them says the same, once.
         "psycopg.pool": {"level": "ERROR"},
+        # Django's own lines of SQL have the values in them, of which some are secrets.
         "django.db.backends": {"level": "INFO"},
         "monitoring.sql": {"level": "INFO" if SQL_ECHO else "WARNING"},
     },
