@@ -55,7 +55,7 @@ def repeated(report: "DatabaseReport") -> Iterator[Finding]:
             digest = hashlib.blake2b(suspect["statement"].encode(), digest_size=6).hexdigest()
             yield Finding(
                 f"repeated:{suspect['route']}:{digest}",
-                "warning",
+                "info",  # a suspect: a page that catches up, or waits, repeats itself as well
                 f"{suspect['route']} runs one statement many times in a request",
                 dict(suspect),
                 "select_related() or prefetch_related() in its view: fetch with the list what each row shows",

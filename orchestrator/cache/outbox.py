@@ -77,7 +77,7 @@ def pending(connection: BaseDatabaseWrapper, limit: int) -> Pending:
 def holds(connection: BaseDatabaseWrapper, row_id: int) -> bool:
     """Tell whether a row is still there."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT 1 FROM cache_outbox WHERE id = %s", [row_id])
+        cursor.execute("/* waiting */ SELECT 1 FROM cache_outbox WHERE id = %s", [row_id])
         return cursor.fetchone() is not None
 
 
