@@ -10,24 +10,10 @@ from django.utils import timezone
 
 from orchestrator.encoding import to_json
 from orchestrator.models import Job
+from orchestrator.serializers import JobSerializer
 
 #: The columns of a file: what the API tells of a job.
-COLUMNS: Final = (
-    "id",
-    "name",
-    "description",
-    "status",
-    "priority",
-    "metadata",
-    "created_at",
-    "updated_at",
-    "started_at",
-    "completed_at",
-    "attempts",
-    "max_attempts",
-    "worker",
-    "lease_expires_at",
-)
+COLUMNS: Final = JobSerializer.Meta.fields
 
 _CHUNK: Final = 2000
 
