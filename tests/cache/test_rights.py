@@ -7,6 +7,7 @@ import pytest
 from django.contrib.auth import SESSION_KEY
 from rest_framework.test import APIClient
 
+from orchestrator.cache import keys
 from orchestrator.choices import Role
 from orchestrator.models import Job, User
 from tests.cache.looking import outcome, warm
@@ -43,8 +44,14 @@ TROUBLES: dict[str, Callable[[ValkeyServer], None]] = {
 @pytest.mark.parametrize("trouble", TROUBLES)
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_changed_account_counts_from_the_next_request_on(
-    change: str, trouble: str, own_cache: Callable[..., ValkeyServer], lane: Lane
+    change: str,
+    trouble: str,
+    own_cache: Callable[..., ValkeyServer],
+    lane: Lane,
+    monkeypatch: pytest.MonkeyPatch,
 ):
+    # Longer than a step of the test, and no longer: a write that cannot be announced waits for its end.
+    monkeypatch.setattr(keys, "LEASE", 1)
     happen, of_all, of_moderators = CHANGES[change]
     cache = own_cache()
     user = make_user("mod", Role.MODERATOR)
