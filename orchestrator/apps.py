@@ -1,6 +1,7 @@
 """Registration of the orchestrator with Django."""
 
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate, pre_migrate
 
 
 class OrchestratorConfig(AppConfig):
@@ -14,7 +15,9 @@ class OrchestratorConfig(AppConfig):
         # Imported here: what needs the settings can be imported once they are loaded.
         from monitoring import health  # noqa: PLC0415
         from orchestrator import checks, signals, watched  # noqa: F401, PLC0415
-        from orchestrator.cache import probe  # noqa: PLC0415
+        from orchestrator.cache import probe, triggers  # noqa: PLC0415
 
         health.register_cache(probe.state)
         watched.tell_the_monitoring()
+        pre_migrate.connect(triggers.before_migrate, sender=self)
+        post_migrate.connect(triggers.after_migrate, sender=self)

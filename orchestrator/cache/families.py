@@ -5,6 +5,7 @@ the old and the new row; a test holds the two together.
 """
 
 from collections.abc import Iterable
+from types import MappingProxyType
 from typing import Final
 from uuid import UUID
 
@@ -22,14 +23,15 @@ EVENTS_IN_BULK: Final = "events:bulk"
 TASKS_IN_BULK: Final = "tasks:bulk"
 USERS_IN_BULK: Final = "users:bulk"
 
-#: All that can be stale after rows went in a way that names none of them (``TRUNCATE``, ``COPY``).
-EVERY_JOB: Final = frozenset(
-    {JOBS, JOB_COUNTS, JOBS_IN_BULK, *(f"jobs:status:{status}" for status in JobStatus)}
+#: By table, all that can be stale after rows changed in a way that names none of them (``TRUNCATE``).
+OF_TABLE: Final = MappingProxyType(
+    {
+        JOBS: frozenset({JOBS, JOB_COUNTS, JOBS_IN_BULK, *(f"jobs:status:{status}" for status in JobStatus)}),
+        EVENTS: frozenset({EVENTS, EVENTS_IN_BULK}),
+        TASKS: frozenset({TASKS, TASKS_IN_BULK}),
+        USERS: frozenset({USERS, USERS_IN_BULK}),
+    }
 )
-EVERY_EVENT: Final = frozenset({EVENTS, EVENTS_IN_BULK})
-EVERY_TASK: Final = frozenset({TASKS, TASKS_IN_BULK})
-EVERY_USER: Final = frozenset({USERS, USERS_IN_BULK})
-EVERYTHING: Final = EVERY_JOB | EVERY_EVENT | EVERY_TASK | EVERY_USER
 
 
 def jobs_in(status: str) -> str:

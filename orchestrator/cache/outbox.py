@@ -46,6 +46,9 @@ class Pending:
     families: frozenset[str]
 
 
+NOTHING: Final = Pending((), frozenset())
+
+
 def exists(connection: BaseDatabaseWrapper) -> bool:
     """Tell whether the table is there; before its migration it is not."""
     with connection.cursor() as cursor:

@@ -6,8 +6,8 @@ from typing import Any
 from django.db import IntegrityError, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from orchestrator.cache import outbox, writes
-from orchestrator.cache.statements import changes_rows
+from orchestrator.cache import outbox, triggers, writes
+from orchestrator.cache.statements import changes_rows, families_changed
 
 
 class CoherentTransactions(BaseDatabaseWrapper):
@@ -17,7 +17,8 @@ class CoherentTransactions(BaseDatabaseWrapper):
         super().__init__(*args, **kwargs)
         self._stale: set[str] = set()
         self._outbox_exists = False
-        self.execute_wrappers.append(_with_a_commit)
+        self._triggers_active = False
+        self.execute_wrappers.append(_announced)
 
     def announce(self, families: Iterable[str]) -> None:
         """Note families that the open transaction makes stale.
@@ -27,12 +28,20 @@ class CoherentTransactions(BaseDatabaseWrapper):
         if not self.get_autocommit():
             self._stale.update(families)
 
-    def may_begin(self, sql: str) -> bool:
+    def may_begin(self) -> bool:
         """Tell whether a statement can be made a transaction of its own: not in one that a cursor began."""
         raise NotImplementedError
 
+    def make_committable(self, cursor: Any) -> None:
+        """Do what the engine needs after a statement that changed rows before it can be committed."""
+
+    def families_untold(self, sql: str) -> frozenset[str]:
+        """Return what a statement that changes rows makes stale, as far as no trigger tells."""
+        self._look_at_the_database()
+        return frozenset() if self._triggers_active else families_changed(sql)
+
     def schema_editor(self, *args: Any, **kwargs: Any) -> Any:
-        """Return Django's schema editor; what it does may add the outbox or take it away."""
+        """Return Django's schema editor; what it does may add outbox and triggers or take them away."""
         self._outbox_exists = False
         return super().schema_editor(*args, **kwargs)
 
@@ -69,9 +78,16 @@ class CoherentTransactions(BaseDatabaseWrapper):
         super()._rollback()  # type: ignore[misc]
 
     def _begin_write(self) -> writes.Write | None:
-        self._outbox_exists = self._outbox_exists or outbox.exists(self)
         stale, self._stale = self._stale, set()
-        return writes.begin(self, stale) if self._outbox_exists else None
+        self._look_at_the_database()
+        if not self._outbox_exists:
+            return None
+        return writes.begin(self, stale, triggers_active=self._triggers_active)
+
+    def _look_at_the_database(self) -> None:
+        if not self._outbox_exists:
+            self._outbox_exists = outbox.exists(self)
+            self._triggers_active = self._outbox_exists and triggers.active(self)
 
 
 def announce(using: str, *families: str) -> None:
@@ -86,14 +102,26 @@ def announce(using: str, *families: str) -> None:
         connection.announce(families)
 
 
-def _with_a_commit(
+def _announced(
     execute: Callable[..., Any], sql: Any, params: Any, many: Any, context: Mapping[str, Any]
 ) -> Any:
     """Execute a statement; one that changes rows on its own gets a transaction, and so the hook."""
     connection = context["connection"]
     text = sql if isinstance(sql, str) else sql.as_string(connection.connection)
-    alone = connection.get_autocommit() and changes_rows(text) and connection.may_begin(text)
-    if not alone or connections[connection.alias] is not connection:
+    if not changes_rows(text):
         return execute(sql, params, many, context)
+    untold = connection.families_untold(text)
+    if not connection.get_autocommit():
+        connection.announce(untold)
+        return execute(sql, params, many, context)
+    if not connection.may_begin() or connections[connection.alias] is not connection:
+        # Committed by nothing that has the hook: the keeper tells of it.
+        result = execute(sql, params, many, context)
+        if untold:
+            outbox.append(connection, untold)
+        return result
     with transaction.atomic(using=connection.alias, savepoint=False):
-        return execute(sql, params, many, context)
+        connection.announce(untold)
+        result = execute(sql, params, many, context)
+        connection.make_committable(context["cursor"])
+        return result

@@ -86,17 +86,18 @@ class Write:
             time.sleep(_LOOK_EVERY)
 
 
-def begin(connection: BaseDatabaseWrapper, known: Iterable[str]) -> Write | None:
+def begin(connection: BaseDatabaseWrapper, known: Iterable[str], *, triggers_active: bool) -> Write | None:
     """Announce what the open transaction changed; to be called right before its COMMIT.
 
     Args:
         connection: the transaction's.
         known: families that are stale for certain, whatever the triggers say.
+        triggers_active: whether the triggers say anything.
 
     Returns:
         The write to be ended after the COMMIT, or None if nothing was changed.
     """
-    rows = outbox.own(connection)
+    rows = outbox.own(connection) if triggers_active else outbox.NOTHING
     families = _bounded(rows.families.union(known))
     if not families:
         return None

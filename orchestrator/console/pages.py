@@ -1,6 +1,5 @@
 """The console's own pages: they show what the monitoring tells, beside the buttons that are safe to press."""
 
-from types import MappingProxyType
 from typing import Any, Final
 
 from django import forms
@@ -22,21 +21,11 @@ from orchestrator.replay import replay
 #: Cached answers that the page's audit looks at; the command looks at all.
 AUDITED: Final = 200
 
-#: What can be cleared from the cache, and the families of each.
-CLEARABLE: Final = MappingProxyType(
-    {
-        "jobs": families.EVERY_JOB,
-        "events": families.EVERY_EVENT,
-        "tasks": families.EVERY_TASK,
-        "users": families.EVERY_USER,
-    }
-)
-
 
 class ClearForm(forms.Form):
     """Which answers shall be cleared from the cache."""
 
-    table = forms.ChoiceField(choices=[(name, name) for name in CLEARABLE])
+    table = forms.ChoiceField(choices=[(name, name) for name in families.OF_TABLE])
 
 
 class AcknowledgeForm(forms.Form):
@@ -62,7 +51,7 @@ def database(request: HttpRequest) -> HttpResponse:
 @require_safe
 def cache(request: HttpRequest) -> HttpResponse:
     """Show how the cache is."""
-    context = {"health": registry.watched().cache(), "clearable": list(CLEARABLE)}
+    context = {"health": registry.watched().cache(), "clearable": list(families.OF_TABLE)}
     return _page(request, "Cache", "console/cache.html", context)
 
 
@@ -73,11 +62,13 @@ def clear_cache(request: HttpRequest) -> HttpResponse:
     if form.is_valid():
         table = form.cleaned_data["table"]
         with transaction.atomic():
-            announce(DEFAULT_DB_ALIAS, *CLEARABLE[table])
+            announce(DEFAULT_DB_ALIAS, *families.OF_TABLE[table])
             note(request, "Cache", f"Cleared the cached answers about {table}")
         messages.success(request, f"The cached answers about {table} are cleared.")
     else:
-        messages.error(request, f"There is nothing to clear by this name; allowed: {', '.join(CLEARABLE)}.")
+        messages.error(
+            request, f"There is nothing to clear by this name; allowed: {', '.join(families.OF_TABLE)}."
+        )
     return HttpResponseRedirect(reverse("admin:console-cache"))
 
 

@@ -9,6 +9,6 @@ from orchestrator.cache.transactions import CoherentTransactions
 class DatabaseWrapper(CoherentTransactions, base.DatabaseWrapper):
     """A connection to PostgreSQL."""
 
-    def may_begin(self, sql: str) -> bool:
+    def may_begin(self) -> bool:
         """Tell whether a statement can be made a transaction of its own."""
         return bool(self.connection.info.transaction_status == TransactionStatus.IDLE)

@@ -1,10 +1,51 @@
 """Django's SQLite engine: the cache is told of every commit, and triggers outlive their table's changes."""
 
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
 from django.db.backends.sqlite3 import base
 
-from orchestrator.cache.statements import returns_rows
 from orchestrator.cache.transactions import CoherentTransactions
 from orchestrator.db.sqlite3.schema import DatabaseSchemaEditor
+
+
+class Cursor(base.SQLiteCursorWrapper):
+    """A cursor whose rows can be fetched before they are asked for."""
+
+    _fetched: Iterator[Any] | None = None
+
+    def fetch_ahead(self) -> None:
+        """Fetch what the last statement returns, for whoever asks for it later."""
+        if self.description is not None:
+            self._fetched = iter(super().fetchall())
+
+    def execute(self, query: str, params: Any = None) -> Any:
+        """Execute a statement."""
+        self._fetched = None
+        return super().execute(query, params)
+
+    def executemany(self, query: str, param_list: Any) -> Any:
+        """Execute a statement for each of some parameters."""
+        self._fetched = None
+        return super().executemany(query, param_list)
+
+    def fetchone(self) -> Any:
+        """Return the next row, or None."""
+        return super().fetchone() if self._fetched is None else next(self._fetched, None)
+
+    def fetchmany(self, size: int | None = None) -> list[Any]:
+        """Return the next rows, at most ``size`` of them."""
+        size = self.arraysize if size is None else size
+        return super().fetchmany(size) if self._fetched is None else list(islice(self._fetched, size))
+
+    def fetchall(self) -> list[Any]:
+        """Return the rows that are left."""
+        return super().fetchall() if self._fetched is None else list(self._fetched)
+
+    def __iter__(self) -> Iterator[Any]:
+        """Iterate over the rows that are left."""
+        return super().__iter__() if self._fetched is None else self._fetched
 
 
 class DatabaseWrapper(CoherentTransactions, base.DatabaseWrapper):
@@ -12,9 +53,14 @@ class DatabaseWrapper(CoherentTransactions, base.DatabaseWrapper):
 
     SchemaEditorClass = DatabaseSchemaEditor
 
-    def may_begin(self, sql: str) -> bool:
-        """Tell whether a statement can be made a transaction of its own.
+    def create_cursor(self, name: str | None = None) -> Cursor:
+        """Return a new cursor; SQLite has none that are named."""
+        return self.connection.cursor(factory=Cursor)
 
-        Not if it has rows to return: SQLite would refuse the COMMIT until they were fetched.
-        """
-        return not (self.connection.in_transaction or returns_rows(sql))
+    def may_begin(self) -> bool:
+        """Tell whether a statement can be made a transaction of its own."""
+        return not self.connection.in_transaction
+
+    def make_committable(self, cursor: Any) -> None:
+        """Fetch the rows of a statement that changed some: until then SQLite refuses the COMMIT."""
+        cursor.cursor.fetch_ahead()
