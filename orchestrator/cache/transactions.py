@@ -106,7 +106,7 @@ def _announced(
     execute: Callable[..., Any], sql: Any, params: Any, many: Any, context: Mapping[str, Any]
 ) -> Any:
     """Execute a statement; one that changes rows on its own gets a transaction, and so the hook."""
-    connection = context["connection"]
+    connection: CoherentTransactions = context["connection"]
     text = sql if isinstance(sql, str) else sql.as_string(connection.connection)
     if not changes_rows(text):
         return execute(sql, params, many, context)

@@ -33,7 +33,7 @@ def broken() -> Callable[..., Any]:
     """Return the service without *begin*."""
     application = whole()
 
-    def begin_without_telling(connection: Any, known: Any) -> Write | None:
+    def begin_without_telling(connection: Any, known: Any, **_: Any) -> Write | None:
         rows = outbox.own(connection)
         outbox.remove(connection, rows.ids)
         families = rows.families.union(known)

@@ -22,6 +22,8 @@ LIST = "/api/v1/jobs/"
 #: Requests that a client sends over one connection: the next one may be another worker's.
 REQUESTS_A_CONNECTION = 50
 TIMEOUT = 30
+#: Of the writes a second, so many take the job that is moved to another status.
+MOVES_A_SECOND = 20
 
 
 class Client:
@@ -102,7 +104,7 @@ class Soak:
         url: of the service.
         token: of a user.
         jobs: ids of jobs by their status; the first of `pending` is moved to and fro.
-        writes_a_second: by all writers together.
+        writes_a_second: by all writers together, ``MOVES_A_SECOND`` of them moves.
         database: tells the versions that are committed, by the jobs' ids: nobody may read older ones from
             then on, though the writer may not know yet; None to go by what was acknowledged alone.
     """
@@ -122,7 +124,7 @@ class Soak:
         self._status_of = {each: status for status, each in steady}
         self._versions = {each: Versions() for _, each in steady}
         self._moves = Versions()
-        self._pause = 1 / writes_a_second
+        self._pause = 1 / (writes_a_second - MOVES_A_SECOND)
         self.stop = threading.Event()
         self.result = Result()
         self._seen: list[Counter[str]] = []
@@ -190,7 +192,7 @@ class Soak:
 
     def _move(self, client: Client) -> None:
         """Take one job from pending to cancelled and back: odd versions are cancelled."""
-        for number in self._ticks(0.05):
+        for number in self._ticks(1 / MOVES_A_SECOND):
             self._moves.sent = number
             wanted = "cancelled" if number % 2 else "pending"
             status, _, body = client.send("PUT", f"{LIST}{self._moved}/status/", {"status": wanted})

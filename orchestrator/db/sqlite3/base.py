@@ -43,7 +43,7 @@ class Cursor(base.SQLiteCursorWrapper):
         """Return the rows that are left."""
         return super().fetchall() if self._fetched is None else list(self._fetched)
 
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> Any:
         """Iterate over the rows that are left."""
         return super().__iter__() if self._fetched is None else self._fetched
 
@@ -55,7 +55,8 @@ class DatabaseWrapper(CoherentTransactions, base.DatabaseWrapper):
 
     def create_cursor(self, name: str | None = None) -> Cursor:
         """Return a new cursor; SQLite has none that are named."""
-        return self.connection.cursor(factory=Cursor)
+        cursor: Cursor = self.connection.cursor(factory=Cursor)
+        return cursor
 
     def may_begin(self) -> bool:
         """Tell whether a statement can be made a transaction of its own."""
