@@ -253,8 +253,9 @@ class TestMemory:
         cache.execute("CONFIG", "SET", "maxmemory", "0")
         assert_recovers(as_user, job)
 
-    def test_evicting_all_the_time(self, own_cache: OwnCache, job: Job, as_user: APIClient):
-        cache = own_cache({"maxmemory": "3mb", "maxmemory-policy": "allkeys-random"})
+    @pytest.mark.parametrize("policy", ["allkeys-lru", "allkeys-random"])
+    def test_evicting_all_the_time(self, policy: str, own_cache: OwnCache, job: Job, as_user: APIClient):
+        cache = own_cache({"maxmemory": "3mb", "maxmemory-policy": policy})
         filler = threading.Event()
 
         def fill() -> None:

