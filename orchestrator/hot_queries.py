@@ -1,7 +1,8 @@
 """Every hot query, with what asks it and the index that must serve it: the one place that says so.
 
 From it come the tests on both engines, ``explain_queries``, the monitoring's ``query_plans``, and the system
-check that no index is without a reader. The lists of the API are in ``orchestrator.hot_lists``.
+check that no index is without a reader. The lists of the API are in ``orchestrator.hot_lists``, those of the
+operators in ``orchestrator.hot_pages``.
 """
 
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from monitoring.plans import PRIMARY_KEY, Statement
 from orchestrator.cache import outbox
 from orchestrator.choices import JobStatus, Role
 from orchestrator.hot_lists import HOT_LISTS
+from orchestrator.hot_pages import page_queries, page_query
 from orchestrator.limits import PAGE_DEFAULT, RECENT_LARGEST
 from orchestrator.models import Event, Job, Task, User
 from orchestrator.pagination import Order
@@ -49,13 +51,13 @@ KEPT: Final = {
 
 def hot_queries() -> tuple[HotQuery, ...]:
     """Return the queries that are shown to people: of the lists' combinations those that tell most."""
-    return (*_lists(), *_rows(), *_work(), *_ranges(), *_in_any_order(), *_outbox())
+    return (*_lists(), *_rows(), *_work(), *_pages(), *_ranges(), *_in_any_order(), *_outbox())
 
 
 def every_query() -> tuple[HotQuery, ...]:
     """Return all of them, with every combination of filters and order that the lists can be asked for."""
     combinations = (query for hot in HOT_LISTS for query in hot.queries())
-    return (*combinations, *_rows(), *_work(), *_ranges(), *_in_any_order(), *_outbox())
+    return (*combinations, *page_queries(), *_rows(), *_work(), *_ranges(), *_in_any_order(), *_outbox())
 
 
 def query_plans() -> tuple[Examined, ...]:
@@ -152,14 +154,19 @@ def _work() -> Iterator[HotQuery]:
     )
     aged = Event.objects.filter(created_at__lt=old).order_by("created_at", "id")
     yield _hot("events of long ago", "archive", aged[:PAGE_DEFAULT], "ix_events_created_at", ("created_at",))
-    named = Job.objects.named_from("Nightly")
-    yield _hot(
-        "jobs by the beginning of their name",
-        "the admin's search",
-        named[:PAGE_DEFAULT],
-        "ix_jobs_name",
-        ("name",),
-    )
+
+
+def _pages() -> Iterator[HotQuery]:
+    """Yield what the operators' lists ask and the API's do not."""
+    for filters, order in (
+        (("worker",), "-created_at"),
+        (("worker", "created_at"), "-created_at"),
+        (("name",), "name"),
+        ((), "name"),
+        ((), "priority"),
+    ):
+        for later in (False, True):
+            yield page_query("jobs", filters, order, later=later)
 
 
 def _ranges() -> Iterator[HotQuery]:

@@ -110,8 +110,15 @@ class Job(Touched):
                 name="ix_jobs_lease_expires_at",
                 condition=Q(lease_expires_at__isnull=False),
             ),
-            # the operators' search by the beginning of a name
-            Index(fields=["name"], name="ix_jobs_name"),
+            # the operators' search by the beginning of a name, and their list by name: jobs that share one in
+            # order of creation, so that a page of them is found however many they are
+            Index(fields=["name", "created_at"], name="ix_jobs_name_created_at"),
+            # the operators' list of one worker's jobs; only jobs that a worker has, or had last
+            Index(
+                fields=["worker", "created_at"],
+                name="ix_jobs_worker_created_at",
+                condition=Q(worker__isnull=False),
+            ),
         ]
         constraints: ClassVar = [
             models.CheckConstraint(condition=Q(status__in=JobStatus.values), name="ck_jobs_status"),

@@ -5,10 +5,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
+from django.db import router
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
-from django.db.migrations.operations import AddIndex
+from django.db.migrations.operations import AddIndex, RemoveIndex
 from django.db.migrations.operations.base import Operation
 from django.db.migrations.state import ProjectState
+from django.db.models import Index, Model
 
 _SQL_FILES: Final = Path(__file__).parent / "migrations" / "sql"
 
@@ -40,15 +42,7 @@ class AddIndexUnderWrites(AddIndex):
         to_state: ProjectState,
     ) -> None:
         """Build the index unless a valid one of its name is there already."""
-        model = to_state.apps.get_model(app_label, self.model_name)
-        if not self.allow_migrate_model(schema_editor.connection.alias, model):
-            return
-        valid = _index_is_valid(schema_editor, model._meta.db_table, self.index.name)
-        if valid is False:
-            schema_editor.remove_index(model, self.index, **_concurrently(schema_editor))
-        if not valid:
-            schema_editor.add_index(model, self.index, **_concurrently(schema_editor))
-            _tell_the_planner(schema_editor, self.index.name)
+        _build(schema_editor, to_state.apps.get_model(app_label, self.model_name), self.index)
 
     def database_backwards(
         self,
@@ -58,15 +52,47 @@ class AddIndexUnderWrites(AddIndex):
         to_state: ProjectState,
     ) -> None:
         """Drop the index if it is there."""
-        model = from_state.apps.get_model(app_label, self.model_name)
-        if not self.allow_migrate_model(schema_editor.connection.alias, model):
-            return
-        if _index_is_valid(schema_editor, model._meta.db_table, self.index.name) is not None:
-            schema_editor.remove_index(model, self.index, **_concurrently(schema_editor))
+        _drop(schema_editor, from_state.apps.get_model(app_label, self.model_name), self.index)
 
     def describe(self) -> str:
         """Return what this operation does, for ``migrate --plan``."""
         return f"{super().describe()}, without blocking writes"
+
+
+class RemoveIndexUnderWrites(RemoveIndex):
+    """Remove an index without stopping writers: the reverse of ``AddIndexUnderWrites``, in all it says."""
+
+    atomic = False
+
+    def database_forwards(
+        self,
+        app_label: str,
+        schema_editor: BaseDatabaseSchemaEditor,
+        from_state: ProjectState,
+        to_state: ProjectState,
+    ) -> None:
+        """Drop the index if it is there."""
+        index = self._index_in(from_state, app_label)
+        _drop(schema_editor, from_state.apps.get_model(app_label, self.model_name), index)
+
+    def database_backwards(
+        self,
+        app_label: str,
+        schema_editor: BaseDatabaseSchemaEditor,
+        from_state: ProjectState,
+        to_state: ProjectState,
+    ) -> None:
+        """Build the index unless a valid one of its name is there already."""
+        index = self._index_in(to_state, app_label)
+        _build(schema_editor, to_state.apps.get_model(app_label, self.model_name), index)
+
+    def describe(self) -> str:
+        """Return what this operation does, for ``migrate --plan``."""
+        return f"{super().describe()}, without blocking writes"
+
+    def _index_in(self, state: ProjectState, app_label: str) -> Index:
+        index: Index = state.models[app_label, self.model_name_lower].get_index_by_name(self.name)
+        return index
 
 
 class RunEngineSQL(Operation):
@@ -125,6 +151,26 @@ def _statements(script: str) -> Iterator[str]:
         if sqlite3.complete_statement(statement):
             yield statement
             statement = ""
+
+
+def _build(schema_editor: BaseDatabaseSchemaEditor, model: type[Model], index: Index) -> None:
+    """Build an index unless a valid one of its name is there; rebuild an invalid one."""
+    if not router.allow_migrate_model(schema_editor.connection.alias, model):
+        return
+    valid = _index_is_valid(schema_editor, model._meta.db_table, index.name)
+    if valid is False:
+        schema_editor.remove_index(model, index, **_concurrently(schema_editor))
+    if not valid:
+        schema_editor.add_index(model, index, **_concurrently(schema_editor))
+        _tell_the_planner(schema_editor, index.name)
+
+
+def _drop(schema_editor: BaseDatabaseSchemaEditor, model: type[Model], index: Index) -> None:
+    """Drop an index if it is there."""
+    if not router.allow_migrate_model(schema_editor.connection.alias, model):
+        return
+    if _index_is_valid(schema_editor, model._meta.db_table, index.name) is not None:
+        schema_editor.remove_index(model, index, **_concurrently(schema_editor))
 
 
 def _concurrently(schema_editor: BaseDatabaseSchemaEditor) -> dict[str, Any]:

@@ -115,7 +115,7 @@ class KeysetPagination(BasePagination):
             allowed = "allowed: that of `next` or `previous`, with its filters and order"
             message = f"{shown(text)} is not a cursor of this list; {allowed}."
             raise ValidationError({"cursor": [message]}) from error
-        return Cursor(cursor.backward, _as_columns(model, self.order.columns, cursor.position))
+        return Cursor(cursor.backward, as_columns(model, self.order.columns, cursor.position))
 
     @cached_property
     def _address(self) -> str:
@@ -155,7 +155,7 @@ class KeysetPagination(BasePagination):
         ]
 
 
-def _as_columns(model: type[Model], columns: Sequence[str], position: Sequence[Any]) -> tuple[Any, ...]:
+def as_columns(model: type[Model], columns: Sequence[str], position: Sequence[Any]) -> tuple[Any, ...]:
     """Return a position's values, which JSON has brought, as the columns have them."""
     fields: list[Any] = [model._meta.get_field(column) for column in columns]
     return tuple(field.to_python(value) for field, value in zip(fields, position, strict=False))

@@ -32,6 +32,16 @@ class CoherentQuerySet(models.QuerySet[Any]):
         with transaction.atomic(using=self.db, savepoint=False):
             return super().update(**values)
 
+    def beginning_with(self, column: str, prefix: str) -> Self:
+        """Return the rows whose text in a column begins with ``prefix``, case told apart, by an index range.
+
+        Args:
+            column: a column that sorts by code point.
+            prefix: any text.
+        """
+        after = _next_text(prefix)
+        return self.filter(**{f"{column}__gte": prefix} | ({f"{column}__lt": after} if after else {}))
+
 
 class JobQuerySet(CoherentQuerySet):
     """Questions asked of jobs."""
@@ -74,10 +84,6 @@ class JobQuerySet(CoherentQuerySet):
         # Where there is none, an id that no job has: an empty list would be no question to the database.
         return self if len(few) > FEW_JOBS else self.filter(pk__in=few or [_NO_JOB])
 
-    def named_from(self, prefix: str) -> Self:
-        """Return the jobs whose name begins with ``prefix``, case told apart, by an index range."""
-        return self.filter(**_beginning("name", prefix))
-
 
 class EventQuerySet(CoherentQuerySet):
     """Questions asked of events."""
@@ -97,19 +103,13 @@ class TaskQuerySet(CoherentQuerySet):
 
     def titled_from(self, prefix: str) -> Self:
         """Return the tasks whose title begins with ``prefix``, case told apart, by an index range."""
-        return self.filter(**_beginning("title", prefix))
+        return self.beginning_with("title", prefix)
 
     def update(self, **values: Any) -> int:
         """Update the rows and raise each one's ``version``; return how many rows matched."""
         values.setdefault("version", F("version") + 1)
         values.setdefault("updated_at", timezone.now())
         return super().update(**values)
-
-
-def _beginning(column: str, prefix: str) -> dict[str, str]:
-    """Return the conditions that a column begins with ``prefix``."""
-    after = _next_text(prefix)
-    return {f"{column}__gte": prefix} | ({f"{column}__lt": after} if after else {})
 
 
 def _next_text(prefix: str) -> str:

@@ -2,15 +2,19 @@
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar, cast
+from uuid import UUID
 
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib.admin.views.main import ERROR_FLAG
 from django.core.exceptions import ObjectDoesNotExist, ValidationError
 from django.db import transaction
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 
-from orchestrator.admin.paging import BoundedPaginator
+from orchestrator.admin.paging import TableList
 from orchestrator.errors import DomainError
+from orchestrator.walks import Narrowing
 
 if TYPE_CHECKING:
     from orchestrator.models import User
@@ -19,13 +23,31 @@ if TYPE_CHECKING:
 class TableAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """Pages of one table, whatever its size: nothing here counts it."""
 
-    paginator = BoundedPaginator
-    show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
     list_per_page = 50
+    #: Columns that the list does not show, and need not read.
+    not_listed: ClassVar[tuple[str, ...]] = ()
     #: Whether actions take all rows that match, too, not only those of the page that was seen.
     acts_across_pages = False
-    ordering: ClassVar[tuple[str, ...]] = ("-created_at", "-id")
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[TableList]:
+        """Return the class of the list."""
+        return TableList
+
+    def search(self, text: str) -> tuple[str, Narrowing]:
+        """Return the filter that a text in the search box means, after its name in ``orchestrator.ways``.
+
+        Args:
+            text: what was typed in, without blanks around it; never empty.
+        """
+        raise NotImplementedError
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """Return the rows that a text means, all where there is none; and that none is there twice."""
+        text = search_term.strip()
+        return (self.search(text)[1](queryset) if text else queryset), False
 
     def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         """Show or save a row."""
@@ -47,9 +69,21 @@ class TableAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             elif ACTION_CHECKBOX_NAME not in selection:
                 selection[ACTION_CHECKBOX_NAME] = ""  # Django wants one, and does not look at it
             request.POST = selection  # type: ignore[assignment]
+        if request.method == "GET" and ERROR_FLAG in request.GET:
+            messages.warning(
+                request, "There is no such filter, or no such value of it: this is the whole list."
+            )
         return _or_told(
             self, request, lambda: super(TableAdmin, self).changelist_view(request, *args, **kwargs)
         )
+
+
+def as_id(text: str) -> UUID | None:
+    """Return the id that a text is, or None for any other text."""
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
 
 
 def operator(request: HttpRequest) -> str:

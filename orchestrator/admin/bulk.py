@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from django import forms
 from django.contrib import admin
-from django.contrib.admin.views.main import PAGE_VAR
+from django.contrib.admin.views.main import ORDER_VAR
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.db.models import QuerySet
@@ -23,6 +23,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from orchestrator.admin.base import TableAdmin, operator
 from orchestrator.admin.export import export
+from orchestrator.admin.paging import CURSOR_VAR
 from orchestrator.console import bulk
 from orchestrator.console.log import note
 from orchestrator.console.models import BulkAction, BulkChange, BulkState
@@ -155,7 +156,8 @@ class BulkAdmin(TableAdmin):
         """Note what an operator wants to change, and show it to them."""
         across = request.POST.get("select_across") == "1"
         query = request.GET.copy()
-        query.pop(PAGE_VAR, None)
+        for name in (CURSOR_VAR, ORDER_VAR):
+            query.pop(name, None)
         change = BulkChange.objects.create(
             by=operator(request),
             action=action,

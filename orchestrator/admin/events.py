@@ -3,32 +3,16 @@
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from orchestrator.admin.base import TableAdmin
+from orchestrator.admin.base import TableAdmin, as_id
 from orchestrator.admin.display import NOTHING, ago, readable_json
-from orchestrator.admin.jobs import as_id
-from orchestrator.choices import JobEvent
+from orchestrator.admin.filters import TypeFilter
 from orchestrator.models import Event
-
-
-class JobEventFilter(admin.SimpleListFilter):
-    """Events by the types that the service itself writes; others are found by searching for them."""
-
-    title = "type"
-    parameter_name = "type"
-
-    def lookups(self, request: HttpRequest, model_admin: "admin.ModelAdmin[Any]") -> list[tuple[str, str]]:
-        """Return the types."""
-        return [(event.value, event.label) for event in JobEvent]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Event]) -> QuerySet[Event]:
-        """Return the events of the type that was asked for."""
-        return queryset.filter(type=self.value()) if self.value() else queryset
+from orchestrator.walks import Narrowing
 
 
 @admin.register(Event)
@@ -36,8 +20,7 @@ class EventAdmin(TableAdmin):
     """The pages of events."""
 
     list_display = ("type", "of_job", "by", "reason", "created")
-    list_filter = (JobEventFilter, "created_at")
-    sortable_by = ("created",)
+    list_filter = (TypeFilter, "created_at")
     search_fields = ("type",)
     search_help_text = "A type, the id of an event, or the id of a job"
     fields = ("type", "of_job", "content", "id", "created_at")
@@ -55,15 +38,14 @@ class EventAdmin(TableAdmin):
         """Tell that what happened stays."""
         return False
 
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Event], search_term: str
-    ) -> tuple[QuerySet[Event], bool]:
-        """Return the event of an id, the events of a job's id, or those of a type."""
-        if not search_term:
-            return queryset, False
-        if row_id := as_id(search_term):
-            return queryset.filter(Q(pk=row_id) | Q(job_id=row_id)), False
-        return queryset.filter(type=search_term.strip()), False
+    def search(self, text: str) -> tuple[str, Narrowing]:
+        """Return the filter for the event of an id, the events of a job's id, or those of a type."""
+        row_id = as_id(text)
+        if row_id is None:
+            return "type", lambda events: events.filter(type=text)
+        if Event.objects.filter(pk=row_id).exists():
+            return "id", lambda events: events.filter(pk=row_id)
+        return "job", lambda events: events.filter(job_id=row_id)
 
     @admin.display(description="job")
     def of_job(self, event: Event) -> SafeString | str:

@@ -2,12 +2,10 @@
 
 from datetime import timedelta
 from typing import Any, ClassVar, Final
-from uuid import UUID
 
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import path, reverse
 from django.utils import timezone
@@ -15,26 +13,24 @@ from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 
 from orchestrator import actions
-from orchestrator.admin.base import operator
+from orchestrator.admin.base import as_id, operator
 from orchestrator.admin.bulk import BulkAdmin
 from orchestrator.admin.display import NOTHING, ago, badge, readable_json, to_the_second
 from orchestrator.admin.fields import JSONObjectField
+from orchestrator.admin.filters import PriorityFilter, WorkerFilter
 from orchestrator.bulk import SETTLED_STATUSES
 from orchestrator.choices import JobStatus
 from orchestrator.errors import DomainError
 from orchestrator.limits import INT32_LARGEST, INT32_SMALLEST, REASON_LONGEST
 from orchestrator.models import Event, Job
+from orchestrator.walks import Narrowing
 
 MOST_ATTEMPTS: Final = 100
 #: Events of a job's history that its page shows.
 HISTORY_SHOWN: Final = 100
 
-#: Jobs whose metadata a search looks into.
-SEARCHED_FOR_KEYS: Final = 10_000
 _SAVE_BUTTONS: Final = ("show_save", "show_save_and_continue", "show_save_and_add_another")
 _METADATA: Final = "metadata:"
-#: Running jobs whose workers can be chosen from.
-WORKERS_OF: Final = 500
 
 #: What an operator does who takes a job to a status.
 VERBS: Final = {
@@ -77,59 +73,16 @@ class SteeringForm(forms.Form):
     reason = forms.CharField(max_length=REASON_LONGEST, required=False)
 
 
-class UrgencyFilter(admin.SimpleListFilter):
-    """Jobs by how urgent they are, in the ranges that people think in."""
-
-    title = "urgency"
-    parameter_name = "urgency"
-    ranges: ClassVar = {
-        "urgent": ("Urgent (20 and more)", {"priority__gte": 20}),
-        "raised": ("Raised (1 to 19)", {"priority__gte": 1, "priority__lte": 19}),
-        "usual": ("Usual (0)", {"priority": 0}),
-        "background": ("Background (below 0)", {"priority__lt": 0}),
-    }
-
-    def lookups(self, request: HttpRequest, model_admin: "admin.ModelAdmin[Any]") -> list[tuple[str, str]]:
-        """Return the ranges."""
-        return [(name, title) for name, (title, _) in self.ranges.items()]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Job]) -> QuerySet[Job]:
-        """Return the jobs of the range that was asked for."""
-        _, lookups = self.ranges.get(self.value() or "", ("", {}))
-        return queryset.filter(**lookups)
-
-
-class WorkerFilter(admin.SimpleListFilter):
-    """Running jobs by the worker that has them."""
-
-    title = "worker, of running jobs"
-    parameter_name = "worker"
-
-    def lookups(self, request: HttpRequest, model_admin: "admin.ModelAdmin[Any]") -> list[tuple[str, str]]:
-        """Return the workers that have a job now."""
-        running = Job.objects.filter(status=JobStatus.RUNNING).order_by()
-        found = {worker for worker in running.values_list("worker", flat=True)[:WORKERS_OF] if worker}
-        chosen = {self.value() or ""} - {""}
-        return [(worker, worker) for worker in sorted(found | chosen)]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Job]) -> QuerySet[Job]:
-        """Return the jobs that the worker has."""
-        worker = self.value()
-        return queryset.filter(status=JobStatus.RUNNING, worker=worker) if worker else queryset
-
-
 @admin.register(Job)
 class JobAdmin(BulkAdmin):
     """The pages of jobs."""
 
     form = JobForm
     list_display = ("name", "state", "priority", "worker", "attempts_made", "created", "took")
-    list_filter = ("status", UrgencyFilter, WorkerFilter, "created_at")
-    sortable_by = ("created",)
+    list_filter = ("status", PriorityFilter, WorkerFilter, "created_at")
+    not_listed = ("description", "metadata")
     search_fields = ("name",)
-    search_help_text = (
-        "An id, or how the name begins, or metadata:KEY for those of the newest 10,000 jobs that have the key"
-    )
+    search_help_text = "An id, or how the name begins, or metadata:KEY for jobs whose metadata have the key"
     fieldsets = (
         (None, {"fields": ("name", "description", "priority", "max_attempts", "metadata")}),
         ("Progress", {"fields": ("state", "attempts_made", "worker", "lease", "took")}),
@@ -165,29 +118,14 @@ class JobAdmin(BulkAdmin):
             return (*SETTLED_FIELDS, *JobForm.Meta.fields, *self.readonly_fields)
         return self.readonly_fields
 
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Job], search_term: str
-    ) -> tuple[QuerySet[Job], bool]:
-        """Return the job of an id, or the jobs whose name begins so."""
-        if not search_term:
-            return queryset, False
-        if job_id := as_id(search_term):
-            return queryset.filter(pk=job_id), False
-        if search_term.startswith(_METADATA):
-            return _with_key(queryset, search_term.removeprefix(_METADATA).strip()), False
-        return Job.objects.named_from(search_term) & queryset, False
-
-    def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
-        """Return the order that an index gives to what was asked for: nothing has to be sorted."""
-        if request.GET.get("q"):
-            return ("name", "id")
-        if request.GET.get(UrgencyFilter.parameter_name):
-            return ("-priority", "-created_at", "-id")
-        return self.ordering
-
-    def get_sortable_by(self, request: HttpRequest) -> tuple[str, ...]:
-        """Return the columns that can be sorted by: none where another order than the default is in use."""
-        return self.sortable_by if self.get_ordering(request) == self.ordering else ()
+    def search(self, text: str) -> tuple[str, Narrowing]:
+        """Return the filter for the job of an id, jobs whose metadata have a key, or whose name begins so."""
+        if job_id := as_id(text):
+            return "id", lambda jobs: jobs.filter(pk=job_id)
+        if text.startswith(_METADATA):
+            key = text.removeprefix(_METADATA).strip()
+            return "key", lambda jobs: jobs.filter(metadata__has_key=key)
+        return "name", lambda jobs: jobs.beginning_with("name", text)
 
     @admin.display(description="status")
     def state(self, job: Job) -> SafeString:
@@ -294,20 +232,6 @@ class JobAdmin(BulkAdmin):
         because = f": {reason}" if reason else ""
         self.log_change(request, job, f"{JobStatus(job.status).label} → {status.label}{because}")
         self.message_user(request, f"“{job}” is {status.label.lower()}.", messages.SUCCESS)
-
-
-def _with_key(jobs: QuerySet[Job], key: str) -> QuerySet[Job]:
-    """Return those of some jobs whose metadata have a key, among the newest: no index knows the keys."""
-    newest = Job.objects.order_by("-created_at", "-id").values("pk")[:SEARCHED_FOR_KEYS]
-    return jobs.filter(pk__in=newest, metadata__has_key=key)
-
-
-def as_id(text: str) -> UUID | None:
-    """Return the id that a text is, or None for any other text."""
-    try:
-        return UUID(text.strip())
-    except ValueError:
-        return None
 
 
 def duration(length: timedelta) -> str:

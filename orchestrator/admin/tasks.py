@@ -4,16 +4,15 @@ from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin
-from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
 from orchestrator import actions
-from orchestrator.admin.base import TableAdmin
+from orchestrator.admin.base import TableAdmin, as_id
 from orchestrator.admin.display import ago
-from orchestrator.admin.jobs import as_id
 from orchestrator.errors import EditedMeanwhile
 from orchestrator.models import Task
+from orchestrator.walks import Narrowing
 
 
 class TaskForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -58,7 +57,7 @@ class TaskAdmin(TableAdmin):
     form = TaskForm
     list_display = ("title", "version", "created", "updated")
     list_filter = ("created_at",)
-    sortable_by = ("title", "created")
+    not_listed = ("description",)
     search_fields = ("title",)
     search_help_text = "An id, or how the title begins"
     readonly_fields = ("version", "id", "created_at", "updated_at")
@@ -71,15 +70,11 @@ class TaskAdmin(TableAdmin):
         """Return all groups of fields, or the first for a task that is yet to be made."""
         return self.fieldsets if obj else self.fieldsets[:1]
 
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Task], search_term: str
-    ) -> tuple[QuerySet[Task], bool]:
-        """Return the task of an id, or the tasks whose title begins so."""
-        if not search_term:
-            return queryset, False
-        if task_id := as_id(search_term):
-            return queryset.filter(pk=task_id), False
-        return Task.objects.titled_from(search_term) & queryset, False
+    def search(self, text: str) -> tuple[str, Narrowing]:
+        """Return the filter for the task of an id, or the tasks whose title begins so."""
+        if task_id := as_id(text):
+            return "id", lambda tasks: tasks.filter(pk=task_id)
+        return "title", lambda tasks: tasks.beginning_with("title", text)
 
     @admin.display(description="created", ordering="created_at")
     def created(self, task: Task) -> SafeString | str:

@@ -15,10 +15,12 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from orchestrator import actions
-from orchestrator.admin.base import TableAdmin
+from orchestrator.admin.base import TableAdmin, as_id
 from orchestrator.admin.display import ago, badge
+from orchestrator.admin.filters import ActiveFilter
 from orchestrator.choices import Role
 from orchestrator.models import User
+from orchestrator.walks import Narrowing
 
 # The role says what a user may do; groups would be a second home for it.
 admin.site.unregister(Group)
@@ -58,12 +60,11 @@ class UserAdmin(TableAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
 
     form = UserForm
     add_form = NewUserForm
-    ordering = ("username",)
     list_display = ("username", "email", "what", "active", "created", "seen")
-    list_filter = ("role", "active")
-    sortable_by = ("username",)
-    search_fields = ("^username", "^email")
-    search_help_text = "How the user name or the address begins"
+    list_filter = ("role", ("active", ActiveFilter))
+    not_listed = ("password",)
+    search_fields = ("username",)
+    search_help_text = "An id, or a whole address, or how the user name begins"
     actions = ("deactivate",)
     filter_horizontal = ()
     readonly_fields = ("password_state", "id", "created_at", "last_login")
@@ -76,6 +77,14 @@ class UserAdmin(TableAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
         (None, {"classes": ("wide",), "fields": ("username", "email", "role")}),
         ("Password", {"classes": ("wide",), "fields": ("usable_password", "password1", "password2")}),
     )
+
+    def search(self, text: str) -> tuple[str, Narrowing]:
+        """Return the filter for the user of an id or an address, or users whose name begins so."""
+        if user_id := as_id(text):
+            return "id", lambda users: users.filter(pk=user_id)
+        if "@" in text:
+            return "email", lambda users: users.filter(email=User.objects.normalize_email(text))
+        return "username", lambda users: users.beginning_with("username", text)
 
     @admin.display(description="role")
     def what(self, user: User) -> SafeString:

@@ -122,7 +122,7 @@ def test_a_selection_is_changed_as_far_as_it_may(console):
 
 def test_all_that_match_are_changed_and_no_others(console):
     failed, kept = make(60, "failed"), make(3, "failed", priority=5) + make(2)
-    page = prepare(console, "retry", query="status__exact=failed&urgency=usual&p=2")
+    page = prepare(console, "retry", query="status__exact=failed&priority=0&o=-6&cursor=x")
     assert "60 jobs will be changed" in console.get(page).content.decode()
     late = make(1, "failed")
     assert carry_out(console, page).changed == len(failed)

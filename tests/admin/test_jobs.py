@@ -8,7 +8,7 @@ from django.contrib.admin.models import LogEntry
 from django.utils import timezone
 
 from orchestrator import actions
-from orchestrator.admin.paging import BoundedPaginator, kept_number
+from orchestrator.admin.paging import kept_number
 from orchestrator.choices import JobStatus
 from orchestrator.models import Event, Job
 
@@ -185,7 +185,7 @@ def test_deleting_leaves_an_event(console, job):
     assert last_event(job).type == "job_deleted"
 
 
-def test_lists_are_found_filtered_and_paged(console, job):
+def test_lists_are_found_and_filtered(console, job):
     for number in range(55):
         actions.create_job(by="ada", name=f"Nightly {number}", priority=number - 5)
     now = timezone.now()
@@ -199,59 +199,54 @@ def test_lists_are_found_filtered_and_paged(console, job):
         return [row.name for row in answer.context["cl"].result_list]
 
     assert len(rows({})) == 50
-    assert len(rows({"p": "2"})) == 6
-    assert rows({"q": str(job.pk)}) == [job.name]
-    assert rows({"q": job.pk.hex}) == [job.name]
+    assert rows({"q": str(job.pk)}) == rows({"q": f" {job.pk.hex} "}) == [job.name]
     assert rows({"q": "Nightly 7"}) == ["Nightly 7"]
     assert rows({"q": "%"}) == []
     assert rows({"status__exact": "running"}) == ["Nightly 7"]
-    assert len(rows({"urgency": "urgent"})) == 30
-    assert len(rows({"urgency": "background"})) == 5
-    assert rows({"o": "6"}) != rows({"o": "-6"})
+    assert rows({"priority": "-5"}) == ["Nightly 0"]
+    assert rows({"priority": "49", "status__exact": "pending"}) == ["Nightly 54"]
+    assert rows({"priority": ""}) == rows({})
     assert b"3 h 0 min" in console.get(JOBS, {"q": "Nightly 7"}).content
 
 
 @pytest.mark.parametrize(
-    ("query", "counted"),
-    [({}, 0), ({"status__exact": "pending"}, 0), ({"urgency": "usual"}, 1), ({"q": "Index"}, 1)],
+    "query",
+    [
+        {"priority": "high"},
+        {"priority": "2147483648"},
+        {"priority": "²"},
+        {"created_at__gte": "yesterday"},
+        {"nonsense": "1"},
+        {"attempts": "x"},
+        {"created_at__gte": "\0"},
+    ],
 )
-def test_a_list_costs_few_queries_and_counts_no_table(
-    console, job, django_assert_max_num_queries, query, counted
-):
-    with django_assert_max_num_queries(8) as queries:
-        console.get(JOBS, query)
+def test_filters_that_cannot_be_lead_to_the_whole_list(console, job, query):
+    answer = console.get(JOBS, query)
+    assert (answer.status_code, answer["Location"]) == (302, f"{JOBS}?e=1")
+    assert len(console.get(answer["Location"]).context["cl"].result_list) == 1
+
+
+@pytest.mark.parametrize(
+    ("query", "counted"),
+    [
+        ({}, 0),
+        ({"status__exact": "pending"}, 0),
+        ({"priority": "0"}, 1),
+        ({"q": "Job"}, 1),
+        ({"q": "metadata:pages"}, 0),
+        ({"worker": "w"}, 1),
+    ],
+)
+def test_a_list_costs_few_queries_and_counts_no_table(console, django_assert_max_num_queries, query, counted):
+    Job.objects.bulk_create(Job(name=f"Job {n}", metadata={"pages": n}, worker="w") for n in range(60))
+    with django_assert_max_num_queries(10) as queries:
+        answer = console.get(JOBS, query)
+    assert len(answer.context["cl"].result_list) == 50
     statements = [query["sql"] for query in queries.captured_queries]
     assert sum("LIMIT 10001" in sql for sql in statements) == counted
     assert not any("COUNT(" in sql for sql in statements)
     assert not any("DISTINCT" in sql for sql in statements)
-
-
-def test_a_list_comes_in_an_order_that_an_index_has(console):
-    for number in range(60):
-        actions.create_job(by="ada", name=f"Job {number % 20:02}", priority=20 + number % 5)
-    for query, key in (
-        ({}, lambda job: (-job.created_at.timestamp(),)),
-        ({"q": "Job"}, lambda job: (job.name,)),
-        ({"urgency": "urgent"}, lambda job: (-job.priority, -job.created_at.timestamp())),
-    ):
-        rows = list(console.get(JOBS, query).context["cl"].result_list)
-        assert rows == sorted(rows, key=key)
-        assert len(rows) == 50
-
-
-def test_more_rows_than_pages_lead_to_are_told(console, monkeypatch):
-    monkeypatch.setattr("orchestrator.admin.paging.REACHABLE_ROWS", 60)
-    for number in range(70):
-        actions.create_job(by="ada", name=f"Job {number}")
-    for query, told in (
-        ({}, "The first 60 of 70 jobs"),
-        ({"status__exact": "pending"}, "The first 60 of 70 jobs"),
-        ({"q": "Job"}, "The first 60 of more jobs"),
-    ):
-        answer = console.get(JOBS, query)
-        assert told in answer.content.decode()
-        assert isinstance(answer.context["cl"].paginator, BoundedPaginator)
-    assert len(console.get(JOBS, {"p": "2"}).context["cl"].result_list) == 10
 
 
 @pytest.mark.django_db
@@ -273,7 +268,7 @@ def test_numbers_are_kept_only_where_they_are_those_of_the_rows():
         assert kept_number(others) is None
 
 
-def test_jobs_are_found_by_worker_and_by_a_key_of_their_metadata(console, job, monkeypatch):
+def test_jobs_are_found_by_worker_and_by_a_key_of_their_metadata(console, job):
     running = actions.create_job(by="ada", name="Running", metadata={"batch": None})
     actions.change_status(running.pk, JobStatus.RUNNING, by="w")
     Job.objects.filter(pk=running.pk).update(worker="gpu-1")
@@ -287,8 +282,7 @@ def test_jobs_are_found_by_worker_and_by_a_key_of_their_metadata(console, job, m
     assert rows({"q": "metadata:batch"}) == ["Running"]
     assert rows({"q": "metadata:pages"}) == [job.name]
     assert rows({"q": "metadata:' OR 1=1"}) == []
-    monkeypatch.setattr("orchestrator.admin.jobs.SEARCHED_FOR_KEYS", 1)
-    assert rows({"q": "metadata:pages"}) == []
+    assert rows({"q": "metadata:%s"}) == []
 
 
 def test_what_clients_sent_is_shown_not_run(console, job):

@@ -54,15 +54,15 @@ def test_what_the_engine_does_not_tell_is_none() -> None:
 
 @pytest.mark.postgres
 def test_an_invalid_index_is_to_be_rebuilt(execute: Execute) -> None:
-    execute("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'ix_jobs_name'::regclass")
-    assert uses()["ix_jobs_name"].verdict == "rebuild"
+    execute("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'ix_jobs_name_created_at'::regclass")
+    assert uses()["ix_jobs_name_created_at"].verdict == "rebuild"
 
 
 @pytest.mark.django_db(databases="__all__")
 def test_the_migration_takes_the_index_away_and_puts_it_back(scratch_database: str) -> None:
     call_command("migrate", database=scratch_database, verbosity=0)
     connection = connections[scratch_database]
-    use = next(use for use in upkeep((), scratch_database) if use.index.name == "ix_jobs_name")
+    use = next(use for use in upkeep((), scratch_database) if use.index.name == "ix_jobs_name_created_at")
     text = removal(use, scratch_database)
     assert text is not None
     namespace: dict[str, Any] = {}
@@ -72,10 +72,10 @@ def test_the_migration_takes_the_index_away_and_puts_it_back(scratch_database: s
     state = MigrationLoader(connection).project_state()
     with connection.schema_editor(atomic=migration.atomic) as editor:
         migration.apply(state.clone(), editor)
-    assert "ix_jobs_name" not in names(scratch_database)
+    assert "ix_jobs_name_created_at" not in names(scratch_database)
     with connection.schema_editor(atomic=migration.atomic) as editor:
         migration.unapply(state.clone(), editor)
-    assert "ix_jobs_name" in names(scratch_database)
+    assert "ix_jobs_name_created_at" in names(scratch_database)
 
 
 def names(alias: str) -> set[str]:
