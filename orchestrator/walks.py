@@ -89,8 +89,8 @@ def page(listing: Listing, cursor: Cursor, size: int) -> Page:
     near = listing.order.position(rows[0]) if rows else ()
     far = listing.order.position(rows[-1]) if more else None
     if listing.rest is not None and not more:
-        near = near or _position(listing.order, walk[:1])
-        far = _position(listing.order, walk[LOOKED_AT - 1 : LOOKED_AT]) or None
+        near = near or end_of(listing, walk, 1)
+        far = end_of(listing, walk, LOOKED_AT) or None
     behind = Cursor(not cursor.backward, near) if cursor.position else None
     ahead = Cursor(cursor.backward, far) if far else None
     if cursor.backward:
@@ -98,7 +98,9 @@ def page(listing: Listing, cursor: Cursor, size: int) -> Page:
     return Page(tuple(rows), behind, ahead, far is not None and not more)
 
 
-def passing(walk: QuerySet[Any], rest: Narrowing, order: Sequence[str], most: int) -> list[Any]:
+def passing(
+    walk: QuerySet[Any], rest: Narrowing, order: Sequence[str], most: int, *, shown: bool = True
+) -> list[Any]:
     """Return those of the rows of a walk that pass filters, in its order.
 
     Args:
@@ -106,6 +108,7 @@ def passing(walk: QuerySet[Any], rest: Narrowing, order: Sequence[str], most: in
         rest: the filters; of the table's own columns.
         order: the walk's columns, each with its sign.
         most: rows to return, at most.
+        shown: whether more than the ids of the rows is asked for.
     """
     rows, connection = walk.model.objects.using(walk.db), connections[walk.db]
     # The walk is a query of its own, that no planner turns into another: what is not served by its index is
@@ -114,13 +117,19 @@ def passing(walk: QuerySet[Any], rest: Narrowing, order: Sequence[str], most: in
     filtered = rest(rows).query
     where, values = filtered.get_compiler(connection=connection).compile(filtered.where)
     quoted = connection.ops.quote_name
-    columns = ", ".join(f"{quoted(name.lstrip('-'))}{' DESC' * name.startswith('-')}" for name in order)
-    table = quoted(walk.model._meta.db_table)
+    ordered = ", ".join(f"{quoted(name.lstrip('-'))}{' DESC' * name.startswith('-')}" for name in order)
+    table, columns = quoted(walk.model._meta.db_table), "*" if shown else quoted("id")
     # Of parts that Django has compiled; their values are apart.
-    sql = f"SELECT * FROM ({inner}) AS {table} WHERE {where} ORDER BY {columns} LIMIT %s"  # noqa: S608
+    sql = f"SELECT {columns} FROM ({inner}) AS {table} WHERE {where} ORDER BY {ordered} LIMIT %s"  # noqa: S608
     return list(rows.raw(sql, [*parameters, *values, most]))
 
 
-def _position(order: Order, rows: QuerySet[Any]) -> tuple[Any, ...]:
-    """Return where the only one of some rows stands; nothing where there is none."""
-    return next(iter(rows.values_list(*order.columns)), ())
+def end_of(listing: Listing, walk: QuerySet[Any], number: int) -> tuple[Any, ...]:
+    """Return where the last of the first rows of a walk stands; nothing where it has not so many.
+
+    Args:
+        listing: the list.
+        walk: its rows, from somewhere on.
+        number: how many rows.
+    """
+    return next(iter(walk.values_list(*listing.order.columns)[number - 1 : number]), ())

@@ -27,8 +27,6 @@ class TableAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     list_per_page = 50
     #: Columns that the list does not show, and need not read.
     not_listed: ClassVar[tuple[str, ...]] = ()
-    #: Whether actions take all rows that match, too, not only those of the page that was seen.
-    acts_across_pages = False
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[TableList]:
         """Return the class of the list."""
@@ -63,11 +61,7 @@ class TableAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         """Show the list, or act on rows selected from it."""
         if request.POST.get("select_across", "0") != "0":
             selection = request.POST.copy()
-            if not self.acts_across_pages:
-                # What is selected is what was seen: an action takes one page at a time.
-                selection["select_across"] = "0"
-            elif ACTION_CHECKBOX_NAME not in selection:
-                selection[ACTION_CHECKBOX_NAME] = ""  # Django wants one, and does not look at it
+            selection.setdefault(ACTION_CHECKBOX_NAME, "")  # Django wants one, and does not look at it
             request.POST = selection  # type: ignore[assignment]
         if request.method == "GET" and ERROR_FLAG in request.GET:
             messages.warning(

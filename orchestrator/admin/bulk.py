@@ -1,13 +1,15 @@
-"""Changes of many jobs: of a selection, or of all that the list's filter matches, whatever their number."""
+"""Changes of many rows: of a selection, or of all that the list's filter matches, whatever their number."""
 
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Any, ClassVar, Final
 
 from django import forms
 from django.contrib import admin
+from django.contrib.admin.utils import display_for_field, label_for_field, lookup_field
 from django.contrib.admin.views.main import ORDER_VAR
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from django.http import (
     HttpRequest,
     HttpResponse,
@@ -21,26 +23,33 @@ from django.template.response import TemplateResponse
 from django.urls import path, reverse
 from django.views.decorators.http import require_POST, require_safe
 
+from orchestrator import walks
 from orchestrator.admin.base import TableAdmin, operator
+from orchestrator.admin.display import NOTHING
 from orchestrator.admin.export import export
-from orchestrator.admin.paging import CURSOR_VAR
+from orchestrator.admin.paging import CURSOR_VAR, TableList
 from orchestrator.console import bulk
 from orchestrator.console.log import note
 from orchestrator.console.models import BulkAction, BulkChange, BulkState
+from orchestrator.cursors import Cursor
 from orchestrator.limits import INT32_LARGEST, INT32_SMALLEST, REASON_LONGEST
-from orchestrator.models import Job
-from orchestrator.querysets import JobQuerySet
+from orchestrator.pagination import Order
+from orchestrator.walks import Listing
 
-#: Jobs that are shown before a change is made to them.
+#: Rows that are shown before a change is made to them.
 SHOWN: Final = 20
+
+#: What actions are called in the list's form, where that is not their own name.
+_NAMES: Final = {BulkAction.PRIORITY: "change_priority", BulkAction.DELETE: "delete_selected"}
+_EXPORTS: Final = {"export_csv": ("csv", "Export as CSV"), "export_jsonl": ("jsonl", "Export as JSON Lines")}
+
+Action = tuple[Callable[..., HttpResponseBase], str, str]
 
 
 class BeginForm(forms.Form):
     """Why a change is made."""
 
-    reason = forms.CharField(
-        max_length=REASON_LONGEST, required=False, help_text="Optional; goes into the history of each job."
-    )
+    reason = forms.CharField(max_length=REASON_LONGEST, required=False)
 
 
 class PriorityForm(BeginForm):
@@ -53,40 +62,21 @@ class PriorityForm(BeginForm):
 
 
 class BulkAdmin(TableAdmin):
-    """The part of the jobs' pages that changes many at once."""
+    """Pages of a table whose rows are changed and exported many at once (``orchestrator.console.bulk``)."""
 
-    actions = ("retry", "cancel", "change_priority", "delete_selected", "export_csv", "export_jsonl")
-    acts_across_pages = True
+    #: Columns that are shown of the rows that a change will be made to.
+    preview: ClassVar[tuple[str, ...]] = ()
+    #: What is told of every change before it begins.
+    bulk_note = "It is told in the admin's log, under your name."
+    reason_help = "Optional; goes into the admin's log."
 
-    @admin.action(description="Queue again", permissions=["change"])
-    def retry(self, request: HttpRequest, queryset: QuerySet[Job]) -> HttpResponse:
-        """Prepare to make jobs pending."""
-        return self._prepare(request, BulkAction.RETRY)
-
-    @admin.action(description="Cancel", permissions=["change"])
-    def cancel(self, request: HttpRequest, queryset: QuerySet[Job]) -> HttpResponse:
-        """Prepare to cancel jobs."""
-        return self._prepare(request, BulkAction.CANCEL)
-
-    @admin.action(description="Change the priority", permissions=["change"])
-    def change_priority(self, request: HttpRequest, queryset: QuerySet[Job]) -> HttpResponse:
-        """Prepare to give jobs another priority."""
-        return self._prepare(request, BulkAction.PRIORITY)
-
-    @admin.action(description="Delete", permissions=["delete"])
-    def delete_selected(self, request: HttpRequest, queryset: QuerySet[Job]) -> HttpResponse:
-        """Prepare to delete jobs."""
-        return self._prepare(request, BulkAction.DELETE)
-
-    @admin.action(description="Export as CSV", permissions=["view"])
-    def export_csv(self, request: HttpRequest, queryset: QuerySet[Job]) -> HttpResponseBase:
-        """Send jobs as CSV."""
-        return self._export(request, queryset, "csv")
-
-    @admin.action(description="Export as JSON Lines", permissions=["view"])
-    def export_jsonl(self, request: HttpRequest, queryset: QuerySet[Job]) -> HttpResponseBase:
-        """Send jobs as JSON, one in each line."""
-        return self._export(request, queryset, "jsonl")
+    def get_actions(self, request: HttpRequest) -> dict[str, Action]:  # type: ignore[override]
+        """Return what the user may do to many rows, as Django wants it: by name, with what it is called."""
+        changes = [action for action in bulk.CHANGES[self.opts.db_table] if self._may(request, action)]
+        names = {action: _NAMES.get(action, action.value) for action in changes}
+        prepared = {name: (_preparing(action), name, action.label) for action, name in names.items()}
+        exports = {name: (_exporting(kind), name, label) for name, (kind, label) in _EXPORTS.items()}
+        return {**prepared, **exports}
 
     def get_urls(self) -> list[Any]:
         """Return the pages' addresses, with those of the changes."""
@@ -97,9 +87,7 @@ class BulkAdmin(TableAdmin):
             ("stop/", require_POST(self.stop_view), "bulk_stop"),
         )
         own = [
-            path(
-                f"bulk/<int:number>/{end}", self.admin_site.admin_view(view), name=f"orchestrator_job_{name}"
-            )
+            path(f"bulk/<int:number>/{end}", self.admin_site.admin_view(view), name=self._name(name))
             for end, view, name in pages
         ]
         return [*own, *super().get_urls()]
@@ -112,7 +100,10 @@ class BulkAdmin(TableAdmin):
             "opts": self.model._meta,
             "title": change.get_action_display(),
             "change": change,
-            "form": form or _form_of(change),
+            "form": form or self._form(change),
+            "bulk_note": self.bulk_note,
+            "things": self.opts.verbose_name_plural,
+            "deed": "deleted" if change.action == BulkAction.DELETE else "changed",
             **(self._preview(request, change) if change.state == BulkState.PREPARED else {}),
         }
         return TemplateResponse(request, "console/bulk.html", context)
@@ -120,7 +111,7 @@ class BulkAdmin(TableAdmin):
     def start_view(self, request: HttpRequest, number: int) -> HttpResponse:
         """Begin a change that was prepared."""
         change = self._change(request, number)
-        form = _form_of(change, request.POST)
+        form = self._form(change, request.POST)
         if change.state != BulkState.PREPARED:
             return self._back(change)
         if not form.is_valid():
@@ -128,15 +119,15 @@ class BulkAdmin(TableAdmin):
         for name, value in form.cleaned_data.items():
             setattr(change, name, value)
         with transaction.atomic():
-            bulk.begin(change, self._jobs(request, change))
-            note(request, "Jobs", f"Begun: {_about(change)}")
+            bulk.begin(change, self._listing(request, change))
+            self._tell(request, f"Begun: {_about(change)}")
         return self._back(change)
 
     def step_view(self, request: HttpRequest, number: int) -> HttpResponse:
         """Carry a change on for half a second."""
         change = self._change(request, number)
         was_open = change.is_open
-        bulk.carry_on(change, self._jobs(request, change), operator(request))
+        bulk.carry_on(change, self._listing(request, change), operator(request))
         change.refresh_from_db()
         if was_open and not change.is_open:
             self._log_end(request, change)
@@ -152,7 +143,7 @@ class BulkAdmin(TableAdmin):
             self._log_end(request, change)
         return self._back(change)
 
-    def _prepare(self, request: HttpRequest, action: BulkAction) -> HttpResponse:
+    def prepare(self, request: HttpRequest, action: BulkAction) -> HttpResponse:
         """Note what an operator wants to change, and show it to them."""
         across = request.POST.get("select_across") == "1"
         query = request.GET.copy()
@@ -160,65 +151,101 @@ class BulkAdmin(TableAdmin):
             query.pop(name, None)
         change = BulkChange.objects.create(
             by=operator(request),
+            table=self.opts.db_table,
             action=action,
-            job_ids=None if across else request.POST.getlist(admin.helpers.ACTION_CHECKBOX_NAME),
+            row_ids=None if across else request.POST.getlist(admin.helpers.ACTION_CHECKBOX_NAME),
             query=query.urlencode() if across else "",
         )
         return self._back(change)
 
-    def _export(self, request: HttpRequest, queryset: QuerySet[Job], kind: str) -> HttpResponseBase:
+    def export(self, request: HttpRequest, rows: QuerySet[Any], kind: str) -> HttpResponseBase:
+        """Send rows as a file."""
         about = "all that match" if request.POST.get("select_across") == "1" else "a selection"
-        text = f"Exported {about} as {kind}; filter: {request.GET.urlencode() or 'none'}"
-        note(request, "Jobs", text)
-        return export(queryset, kind)
+        self._tell(request, f"Exported {about} as {kind}; filter: {request.GET.urlencode() or 'none'}")
+        return export(rows, kind)
+
+    def _may(self, request: HttpRequest, action: BulkAction) -> bool:
+        if action == BulkAction.DELETE:
+            return self.has_delete_permission(request)
+        return self.has_change_permission(request)
 
     def _change(self, request: HttpRequest, number: int) -> BulkChange:
-        change = get_object_or_404(BulkChange, pk=number)
-        may = (
-            self.has_delete_permission(request)
-            if change.action == BulkAction.DELETE
-            else self.has_change_permission(request)
-        )
-        if not may:
+        change = get_object_or_404(BulkChange, pk=number, table=self.opts.db_table)
+        if not self._may(request, BulkAction(change.action)):
             raise PermissionDenied
         return change
 
-    def _jobs(self, request: HttpRequest, change: BulkChange) -> JobQuerySet:
-        """Return the jobs of the list that a change was asked for from."""
-        if change.job_ids is not None:
-            return bulk.jobs_of(change, self.get_queryset(request))
+    def _listing(self, request: HttpRequest, change: BulkChange) -> Listing:
+        """Return the rows that a change is meant for."""
+        if change.row_ids is not None:
+            newest = Order.of("-created_at", ("-created_at", "-id"))
+            return bulk.meant(change, Listing(self.get_queryset(request), newest))
         shown, request.GET = request.GET, QueryDict(change.query)
         try:
-            return bulk.jobs_of(change, self.get_changelist_instance(request).get_queryset(request))
+            changelist = self.get_changelist_instance(request)
         finally:
             request.GET = shown
+        assert isinstance(changelist, TableList)  # noqa: S101 - for the type's sake
+        return bulk.meant(change, changelist.listing)
 
     def _preview(self, request: HttpRequest, change: BulkChange) -> dict[str, Any]:
-        jobs = self._jobs(request, change)
-        concerned = bulk.concerned(change, jobs)
-        matching, number = bulk.number_of(jobs), bulk.number_of(concerned)
+        listing = self._listing(request, change)
+        concerned = bulk.concerned(change, listing)
+        matching, number = bulk.number_of(listing), bulk.number_of(concerned)
         left = None if matching is None or number is None else matching - number
-        shown = concerned.order_by("-created_at", "-id")[:SHOWN]
-        return {"number": number, "left": left, "shown": shown, "counted": bulk.COUNTED}
+        rows = walks.page(concerned, Cursor(), SHOWN).rows
+        return {
+            "number": number,
+            "left": left,
+            "counted": walks.LOOKED_AT if listing.rest else bulk.COUNTED,
+            "is_walked": listing.rest is not None,
+            "headers": [label_for_field(name, self.model, model_admin=self) for name in self.preview],
+            "shown": [(row, [self._cell(row, name) for name in self.preview]) for row in rows],
+        }
+
+    def _cell(self, row: Model, name: str) -> Any:
+        field, _, value = lookup_field(name, row, self)
+        return value if field is None else display_for_field(value, field, NOTHING)
+
+    def _form(self, change: BulkChange, data: QueryDict | None = None) -> forms.Form:
+        kind = PriorityForm if change.action == BulkAction.PRIORITY else BeginForm
+        form = kind(data, initial={"reason": change.reason})
+        form.fields["reason"].help_text = self.reason_help
+        return form
 
     def _log_end(self, request: HttpRequest, change: BulkChange) -> None:
-        text = f"{change.get_state_display()}: {_about(change)}; {change.changed} jobs changed"
-        note(request, "Jobs", text)
+        done = f"{change.changed} {change.table} changed"
+        self._tell(request, f"{change.get_state_display()}: {_about(change)}; {done}")
+
+    def _tell(self, request: HttpRequest, text: str) -> None:
+        note(request, self.opts.db_table.capitalize(), text)
+
+    def _name(self, page: str) -> str:
+        return f"{self.opts.app_label}_{self.opts.model_name}_{page}"
 
     def _back(self, change: BulkChange) -> HttpResponse:
-        return HttpResponseRedirect(reverse("admin:orchestrator_job_bulk", args=[change.pk]))
+        return HttpResponseRedirect(reverse(f"admin:{self._name('bulk')}", args=[change.pk]))
 
 
-def _form_of(change: BulkChange, data: QueryDict | None = None) -> forms.Form:
-    kind = PriorityForm if change.action == BulkAction.PRIORITY else BeginForm
-    return kind(data, initial={"reason": change.reason})
+def _preparing(action: BulkAction) -> Callable[..., HttpResponseBase]:
+    def prepare(table: BulkAdmin, request: HttpRequest, _: QuerySet[Any]) -> HttpResponseBase:
+        return table.prepare(request, action)
+
+    return prepare
+
+
+def _exporting(kind: str) -> Callable[..., HttpResponseBase]:
+    def send(table: BulkAdmin, request: HttpRequest, rows: QuerySet[Any]) -> HttpResponseBase:
+        return table.export(request, rows, kind)
+
+    return send
 
 
 def _about(change: BulkChange) -> str:
     """Return what a change does, for the log."""
     which = (
-        f"{len(change.job_ids)} selected"
-        if change.job_ids is not None
+        f"{len(change.row_ids)} selected"
+        if change.row_ids is not None
         else f"all with {change.query or 'any'}"
     )
     to = f" to {change.priority}" if change.action == BulkAction.PRIORITY else ""

@@ -8,7 +8,8 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from orchestrator.admin.base import TableAdmin, as_id
+from orchestrator.admin.base import as_id
+from orchestrator.admin.bulk import BulkAdmin
 from orchestrator.admin.display import NOTHING, ago, readable_json
 from orchestrator.admin.filters import TypeFilter
 from orchestrator.models import Event
@@ -16,7 +17,7 @@ from orchestrator.walks import Narrowing
 
 
 @admin.register(Event)
-class EventAdmin(TableAdmin):
+class EventAdmin(BulkAdmin):
     """The pages of events."""
 
     list_display = ("type", "of_job", "by", "reason", "created")

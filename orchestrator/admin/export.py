@@ -1,19 +1,23 @@
-"""Jobs as files: written while they are sent, so that any number of them takes little memory."""
+"""Rows as files: written while they are sent, so that any number of them takes little memory."""
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from django.db.models import QuerySet
 from django.http import StreamingHttpResponse
 from django.utils import timezone
+from rest_framework.serializers import ModelSerializer
 
 from orchestrator.encoding import to_json
-from orchestrator.models import Job
-from orchestrator.serializers import JobSerializer
+from orchestrator.serializers import EventSerializer, JobSerializer, TaskSerializer, UserSerializer
 
-#: The columns of a file: what the API tells of a job.
-COLUMNS: Final = JobSerializer.Meta.fields
+_SERIALIZERS: Final[dict[str, type[ModelSerializer[Any]]]] = {
+    "jobs": JobSerializer,
+    "events": EventSerializer,
+    "tasks": TaskSerializer,
+    "users": UserSerializer,
+}
 
 _CHUNK: Final = 2000
 
@@ -21,36 +25,44 @@ _CHUNK: Final = 2000
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 
 
-def export(jobs: QuerySet[Job], kind: str) -> StreamingHttpResponse:
-    """Return jobs as a file to download.
+def columns_of(table: str) -> tuple[str, ...]:
+    """Return the columns of a table's file: what the API tells of a row."""
+    fields = _SERIALIZERS[table]().get_fields()
+    return tuple(name for name, field in fields.items() if not field.write_only)
+
+
+def export(rows: QuerySet[Any], kind: str) -> StreamingHttpResponse:
+    """Return rows as a file to download.
 
     Args:
-        jobs: which ones, in which order.
+        rows: which ones, in which order.
         kind: ``csv`` or ``jsonl``.
     """
     lines, content_type = {
         "csv": (_csv, "text/csv; charset=utf-8"),
         "jsonl": (_json_lines, "application/x-ndjson"),
     }[kind]
-    rows = jobs.values(*COLUMNS).iterator(chunk_size=_CHUNK)
-    name = f"jobs-{timezone.now():%Y%m%d-%H%M%S}.{kind}"
+    table = rows.model._meta.db_table
+    columns = columns_of(table)
+    name = f"{table}-{timezone.now():%Y%m%d-%H%M%S}.{kind}"
     return StreamingHttpResponse(
-        lines(rows),
+        lines(rows.values(*columns).iterator(chunk_size=_CHUNK), columns),
         content_type=content_type,
         headers={"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"},
     )
 
 
-def _json_lines(rows: Iterator[dict[str, Any]]) -> Iterator[bytes]:
+def _json_lines(rows: Iterator[dict[str, Any]], columns: Sequence[str]) -> Iterator[bytes]:
+    del columns  # each line has their names
     for row in rows:
         yield to_json(row) + b"\n"
 
 
-def _csv(rows: Iterator[dict[str, Any]]) -> Iterator[str]:
+def _csv(rows: Iterator[dict[str, Any]], columns: Sequence[str]) -> Iterator[str]:
     writer = csv.writer(_Echo())
-    yield writer.writerow(COLUMNS)
+    yield writer.writerow(columns)
     for row in rows:
-        yield writer.writerow([_cell(row[name]) for name in COLUMNS])
+        yield writer.writerow([_cell(row[name]) for name in columns])
 
 
 def _cell(value: Any) -> str:

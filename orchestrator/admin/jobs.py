@@ -81,6 +81,9 @@ class JobAdmin(BulkAdmin):
     list_display = ("name", "state", "priority", "worker", "attempts_made", "created", "took")
     list_filter = ("status", PriorityFilter, WorkerFilter, "created_at")
     not_listed = ("description", "metadata")
+    preview = ("name", "state", "priority", "worker", "created")
+    bulk_note = "Every change is in the job's history, under your name."
+    reason_help = "Optional; goes into the history of each job."
     search_fields = ("name",)
     search_help_text = "An id, or how the name begins, or metadata:KEY for jobs whose metadata have the key"
     fieldsets = (

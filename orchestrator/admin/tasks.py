@@ -8,7 +8,8 @@ from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
 from orchestrator import actions
-from orchestrator.admin.base import TableAdmin, as_id
+from orchestrator.admin.base import as_id
+from orchestrator.admin.bulk import BulkAdmin
 from orchestrator.admin.display import ago
 from orchestrator.errors import EditedMeanwhile
 from orchestrator.models import Task
@@ -51,13 +52,14 @@ class TaskForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 @admin.register(Task)
-class TaskAdmin(TableAdmin):
+class TaskAdmin(BulkAdmin):
     """The pages of tasks."""
 
     form = TaskForm
     list_display = ("title", "version", "created", "updated")
     list_filter = ("created_at",)
     not_listed = ("description",)
+    preview = ("title", "version", "created")
     search_fields = ("title",)
     search_help_text = "An id, or how the title begins"
     readonly_fields = ("version", "id", "created_at", "updated_at")

@@ -2,12 +2,10 @@
 
 from typing import Any, ClassVar
 
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.forms import AdminUserCreationForm, UsernameField
 from django.contrib.auth.models import Group
-from django.db import transaction
-from django.db.models import QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest
 from django.urls import reverse
@@ -15,7 +13,8 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from orchestrator import actions
-from orchestrator.admin.base import TableAdmin, as_id
+from orchestrator.admin.base import as_id
+from orchestrator.admin.bulk import BulkAdmin
 from orchestrator.admin.display import ago, badge
 from orchestrator.admin.filters import ActiveFilter
 from orchestrator.choices import Role
@@ -55,7 +54,7 @@ class UserForm(_WithAddress, ModelForm):  # type: ignore[type-arg]
 
 
 @admin.register(User)
-class UserAdmin(TableAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
+class UserAdmin(BulkAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
     """The pages of users."""
 
     form = UserForm
@@ -65,7 +64,11 @@ class UserAdmin(TableAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
     not_listed = ("password",)
     search_fields = ("username",)
     search_help_text = "An id, or a whole address, or how the user name begins"
-    actions = ("deactivate",)
+    preview = ("username", "what", "active", "created")
+    bulk_note = (
+        "Admins stay as they are: they are changed one by one, on their own pages. "
+        "What is done to the others is told in the admin's log, under your name."
+    )
     filter_horizontal = ()
     readonly_fields = ("password_state", "id", "created_at", "last_login")
     fieldsets = (
@@ -131,19 +134,3 @@ class UserAdmin(TableAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
     def delete_model(self, request: HttpRequest, obj: User) -> None:
         """Delete the user, as long as an admin is left."""
         actions.delete_user(obj.pk)
-
-    @transaction.atomic
-    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
-        """Delete the selected users, as long as an admin is left."""
-        for user_id in list(queryset.values_list("pk", flat=True)):
-            actions.delete_user(user_id)
-
-    @admin.action(description="Deactivate selected users", permissions=["change"])
-    @transaction.atomic
-    def deactivate(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
-        """Keep the selected users out, from their next request on."""
-        users = list(queryset.filter(active=True))
-        for user in users:
-            actions.update_user(user.pk, active=False)
-            self.log_change(request, user, "Deactivated")
-        self.message_user(request, f"{len(users)} deactivated.", messages.SUCCESS)

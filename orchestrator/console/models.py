@@ -1,11 +1,9 @@
-"""What the console keeps: what happened in each minute, and the changes of many jobs that operators began."""
+"""What the console keeps: what happened in each minute, and the changes of many rows that operators began."""
 
 from typing import ClassVar
 
 from django.db import models
 from django.utils import timezone
-
-from orchestrator.choices import JobStatus
 
 
 class Minute(models.Model):
@@ -26,16 +24,18 @@ class Minute(models.Model):
 
 
 class BulkAction(models.TextChoices):
-    """What can be done to many jobs at once."""
+    """What can be done to many rows at once."""
 
     RETRY = "retry", "Queue again"
     CANCEL = "cancel", "Cancel"
     PRIORITY = "priority", "Change the priority"
+    ACTIVATE = "activate", "Activate"
+    DEACTIVATE = "deactivate", "Deactivate"
     DELETE = "delete", "Delete"
 
 
 class BulkState(models.TextChoices):
-    """Where a change of many jobs stands."""
+    """Where a change of many rows stands."""
 
     PREPARED = "prepared", "Prepared"
     RUNNING = "running", "Running"
@@ -44,17 +44,20 @@ class BulkState(models.TextChoices):
 
 
 class BulkChange(models.Model):
-    """A change of many jobs, done in batches: what was asked for, by whom, and how far it is."""
+    """A change of many rows, done in batches: what was asked for, by whom, and how far it is."""
 
     by = models.CharField(max_length=150, help_text="The user name of who asked for it.")
+    table = models.CharField(max_length=16, default="jobs")
     action = models.CharField(max_length=16, choices=BulkAction)
     # NULL: the action needs none.
     priority = models.IntegerField(null=True)
     reason = models.CharField(max_length=1024, blank=True, default="")
-    #: Either the jobs themselves, or the query string of the list that showed them.
-    job_ids = models.JSONField(null=True)
+    #: Either the rows themselves, or the query string of the list that showed them.
+    row_ids = models.JSONField(null=True)
     query = models.TextField(blank=True, default="")
     state = models.CharField(max_length=16, choices=BulkState, default=BulkState.PREPARED)
+    # NULL: no row was looked at, or rows need not be: an index finds those that are still to be changed.
+    position = models.JSONField(null=True)
     changed = models.BigIntegerField(default=0)
     # NULL: more than were counted.
     total = models.BigIntegerField(null=True)
@@ -66,14 +69,7 @@ class BulkChange(models.Model):
         ordering: ClassVar = ["-id"]
 
     def __str__(self) -> str:
-        return f"{self.get_action_display()}: {self.changed} jobs"
-
-    @property
-    def to_status(self) -> JobStatus | None:
-        """Return the status that the jobs shall have, or None where it stays."""
-        return {BulkAction.RETRY: JobStatus.PENDING, BulkAction.CANCEL: JobStatus.CANCELLED}.get(
-            BulkAction(self.action)
-        )
+        return f"{self.get_action_display()}: {self.changed} {self.table}"
 
     @property
     def is_open(self) -> bool:

@@ -10,13 +10,15 @@ import pytest
 from django.contrib.admin.models import LogEntry
 from django.utils import timezone
 
-from orchestrator import actions, bulk
-from orchestrator.choices import JobStatus
+from orchestrator import actions, bulk, walks
+from orchestrator.choices import JobStatus, Role
 from orchestrator.console import bulk as changes
 from orchestrator.console.models import BulkChange
-from orchestrator.models import Event, Job
+from orchestrator.models import Event, Job, Task, User
+from tests.people import make_user, sign_in
 
 JOBS = "/admin/orchestrator/job/"
+TASKS, USERS, EVENTS = (f"/admin/orchestrator/{name}/" for name in ("task", "user", "event"))
 #: From a new job to each status.
 STEPS = {
     "pending": [],
@@ -35,10 +37,10 @@ def make(number, status="pending", **fields):
     return made
 
 
-def prepare(client, action, jobs=None, query=""):
+def prepare(client, action, rows=None, query="", page=JOBS):
     fields = {"action": action, "index": "0"}
-    fields |= {"select_across": "1"} if jobs is None else {"_selected_action": [str(job.pk) for job in jobs]}
-    answer = client.post(f"{JOBS}?{query}", fields)
+    fields |= {"select_across": "1"} if rows is None else {"_selected_action": [str(row.pk) for row in rows]}
+    answer = client.post(f"{page}?{query}", fields)
     assert answer.status_code == 302, answer.content
     return answer["Location"]
 
@@ -272,3 +274,100 @@ def test_running_jobs_that_are_cancelled_lose_their_lease(console):
     carry_out(console, prepare(console, "cancel", [job]))
     job.refresh_from_db()
     assert (job.status, job.lease_expires_at, job.worker) == ("cancelled", None, "w")
+
+
+def test_rows_that_no_index_knows_are_looked_for_to_the_end(console, monkeypatch):
+    monkeypatch.setattr(walks, "LOOKED_AT", 7)
+    monkeypatch.setattr(bulk, "BATCH", 4)
+    monkeypatch.setattr(changes, "PATIENCE", -1)
+    rare = [actions.create_job(by="ada", name="Rare", metadata={"rare": n}) for n in range(3)]
+    make(20)
+    rare += [actions.create_job(by="ada", name="Rare", metadata={"rare": 3})]
+    rare += make(1, "completed", metadata={"rare": 4})
+    page = prepare(console, "cancel", query="q=metadata:rare")
+    content = console.get(page).content.decode()
+    assert "The jobs that match will be changed" in content
+    assert "they are looked for among all jobs while it runs" in content
+    change = carry_out(console, page, reason="Rare")
+    assert (change.state, change.changed, change.total) == ("finished", 4, None)
+    assert set(Job.objects.filter(status="cancelled")) == set(rare[:4])
+    assert Event.objects.filter(type="job_cancelled", payload__reason="Rare").count() == 4
+
+
+def test_few_rows_that_no_index_knows_are_counted(console):
+    make(3, metadata={"rare": 1})
+    make(2)
+    page = prepare(console, "delete_selected", query="q=metadata:rare")
+    assert "3 jobs will be deleted" in console.get(page).content.decode()
+    change = carry_out(console, page)
+    assert (change.changed, change.total) == (3, 3)
+    assert Job.objects.count() == 2
+
+
+def test_tasks_are_deleted_by_filter(console):
+    for title in ("Old 1", "Old 2", "New"):
+        actions.create_task(title=title)
+    page = prepare(console, "delete_selected", query="q=Old", page=TASKS)
+    assert "2 tasks will be deleted" in console.get(page).content.decode()
+    assert carry_out(console, page, reason="Done").changed == 2
+    assert Task.objects.get().title == "New"
+    entry = LogEntry.objects.order_by("-pk")[0]
+    assert (entry.object_repr, "2 tasks changed" in entry.change_message) == ("Tasks", True)
+    assert "Done" in entry.change_message
+
+
+def test_users_are_kept_out_and_let_in_again(admin_console, admin_user, user, moderator):
+    client = sign_in(user)
+    assert client.get("/api/v1/users/me/").status_code == 200
+    page = prepare(admin_console, "deactivate", page=USERS)
+    content = admin_console.get(page).content.decode()
+    assert "2 users will be changed" in content
+    assert "Admins stay as they are" in content
+    assert carry_out(admin_console, page).changed == 2
+    assert set(User.objects.filter(active=False)) == {user, moderator}
+    assert client.get("/api/v1/users/me/").status_code == 401
+    page = prepare(admin_console, "activate", [user, admin_user], page=USERS)
+    assert carry_out(admin_console, page).changed == 1
+    assert client.get("/api/v1/users/me/").status_code == 200
+    assert set(User.objects.filter(active=False)) == {moderator}
+
+
+def test_many_at_once_no_admin_goes(admin_console, admin_user, user):
+    other = make_user("other", Role.ADMIN)
+    for action in ("deactivate", "delete_selected"):
+        page = prepare(admin_console, action, [admin_user, other], page=USERS)
+        assert "0 users will be" in admin_console.get(page).content.decode()
+        assert carry_out(admin_console, page).changed == 0
+    assert carry_out(admin_console, prepare(admin_console, "delete_selected", page=USERS)).changed == 1
+    assert set(User.objects.all()) == {admin_user, other}
+
+
+def test_a_moderator_changes_no_users_and_nobody_events(console, admin_console, user, event):
+    page = prepare(admin_console, "deactivate", page=USERS)
+    assert console.get(page).status_code == console.post(f"{page}start/").status_code == 403
+    # Neither by the address of what is theirs to change.
+    assert console.post(page.replace("/user/", "/job/") + "start/").status_code == 404
+    before = BulkChange.objects.count()
+    for where, client in ((USERS, console), (EVENTS, admin_console)):
+        for action in ("deactivate", "delete_selected", "cancel"):
+            fields = {"action": action, "index": "0", "select_across": "1"}
+            assert client.post(where, fields).status_code == 302
+    assert BulkChange.objects.count() == before
+    assert Event.objects.filter(pk=event.pk).exists()
+
+
+@pytest.mark.parametrize(
+    ("page", "column", "missing"),
+    [(USERS, "username", "password"), (EVENTS, "payload", ""), (TASKS, "title", "")],
+)
+def test_every_list_is_exported_as_the_api_tells_it(console, user, event, task, page, column, missing):
+    answer = console.post(page, {"action": "export_jsonl", "index": "0", "select_across": "1"})
+    rows = [json.loads(line) for line in body(answer).splitlines()]
+    assert len(rows) == len(console.get(page).context["cl"].result_list)
+    assert all(column in row and missing not in row for row in rows)
+    assert rows[0]["created_at"].endswith("Z")
+    answer = console.post(page, {"action": "export_csv", "index": "0", "select_across": "1"})
+    assert len(list(csv.DictReader(io.StringIO(body(answer))))) == len(rows)
+    assert user.password not in body(
+        console.post(page, {"action": "export_csv", "index": "0", "select_across": "1"})
+    )

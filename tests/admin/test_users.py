@@ -86,8 +86,6 @@ def test_the_last_admin_stays(admin_console, admin_user):
         (page(admin_user, "change/"), demoted),
         (page(admin_user, "change/"), inactive),
         (page(admin_user, "delete/"), {"post": "yes"}),
-        (USERS, {"action": "delete_selected", "_selected_action": [str(admin_user.pk)], "post": "yes"}),
-        (USERS, {"action": "deactivate", "_selected_action": [str(admin_user.pk)]}),
     ):
         answer = admin_console.post(address, fields, follow=True)
         assert any("last active admin" in text for text in texts(answer)), address
@@ -100,12 +98,6 @@ def test_another_admin_may_go(admin_console):
     other = make_user("other", Role.ADMIN)
     assert admin_console.post(page(other, "delete/"), {"post": "yes"}).status_code == 302
     assert not User.objects.filter(pk=other.pk).exists()
-
-
-def test_a_selection_is_deactivated(admin_console, moderator, user):
-    selected = {"action": "deactivate", "_selected_action": [str(moderator.pk), str(user.pk)]}
-    assert texts(admin_console.post(USERS, selected, follow=True)) == ["2 deactivated."]
-    assert set(User.objects.filter(active=False)) == {moderator, user}
 
 
 def test_nobody_sees_a_hash(admin_console, admin_user, user):

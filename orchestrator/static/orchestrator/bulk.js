@@ -1,4 +1,4 @@
-// Carries a change of many jobs on, request by request, until it is done or somebody stops it.
+// Carries a change of many rows on, request by request, until it is done or somebody stops it.
 "use strict";
 (() => {
   const part = document.querySelector("[data-step]");
@@ -13,7 +13,7 @@
 
   const show = (told) => {
     const of = told.total === null ? "" : ` of ${number.format(told.total)}`;
-    text.textContent = `${number.format(told.changed)}${of} jobs changed`;
+    text.textContent = `${number.format(told.changed)}${of} ${part.dataset.done}`;
     if (told.total !== null) {
       bar.max = Math.max(told.total, 1);
       bar.value = told.changed;
