@@ -15,7 +15,7 @@ from django.db.models import QuerySet
 
 from monitoring import catalogue
 from monitoring.catalogue import Index
-from monitoring.plans import PRIMARY_KEY, Plan, Reading, Sort, Statement, read, require_known_engine
+from monitoring.plans import PRIMARY_KEY, Plan, Reader, Reading, Sort, Statement, reader
 
 #: Rows from which a table is large enough for the planner's free choice to mean something.
 LARGE_FROM: Final = 10_000
@@ -132,19 +132,61 @@ def examine(
         DatabaseError: when the database does not answer at all.
     """
     connection = connections[using]
-    require_known_engine(connection)
-    queries = [query for query in queries if query.engine in ("", connection.vendor)]
-    until = time.monotonic() + seconds
-    present = {(index.table, index.name): index for index in catalogue.present(connection)}
-    large = {table for table in {query.table for query in queries} if _is_large(connection, table)}
+    with reader(connection) as read:
+        look = _Look(connection, read, _present(connection), analyze, time.monotonic() + seconds, penalized)
+        return _all_examined(look, queries)
 
-    def answers() -> Iterator[Examined]:
-        for query in queries:
-            free = query.table in large if penalized is None else not penalized
-            left = min(SECONDS_A_QUERY, until - time.monotonic())
-            yield _examined(connection, query, Reading(analyze, not free, left), present)
 
-    return tuple(answers())
+def examine_without(
+    index: Index, queries: Iterable[HotQuery], using: str = "default"
+) -> tuple[Examined, ...]:
+    """Ask the planner about hot queries as if an index were not there; it stays, and nobody has to wait.
+
+    SQLite plans on a copy that has the file's statistics, as it would choose without the index. PostgreSQL
+    plans on an empty table beside the real one, and tells whether another index can serve.
+
+    Args:
+        index: the index.
+        queries: those to ask about.
+        using: the database's alias.
+
+    Raises:
+        UnknownEngineError: when the database's plans cannot be read.
+        DatabaseError: when the database does not answer, or is a replica, where nothing can be tried.
+    """
+    connection = connections[using]
+    with reader(connection, index) as read:
+        present = {name: other for name, other in _present(connection).items() if other != index}
+        look = _Look(connection, read, present, until=time.monotonic() + SECONDS_IN_ALL)
+        return _all_examined(look, queries)
+
+
+@dataclass(frozen=True)
+class _Look:
+    """How queries are examined: ``read`` reads plans, ``present`` are the indexes by table and name."""
+
+    connection: BaseDatabaseWrapper
+    read: Reader
+    present: Mapping[tuple[str, str], Index]
+    analyze: bool = False
+    until: float = 0.0
+    penalized: bool | None = None
+
+
+def _present(connection: BaseDatabaseWrapper) -> dict[tuple[str, str], Index]:
+    return {(index.table, index.name): index for index in catalogue.present(connection)}
+
+
+def _all_examined(look: _Look, queries: Iterable[HotQuery]) -> tuple[Examined, ...]:
+    asked = [query for query in queries if query.engine in ("", look.connection.vendor)]
+    large = {table for table in {query.table for query in asked} if _is_large(look.connection, table)}
+
+    def examined(query: HotQuery) -> Examined:
+        free = query.table in large if look.penalized is None else not look.penalized
+        left = min(SECONDS_A_QUERY, look.until - time.monotonic())
+        return _examined(look, query, Reading(look.analyze, not free, left))
+
+    return tuple(examined(query) for query in asked)
 
 
 def _is_large(connection: BaseDatabaseWrapper, table: str) -> bool:
@@ -152,20 +194,15 @@ def _is_large(connection: BaseDatabaseWrapper, table: str) -> bool:
     return rows is not None and rows >= LARGE_FROM
 
 
-def _examined(
-    connection: BaseDatabaseWrapper,
-    query: HotQuery,
-    reading: Reading,
-    present: Mapping[tuple[str, str], Index],
-) -> Examined:
+def _examined(look: _Look, query: HotQuery, reading: Reading) -> Examined:
     free = not reading.penalized
     if reading.seconds <= 0:
         return Examined(query, None, (OUT_OF_TIME,), free)
     try:
-        plan = read(connection, query.statement(connection), reading)
+        plan = look.read(query.statement(look.connection), reading)
     except DatabaseError as error:
         return Examined(query, None, (f"no plan: {_first_line(error)}",), free)
-    problems = (*_lacks(query, present), *_differences(query, plan, present, free=free))
+    problems = (*_lacks(query, look.present), *_differences(query, plan, look.present, free=free))
     return Examined(query, plan, problems, free)
 
 

@@ -1,18 +1,19 @@
 """Index upkeep: what each index is good for, and how to do without one that is good for nothing."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
 from django.apps import apps
-from django.db import connections
+from django.db import DatabaseError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.loader import MigrationLoader
 
 from monitoring import catalogue
 from monitoring.catalogue import Index
-from monitoring.hot_queries import Examined
+from monitoring.documents import instant_text
+from monitoring.hot_queries import Examined, HotQuery, examine, examine_without
 
 _USE_SQL: Final = """
     SELECT coalesce(root_class.relname, use.indexrelname), sum(use.idx_scan)::bigint, max(use.last_idx_scan),
@@ -53,6 +54,19 @@ _UNTOLD: Final[dict[str, Any]] = dict.fromkeys(("scans", "last_used", "since", "
 
 
 @dataclass(frozen=True)
+class Proof:
+    """What planning without an index has shown.
+
+    Args:
+        planned: how many hot queries were planned as if it were not there: all that read its table.
+        losers: those of them that it serves now, or that are not served as declared without it.
+    """
+
+    planned: int
+    losers: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Use:
     """What an index is good for.
 
@@ -64,8 +78,9 @@ class Use:
         bytes: its size, or None where it cannot be had without reading it.
         prefix_of: indexes that begin with all its columns.
         declared_by: hot queries that must be served by it.
-        serves: hot queries that it serves now: what would lose its plan without it.
+        serves: hot queries that it serves now.
         reason: why it stays although another could do its work, or nothing.
+        proof: what planning without it has shown, or None where that was not tried or cannot be.
     """
 
     index: Index
@@ -77,6 +92,7 @@ class Use:
     declared_by: tuple[str, ...]
     serves: tuple[str, ...]
     reason: str
+    proof: Proof | None = None
 
     @property
     def verdict(self) -> str:
@@ -88,27 +104,54 @@ class Use:
         return "drop" if self.can_go else "keep"
 
     @property
-    def can_go(self) -> bool:
-        """Tell whether dropping it is safe: nothing read it, and no hot query needs it or is served by it."""
+    def idle(self) -> bool:
+        """Tell whether it seems to be good for nothing: nothing reads it, and no hot query names it."""
         needed = self.index.primary or self.index.unique or self.declared_by or self.serves
-        return not needed and not self.scans
+        return not needed and not self.scans and not self.reason
+
+    @property
+    def can_go(self) -> bool:
+        """Tell whether dropping it is safe: it is idle, and no hot query loses its plan, as was tried."""
+        return self.idle and self.proof is not None and not self.proof.losers
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the index as the endpoint shows it."""
+        return {
+            "index": self.index.name,
+            "table": self.index.table,
+            "verdict": self.verdict,
+            "scans": self.scans,
+            "last_used": self.last_used and instant_text(self.last_used),
+            "since": self.since and instant_text(self.since),
+            "bytes": self.bytes,
+            "begins_like": list(self.prefix_of),
+            "declared_by": list(self.declared_by),
+            "serves": list(self.serves),
+            "would_lose": list(self.proof.losers) if self.proof else None,
+            "reason": self.reason or None,
+        }
 
 
 def upkeep(
-    examined: Iterable[Examined], using: str = "default", *, reasons: Mapping[str, str] | None = None
+    examined: Iterable[Examined],
+    using: str = "default",
+    *,
+    reasons: Mapping[str, str] | None = None,
+    queries: Callable[[], Sequence[HotQuery]] = tuple,
 ) -> tuple[Use, ...]:
     """Return what each index is good for.
 
     Args:
-        examined: every hot query, with the plan that it has now.
+        examined: hot queries with the plans that they have now, one of each index at least.
         using: the database's alias.
         reasons: why indexes stay that others could replace, by name.
+        queries: returns every hot query; they are planned without each index that seems good for nothing.
     """
     connection = connections[using]
     every = catalogue.present(connection)
     figures = _figures(connection)
     declared, serves = _by_index(examined)
-    return tuple(
+    uses = [
         Use(
             index,
             **figures.get(index.name, _UNTOLD),
@@ -118,7 +161,30 @@ def upkeep(
             reason=(reasons or {}).get(index.name, ""),
         )
         for index in every
-    )
+    ]
+    return tuple(replace(use, proof=proof(use.index, queries(), using)) if use.idle else use for use in uses)
+
+
+def proof(index: Index, queries: Iterable[HotQuery], using: str = "default") -> Proof | None:
+    """Plan the hot queries of an index's table as if it were not there; it stays, and nobody has to wait.
+
+    Args:
+        index: the index.
+        queries: every hot query.
+        using: the database's alias.
+
+    Returns:
+        What that has shown, or None where the database cannot try, such as a replica.
+    """
+    about = [query for query in queries if query.table == index.table]
+    try:
+        now = {one.query: one for one in examine(about, using)}
+        without = examine_without(index, about, using)
+    except DatabaseError:
+        return None
+    served = {name for name, one in now.items() if one.plan and index.name in one.plan.indexes}
+    lost = {one.query for one in without if not one.ok and (now[one.query].ok or one.plan is None)}
+    return Proof(len(without), tuple(sorted(served | lost)))
 
 
 def removal(use: Use, using: str = "default") -> str | None:

@@ -11,6 +11,7 @@ from prometheus_client.registry import Collector
 
 from monitoring import instruments
 from monitoring.caching import CacheHealth
+from monitoring.disk import Disk
 from monitoring.report import DatabaseReport, database_report
 
 #: Seconds for which a process tells the same report again: several collectors cost no more than one.
@@ -49,6 +50,7 @@ class _Reported(Collector):
         yield from _of_tables(report)
         yield from _of_indexes(report)
         yield from _of_database(report)
+        yield from _of_room(report)
         yield from _of_findings(report)
 
 
@@ -156,6 +158,19 @@ def _of_database(report: DatabaseReport) -> Iterator[Metric]:
     for plan in report.plans:
         plans.add_metric([plan.query], float(plan.ok))
     yield from (states, lag, behind, plans)
+
+
+def _of_room(report: DatabaseReport) -> Iterator[Metric]:
+    disk = report.disk or Disk()
+    yield from _gauge("kyros_disk_free_bytes", "Room left for the database.", disk.free_bytes)
+    yield from _gauge("kyros_disk_days_left", "Days for which the room lasts.", disk.days)
+    days = GaugeMetricFamily(
+        "kyros_partition_days_left", "Days for which a table has partitions.", labels=["table"]
+    )
+    for parted in report.partitioned or ():
+        if parted.days is not None:
+            days.add_metric([parted.table], parted.days)
+    yield days
 
 
 def _of_findings(report: DatabaseReport) -> Iterator[Metric]:

@@ -13,11 +13,7 @@ from monitoring.statements import Queries
 
 logger = logging.getLogger("monitoring.requests")
 
-#: Seconds between two tellings of the pools' figures by one process.
-_POOLS_EVERY: Final = 1.0
-
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-_next_telling = 0.0
 
 
 class Observed:
@@ -59,7 +55,7 @@ def _note(request: HttpRequest, response: HttpResponse, seconds: float, queries:
     if seconds * 1000 >= settings.SLOW_REQUEST_MS:
         instruments.SLOW_REQUESTS.labels(route).inc()
         _tell(request, response, seconds, queries)
-    _tell_pools()
+    pools.observe()
 
 
 def _tell(request: HttpRequest, response: HttpResponse, seconds: float, queries: Queries) -> None:
@@ -77,14 +73,6 @@ def _tell(request: HttpRequest, response: HttpResponse, seconds: float, queries:
             "query_ms": round(queries.seconds * 1000, 1),
         },
     )
-
-
-def _tell_pools() -> None:
-    global _next_telling  # noqa: PLW0603 - one clock a process
-    now = time.monotonic()
-    if now >= _next_telling:
-        _next_telling = now + _POOLS_EVERY
-        pools.publish()
 
 
 def _server_timing(seconds: float, queries: Queries) -> str:

@@ -1,5 +1,6 @@
 """The connection pools of all processes."""
 
+import time
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any, Final
@@ -12,6 +13,7 @@ from monitoring import instruments
 _FIGURES: Final = {
     "size": "pool_size",
     "available": "pool_available",
+    "minimum": "pool_min",
     "maximum": "pool_max",
     "waiting": "requests_waiting",
     "requests": "requests_num",
@@ -21,6 +23,12 @@ _FIGURES: Final = {
     "connection_errors": "connections_errors",
 }
 
+#: Seconds between two tellings of one process.
+_TOLD_EVERY: Final = 1.0
+
+_most_used: dict[str, int] = defaultdict(int)
+_next_telling = 0.0
+
 
 @dataclass(frozen=True)
 class PoolFigures:
@@ -28,7 +36,9 @@ class PoolFigures:
 
     Args:
         size: connections it has open, ``available`` of them idle.
+        minimum: connections that it keeps open even if nobody uses them.
         maximum: as many as it opens.
+        most_used: connections that were in use at once, at most, since the process began.
         waiting: requests that wait for a connection now.
         queued: requests that ever had to wait, for ``wait_ms`` milliseconds in all.
         errors: requests that did not get one in time.
@@ -38,7 +48,9 @@ class PoolFigures:
     alias: str
     size: int = 0
     available: int = 0
+    minimum: int = 0
     maximum: int = 0
+    most_used: int = 0
     waiting: int = 0
     requests: int = 0
     queued: int = 0
@@ -51,13 +63,30 @@ class PoolFigures:
         return {**vars(self), "in_use": self.size - self.available}
 
 
-def publish() -> None:
-    """Tell the figures of this process's pools to whoever asks any process."""
+def observe() -> None:
+    """Note how many connections this process uses, and tell it, once a second, to whoever asks any process.
+
+    Called at the end of each request, which still has its connection: no use of several at once goes unseen.
+    """
+    global _next_telling  # noqa: PLW0603 - one clock a process
+    stats = {alias: pool.get_stats() for alias, pool in _own_pools().items()}
+    for alias, pool in stats.items():
+        _most_used[alias] = max(_most_used[alias], pool["pool_size"] - pool["pool_available"])
+    if stats and time.monotonic() >= _next_telling:
+        _next_telling = time.monotonic() + _TOLD_EVERY
+        _publish(stats)
+
+
+def _own_pools() -> dict[str, Any]:
     pools: dict[str, Any] = base.DatabaseWrapper._connection_pools  # type: ignore[attr-defined]  # noqa: SLF001 - no other door
-    for alias, pool in pools.items():
-        stats = pool.get_stats()
+    return pools
+
+
+def _publish(stats: dict[str, dict[str, int]]) -> None:
+    for alias, pool in stats.items():
         for figure, name in _FIGURES.items():
-            instruments.POOL.labels(alias, figure).set(stats.get(name, 0))
+            instruments.POOL.labels(alias, figure).set(pool.get(name, 0))
+        instruments.POOL.labels(alias, "most_used").set(_most_used[alias])
 
 
 def figures() -> tuple[PoolFigures, ...]:

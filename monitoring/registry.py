@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from monitoring.caching import CacheHealth, no_cache
-from monitoring.hot_queries import Examined
+from monitoring.hot_queries import Examined, HotQuery
 
 
 class VerifiedRows(Protocol):
@@ -68,7 +68,8 @@ class Watched:
         cache: tells how the cache is; never raises.
         rows: returns the exact number of rows by table, without counting them.
         verify: counts the rows and compares; puts wrong numbers right if told to. Takes long.
-        query_plans: asks the planner about every hot query, on the default database.
+        hot_queries: returns every hot query.
+        query_plans: asks the planner about one hot query of each index, on the default database.
         kept_indexes: why indexes stay whose work another one could do, by name.
         ttl_settings: the setting that says for how long answers are kept, by group of answers.
     """
@@ -77,6 +78,7 @@ class Watched:
     cache: Callable[[], CacheHealth] = no_cache
     rows: Callable[[], Mapping[str, int]] = dict
     verify: Callable[[bool], Sequence[VerifiedRows]] = lambda _repair: ()
+    hot_queries: Callable[[], Sequence[HotQuery]] = tuple
     query_plans: Callable[[], Sequence[Examined]] = tuple
     kept_indexes: Callable[[], Mapping[str, str]] = dict
     ttl_settings: Mapping[str, str] = field(default_factory=dict)

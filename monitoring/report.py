@@ -9,11 +9,14 @@ from typing import Any, Final, TypeVar
 
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, InterfaceError, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.utils import timezone
 
 from monitoring import (
+    disk,
     engines,
     findings,
     indexes,
+    partitions,
     pools,
     registry,
     retention,
@@ -24,11 +27,13 @@ from monitoring import (
     tables,
 )
 from monitoring.caching import CacheHealth
+from monitoring.disk import Disk
 from monitoring.documents import now_text
 from monitoring.findings import Finding
 from monitoring.hot_queries import Examined
 from monitoring.indexes import Use
 from monitoring.limits import PATIENCE, Look, TooSlowError, within
+from monitoring.partitions import Partitioned
 from monitoring.pools import PoolFigures
 from monitoring.retention import Expired
 from monitoring.schema import MissingIndex
@@ -52,6 +57,8 @@ class DatabaseReport:
         errors: why a section could not be told, by its name.
         sessions: those that run long, are blocked, or are idle in a transaction.
         suspects: routes that seem to ask once for each row.
+        disk: the room that is left.
+        partitioned: tables that are partitioned by range, or None where there can be none.
         expired: rows that are older than they are kept for.
         index_uses: what each index is good for.
         missing_indexes: those that the models declare and the database does not have.
@@ -69,6 +76,8 @@ class DatabaseReport:
     slow_queries: tuple[Mapping[str, Any], ...] = ()
     suspects: tuple[Mapping[str, Any], ...] = ()
     replication: tuple[Mapping[str, Any], ...] | None = None
+    disk: Disk | None = None
+    partitioned: tuple[Partitioned, ...] | None = None
     expired: tuple[Expired, ...] = ()
     missing_indexes: tuple[MissingIndex, ...] = ()
     index_uses: tuple[Use, ...] = ()
@@ -95,10 +104,15 @@ class DatabaseReport:
                 }
                 for plan in self.plans
             ],
+            "index_upkeep": [use.as_json() for use in self.index_uses],
             "server": dict(self.server),
             "connections": {**self.connections, "pools": [pool.as_json() for pool in self.pools]},
             "sessions": list(self.sessions),
             "replication": None if self.replication is None else list(self.replication),
+            "disk": self.disk and self.disk.as_json(),
+            "partitions": None
+            if self.partitioned is None
+            else [table.as_json() for table in self.partitioned],
             "slow_queries": list(self.slow_queries),
             "n_plus_one_suspects": list(self.suspects),
             "errors": dict(self.errors),
@@ -197,6 +211,8 @@ def database_report(*, plans: bool = True) -> DatabaseReport:
         slow_queries=tuple(sections.ask("slow_queries", _slow, [])),
         suspects=statements.suspects(),
         replication=sections.ask("replication", _replication, None),
+        disk=sections.ask("disk", lambda c: disk.measure(c, known), None),
+        partitioned=sections.ask("partitions", lambda c: partitions.measure(c, timezone.now()), None),
         expired=sections.ask("retention", lambda c: retention.expired(c, watched.tables, known), ()),
         missing_indexes=sections.ask("schema", lambda c: schema.missing_indexes(c, known), ()),
         index_uses=sections.ask("index_uses", lambda _: _uses(examined), ()),
@@ -216,7 +232,8 @@ def _uses(examined: tuple[Examined, ...]) -> tuple[Use, ...]:
     """Return what each index is good for, which nobody can tell without the plans."""
     if not examined:
         return ()
-    return indexes.upkeep(examined, reasons=registry.watched().kept_indexes())
+    watched = registry.watched()
+    return indexes.upkeep(examined, reasons=watched.kept_indexes(), queries=watched.hot_queries)
 
 
 def _judged(report: DatabaseReport, sections: _Sections) -> DatabaseReport:

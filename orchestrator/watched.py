@@ -7,7 +7,7 @@ from typing import Final
 from django.conf import settings
 
 from monitoring import registry
-from monitoring.hot_queries import Examined
+from monitoring.hot_queries import Examined, HotQuery
 from monitoring.registry import Retention, Table, Watched
 from orchestrator import counts
 from orchestrator.cache import health
@@ -57,6 +57,7 @@ def tell_the_monitoring() -> None:
             rows=counts.rows_by_table,
             verify=lambda repair: counts.verify(repair=repair),
             cache=partial(health.health, TTL_SETTINGS),
+            hot_queries=_hot_queries,
             query_plans=_query_plans,
             kept_indexes=_kept_indexes,
             ttl_settings=TTL_SETTINGS,
@@ -64,9 +65,15 @@ def tell_the_monitoring() -> None:
     )
 
 
-def _query_plans() -> Sequence[Examined]:
+def _hot_queries() -> Sequence[HotQuery]:
     # Imported when asked: the lists' filters come with the whole API, which not every command needs.
-    from orchestrator.hot_queries import query_plans  # noqa: PLC0415
+    from orchestrator.hot_queries import hot_queries  # noqa: PLC0415
+
+    return hot_queries()
+
+
+def _query_plans() -> Sequence[Examined]:
+    from orchestrator.hot_queries import query_plans  # noqa: PLC0415 - as above
 
     return query_plans()
 

@@ -41,6 +41,12 @@ class Engine(Protocol):
     def replication(self, connection: BaseDatabaseWrapper, /) -> list[Row] | None:
         """Return how far each replica is behind, or None where there can be none."""
 
+    def place(self, connection: BaseDatabaseWrapper, /) -> Row:
+        """Return the ``folder`` on this machine that the database is in, or None and the ``reason``."""
+
+    def partitions(self, connection: BaseDatabaseWrapper, /) -> list[Row] | None:
+        """Return the ranges of partitioned tables, or None where the engine has no partitions."""
+
 
 def of(connection: BaseDatabaseWrapper) -> Engine:
     """Return the module that knows the connection's engine."""

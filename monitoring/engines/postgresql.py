@@ -1,5 +1,6 @@
 """What PostgreSQL tells. Sizes and uses of partitions are added to those of the table they belong to."""
 
+from pathlib import Path
 from typing import Any, Final
 
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -107,6 +108,44 @@ _REPLICATION: Final = """
 """
 _IN_RECOVERY: Final = "SELECT pg_is_in_recovery() AS copying"
 
+# A role without the right to read the setting sees no row of it.
+_PLACE: Final = """
+    SELECT pg_backend_pid() AS process, session_user AS login, current_database() AS database,
+           current_user AS username,
+           (SELECT coalesce(nullif(pg_tablespace_location(dattablespace), ''),
+                            (SELECT setting FROM pg_settings WHERE name = 'data_directory'))
+            FROM pg_database WHERE datname = current_database()) AS folder
+"""
+# Partitions by range that no range above bounds, one row for each partition but the default one, and one for
+# a table that has none. Of a key that is a moment the ends are told in seconds since 1970.
+_PARTITIONS: Final = """
+    SELECT root.oid::regclass::text AS "table", quote_ident(namespace.nspname) AS namespace,
+           root.relname AS name, part.oid IS NOT NULL AS there,
+           attribute.attname AS key, format_type(attribute.atttypid, NULL) AS key_type,
+           parted.partdefid <> 0 AS has_default,
+           CASE WHEN moment.it THEN coalesce(extract(epoch FROM
+               substring(bound FROM 'FROM [(]''([^'']+)''')::timestamptz)::float8, '-infinity') END AS "from",
+           CASE WHEN moment.it THEN coalesce(extract(epoch FROM
+               substring(bound FROM 'TO [(]''([^'']+)''')::timestamptz)::float8, 'infinity') END AS "to"
+    FROM pg_partitioned_table AS parted
+    JOIN pg_class AS root ON root.oid = parted.partrelid
+    JOIN pg_namespace AS namespace ON namespace.oid = root.relnamespace
+    LEFT JOIN pg_attribute AS attribute
+      ON attribute.attrelid = root.oid AND attribute.attnum = parted.partattrs[0] AND attribute.attnum > 0
+    LEFT JOIN pg_inherits AS tree ON tree.inhparent = root.oid AND tree.inhrelid <> parted.partdefid
+    LEFT JOIN pg_class AS part ON part.oid = tree.inhrelid
+    CROSS JOIN LATERAL pg_get_expr(part.relpartbound, part.oid) AS bound
+    CROSS JOIN LATERAL (
+        SELECT coalesce(attribute.atttypid::regtype::text IN
+                        ('date', 'timestamp without time zone', 'timestamp with time zone'), false) AS it
+    ) AS moment
+    WHERE parted.partstrat = 'r' AND NOT pg_is_other_temp_schema(root.relnamespace)
+      AND NOT EXISTS (SELECT 1 FROM pg_partition_ancestors(root.oid) AS above
+                      JOIN pg_partitioned_table AS upper ON upper.partrelid = above.relid
+                      WHERE upper.partstrat = 'r' AND above.relid <> root.oid)
+    ORDER BY 1, "from"
+"""
+
 
 def tables(
     connection: BaseDatabaseWrapper,
@@ -155,3 +194,35 @@ def replication(connection: BaseDatabaseWrapper) -> list[dict[str, Any]] | None:
     if fetch(connection, _IN_RECOVERY)[0]["copying"]:
         return None
     return fetch(connection, _REPLICATION)
+
+
+def place(connection: BaseDatabaseWrapper) -> dict[str, Any]:
+    """Return the folder of the database, if the server is one of this machine and the role may see it."""
+    (row,) = fetch(connection, _PLACE)
+    elsewhere = {"folder": None, "reason": "the server's disk is not one of this machine"}
+    if not is_served_here(row["process"], f"{row['login']} {row['database']}"):
+        return elsewhere
+    if row["folder"] is None:
+        grant = f"GRANT pg_read_all_settings TO {connection.ops.quote_name(row['username'])};"
+        return {"folder": None, "reason": f"the role may not see where the server keeps its data; {grant}"}
+    folder = Path(row["folder"])
+    return {"folder": folder, "reason": None} if folder.is_dir() else elsewhere
+
+
+def is_served_here(process: int, session: str) -> bool:
+    """Tell whether a process of this machine serves a session, by the title that PostgreSQL gives it.
+
+    Args:
+        process: the session's, as its server numbers it.
+        session: user and database of the session, with a space between them.
+    """
+    try:
+        title = Path(f"/proc/{process}/cmdline").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False  # another machine, or one that does not show its processes
+    return title.startswith("postgres: ") and f" {session} " in title
+
+
+def partitions(connection: BaseDatabaseWrapper) -> list[dict[str, Any]]:
+    """Return the ranges of tables that are partitioned by range."""
+    return fetch(connection, _PARTITIONS)

@@ -90,6 +90,15 @@ def replication(_: BaseDatabaseWrapper) -> None:
     """Return None: there can be no replica."""
 
 
+def place(connection: BaseDatabaseWrapper) -> dict[str, Any]:
+    """Return the folder that the file is in."""
+    return {"folder": Path(connection.settings_dict["NAME"]).parent, "reason": None}
+
+
+def partitions(_: BaseDatabaseWrapper) -> None:
+    """Return None: there are no partitions."""
+
+
 def _named(connection: BaseDatabaseWrapper, sql: str, names: tuple[str, ...]) -> list[dict[str, Any]]:
     return fetch(connection, sql.format(", ".join(["%s"] * len(names))), names) if names else []
 

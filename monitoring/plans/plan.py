@@ -1,6 +1,6 @@
 """The values that every reader of plans takes and gives."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
@@ -71,3 +71,7 @@ class Plan:
     ms: float | None = None
     rows: int | None = None
     buffers: int | None = None
+
+
+#: What asks a database for plans.
+Reader = Callable[[Statement, Reading], Plan]

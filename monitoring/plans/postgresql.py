@@ -3,12 +3,16 @@
 import json
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
 from typing import Any, Final
 
 from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from monitoring.plans.plan import FEW_ROWS, PRIMARY_KEY, Plan, Reading, Sort, Statement
+from monitoring.catalogue import Index
+from monitoring.plans.plan import FEW_ROWS, PRIMARY_KEY, Plan, Reader, Reading, Sort, Statement
+from monitoring.plans.shadows import shadowed
 
 #: Of each index: its name, its partitioned parent's, whether it is a primary key's, its columns.
 _INDEXES_SQL: Final = """
@@ -25,6 +29,17 @@ _PENALTIES: Final = ("enable_seqscan", "enable_sort")
 _BESIDE: Final = ("InitPlan", "SubPlan")
 
 Node = Mapping[str, Any]
+
+
+@contextmanager
+def reader_without(connection: BaseDatabaseWrapper, index: Index) -> Iterator[Reader]:
+    """Yield what reads the plans that PostgreSQL would make without an index.
+
+    They are made on an empty table: its planner believes the size of what is there, whatever the statistics
+    say. So they tell whether another index can serve, not which one it would choose.
+    """
+    with shadowed(connection, index.table, index.name):
+        yield partial(read, connection)
 
 
 def read(connection: BaseDatabaseWrapper, statement: Statement, reading: Reading) -> Plan:
@@ -92,9 +107,9 @@ def _columns(node: Node, known: Mapping[str, list[Any]]) -> Iterator[str]:
 
 
 def _sort(node: Node) -> Sort:
-    if node["Node Type"] == "Sort":
-        return Sort.FEW if node["Plans"][0]["Plan Rows"] <= FEW_ROWS else Sort.FULL
-    if node["Node Type"] == "Incremental Sort":
-        missing = len(node["Sort Key"]) - len(node["Presorted Key"])
-        return Sort.TIES if missing == 1 else Sort.FULL
-    return Sort.NONE
+    if node["Node Type"] not in ("Sort", "Incremental Sort"):
+        return Sort.NONE
+    given = node.get("Presorted Key", ())
+    if given and len(node["Sort Key"]) - len(given) == 1:
+        return Sort.TIES
+    return Sort.FEW if node["Plans"][0]["Plan Rows"] <= FEW_ROWS else Sort.FULL

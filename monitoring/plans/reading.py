@@ -1,11 +1,17 @@
 """The one door to the readers of plans."""
 
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
+from typing import Final
+
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from monitoring.catalogue import Index
 from monitoring.plans import postgresql, sqlite
-from monitoring.plans.plan import Plan, Reading, Statement
+from monitoring.plans.plan import Plan, Reader, Reading, Statement
 
-_READERS = {"postgresql": postgresql.read, "sqlite": sqlite.read}
+_READ: Final = {"postgresql": postgresql.read, "sqlite": sqlite.read}
+_WITHOUT: Final = {"postgresql": postgresql.reader_without, "sqlite": sqlite.reader_without}
 
 
 class UnknownEngineError(Exception):
@@ -18,11 +24,28 @@ def require_known_engine(connection: BaseDatabaseWrapper) -> None:
     Raises:
         UnknownEngineError: when its engine is neither SQLite nor PostgreSQL.
     """
-    if connection.vendor not in _READERS:
-        known = ", ".join(sorted(_READERS))
+    if connection.vendor not in _READ:
+        known = ", ".join(sorted(_READ))
         raise UnknownEngineError(
             f"plans of the engine {connection.vendor!r} cannot be read; allowed: {known}"
         )
+
+
+def reader(connection: BaseDatabaseWrapper, without: Index | None = None) -> AbstractContextManager[Reader]:
+    """Return, for the length of a ``with`` block, what asks a database for plans.
+
+    Args:
+        connection: to the database.
+        without: an index that the plans are made without; it stays, and nobody waits for anything.
+
+    Raises:
+        UnknownEngineError: when the engine is neither SQLite nor PostgreSQL.
+        DatabaseError: when no plan can be made without an index, as on a replica.
+    """
+    require_known_engine(connection)
+    if without is None:
+        return nullcontext(partial(read, connection))
+    return _WITHOUT[connection.vendor](connection, without)
 
 
 def read(connection: BaseDatabaseWrapper, statement: Statement, reading: Reading | None = None) -> Plan:
@@ -38,4 +61,4 @@ def read(connection: BaseDatabaseWrapper, statement: Statement, reading: Reading
         OperationalError: when it takes longer than it may.
     """
     require_known_engine(connection)
-    return _READERS[connection.vendor](connection, statement, reading or Reading())
+    return _READ[connection.vendor](connection, statement, reading or Reading())

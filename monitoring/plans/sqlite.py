@@ -1,17 +1,18 @@
 """Plans of SQLite, from ``EXPLAIN QUERY PLAN`` (https://sqlite.org/eqp.html)."""
 
 import re
-import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import lru_cache
+from functools import partial
 from itertools import count
 from typing import Final
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from monitoring.plans.plan import PRIMARY_KEY, Plan, Reading, Sort, Statement
+from monitoring.catalogue import Index
+from monitoring.plans import copies
+from monitoring.plans.plan import PRIMARY_KEY, Plan, Reader, Reading, Sort, Statement
 
 _ACCESS: Final = re.compile(
     r"(?P<how>SEARCH|SCAN) \S+(?: AS \S+)?"
@@ -24,24 +25,25 @@ _SORT: Final = re.compile(r"USE TEMP B-TREE FOR (?P<part>.*)ORDER BY")
 _LAST_COLUMN: Final = ("LAST TERM OF ", "RIGHT PART OF ")
 #: What stands on its own in a plan and is no way to the rows that were asked for.
 _ASIDE: Final = re.compile(r"(LIST|SCALAR|CORRELATED LIST|CORRELATED SCALAR) SUBQUERY|CO-ROUTINE|MATERIALIZE")
-_SCHEMA_SQL: Final = """
-    SELECT sql FROM sqlite_schema
-    WHERE type IN ('table', 'index') AND sql IS NOT NULL AND name NOT LIKE 'sqlite~_%' ESCAPE '~'
-    ORDER BY type DESC, rowid
-"""
 _NUMBERS: Final = count()
 #: Steps of SQLite's machine between two looks at the clock: a fraction of a millisecond.
 _STEPS_A_LOOK: Final = 10_000
 
 
-def read(connection: BaseDatabaseWrapper, statement: Statement, reading: Reading) -> Plan:
+@contextmanager
+def reader_without(connection: BaseDatabaseWrapper, index: Index) -> Iterator[Reader]:
+    """Yield what reads the plans that SQLite would make without an index, with the statistics that it has."""
+    yield partial(read, connection, without=index.name)
+
+
+def read(connection: BaseDatabaseWrapper, statement: Statement, reading: Reading, without: str = "") -> Plan:
     """Return how SQLite answers a query.
 
     ``penalized`` asks about tables of the same schema that nobody has looked into: of those SQLite does not
     know that they are small.
     """
     started = time.perf_counter()
-    steps = list(_main_steps(_explain(connection, statement, on_copy=reading.penalized)))
+    steps = list(_main_steps(_explain(connection, statement, reading, without)))
     milliseconds, rows = _elapsed(started), None
     if reading.analyze:
         milliseconds, rows = _run(connection, statement, reading.seconds)
@@ -58,27 +60,17 @@ def read(connection: BaseDatabaseWrapper, statement: Statement, reading: Reading
 
 
 def _explain(
-    connection: BaseDatabaseWrapper, statement: Statement, *, on_copy: bool
+    connection: BaseDatabaseWrapper, statement: Statement, reading: Reading, without: str
 ) -> list[tuple[int, int, int, str]]:
+    if reading.penalized or without:
+        copy = copies.copy_of(connection, without, statistics=not reading.penalized)
+        with connection.wrap_database_errors:
+            sql = statement.sql % (("?",) * len(statement.parameters))
+            return copy.execute(f"EXPLAIN QUERY PLAN {sql}", tuple(statement.parameters)).fetchall()
     with connection.cursor() as cursor:
-        if not on_copy:
-            # A new text each time: a statement that Python has kept would tell of an index that is gone.
-            cursor.execute(f"EXPLAIN QUERY PLAN /* {next(_NUMBERS)} */ {statement.sql}", statement.parameters)
-            return list(cursor.fetchall())
-        cursor.execute(_SCHEMA_SQL)
-        copy = _copy(tuple(sql for (sql,) in cursor.fetchall()))
-    with connection.wrap_database_errors:
-        sql = statement.sql % (("?",) * len(statement.parameters))
-        return copy.execute(f"EXPLAIN QUERY PLAN {sql}", tuple(statement.parameters)).fetchall()
-
-
-@lru_cache(maxsize=4)
-def _copy(schema: tuple[str, ...]) -> sqlite3.Connection:
-    """Return a database in memory with a schema and no rows."""
-    copy = sqlite3.connect(":memory:", check_same_thread=False)
-    for sql in schema:
-        copy.execute(sql)
-    return copy
+        # A new text each time: a statement that Python has kept would tell of an index that is gone.
+        cursor.execute(f"EXPLAIN QUERY PLAN /* {next(_NUMBERS)} */ {statement.sql}", statement.parameters)
+        return list(cursor.fetchall())
 
 
 def _main_steps(rows: list[tuple[int, int, int, str]]) -> Iterator[str]:

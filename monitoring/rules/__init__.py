@@ -7,7 +7,17 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Final
 
 from monitoring.findings import Finding
-from monitoring.rules import cache, configuration, connections, disk, indexes, queries, tables
+from monitoring.rules import (
+    cache,
+    configuration,
+    connections,
+    disk,
+    indexes,
+    partitions,
+    pools,
+    queries,
+    tables,
+)
 
 if TYPE_CHECKING:
     from monitoring.report import DatabaseReport
@@ -35,14 +45,20 @@ _RULES: Final[tuple[Callable[["DatabaseReport"], Iterator[Finding]], ...]] = (
     queries.repeated,
     queries.sessions,
     connections.silent,
-    connections.too_many,
     connections.near_limit,
-    connections.waiting,
     connections.replicas,
+    pools.too_many,
+    pools.too_small,
+    pools.too_large,
+    partitions.runway,
     disk.runway,
     disk.journal,
     disk.free_pages,
-    configuration.contradictions,
+    configuration.debug,
+    configuration.tokens,
+    configuration.echo,
+    configuration.replicas,
+    configuration.https,
 )
 
 

@@ -1,13 +1,9 @@
 """Rules about room on the disk."""
 
-import shutil
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from django.db import DEFAULT_DB_ALIAS, connections
-
-from monitoring.findings import Finding
+from monitoring.findings import Finding, Level
 
 if TYPE_CHECKING:
     from monitoring.report import DatabaseReport
@@ -15,6 +11,9 @@ if TYPE_CHECKING:
 #: Days of room from which somebody should know, and must act.
 _SOON: Final = 30
 _NOW: Final = 7
+
+#: Days that a rate must hold before it is more than a bulk load.
+_STEADY_FROM: Final = 1.0
 
 _MEBIBYTE: Final = 1024 * 1024
 _FREE_SHARE: Final = 0.25
@@ -24,18 +23,16 @@ _JOURNAL_FROM: Final = 256 * _MEBIBYTE
 
 def runway(report: "DatabaseReport") -> Iterator[Finding]:
     """Find a disk that is full in days at the present rate, where the database's disk can be seen."""
-    if "journal_mode" not in report.server:
-        return  # a server of its own, with a disk that this process does not see
-    growth = sum(table.growth.bytes_a_day or 0 for table in report.tables if table.growth)
-    free = shutil.disk_usage(Path(connections[DEFAULT_DB_ALIAS].settings_dict["NAME"]).parent).free
-    if growth <= 0 or (days := free / growth) > _SOON:
+    disk = report.disk
+    if disk is None or disk.days is None or disk.days > _SOON:
         return
+    level: Level = "critical" if disk.days <= _NOW else "warning"
     yield Finding(
         "disk:runway",
-        "critical" if days <= _NOW else "warning",
-        f"The disk is full in {days:.0f} days at the present rate",
-        {"free_bytes": free, "bytes_per_day": growth, "days": round(days, 1)},
-        "Make room on the disk of KYROS_DATA_DIR, or lower EVENT_RETENTION_DAYS and JOB_RETENTION_DAYS",
+        level if (disk.grown_for or 0) >= _STEADY_FROM else "info",
+        f"The disk is full in {disk.days:.0f} days at the present rate",
+        disk.as_json(),
+        "Make room on the database's disk, or lower EVENT_RETENTION_DAYS and JOB_RETENTION_DAYS",
     )
 
 

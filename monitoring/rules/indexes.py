@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from monitoring.documents import instant_text
 from monitoring.findings import Finding
-from monitoring.indexes import removal
+from monitoring.indexes import Use, removal
 
 if TYPE_CHECKING:
     from monitoring.report import DatabaseReport
@@ -56,11 +56,17 @@ def needless(report: "DatabaseReport") -> Iterator[Finding]:
                 f"index:{kind}:{use.index.name}",
                 "info",
                 f"The index {use.index.name} of {use.index.table} is {kind}",
-                {
-                    "scans": use.scans,
-                    "since": use.since and instant_text(use.since),
-                    "bytes": use.bytes,
-                    "begins_like": list(use.prefix_of),
-                },
+                _evidence(use),
                 removal(use) or f"DROP INDEX {use.index.name};",
             )
+
+
+def _evidence(use: Use) -> dict[str, Any]:
+    return {
+        "scans": use.scans,
+        "since": use.since and instant_text(use.since),
+        "bytes": use.bytes,
+        "begins_like": list(use.prefix_of),
+        "hot_queries_planned_without_it": use.proof and use.proof.planned,
+        "would_lose_their_plan": list(use.proof.losers) if use.proof else None,
+    }

@@ -1,6 +1,5 @@
 """The rules: what each says of figures that are made up, and that it says nothing of healthy ones."""
 
-import shutil
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -8,11 +7,13 @@ import pytest
 from monitoring import rules
 from monitoring.caching import CacheHealth, Family, Hits, Outbox, ServerFigures
 from monitoring.catalogue import Index
+from monitoring.disk import Disk
 from monitoring.findings import Finding
-from monitoring.indexes import Use
+from monitoring.indexes import Proof, Use
+from monitoring.partitions import Partitioned
 from monitoring.pools import PoolFigures
 from monitoring.report import DatabaseReport
-from monitoring.tables import Growth, TableFigures
+from monitoring.tables import TableFigures
 
 GIB = 1024**3
 HEALTHY = ServerFigures("valkey 9", 0.1, 3600, 3, 1_000_000, 100_000_000, 0, 1000)
@@ -103,31 +104,88 @@ class TestIndexes:
     def test_needless_ones_are_told(self, prefix_of: tuple, since: datetime | None, kind: str | None):
         scans = 0 if since else None
         index = Index("ix_narrow", "jobs", ("a",))
-        use = Use(index, scans, None, since, 8192, prefix_of, (), (), "")
+        use = Use(index, scans, None, since, 8192, prefix_of, (), (), "", Proof(9, ()))
         table = TableFigures("jobs", row_count=50_000, estimated_rows=50_000)
         findings = found(DatabaseReport(cache=cache(), tables=(table,), index_uses=(use,)))
         assert set(findings) == ({f"index:{kind}:ix_narrow"} if kind else set())
 
+    @pytest.mark.parametrize("proof", [None, Proof(9, ("jobs",))], ids=["not tried", "loses a plan"])
+    def test_none_is_needless_without_a_proof(self, proof: Proof | None):
+        long_ago = datetime.now(UTC) - timedelta(days=30)
+        use = Use(Index("ix_narrow", "jobs", ("a",)), 0, None, long_ago, 8192, (), (), (), "", proof)
+        table = TableFigures("jobs", row_count=50_000, estimated_rows=50_000)
+        assert found(DatabaseReport(cache=cache(), tables=(table,), index_uses=(use,))) == {}
+
 
 class TestConnections:
+    def test_a_server_that_is_nearly_full(self):
+        report = DatabaseReport(cache=cache(), connections={"maximum": 100, "in_use": 85})
+        assert found(report)["connections:limit"].level == "critical"
+
+    def test_a_replica_that_is_behind(self):
+        replica = {"name": "copy", "lag_seconds": 60.0, "lag_bytes": 5}
+        assert "replica:lag:copy" in found(DatabaseReport(cache=cache(), replication=(replica,)))
+
+
+class TestPools:
     def test_pools_that_want_more_than_there_is(self, settings):
         settings.WEB_WORKERS, settings.DB_POOL_MAX_SIZE = 8, 20
         report = DatabaseReport(cache=cache(), connections={"maximum": 97, "in_use": 5})
         assert found(report)["connections:pools"].action == "DB_POOL_MAX_SIZE=12"
 
-    def test_a_server_that_is_nearly_full(self):
-        report = DatabaseReport(cache=cache(), connections={"maximum": 100, "in_use": 85})
-        assert found(report)["connections:limit"].level == "critical"
+    @pytest.mark.parametrize(
+        ("figures", "server", "action"),
+        [
+            ({"most_used": 4, "queued": 200}, {}, "DB_POOL_MAX_SIZE=8"),
+            ({"most_used": 4, "queued": 200}, {"maximum": 97}, "DB_POOL_MAX_SIZE=8"),
+            ({"most_used": 4, "queued": 1, "errors": 1}, {}, "DB_POOL_MAX_SIZE=8"),
+            ({"most_used": 3, "queued": 200}, {}, "DB_POOL_MIN_SIZE=3"),
+        ],
+        ids=["full", "the server has room", "none in time", "grows too late"],
+    )
+    def test_one_that_is_too_small(self, figures: dict, server: dict, action: str):
+        pools = tuple(
+            PoolFigures(pid, "default", minimum=2, maximum=4, requests=1000, wait_ms=900, **figures)
+            for pid in (1, 2)
+        )
+        finding = found(DatabaseReport(cache=cache(), pools=pools, connections=server))["pool:small:default"]
+        assert (finding.evidence["waited"], finding.action) == (2 * figures["queued"], action)
+        assert finding.evidence["mean_wait_ms"] == round(900 / figures["queued"], 1)
 
-    def test_requests_that_wait(self, settings):
-        settings.DB_POOL_MAX_SIZE = 4
-        pools = tuple(PoolFigures(pid, "default", requests=1000, queued=200, wait_ms=9) for pid in (1, 2))
-        finding = found(DatabaseReport(cache=cache(), pools=pools))["connections:waiting:default"]
-        assert (finding.evidence["waited"], finding.action) == (400, "DB_POOL_MAX_SIZE=8")
+    def test_one_that_is_too_small_for_a_server_that_is_too_small(self):
+        pool = PoolFigures(1, "default", maximum=60, most_used=60, requests=1000, queued=500)
+        report = DatabaseReport(cache=cache(), pools=(pool,), connections={"maximum": 97, "in_use": 60})
+        assert "max_connections = 240" in found(report)["pool:small:default"].action
 
-    def test_a_replica_that_is_behind(self):
-        replica = {"name": "copy", "lag_seconds": 60.0, "lag_bytes": 5}
-        assert "replica:lag:copy" in found(DatabaseReport(cache=cache(), replication=(replica,)))
+    @pytest.mark.parametrize(
+        "figures",
+        [
+            {"requests": 1000, "queued": 9, "most_used": 10},
+            {"requests": 100, "queued": 50, "most_used": 10},
+            {"requests": 100, "errors": 5, "most_used": 3},
+        ],
+        ids=["hardly ever", "too few to tell", "the server's fault"],
+    )
+    def test_one_that_is_large_enough(self, figures: dict):
+        pool = PoolFigures(1, "default", minimum=2, maximum=10, size=10, **figures)
+        assert found(DatabaseReport(cache=cache(), pools=(pool,))) == {}
+
+    def test_one_that_is_too_large_for_its_server(self):
+        pools = tuple(
+            PoolFigures(pid, "default", size=2, minimum=2, maximum=20, most_used=2, requests=1000)
+            for pid in (1, 2, 3)
+        )
+        report = DatabaseReport(cache=cache(), pools=pools, connections={"maximum": 97, "in_use": 6})
+        finding = found(report)["pool:large:default"]
+        assert (finding.level, finding.evidence["never_used_share"]) == ("info", 0.9)
+        assert finding.action == "DB_POOL_MIN_SIZE=2\nDB_POOL_MAX_SIZE=4"
+        assert found(DatabaseReport(cache=cache(), pools=pools[:1], connections={"maximum": 97})) == {}
+
+    def test_one_that_keeps_connections_for_nobody(self):
+        pool = PoolFigures(1, "default", size=30, minimum=30, maximum=30, most_used=3, requests=5000)
+        finding = found(DatabaseReport(cache=cache(), pools=(pool,)))["pool:large:default"]
+        assert finding.evidence["open_and_never_used"] == 27
+        assert finding.action == "DB_POOL_MIN_SIZE=3\nDB_POOL_MAX_SIZE=6"
 
 
 class TestSessions:
@@ -150,16 +208,31 @@ def test_slow_statements_and_repeated_ones_are_told():
     assert {each.partition(":")[0] for each in findings} == {"statement", "repeated"}
 
 
-@pytest.mark.sqlite
-class TestDisk:
-    def test_the_days_that_are_left(self, monkeypatch: pytest.MonkeyPatch):
-        usage = shutil.disk_usage("/")._replace(free=10 * GIB)
-        monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
-        growth = Growth(1000.0, 2.0 * GIB, datetime.now(UTC))
-        table = TableFigures("jobs", row_count=1, growth=growth)
-        report = DatabaseReport(cache=cache(), tables=(table,), server={"journal_mode": "wal"})
-        finding = found(report)["disk:runway"]
-        assert (finding.level, finding.evidence["days"]) == ("critical", 5.0)
+class TestRoom:
+    @pytest.mark.parametrize(
+        ("free", "grown_for", "level"),
+        [(10, 3.0, "critical"), (20, 3.0, "warning"), (10, 0.1, "info"), (100, 3.0, None), (None, 3.0, None)],
+    )
+    def test_the_days_that_are_left(self, free: int | None, grown_for: float, level: str | None):
+        disk = Disk(free and free * GIB, 500 * GIB, 2.0 * GIB, grown_for)
+        findings = found(DatabaseReport(cache=cache(), disk=disk))
+        assert [(each.level, each.evidence["days_left"]) for each in findings.values()] == (
+            [(level, free and free / 2)] if level else []
+        )
+
+    @pytest.mark.parametrize(
+        ("days", "has_default", "level"),
+        [(0.0, False, "critical"), (0.5, False, "critical"), (0.5, True, "warning"), (5.0, False, "warning")],
+    )
+    def test_the_days_of_partitions_that_are_left(self, days: float, *, has_default: bool, level: str):
+        parted = Partitioned("parts", "at", 2, has_default, datetime.now(UTC), days, "CREATE TABLE …;")
+        finding = found(DatabaseReport(cache=cache(), partitioned=(parted,)))["partitions:runway:parts"]
+        assert (finding.level, finding.action) == (level, "CREATE TABLE …;")
+
+    @pytest.mark.parametrize("days", [8.0, None])
+    def test_partitions_that_last(self, days: float | None):
+        parted = Partitioned("parts", "at", 2, has_default=False, days=days)
+        assert found(DatabaseReport(cache=cache(), partitioned=(parted,))) == {}
 
     def test_a_journal_and_a_file_that_are_too_large(self):
         server = {"journal_mode": "wal", "wal_bytes": GIB, "bytes": 4 * GIB, "free_bytes": 2 * GIB}

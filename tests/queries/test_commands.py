@@ -65,6 +65,26 @@ def test_json_has_what_the_plans_say() -> None:
 
 
 @pytest.mark.django_db
+def test_what_would_be_lost_without_an_index_is_shown_and_nothing_is_dropped() -> None:
+    document = json.loads(run("explain_queries", "--without", "ix_jobs_lease_expires_at", "--json", status=1))
+    assert {entry["table"] for entry in document["queries"]} == {"jobs"}
+    assert [entry["query"] for entry in document["queries"] if "no index serves it" in entry["problems"]]
+    assert "0 not as declared." in run("explain_queries")
+
+
+@pytest.mark.django_db
+def test_an_index_that_nothing_needs_may_go(execute: Execute) -> None:
+    execute("CREATE INDEX ix_jobs_attempts ON jobs (attempts)")
+    assert "0 not as declared." in run("explain_queries", "--without", "ix_jobs_attempts")
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("arguments", [["--without", "ix_x"], ["--without", "ix_jobs_lease_expires_at", "--analyze"]])
+def test_an_index_that_is_not_there_cannot_be_done_without(arguments: list[str]) -> None:
+    assert "--without" in refused("explain_queries", *arguments)
+
+
+@pytest.mark.django_db
 def test_every_combination_on_demand() -> None:
     assert len(run("explain_queries", "--all").splitlines()) > 500
 

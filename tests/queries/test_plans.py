@@ -69,6 +69,8 @@ def test_sorts_are_told_by_what_they_cost() -> None:
 def test_a_sort_of_few_rows_is_told_from_a_sort_of_all() -> None:
     assert plan_of("SELECT * FROM things WHERE id < '11' ORDER BY note").sort is Sort.FULL
     assert plan_of("SELECT * FROM things WHERE kind = 3 ORDER BY note").sort is Sort.FEW
+    partly = "SELECT * FROM things WHERE kind = 3 ORDER BY size, note, id LIMIT 10"
+    assert plan_of(partly).sort is Sort.FEW  # given the size by the index
 
 
 def test_two_indexes_at_once() -> None:

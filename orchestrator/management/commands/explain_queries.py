@@ -2,11 +2,14 @@
 
 import sys
 from argparse import ArgumentParser
+from collections.abc import Iterable
 from typing import Any
 
 from django.core.management.base import CommandError
+from django.db import connections
 
-from monitoring.hot_queries import SECONDS_IN_ALL, Examined, examine
+from monitoring import catalogue
+from monitoring.hot_queries import SECONDS_IN_ALL, Examined, HotQuery, examine, examine_without
 from monitoring.management.reports import ReportCommand
 from monitoring.plans import UnknownEngineError
 from orchestrator.hot_queries import every_query, hot_queries
@@ -32,6 +35,11 @@ class Command(ReportCommand):
             "--all", action="store_true", help="every combination of filters and order, first and later pages"
         )
         parser.add_argument(
+            "--without",
+            metavar="INDEX",
+            help="plan the queries of its table as if this index were not there: would dropping it be safe?",
+        )
+        parser.add_argument(
             "--database", metavar="ALIAS", default="default", help="which database (default: %(default)s)"
         )
         parser.add_argument(
@@ -43,11 +51,15 @@ class Command(ReportCommand):
         )
 
     def handle(self, **options: Any) -> None:
-        queries = every_query() if options["all"] else hot_queries()
         seconds = _seconds(str(options["seconds"]))
+        queries = every_query() if options["all"] else hot_queries()
         with reported_database(options["database"]) as alias:
             try:
-                examined = examine(queries, alias, analyze=options["analyze"], seconds=seconds)
+                examined = (
+                    _examined_without(options["without"], queries, alias, analyze=options["analyze"])
+                    if options["without"]
+                    else examine(queries, alias, analyze=options["analyze"], seconds=seconds)
+                )
             except UnknownEngineError as error:
                 raise CommandError(str(error), returncode=2) from error
         ok = all(one.ok for one in examined)
@@ -75,6 +87,21 @@ class Command(ReportCommand):
         self.write_table(("", "query", "index", "expected", *figures, ""), rows)
         wrong = sum(not one.ok for one in examined)
         self.stdout.write(f"{len(examined)} hot queries, {wrong} not as declared.")
+
+
+def _examined_without(
+    name: str, queries: Iterable[HotQuery], alias: str, *, analyze: bool
+) -> tuple[Examined, ...]:
+    if analyze:
+        raise CommandError("--without cannot be used with --analyze; allowed: one of them", returncode=2)
+    droppable = [
+        index for index in catalogue.present(connections[alias]) if not (index.primary or index.unique)
+    ]
+    for index in droppable:
+        if index.name == name:
+            return examine_without(index, [one for one in queries if one.table == index.table], alias)
+    known = ", ".join(sorted(index.name for index in droppable))
+    raise CommandError(f"--without {name!r} cannot be used; allowed: {known}", returncode=2)
 
 
 def _figures(one: Examined, *, analyzed: bool) -> tuple[object, ...]:

@@ -1,0 +1,51 @@
+"""Copies of a SQLite file's schema, in memory and without a row: planning there costs the file nothing."""
+
+import sqlite3
+from functools import lru_cache
+from typing import Any, Final
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+_SCHEMA_SQL: Final = """
+    SELECT sql FROM sqlite_schema
+    WHERE type IN ('table', 'index') AND sql IS NOT NULL AND name <> %s
+      AND name NOT LIKE 'sqlite~_%%' ESCAPE '~'
+    ORDER BY type DESC, rowid
+"""
+_HAS_STATISTICS_SQL: Final = "SELECT 1 FROM sqlite_schema WHERE name = 'sqlite_stat1'"
+_STATISTICS_SQL: Final = "SELECT tbl, idx, stat FROM sqlite_stat1 WHERE idx IS NULL OR idx <> %s"
+
+Rows = tuple[tuple[Any, ...], ...]
+
+
+def copy_of(connection: BaseDatabaseWrapper, without: str, *, statistics: bool) -> sqlite3.Connection:
+    """Return a copy of the schema.
+
+    Args:
+        connection: to the file.
+        without: an index that the copy lacks, or nothing.
+        statistics: whether the copy's planner believes the tables to be as large as the file's does.
+    """
+    schema = tuple(sql for (sql,) in _rows(connection, _SCHEMA_SQL, [without]))
+    if not statistics:
+        return _copy(schema, None)
+    there = _rows(connection, _HAS_STATISTICS_SQL)
+    return _copy(schema, _rows(connection, _STATISTICS_SQL, [without]) if there else ())
+
+
+@lru_cache(maxsize=4)
+def _copy(schema: tuple[str, ...], statistics: Rows | None) -> sqlite3.Connection:
+    copy = sqlite3.connect(":memory:", check_same_thread=False)
+    for sql in schema:
+        copy.execute(sql)
+    if statistics is not None:
+        copy.execute("ANALYZE")  # makes the table of statistics
+        copy.executemany("INSERT INTO sqlite_stat1 VALUES (?, ?, ?)", statistics)
+        copy.execute("ANALYZE sqlite_schema")  # reads it
+    return copy
+
+
+def _rows(connection: BaseDatabaseWrapper, sql: str, parameters: Any = None) -> Rows:
+    with connection.cursor() as cursor:
+        cursor.execute(sql, parameters)
+        return tuple(cursor.fetchall())

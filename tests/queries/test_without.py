@@ -1,0 +1,109 @@
+"""Plans as they would be without an index, which stays where it is."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from django.db import connection
+
+from monitoring import catalogue, plans
+from monitoring.catalogue import Index
+from monitoring.hot_queries import HotQuery, examine, examine_without, of_rows
+from monitoring.indexes import proof, upkeep
+from monitoring.plans import copies
+from orchestrator.hot_queries import KEPT, hot_queries
+from orchestrator.models import Job
+
+Execute = Callable[[str], list[tuple[Any, ...]]]
+
+pytestmark = pytest.mark.django_db
+
+
+def present(name: str) -> Index:
+    return next(index for index in catalogue.present(connection) if index.name == name)
+
+
+@pytest.fixture
+def attempts(execute: Execute) -> HotQuery:
+    """A query that nobody declares, and an index that nothing else needs."""
+    execute("CREATE INDEX ix_jobs_attempts ON jobs (attempts, worker)")
+    rows = Job.objects.order_by().filter(attempts=3)[:10]
+    return HotQuery("jobs by attempts", "nobody", "jobs", of_rows(rows), "ix_jobs_attempts")
+
+
+def test_what_needs_an_index_is_told_and_the_index_stays(execute: Execute) -> None:
+    index = present("ix_events_job_id_created_at")
+    examined = examine_without(index, hot_queries())
+    lost = {one.query for one in examined if {*one.problems} - {f"{index.name} is not there"}}
+    assert lost == {"events of a job", "events of a job, next page"}
+    assert present(index.name) == index
+
+
+def test_another_index_takes_over_where_there_is_one() -> None:
+    examined = {one.query: one for one in examine_without(present("ix_jobs_status"), hot_queries())}
+    without = examined["jobs of a status, in any order"]
+    assert without.problems == ("ix_jobs_status is not there",)
+    assert without.index in without.hot.or_else
+
+
+@pytest.mark.sqlite
+def test_a_copy_has_the_statistics_of_the_file(execute: Execute) -> None:
+    execute("ANALYZE")
+    execute("INSERT INTO sqlite_stat1 VALUES ('jobs', 'ix_jobs_priority', '1000000 10')")
+    copy = copies.copy_of(connection, "ix_jobs_status", statistics=True)
+    assert ("ix_jobs_priority", "1000000 10") in copy.execute("SELECT idx, stat FROM sqlite_stat1").fetchall()
+    of_jobs = [query for query in hot_queries() if query.table == "jobs"]
+    assert all(one.free for one in examine_without(present("ix_jobs_status"), of_jobs))
+
+
+def test_a_proof_names_what_would_lose_its_plan(attempts: HotQuery) -> None:
+    index = present("ix_jobs_attempts")
+    safe, unsafe = proof(index, hot_queries()), proof(index, [*hot_queries(), attempts])
+    assert safe is not None
+    assert (safe.planned > 10, safe.losers) == (True, ())
+    assert unsafe is not None
+    assert unsafe.losers == ("jobs by attempts",)
+
+
+def test_an_index_goes_only_with_a_proof(attempts: HotQuery) -> None:
+    examined = examine(hot_queries())
+
+    def verdict(*queries: HotQuery) -> str:
+        uses = upkeep(examined, reasons=KEPT, queries=lambda: queries)
+        return next(use.verdict for use in uses if use.index.name == "ix_jobs_attempts")
+
+    assert verdict(*hot_queries()) == "drop"
+    assert verdict(*hot_queries(), attempts) == "keep"
+
+
+@pytest.mark.postgres
+def test_nobody_waits_and_nothing_remains(execute: Execute) -> None:
+    locks = (
+        "SELECT DISTINCT mode FROM pg_locks"
+        " WHERE relation = 'public.jobs'::regclass AND pid = pg_backend_pid()"
+    )
+    with plans.reader(connection, present("ix_jobs_status")):
+        assert execute(locks) == [("AccessShareLock",)]
+        assert execute("SELECT to_regclass('jobs') = to_regclass('public.jobs')") == [(False,)]
+    assert execute("SELECT to_regclass('jobs') = to_regclass('public.jobs')") == [(True,)]
+
+
+@pytest.mark.postgres
+def test_a_database_that_cannot_try_proves_nothing(attempts: HotQuery, execute: Execute) -> None:
+    index = present("ix_jobs_attempts")
+    execute("SET TRANSACTION READ ONLY")  # as on a replica
+    assert proof(index, [attempts]) is None
+    uses = upkeep(examine(hot_queries()), queries=hot_queries)
+    assert [(use.idle, use.verdict) for use in uses if use.index == index] == [(True, "keep")]
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("name", ["Odd name", 'a "quoted" one', "ix USING x"])
+def test_names_are_quoted(execute: Execute, name: str) -> None:
+    quoted = f'"{name.replace(chr(34), chr(34) * 2)}"'
+    execute(f"CREATE TABLE {quoted} (id int PRIMARY KEY, a int)")
+    execute(f"CREATE INDEX ix_odd ON {quoted} (a)")
+    index = replace(present("ix_odd"), table=name)
+    with plans.reader(connection, index):
+        assert execute(f"SELECT count(*) FROM {quoted}") == [(0,)]  # noqa: S608 - a name of ours
