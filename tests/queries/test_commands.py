@@ -79,9 +79,9 @@ def test_an_index_that_nothing_needs_may_go(execute: Execute) -> None:
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("arguments", [["--without", "ix_x"], ["--without", "ix_jobs_lease_expires_at", "--analyze"]])
+@pytest.mark.parametrize("arguments", [["ix_x"], ["ix_jobs_lease_expires_at", "--analyze"]])
 def test_an_index_that_is_not_there_cannot_be_done_without(arguments: list[str]) -> None:
-    assert "--without" in refused("explain_queries", *arguments)
+    assert "--without" in refused("explain_queries", "--without", *arguments)
 
 
 @pytest.mark.django_db
