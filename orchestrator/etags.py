@@ -22,6 +22,8 @@ def is_current(if_match: str, etag: str) -> bool:
 
 def is_known(if_none_match: str, etag: str) -> bool:
     """Tell whether ``If-None-Match`` says that the client has this representation, weakly compared."""
+    if if_none_match in ("", etag):
+        return if_none_match == etag
     known = parse_etags(if_none_match)
     return "*" in known or etag in (tag.removeprefix("W/") for tag in known)
 

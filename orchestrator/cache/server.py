@@ -17,6 +17,7 @@ from redis.retry import Retry
 
 from orchestrator.cache import statistics
 from orchestrator.cache.breaker import Breaker, BreakerState
+from orchestrator.cache.connections import Connections
 
 logger = logging.getLogger(__name__)
 
@@ -75,6 +76,10 @@ class Server:
         client.set_retry(_RETRY)
         return client
 
+    @cached_property
+    def _connections(self) -> Connections:
+        return Connections(self.client.connection_pool)
+
     @property
     def usable(self) -> bool:
         """Tell whether a call would go out."""
@@ -93,11 +98,8 @@ class Server:
             CacheRestartedError: when the server was restarted: it does not know the script.
             CacheUnavailableError: when there is no good reply.
         """
-        return self._guarded(
-            lambda client: client.execute_command(
-                "EVALSHA", self.reading.digest, len(keys), *keys, *arguments
-            )
-        )
+        self._demand_usable()
+        return self._judged(self._connections.ask, *_evaluation(self.reading, keys, arguments))
 
     def run(self, script: Script, keys: list[str], arguments: list[Any]) -> Any:
         """Run a script, unless the breaker is open.
@@ -113,13 +115,11 @@ class Server:
         Raises:
             CacheUnavailableError: when there is no good reply.
         """
-        return self._guarded(lambda client: _evaluate(client, script, keys, arguments))
-
-    def _guarded(self, request: Callable[[Any], Any]) -> Any:
-        if not self.usable:
-            reason = "the circuit breaker is open" if self.enabled else "the cache is off"
-            raise CacheUnavailableError(reason)
-        return self.ask(request)
+        self._demand_usable()
+        try:
+            return self._judged(self._connections.ask, *_evaluation(script, keys, arguments))
+        except CacheRestartedError:
+            return self._judged(self._connections.ask, "EVAL", script.source, len(keys), *keys, *arguments)
 
     def ask(self, request: Callable[[Any], Any]) -> Any:
         """Send a request whatever the breaker says, and tell the breaker how it went.
@@ -133,8 +133,17 @@ class Server:
         """
         if not self.enabled:
             raise CacheUnavailableError("the cache is off")
+        return self._judged(request, self.client)
+
+    def _demand_usable(self) -> None:
+        if not self.usable:
+            reason = "the circuit breaker is open" if self.enabled else "the cache is off"
+            raise CacheUnavailableError(reason)
+
+    def _judged(self, request: Callable[..., Any], *arguments: Any) -> Any:
+        """Return what a request returns; tell the breaker how it went."""
         try:
-            reply = request(self.client)
+            reply = request(*arguments)
         except redis.exceptions.NoScriptError as error:
             raise CacheRestartedError("the cache server was restarted") from error
         except redis.exceptions.OutOfMemoryError as error:
@@ -173,8 +182,6 @@ def _server(url: str | None) -> Server:
     return Server(url)
 
 
-def _evaluate(client: Any, script: Script, keys: list[str], arguments: list[Any]) -> Any:
-    try:
-        return client.execute_command("EVALSHA", script.digest, len(keys), *keys, *arguments)
-    except redis.exceptions.NoScriptError:
-        return client.execute_command("EVAL", script.source, len(keys), *keys, *arguments)
+def _evaluation(script: Script, keys: list[str], arguments: list[Any]) -> tuple[Any, ...]:
+    """Return the command that runs a script that the server knows."""
+    return "EVALSHA", script.digest, len(keys), *keys, *arguments
