@@ -11,6 +11,7 @@ from uuid import UUID
 from django.conf import settings
 from django.http import HttpRequest
 
+from orchestrator.addresses import absolute
 from orchestrator.cache import families
 from orchestrator.cache.questions import Question
 from orchestrator.choices import JobStatus
@@ -43,7 +44,7 @@ def _detail(group: str, ttl: str, families_of: Callable[[UUID], tuple[str, ...]]
 
 
 def _question(group: str, request: HttpRequest, touched_by: tuple[str, ...], ttl: str) -> Question:
-    return Question(group, request.build_absolute_uri(), touched_by, getattr(settings, ttl))
+    return Question(group, absolute(request), touched_by, getattr(settings, ttl))
 
 
 def _families_of_jobs(filters: Mapping[str, str]) -> tuple[str, ...]:
@@ -87,7 +88,7 @@ def recent_events(request: HttpRequest, _: UUID | None, __: UUID) -> Question:
     """Return the question what happened lately."""
     return Question(
         "events",
-        request.build_absolute_uri(),
+        absolute(request),
         (families.EVENTS,),
         settings.CACHE_TTL_EVENTS,
         follows_clock=True,
@@ -96,7 +97,7 @@ def recent_events(request: HttpRequest, _: UUID | None, __: UUID) -> Question:
 
 def own_account(request: HttpRequest, _: UUID | None, user_id: UUID) -> Question:
     """Return the question that a user asks about themselves: one address, another answer for each."""
-    recipe = f"{request.build_absolute_uri()} of {user_id.hex}"
+    recipe = f"{absolute(request)} of {user_id.hex}"
     touched_by = (families.user(user_id), families.USERS_IN_BULK)
     return Question("user", recipe, touched_by, settings.CACHE_TTL_USER_LIST, personal=True)
 

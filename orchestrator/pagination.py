@@ -1,9 +1,8 @@
 """Lists by page, found by the position of their first row: the last page costs what the first does."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 from django.db.models import Model, QuerySet
@@ -15,6 +14,8 @@ from rest_framework.response import Response
 from rest_framework.utils.urls import remove_query_param, replace_query_param
 from rest_framework.views import APIView
 
+from orchestrator import prepared
+from orchestrator.addresses import absolute
 from orchestrator.cursors import BrokenCursor, Cursor, decode
 from orchestrator.encoding import from_json
 from orchestrator.limits import PAGE_DEFAULT, PAGE_LARGEST
@@ -63,14 +64,43 @@ class KeysetPagination(BasePagination):
         Raises:
             ValidationError: when ``ordering``, ``limit`` or ``cursor`` cannot be.
         """
+        self._read(request, view)
         self.display_page_controls = True
+        self.cursor = self._read_cursor(queryset.model)
+        return self._page(list(self._cut(queryset)))
+
+    def paginate_texts(
+        self, texts: Callable[[], QuerySet[Any, str]], request: Request, view: APIView
+    ) -> list[str]:
+        """Return the page that the request asks for, of rows that are texts of JSON.
+
+        Args:
+            texts: makes the queryset; not called where its SQL is known.
+            request: what is asked.
+            view: whose list it is.
+
+        Raises:
+            ValidationError: see ``paginate_queryset``.
+        """
+        if request.query_params.get("cursor") or _filters(request, view):
+            return self.paginate_queryset(texts(), request, view)
+        self._read(request, view)
+        self.cursor = Cursor()
+        first_page = (request.path, self.order, self.limit)
+        return self._page(prepared.fetch(first_page, lambda: self._cut(texts())))
+
+    def _read(self, request: Request, view: APIView | None) -> None:
         self.request = request
         self.limit = read_limit(request)
         self.order = read_order(request, getattr(view, "orders", {}))
         self.scope = [request.path, self.order.name, _filters(request, view)]
-        self.cursor = self._read_cursor(queryset.model)
-        rows = list(self._from_cursor(queryset)[: self.limit + 1])
-        self.more, rows = len(rows) > self.limit, rows[: self.limit]
+
+    def _cut(self, queryset: QuerySet[Any, Any]) -> QuerySet[Any, Any]:
+        """Return the page's rows, and one more if there is one."""
+        return self._from_cursor(queryset)[: self.limit + 1]
+
+    def _page(self, found: list[Any]) -> list[Any]:
+        self.more, rows = len(found) > self.limit, found[: self.limit]
         self.rows = rows[::-1] if self.cursor.backward else rows
         return self.rows
 
@@ -117,14 +147,14 @@ class KeysetPagination(BasePagination):
             raise ValidationError({"cursor": [message]}) from error
         return Cursor(cursor.backward, as_columns(model, self.order.columns, cursor.position))
 
-    @cached_property
-    def _address(self) -> str:
-        return str(self.request.build_absolute_uri())
-
     def _link(self, cursor: Cursor) -> str:
+        address = absolute(self.request._request)  # noqa: SLF001 - the framework's, whose address it is
         if cursor == Cursor():
-            return remove_query_param(self._address, "cursor")
-        return replace_query_param(self._address, "cursor", cursor.encode(self.scope))
+            return remove_query_param(address, "cursor")
+        text = cursor.encode(self.scope)
+        if "cursor" in self.request.query_params:
+            return replace_query_param(address, "cursor", text)
+        return f"{address}{'&' if '?' in address else '?'}cursor={text}"
 
     def to_html(self) -> str:
         """Return the links to the neighbours, for the browsable pages."""

@@ -58,21 +58,25 @@ class ResourceViewSet(CachedAnswers, GenericViewSet[Any]):
 
     def list(self, request: Request) -> HttpResponseBase:
         """Answer with a page of the list."""
-        return self.page(self.filter_queryset(self.get_queryset()))
+        return self.page(lambda: self.filter_queryset(self.get_queryset()))
 
     def retrieve(self, request: Request, pk: str) -> Response:
         """Answer with one row."""
         return self.answer(self.get_object())
 
-    def page(self, rows: Any) -> HttpResponseBase:
-        """Return the answer with the page of ``rows`` that the request asks for.
+    def page(self, rows: Callable[[], Any]) -> HttpResponseBase:
+        """Return the answer with the page that the request asks for.
 
         As JSON it is made by the database; the browsable pages have it from the serializer.
+
+        Args:
+            rows: makes the queryset; not called where its page's SQL is known.
         """
         if self.request.accepted_renderer.format == "json":
-            self.paginate_queryset(self.as_json(rows))
+            self.paginator.paginate_texts(lambda: self.as_json(rows()), self.request, self)
             return HttpResponse(self.paginator.body(), content_type="application/json")
-        return self.get_paginated_response(self.get_serializer(self.paginate_queryset(rows), many=True).data)
+        page = self.paginate_queryset(rows())
+        return self.get_paginated_response(self.get_serializer(page, many=True).data)
 
     def as_json(self, rows: Any) -> Any:
         """Return the rows as the texts of their JSON, by the fields that the serializer shows."""

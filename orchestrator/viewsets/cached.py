@@ -1,6 +1,7 @@
 """Answers from the cache: before the framework is asked where that will do, else from within the view."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar, Final, cast
 from uuid import UUID
@@ -12,6 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from orchestrator import answers, fastlane, tokens
+from orchestrator.accounts import Account
 from orchestrator.answers import Asking
 from orchestrator.authentication import bearer_token
 from orchestrator.cache import reads, seals
@@ -20,9 +22,19 @@ from orchestrator.cache.reads import Answer, Found, Outcome
 from orchestrator.choices import Role
 from orchestrator.encoding import to_json
 from orchestrator.etags import make_conditional
+from orchestrator.renderers import JSONRenderer
 
 #: Where in a request's environment the audit asks for an answer past the cache, and gets its question.
 REPLAY: Final = "orchestrator.replay"
+
+
+@dataclass(frozen=True)
+class Admitted:
+    """Who asks a question by token, takes JSON, and may have the answer, which the cache has not."""
+
+    account: Account
+    token: str
+    question: Question
 
 
 class CachedAnswers:
@@ -52,14 +64,24 @@ class CachedAnswers:
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Let the request in, and see whether the cache can answer it."""
-        super().initial(request, *args, **kwargs)  # type: ignore[misc]
-        action = self._action if request.method in SAFE_METHODS else ""
-        if action in self.asked and request.accepted_renderer.format == "json":
-            question = self._question(request._request, cast("UUID", request.user.pk))  # noqa: SLF001
-            if REPLAY in request.META:
-                request.META[REPLAY]["question"] = question
-            else:
-                self.get = self.head = partial(self._cached, question, self.get)  # type: ignore[has-type]
+        plain = request._request  # noqa: SLF001 - where ``dispatch`` left what it found
+        admitted: Admitted | None = getattr(plain, "admitted", None)
+        if admitted:
+            # Weighed already: who asks, whether they may, and what they take.
+            request.user, request.auth = admitted.account.as_user(), admitted.token
+            request.accepted_renderer, request.accepted_media_type = JSONRenderer(), JSONRenderer.media_type
+            self.format_kwarg = None
+            question: Question | None = admitted.question
+        else:
+            super().initial(request, *args, **kwargs)  # type: ignore[misc]
+            action = self._action if request.method in SAFE_METHODS else ""
+            if action not in self.asked or request.accepted_renderer.format != "json":
+                return
+            question = self._question(plain, cast("UUID", request.user.pk))
+        if REPLAY in request.META:
+            request.META[REPLAY]["question"] = question
+        else:
+            self.get = self.head = partial(self._cached, question, self.get)  # type: ignore[has-type]
 
     def _cached(
         self,
@@ -88,21 +110,26 @@ class CachedAnswers:
         except tokens.InvalidToken:
             return None
         question = self._question(request, claims.user_id) if claims else None
-        if claims is None or question is None:
+        if token is None or claims is None or question is None:
             return None
-        account, found = reads.look_up(answers.account(claims.user_id), question)
-        request.account_found, request.answer_found = account, found  # type: ignore[attr-defined]
-        if account.body is None or found.body is None or not self._admits(claims, account):
+        known, found = reads.look_up(answers.account(claims.user_id), question)
+        request.account_found, request.answer_found = known, found  # type: ignore[attr-defined]
+        account = self._admitted(claims, known)
+        if account is None:
+            return None
+        if found.body is None:
+            request.admitted = Admitted(account, token, question)  # type: ignore[attr-defined]
             return None
         fastlane.offer(request, question, self._needs)
         return respond(request, reads.answer(question, found, build=bytes))
 
-    def _admits(self, claims: tokens.Claims, found: Found) -> bool:
+    def _admitted(self, claims: tokens.Claims, found: Found) -> Account | None:
+        """Return the account that claims stand for, if it may have the answer."""
         try:
             account = tokens.account_for(claims, found)
         except tokens.InvalidToken:
-            return False
-        return account.role.covers(self._needs)
+            return None
+        return account if account.role.covers(self._needs) else None
 
     def _question(self, request: HttpRequest, user_id: UUID) -> Question | None:
         ask = self.asked.get(self._action)

@@ -73,7 +73,7 @@ class JobViewSet(ResourceViewSet):
     )
     def events(self, request: Request, pk: str) -> HttpResponseBase:
         """List a job's history, newest first. It outlives the job."""
-        response = self.page(Event.objects.of_job(self.row_id))
+        response = self.page(lambda: Event.objects.of_job(self.row_id))
         if not self.paginator.rows and not Job.objects.filter(pk=self.row_id).exists():
             raise Http404
         return response

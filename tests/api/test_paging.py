@@ -1,7 +1,9 @@
 """Paging: every row once, in order, both ways, at the same cost on every page."""
 
+from collections import OrderedDict
 from datetime import UTC, datetime, timedelta
 from operator import attrgetter
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from django.db import connection
@@ -9,6 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from orchestrator import prepared
 from orchestrator.choices import JobStatus, Role
 from orchestrator.models import Event, Job, Task, User
 from tests.people import make_user
@@ -230,3 +233,43 @@ def test_every_page_searches_its_index(as_moderator, name, order, query):
         plan = [row[3] for row in cursor.fetchall()]
     assert plan[0].startswith(f"SEARCH {name} USING INDEX {INDEXES[name, order, query]} (")
     assert not any("SCAN" in step or step == "USE TEMP B-TREE FOR ORDER BY" for step in plan)
+
+
+def test_the_sql_of_a_first_page_is_made_once(as_user, monkeypatch):
+    kept = OrderedDict()
+    monkeypatch.setattr(prepared, "_kept", kept)
+    Job.objects.create(name="first")
+    addresses = ("/api/v1/jobs/", "/api/v1/jobs/?n=1", "/api/v1/jobs/?limit=1&ordering=-priority")
+    for number, address in enumerate(addresses):
+        before = as_user.get(address).json()["results"]
+        job = Job.objects.create(name="second", priority=number)
+        after = as_user.get(address).json()["results"]
+
+        assert str(job.pk) not in [row["id"] for row in before]
+        assert str(job.pk) in [row["id"] for row in after]
+    assert len(kept) == 2  # by path, order and limit
+    as_user.get("/api/v1/jobs/?started_after=2026-11-23")  # whose SQL has ids in it
+    assert len(kept) == 2
+
+
+def test_few_queries_are_kept(as_user, monkeypatch):
+    kept = OrderedDict()
+    monkeypatch.setattr(prepared, "_kept", kept)
+    monkeypatch.setattr(prepared, "KEPT", 3)
+    for limit in range(1, 6):
+        as_user.get(f"/api/v1/jobs/?limit={limit}")
+    assert [limit for _, _, limit in kept] == [3, 4, 5]
+
+
+def test_a_link_keeps_what_else_the_address_says(as_user):
+    for number in range(3):
+        Job.objects.create(name=f"{number}")
+    first = as_user.get("/api/v1/jobs/?status=pending&limit=1&x=%20%26").json()
+    second = as_user.get(first["next"]).json()
+    third = as_user.get(second["next"]).json()
+
+    names = [page["results"][0]["name"] for page in (first, second, third)]
+    assert names == ["2", "1", "0"]
+    assert third["next"] is None
+    for address in (first["next"], second["next"], second["previous"], third["previous"]):
+        assert parse_qs(urlsplit(address).query)["x"] == [" &"]
