@@ -4,8 +4,9 @@ The table is the triggers', made by a migration, and no model: on PostgreSQL a r
 families and its transaction, on SQLite one family. Nothing here opens a transaction; the callers do.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -16,11 +17,19 @@ _EXISTS: Final = {
 }
 # On SQLite, where one transaction writes at a time, whatever is there is this one's to take: its own rows,
 # and those that others left and that are hereby drained too.
-OWN: Final = {
+_FROM_OWN: Final = {
+    "postgresql": "FROM cache_outbox WHERE transaction = pg_current_xact_id_if_assigned()",
+    "sqlite": "FROM cache_outbox",
+}
+OWN: Final = {vendor: f"SELECT id, families {rows}" for vendor, rows in _FROM_OWN.items()}
+_TAKE: Final = {
+    vendor: f"DELETE {rows} RETURNING id, families, created_at" for vendor, rows in _FROM_OWN.items()
+}
+_PUT_BACK: Final = {
     "postgresql": (
-        "SELECT id, families FROM cache_outbox WHERE transaction = pg_current_xact_id_if_assigned()"
+        "INSERT INTO cache_outbox (id, families, created_at) OVERRIDING SYSTEM VALUE VALUES (%s, %s, %s)"
     ),
-    "sqlite": "SELECT id, families FROM cache_outbox",
+    "sqlite": "INSERT INTO cache_outbox (id, families, created_at) VALUES (%s, %s, %s)",
 }
 _PRUNE: Final = {
     "postgresql": "DELETE FROM cache_outbox WHERE created_at < clock_timestamp() - make_interval(secs => %s)",
@@ -40,13 +49,23 @@ PENDING: Final = "SELECT id, families FROM cache_outbox ORDER BY id LIMIT %s"
 
 @dataclass(frozen=True)
 class Pending:
-    """What waits in the outbox: the rows' ids, and the families that they name."""
+    """Rows of the outbox, as the database has them: an id, what it names, and, of a row taken, its time."""
 
-    ids: tuple[int, ...]
-    families: frozenset[str]
+    rows: Sequence[Sequence[Any]]
+
+    @property
+    def ids(self) -> tuple[int, ...]:
+        """Return the rows' ids."""
+        return tuple(row[0] for row in self.rows)
+
+    @cached_property
+    def families(self) -> frozenset[str]:
+        """Return the families that the rows name."""
+        named = (row[1] for row in self.rows)
+        return frozenset(family for each in named for family in ([each] if isinstance(each, str) else each))
 
 
-NOTHING: Final = Pending((), frozenset())
+NOTHING: Final = Pending(())
 
 
 def exists(connection: BaseDatabaseWrapper) -> bool:
@@ -59,6 +78,17 @@ def exists(connection: BaseDatabaseWrapper) -> bool:
 def own(connection: BaseDatabaseWrapper) -> Pending:
     """Return what the statements of the open transaction appended."""
     return _pending(connection, OWN[connection.vendor], [])
+
+
+def take(connection: BaseDatabaseWrapper) -> Pending:
+    """Remove what the statements of the open transaction appended, and return it."""
+    return _pending(connection, _TAKE[connection.vendor], [])
+
+
+def put_back(connection: BaseDatabaseWrapper, taken: Pending) -> None:
+    """Append again, as they were, rows that were taken in the open transaction."""
+    with connection.cursor() as cursor:
+        cursor.executemany(_PUT_BACK[connection.vendor], taken.rows)
 
 
 def append(connection: BaseDatabaseWrapper, families: Iterable[str]) -> int:
@@ -117,6 +147,4 @@ def backlog(connection: BaseDatabaseWrapper) -> tuple[int, float]:
 def _pending(connection: BaseDatabaseWrapper, query: str, parameters: list[Any]) -> Pending:
     with connection.cursor() as cursor:
         cursor.execute(query, parameters)
-        rows = cursor.fetchall()
-    families = (family for _, value in rows for family in ([value] if isinstance(value, str) else value))
-    return Pending(tuple(row[0] for row in rows), frozenset(families))
+        return Pending(cursor.fetchall())

@@ -3,12 +3,14 @@
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Final
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from orchestrator.cache import families as names
 from orchestrator.cache import keys, outbox, server, statistics
+from orchestrator.cache.outbox import Pending
 from orchestrator.cache.server import BEGIN, END, CacheUnavailableError
 
 #: So many families that name single rows are announced; more are announced as one change in bulk.
@@ -37,6 +39,11 @@ class Write:
     row_id: int | None = None
     writer: str = field(default_factory=keys.token)
 
+    @cached_property
+    def touched_keys(self) -> list[str]:
+        """Return the keys of the families' generations and writers."""
+        return keys.of_families(self.families)
+
     def end(self) -> bool:
         """Give the families new generations, now that the transaction is over, one way or the other.
 
@@ -48,7 +55,7 @@ class Write:
             return True
         arguments = [self.writer, keys.token(), keys.GENERATION_KEPT * 1000]
         try:
-            server.current().run(END, keys.of_families(self.families), arguments)
+            server.current().run(END, self.touched_keys, arguments)
         except CacheUnavailableError:
             statistics.count("failures", "end")
             return False
@@ -97,21 +104,30 @@ def begin(connection: BaseDatabaseWrapper, known: Iterable[str], *, triggers_act
     Returns:
         The write to be ended after the COMMIT, or None if nothing was changed.
     """
-    rows = outbox.own(connection) if triggers_active else outbox.NOTHING
+    # Who has changed rows may do so once more; of a transaction that nobody has announced anything of, and
+    # that may be read-only, that is not certain. What the server will not be told of stays where it is.
+    taking = triggers_active and bool(known) and server.current().usable
+    rows = _collected(connection, taking=taking) if triggers_active else outbox.NOTHING
     families = _bounded(rows.families.union(known))
     if not families:
         return None
     write = Write(families, announced=True)
-    arguments = [write.writer, keys.WRITER_EXPIRY * 1000]
     try:
-        server.current().run(BEGIN, keys.of_families(families), arguments)
+        server.current().run(BEGIN, write.touched_keys, [write.writer, keys.WRITER_EXPIRY * 1000])
     except CacheUnavailableError:
         statistics.count("failures", "begin")
+        if taking:
+            outbox.put_back(connection, rows)
         unnamed = families - rows.families
         last = outbox.append(connection, unnamed) if unnamed else max(rows.ids)
         return Write(families, announced=False, row_id=last if server.current().enabled else None)
-    outbox.remove(connection, rows.ids)
+    if not taking:
+        outbox.remove(connection, rows.ids)
     return write
+
+
+def _collected(connection: BaseDatabaseWrapper, *, taking: bool) -> Pending:
+    return outbox.take(connection) if taking else outbox.own(connection)
 
 
 def _bounded(families: frozenset[str]) -> frozenset[str]:

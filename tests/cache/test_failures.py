@@ -8,7 +8,7 @@ import pytest
 from django.db import connection
 from rest_framework.test import APIClient
 
-from orchestrator.cache import outbox, server, statistics
+from orchestrator.cache import families, outbox, server, statistics
 from orchestrator.cache.breaker import BreakerState
 from orchestrator.models import Job, User
 from tests.cache.looking import asked_once, outcome, past_the_cache, warm
@@ -61,7 +61,29 @@ def assert_recovers(client: APIClient, job: Job) -> None:
     warm(client, *paths_of(job))
 
 
+def test_connections_that_broke_while_idle_cost_nothing(
+    own_cache: OwnCache, long_lease: None, job: Job, as_user: APIClient
+):
+    cache = own_cache()
+    warm(as_user, LIST)
+    cache.execute("CLIENT", "KILL", "TYPE", "normal")
+
+    assert asked_once(as_user, LIST) == "HIT"
+    assert server.current().breaker._failures == 0  # noqa: SLF001
+
+
 class TestRefused:
+    def test_the_first_write_that_finds_it_gone_leaves_word(self, own_cache: OwnCache, job: Job):
+        cache = own_cache()
+        job.save()
+        assert outbox.pending(connection, 1).ids == ()
+        cache.kill()
+        assert server.current().usable  # it does not know yet
+
+        job.save()
+
+        assert outbox.pending(connection, 10).families >= {families.JOBS, families.job(job.pk)}
+
     def test_answers_and_comes_back(self, own_cache: OwnCache, job: Job, as_user: APIClient):
         cache = own_cache()
         warm(as_user, *paths_of(job))

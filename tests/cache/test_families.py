@@ -157,6 +157,19 @@ class TestBulk:
             assert len(writes._bounded(own.families)) <= 2 * writes.SINGLE_ROWS_AT_MOST  # noqa: SLF001
 
 
+def test_what_is_taken_from_the_outbox_is_put_back_as_it_was():
+    with transaction.atomic():
+        Job.objects.create(name="x")
+        waiting = outbox.own(connection)
+
+        taken = outbox.take(connection)
+        assert outbox.own(connection).ids == ()
+        outbox.put_back(connection, taken)
+
+        assert taken.families == waiting.families >= {families.JOBS, families.JOB_COUNTS}
+        assert outbox.own(connection).rows == waiting.rows
+
+
 # --- The triggers' word and Python's ------------------------------------------------------------------------
 
 

@@ -45,8 +45,8 @@ def prepare(step: str) -> None:
     match step:
         case "before begin":
             writes.begin = die
-        case "in begin, before its rows are taken from the outbox":
-            outbox.remove = die
+        case "in begin, once its rows are taken from the outbox":
+            outbox.take = then_die(outbox.take)
         case "before COMMIT":
             writes.begin = then_die(writes.begin)
         case "after COMMIT":
@@ -66,7 +66,7 @@ def prepare(step: str) -> None:
 KILLED_AT = {
     # step: whether the write is committed then
     "before begin": False,
-    "in begin, before its rows are taken from the outbox": False,
+    "in begin, once its rows are taken from the outbox": False,
     "before COMMIT": False,
     "after COMMIT": True,
     "before end": True,

@@ -6,6 +6,7 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 -- Tells whether a writer is in flight; what is no set of writers, or has no end, is somebody else's doing.
 local function in_flight(writers)
+    if redis.call('EXISTS', writers) == 0 then return false end
     local dead = redis.pcall('ZREMRANGEBYSCORE', writers, '-inf', now)
     if type(dead) == 'table' or redis.call('PTTL', writers) == -1 then redis.call('DEL', writers) end
     return redis.call('EXISTS', writers) == 1
