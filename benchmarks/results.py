@@ -19,6 +19,10 @@ class Sample:
         """Return the middle of the values."""
         return statistics.median(self.values)
 
+    def over(self, other: "Sample") -> "Sample":
+        """Return the ratio to what was measured next to each value, in the same round."""
+        return Sample([one / another for one, another in zip(self.values, other.values, strict=True)])
+
     def spread(self) -> str:
         """Return the smallest and the largest value, as people read them."""
         return f"{number(min(self.values))} to {number(max(self.values))}"
@@ -33,12 +37,19 @@ class Goal:
         found: the figure.
         bound: what it has to be.
         at_most: whether the bound is the largest that will do, not the smallest.
+        spread: the smallest and the largest of the figures that ``found`` is the median of.
     """
 
     name: str
     found: float
     bound: float
     at_most: bool = False
+    spread: str = ""
+
+    @classmethod
+    def of(cls, name: str, figures: Sample, bound: float) -> "Goal":
+        """Return the goal that the median of some figures is at least ``bound``."""
+        return cls(name, figures.median, bound, spread=figures.spread())
 
     @property
     def reached(self) -> bool:
@@ -48,7 +59,8 @@ class Goal:
     def __str__(self) -> str:
         verdict = "reached" if self.reached else "NOT REACHED"
         bound = f"{'at most' if self.at_most else 'at least'} {self.bound:g}"
-        return f"- {self.name}: {number(self.found)}, {bound}: {verdict}"
+        spread = f" ({self.spread})" if self.spread else ""
+        return f"- {self.name}: {number(self.found)}{spread}, {bound}: {verdict}"
 
 
 @dataclass(frozen=True)

@@ -117,13 +117,12 @@ def _simple_token(site: Site) -> str:
 
 def _report(loads: dict[str, list[Load]]) -> Report:
     samples = {name: Sample([load.per_second for load in measured]) for name, measured in loads.items()}
-    median = {name: sample.median for name, sample in samples.items()}
     rows = [
         (
             name,
-            number(median[name]),
+            number(sample.median),
             sample.spread(),
-            *(number(median[name] / median[other]) for other in (DRF, EMPTY_DRF, EMPTY)),
+            *(number(sample.over(samples[other]).median) for other in (DRF, EMPTY_DRF, EMPTY)),
             processor(loads[name]),
             number(Sample([load.p50 for load in loads[name]]).median),
             number(Sample([load.p99 for load in loads[name]]).median),
@@ -154,7 +153,8 @@ def _report(loads: dict[str, list[Load]]) -> Report:
         ),
         rows=rows,
         goals=[
-            Goal(f"{one} against {other}", median[one] / median[other], bound) for one, other, bound in ratios
+            Goal.of(f"{one} against {other}", samples[one].over(samples[other]), bound)
+            for one, other, bound in ratios
         ],
         measured={name: [vars(load) for load in measured] for name, measured in loads.items()},
     )

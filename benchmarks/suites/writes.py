@@ -55,7 +55,7 @@ def _post(site: Site) -> Request:
 def _report(loads: dict[tuple[str, str, int], list[Load]]) -> Report:
     samples = {key: Sample([load.per_second for load in measured]) for key, measured in loads.items()}
     ratios = {
-        (engine, name, writers): sample.median / samples[engine, BARE, writers].median
+        (engine, name, writers): sample.over(samples[engine, BARE, writers])
         for (engine, name, writers), sample in samples.items()
     }
     rows = [
@@ -63,7 +63,7 @@ def _report(loads: dict[tuple[str, str, int], list[Load]]) -> Report:
             f"{engine}, {writers} writers, {name}",
             number(sample.median),
             sample.spread(),
-            number(ratios[key]),
+            number(ratios[key].median),
             processor(loads[key]),
         )
         for key, sample in samples.items()
@@ -74,7 +74,7 @@ def _report(loads: dict[tuple[str, str, int], list[Load]]) -> Report:
         columns=("variant", "writes/s", "from to", "x bare", "processor ms"),
         rows=rows,
         goals=[
-            Goal(
+            Goal.of(
                 f"POST on {engine} with {writers} writers against the bare one",
                 ratios[engine, WHOLE, writers],
                 bound,
