@@ -1,6 +1,8 @@
 """Fixtures that start the service as `make run` does."""
 
+import signal
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -9,12 +11,36 @@ from django.conf import settings
 
 from tests.launch.service import Service
 
+DEFAULTS = {"DEMO_JOBS": 0, "WEB_WORKERS": 1}
+
+
+@contextmanager
+def folder_to_be() -> Iterator[Path]:
+    """Give a data folder that does not exist yet, with a path short enough for sockets."""
+    with TemporaryDirectory(dir=settings.KYROS_DATA_DIR) as folder:
+        yield Path(folder) / "data"
+
 
 @pytest.fixture
 def data_dir() -> Iterator[Path]:
     """A data folder that does not exist yet, with a path short enough for sockets."""
-    with TemporaryDirectory(dir=settings.KYROS_DATA_DIR) as folder:
-        yield Path(folder) / "data"
+    with folder_to_be() as folder:
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Service]:
+    """A service on its first start, for all tests of a file, which leave it running.
+
+    After whatever they did to it, a signal ends every process.
+    """
+    with folder_to_be() as folder:
+        started = Service(folder.parent / "log", {**DEFAULTS, "KYROS_DATA_DIR": folder})
+        try:
+            yield started.until_ready()
+            assert started.end() == 128 + signal.SIGTERM
+        finally:
+            started.close()
 
 
 @pytest.fixture
@@ -27,9 +53,7 @@ def service(data_dir: Path, tmp_path: Path) -> Iterator[Callable[..., Service]]:
 
     def start(**variables: object) -> Service:
         log = tmp_path / f"service{len(services)}.log"
-        services.append(
-            Service(log, {"KYROS_DATA_DIR": data_dir, "DEMO_JOBS": 0, "WEB_WORKERS": 1, **variables})
-        )
+        services.append(Service(log, {**DEFAULTS, "KYROS_DATA_DIR": data_dir, **variables}))
         return services[-1]
 
     yield start

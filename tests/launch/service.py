@@ -4,11 +4,14 @@ import json
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 import urllib.request
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import psutil
 from django.conf import settings
@@ -29,6 +32,12 @@ def clean_environment(variables: Mapping[str, object]) -> dict[str, str]:
         **dict.fromkeys(settings.ENVIRONMENT_VARIABLES, ""),
         **{name: str(value) for name, value in variables.items()},
     }
+
+
+def rows(data_dir: Path, sql: str) -> list[tuple[Any, ...]]:
+    """Return what a query gives in the SQLite file of a service."""
+    with closing(sqlite3.connect(data_dir / "kyros.sqlite3")) as database:
+        return database.execute(sql).fetchall()
 
 
 class Service:
@@ -118,6 +127,12 @@ class Service:
         _, left = psutil.wait_procs(processes or [], END_SECONDS)
         assert not left, f"{left}\n{self.output}"
         return status
+
+    def refused(self) -> str:
+        """Return the one line that its start is refused with; fail if there is more, or if it runs."""
+        assert self.ended() == 1
+        (line,) = self.output.splitlines()
+        return line
 
     def close(self) -> None:
         """End it, by force if need be, whatever became of it."""

@@ -1,46 +1,39 @@
 """What a start makes, and what it tells."""
 
 import socket
-import stat
 
 import psutil
 import pytest
+from django.contrib.auth.hashers import check_password
 
-from tests.launch.service import Service
+from tests.launch.service import rows
 
 pytestmark = pytest.mark.engine_neutral
 
 
-def test_first_start_makes_everything_and_second_start_keeps_it(service, data_dir):
-    first = service().until_ready()
-    assert first.get("/readyz") == {"status": "ready", "cache": "up"}
-    assert f"  address   {first.url}/" in first.output
-    assert str(data_dir) in first.output
+def test_second_start_keeps_what_the_first_has_made(service, data_dir):
+    first = service(DEMO_JOBS=30).until_ready()
     password, key = first.password, (data_dir / "secret_key").read_text()
     first.end()
+    assert rows(data_dir, "SELECT count(*) FROM jobs") == [(30,)]
+    files = [file for file in data_dir.rglob("*") if file.is_file() and "static" not in file.parts]
+    assert not [file for file in files if password.encode() in file.read_bytes()]
 
-    second = service().until_ready()
+    second = service(DEMO_JOBS=40).until_ready()
     assert password not in second.output
     assert "migrating" not in second.output
     assert (data_dir / "secret_key").read_text() == key
+    assert rows(data_dir, "SELECT count(*) FROM jobs") == [(30,)]
 
 
-def test_data_of_the_service_is_its_owners_alone(service, data_dir):
-    service().until_ready()
-    assert stat.S_IMODE(data_dir.stat().st_mode) == 0o700
-    assert stat.S_IMODE((data_dir / "secret_key").stat().st_mode) == 0o600
-
-
-def test_only_the_web_server_listens_on_the_network_and_on_its_host_only(service):
-    started = service().until_ready()
-    listening = {
-        connection.laddr
-        for process in started.processes
-        for connection in process.net_connections("inet")
-        if connection.status == psutil.CONN_LISTEN
-    }
-    port = int(started.url.rpartition(":")[2])
-    assert listening == {("127.0.0.1", port)}
+def test_operator_gets_the_chosen_name_and_password_which_is_not_shown(service, data_dir):
+    started = service(
+        KYROS_ADMIN_USERNAME="ada@example.com", KYROS_ADMIN_PASSWORD="chosen-hunter2"
+    ).until_ready()
+    assert "  login     ada@example.com" in started.output
+    assert "chosen-hunter2" not in started.output
+    ((digest,),) = rows(data_dir, "SELECT password FROM users WHERE username = 'ada@example.com'")
+    assert check_password("chosen-hunter2", digest)
 
 
 def test_cache_can_be_turned_off(service):
@@ -80,56 +73,33 @@ def test_folder_with_signs_that_mean_something_elsewhere(service, data_dir):
     assert service(KYROS_DATA_DIR=odd).until_ready().get("/readyz") == {"status": "ready", "cache": "up"}
 
 
-def test_two_instances_run_side_by_side(service, data_dir):
-    one = service(KYROS_DATA_DIR=data_dir / "one")
-    other = service(KYROS_DATA_DIR=data_dir / "other")
-    for each in (one, other):
-        assert each.until_ready().get("/readyz") == {"status": "ready", "cache": "up"}
-
-
-def refused(service: Service) -> str:
-    """Return the one line a start was refused with, having made sure that nothing runs."""
-    assert service.ended() == 1
-    (line,) = service.output.splitlines()
-    return line
-
-
 def test_port_that_is_taken_is_one_line(service, data_dir):
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        line = refused(service(PORT=port))
+        line = service(PORT=port).refused()
     assert f"port {port} of 127.0.0.1 is taken" in line
     assert not list(data_dir.glob("*.sqlite3"))
 
 
-def test_data_folder_of_a_running_instance_is_one_line(service, data_dir):
-    running = service().until_ready()
-    line = refused(service())
-    assert str(data_dir) in line
-    assert str(running.launcher.pid) in line
-    assert running.url in line
-
-
 def test_data_folder_that_cannot_be_made_is_one_line(service, tmp_path):
     (tmp_path / "file").touch()
-    line = refused(service(KYROS_DATA_DIR=tmp_path / "file" / "data"))
+    line = service(KYROS_DATA_DIR=tmp_path / "file" / "data").refused()
     assert "KYROS_DATA_DIR=" in line
     assert "Not a directory" in line
 
 
 def test_host_of_another_machine_is_one_line(service):
-    assert "192.0.2.1 cannot be used" in refused(service(HOST="192.0.2.1"))
+    assert "192.0.2.1 cannot be used" in service(HOST="192.0.2.1").refused()
 
 
 def test_setting_that_cannot_be_read_is_one_line(service, data_dir):
-    line = refused(service(CACHE_TTL_JOB_LIST="abc"))
+    line = service(CACHE_TTL_JOB_LIST="abc").refused()
     assert "CACHE_TTL_JOB_LIST='abc'" in line
     assert not data_dir.exists()
 
 
 def test_database_that_does_not_answer_is_one_line(service):
-    started = service(DATABASE_URL="postgresql://kyros:hunter2@127.0.0.1:1/kyros")
-    line = refused(started)
+    line = service(DATABASE_URL="postgresql://kyros:hunter2@127.0.0.1:1/kyros").refused()
     assert "database" in line
     assert "hunter2" not in line
 
