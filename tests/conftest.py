@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import psycopg
 import pytest
+import redis
 from django.core.cache import caches  # noqa: TID251 - to empty them
 from django.db import connection, connections
 from pytest_django import DjangoDbBlocker
@@ -78,9 +79,15 @@ def valkey() -> ValkeyServer:
     return ValkeyServer(Path(urlsplit(os.environ["REDIS_URL"]).path).parent)
 
 
+@pytest.fixture(scope="session")
+def _valkey_client(valkey: ValkeyServer) -> Iterator[redis.Redis]:
+    with valkey.client() as client:
+        yield client
+
+
 @pytest.fixture(autouse=True)
-def _empty_caches(valkey: ValkeyServer) -> None:
-    valkey.flush()
+def _empty_caches(_valkey_client: redis.Redis) -> None:
+    _valkey_client.flushall()
     caches["throttle"].clear()
 
 

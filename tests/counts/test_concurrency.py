@@ -32,7 +32,7 @@ Client = "psycopg.Connection[tuple[object, ...]]"
 
 @pytest.fixture(autouse=True)
 def _folded(transactional_db: None) -> None:
-    """Fold what the tests before have left: nothing, in two rows a table."""
+    """Begin with counts that are folded, whatever is in them."""
     counts.fold()
 
 

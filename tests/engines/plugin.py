@@ -15,6 +15,7 @@ from execnet import XSpec
 from xdist.remote import Producer
 
 from tests.engines import ENGINE_VARIABLE, ENGINES, POSTGRES, SQLITE
+from tests.engines.emptying import empty_instead_of_flush
 from tests.engines.scheduling import EngineScheduling, engine_of
 from tests.engines.servers import RunServers
 from tests.servers.leashed import ServerError
@@ -73,8 +74,9 @@ def forget_own_settings(project: Path) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the hashing of passwords as cheap as it gets; the hashes can be checked by any process."""
+    """Make the hashes of passwords cheap, which any process can check all the same, and the end of a test."""
     ScryptPasswordHasher.work_factor = 2
+    empty_instead_of_flush()
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -85,7 +85,7 @@ def start(tests: str, folder: Path, temporary: Path, *arguments: str) -> "subpro
     outer = ("PYTEST_", "KYROS_TEST_")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(outer)}
     settings = "--ds=tests.infrastructure.bare_settings"
-    plugins = ["-p", "no:cacheprovider", "-p", "no:hypothesispytest"]
+    plugins = ["-p", "no:cacheprovider", "-p", "no:_hypothesis_pytestplugin"]
     options = ["-c", "pytest.ini", settings, *plugins, "-rA", *arguments]
     return subprocess.Popen(
         [sys.executable, "-m", "pytest", *options, str(file)],
