@@ -11,6 +11,8 @@ from xdist.workermanage import WorkerController
 from tests.engines import ENGINE_VARIABLE, ENGINES
 
 ENGINE_OF_ID = re.compile(rf"^[^\[]*\[({'|'.join(ENGINES)})(?:-.*)?\]$", re.DOTALL)
+# Where a single test takes many seconds: begun first of their kind, so that none is the last, and alone.
+LONG = ("tests/launch/", "tests/infrastructure/test_run.py")
 # xdist starts a test only when it knows the next one, so that it can end fixtures that nobody needs any more.
 AHEAD = 2
 
@@ -25,7 +27,8 @@ class EngineScheduling(LoadScheduling):
     """Hands out one test after the other: a worker takes those of its engine first, then what is neutral.
 
     Neutral tests come last because every worker can take them: they level out what the engines take
-    longer or shorter. A worker stays in a file while it has tests, for the fixtures it has made there.
+    longer or shorter, the long ones first. A worker stays in a file while it has tests, for the fixtures it
+    has made there.
     """
 
     def __init__(self, config: pytest.Config, log: Producer | None = None) -> None:
@@ -46,7 +49,9 @@ class EngineScheduling(LoadScheduling):
             engines = [engine_of(nodeid) for nodeid in self.collection]
             self._engines = [engine if engine in served else None for engine in engines]
             self._files = [nodeid.partition("::")[0] for nodeid in self.collection]
-            self.pending[:] = range(len(self.collection))
+            self.pending[:] = sorted(
+                range(len(self.collection)), key=lambda index: not self._files[index].startswith(LONG)
+            )
         for node in self.nodes:
             self.check_schedule(node)
 
@@ -63,12 +68,15 @@ class EngineScheduling(LoadScheduling):
 
     def _next(self, node: WorkerController) -> int | None:
         engine = node.gateway.spec.env[ENGINE_VARIABLE]
-        own = [index for index in self.pending if self._engines[index] == engine]
-        candidates = own or [index for index in self.pending if self._engines[index] is None]
         mine = {self._files[index] for index in self.node2pending[node]}
         others = {self._files[index] for index in chain.from_iterable(self.node2pending.values())}
-        return min(candidates, key=lambda index: self._rank(index, mine, others), default=None)
-
-    def _rank(self, index: int, mine: set[str], others: set[str]) -> int:
-        file = self._files[index]
-        return 0 if file in mine else 2 if file in others else 1
+        first: dict[tuple[bool, int], int] = {}
+        for index in self.pending:
+            if self._engines[index] not in (engine, None):
+                continue
+            file = self._files[index]
+            rank = (self._engines[index] is None, 0 if file in mine else 2 if file in others else 1)
+            if rank == (False, 0):
+                return index
+            first.setdefault(rank, index)
+        return first[min(first)] if first else None
