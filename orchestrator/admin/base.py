@@ -11,6 +11,7 @@ from django.core.exceptions import ObjectDoesNotExist, ValidationError
 from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.utils.text import capfirst
 
 from orchestrator.admin.paging import TableList
 from orchestrator.errors import DomainError
@@ -57,7 +58,7 @@ class TableAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         """Ask whether to delete a row, or delete it."""
         return _or_told(self, request, lambda: super(TableAdmin, self).delete_view(request, *args, **kwargs))
 
-    def changelist_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         """Show the list, or act on rows selected from it."""
         if request.POST.get("select_across", "0") != "0":
             selection = request.POST.copy()
@@ -67,9 +68,8 @@ class TableAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             messages.warning(
                 request, "There is no such filter, or no such value of it: this is the whole list."
             )
-        return _or_told(
-            self, request, lambda: super(TableAdmin, self).changelist_view(request, *args, **kwargs)
-        )
+        context = {"title": capfirst(self.opts.verbose_name_plural), **(extra_context or {})}
+        return _or_told(self, request, lambda: super(TableAdmin, self).changelist_view(request, context))
 
 
 def as_id(text: str) -> UUID | None:

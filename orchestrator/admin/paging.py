@@ -135,6 +135,7 @@ class TableList(ChangeList):
 
     def _listing(self, narrowings: Mapping[str, Narrowing]) -> Listing:
         """Return the list of some filters, by the way that suits them."""
+        self.is_narrowed = bool(narrowings)
         way = WAYS[self.opts.db_table](narrowings.keys())
         order = self._order(way.orders)
         offered = {name.removeprefix("-") for name in way.orders}

@@ -137,6 +137,8 @@ def test_a_page_without_a_match_leads_on_and_back(console, moderator):
     content = console.get(f"{JOBS}{empty.links.previous}").content.decode()
     assert "Nightly 2" in content
     assert "13 jobs were looked at" in content
+    content = console.get(JOBS + visit(moderator, f"{JOBS}?q=metadata:rare").links.following).content.decode()
+    assert "None of the 13 jobs that were looked at matches" in content
 
 
 @pytest.mark.usefixtures("_tables")
@@ -148,7 +150,7 @@ def test_totals_are_exact_where_they_are_known(console, moderator, monkeypatch):
         ({"priority": "1"}, None, "More than 20 jobs"),
         ({"q": "Nightly 2"}, 7, "7 jobs"),
         ({"attempts": "0"}, None, "10 on this page"),
-        ({"q": "nobody"}, 0, "0 jobs"),
+        ({"q": "nobody"}, 0, "No job matches."),
     ):
         answer = console.get(JOBS, query)
         assert answer.context["cl"].total == total
