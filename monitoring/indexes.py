@@ -162,7 +162,8 @@ def upkeep(
         )
         for index in every
     ]
-    return tuple(replace(use, proof=proof(use.index, queries(), using)) if use.idle else use for use in uses)
+    hot = queries() if any(use.idle for use in uses) else ()
+    return tuple(replace(use, proof=proof(use.index, hot, using)) if use.idle else use for use in uses)
 
 
 def proof(index: Index, queries: Iterable[HotQuery], using: str = "default") -> Proof | None:
@@ -174,9 +175,12 @@ def proof(index: Index, queries: Iterable[HotQuery], using: str = "default") -> 
         using: the database's alias.
 
     Returns:
-        What that has shown, or None where the database cannot try, such as a replica.
+        What that has shown, or None where nobody has said what reads the table, or where the database cannot
+        try, as a replica.
     """
     about = [query for query in queries if query.table == index.table]
+    if not about:
+        return None
     try:
         now = {one.query: one for one in examine(about, using)}
         without = examine_without(index, about, using)

@@ -3,6 +3,7 @@
 Probes need no sign-in and are told nothing that would deserve one; everything else is for staff.
 """
 
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -14,6 +15,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 from drf_spectacular.utils import extend_schema
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
+from rest_framework.exceptions import APIException
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.permissions import IsAdminUser
 from rest_framework.request import Request
@@ -23,6 +25,7 @@ from rest_framework.views import APIView
 from monitoring import health, metrics, registry
 from monitoring import report as reports
 from monitoring.documents import cache_document
+from monitoring.limits import PATIENCE, TooSlowError, within
 
 
 @never_cache
@@ -45,11 +48,32 @@ def readyz(request: HttpRequest) -> JsonResponse:  # noqa: ARG001 - Django hands
     )
 
 
+class NobodyKnownError(APIException):
+    """Who asks cannot be told, because the database that knows does not answer."""
+
+    status_code = HTTPStatus.SERVICE_UNAVAILABLE
+    default_detail = (
+        "Who asks cannot be told: the database does not answer. What goes without it: /healthz, /readyz, "
+        "/metrics with METRICS_TOKEN, and `manage.py db_report`."
+    )
+
+
 @method_decorator(never_cache, name="dispatch")
 class StaffView(APIView):
     """A page for moderators and admins: Django calls them staff."""
 
     permission_classes = (IsAdminUser,)
+
+    def perform_authentication(self, request: Request) -> None:
+        """Learn who asks; the cache may know, and a database that hangs is not waited for.
+
+        Raises:
+            NobodyKnownError: when the database did not answer in time.
+        """
+        try:
+            within(PATIENCE, partial(super().perform_authentication, request))
+        except TooSlowError as error:
+            raise NobodyKnownError from error
 
 
 class CacheHealthView(StaffView):

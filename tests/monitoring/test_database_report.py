@@ -247,6 +247,26 @@ def test_a_table_that_is_locked_costs_its_section_only():
 
 
 @pytest.mark.postgres
+@pytest.mark.parametrize("path", [PATH, "/monitoring/cache/health", "/metrics"])
+def test_a_database_that_cannot_tell_who_asks_is_not_waited_for(
+    path: str, as_moderator: APIClient, valkey: ValkeyServer
+):
+    valkey.flush()  # which knows nobody any more
+    other = connection.copy()
+    try:
+        other.set_autocommit(False)
+        with other.cursor() as cursor:
+            cursor.execute("LOCK TABLE users IN ACCESS EXCLUSIVE MODE")
+        answer = as_moderator.get(path)
+    finally:
+        other.rollback()
+        other.close()
+    assert answer.status_code == 503
+    assert "database does not answer" in str(answer.data["detail"])
+    assert as_moderator.get(path).status_code == 200
+
+
+@pytest.mark.postgres
 def test_partitions_are_added_to_their_parent():
     execute(
         "CREATE TABLE parts (id int, at date) PARTITION BY RANGE (at)",

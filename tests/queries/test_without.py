@@ -77,6 +77,15 @@ def test_an_index_goes_only_with_a_proof(attempts: HotQuery) -> None:
     assert verdict(*hot_queries(), attempts) == "keep"
 
 
+def test_of_a_table_that_no_hot_query_reads_nothing_is_proven() -> None:
+    foreign = {
+        use
+        for use in upkeep(examine(hot_queries()), queries=hot_queries)
+        if use.index.table.startswith("auth_")
+    }
+    assert {(use.proof, use.can_go) for use in foreign} == {(None, False)}
+
+
 @pytest.mark.postgres
 def test_nobody_waits_and_nothing_remains(execute: Execute) -> None:
     locks = (
