@@ -5,23 +5,18 @@
 --       1 to fill even what somebody has just filled.
 -- Returns: {"fill", stamp}: fill it   {"wait"}: somebody else does   {"filled"}: somebody else has done
 --   {"busy"}: a write is in flight
--- A value of the wrong type is somebody else's doing, and counts as missing.
-local function get(key)
-    local value = redis.pcall('GET', key)
-    if type(value) == 'table' then return false end
-    return value
-end
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local stamp = get(KEYS[1])
+-- A value of the wrong type is somebody else's doing, and counts as missing, as MGET has it.
+local values = redis.call('MGET', unpack(KEYS))
+local stamp = values[1]
 if not stamp then
     stamp = ARGV[2]
     redis.call('SET', KEYS[1], stamp)
 end
 for family = 4, #KEYS, 2 do
-    local token = get(KEYS[family])
+    local token = values[family]
     if not token then
-        redis.pcall('ZREMRANGEBYSCORE', KEYS[family + 1], '-inf', now)
+        local time = redis.call('TIME')
+        redis.pcall('ZREMRANGEBYSCORE', KEYS[family + 1], '-inf', time[1] * 1000 + math.floor(time[2] / 1000))
         local last = redis.pcall('ZRANGE', KEYS[family + 1], -1, -1, 'WITHSCORES')
         if last[2] then
             token = '!'

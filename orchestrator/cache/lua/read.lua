@@ -4,20 +4,16 @@
 -- ARGV: for each question: how many generations, the ETag whose body the caller already has ("" for none).
 -- Returns: 1 if the cache may be trusted, else 0; then for each question
 --   {"hit", stamp, etag, seal, body or ""}   {"miss", stamp}   {"busy"}: a write is in flight   {"unknown"}: to be opened
--- A value of the wrong type is somebody else's doing, and counts as missing.
-local function get(key)
-    local value = redis.pcall('GET', key)
-    if type(value) == 'table' then return false end
-    return value
-end
-local reply = {redis.call('EXISTS', KEYS[2])}
-local epoch = get(KEYS[1])
+-- A value of the wrong type is somebody else's doing, and counts as missing, as MGET has it.
+local values = redis.call('MGET', unpack(KEYS))
+local epoch = values[1]
+local reply = {values[2] and 1 or 0}
 local at = 3
 for question = 1, #ARGV, 2 do
     local stamp = epoch
     local state = epoch and 'miss' or 'unknown'
     for generation = at + 1, at + tonumber(ARGV[question]) do
-        local token = get(KEYS[generation])
+        local token = values[generation]
         if token == '!' then
             state = 'busy'
         elseif not token then
