@@ -21,6 +21,7 @@ from tests.people import make_user
 #: A schema cannot say that a cursor is ours, a title not blank, or a password not common; and the requests
 #: below carry credentials and ids that its generator did not choose.
 UNDECIDABLE = [positive_data_acceptance, negative_data_rejection]
+CREDENTIALS = {"Authorization", "sessionid"}
 ROWS = {"jobs": Job, "events": Event, "tasks": Task, "users": User}
 
 described = schemathesis.openapi.from_dict(SchemaGenerator().get_schema(request=None, public=True))
@@ -49,6 +50,11 @@ def existing_row(path):
     return (make_user(f"user{User.objects.count()}") if model is User else model.objects.create()).pk
 
 
+def takes_something(operation):
+    """Tell whether requests of an operation can differ in more than their credentials."""
+    return bool(operation.body) or bool({each.name for each in operation.iter_parameters()} - CREDENTIALS)
+
+
 @pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE], ids=["right", "wrong"])
 @pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS)
 def test_whatever_is_sent_the_answer_keeps_to_the_schema(one_connection, admin_user, operation, mode):
@@ -56,7 +62,7 @@ def test_whatever_is_sent_the_answer_keeps_to_the_schema(one_connection, admin_u
     credentials = {"Authorization": f"Bearer {issue(admin_user).access_token}"}
 
     @settings(
-        max_examples=8,
+        max_examples=8 if takes_something(operation) else 1,
         derandomize=True,
         deadline=None,
         database=None,
