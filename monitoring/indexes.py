@@ -1,6 +1,6 @@
 """Index upkeep: what each index is good for, and how to do without one that is good for nothing."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
@@ -137,20 +137,21 @@ def upkeep(
     using: str = "default",
     *,
     reasons: Mapping[str, str] | None = None,
-    queries: Callable[[], Sequence[HotQuery]] = tuple,
+    queries: Sequence[HotQuery] = (),
 ) -> tuple[Use, ...]:
     """Return what each index is good for.
 
     Args:
-        examined: hot queries with the plans that they have now, one of each index at least.
+        examined: hot queries with the plans that they have now, as many as there was time for.
         using: the database's alias.
         reasons: why indexes stay that others could replace, by name.
-        queries: returns every hot query; they are planned without each index that seems good for nothing.
+        queries: every hot query; they are planned without each index that seems good for nothing.
     """
     connection = connections[using]
     every = catalogue.present(connection)
     figures = _figures(connection)
-    declared, serves = _by_index(examined)
+    declared = _by_index((query.index, query.name) for query in queries)
+    serves = _by_index((index, one.query) for one in examined if one.plan for index in one.plan.indexes)
     uses = [
         Use(
             index,
@@ -162,8 +163,7 @@ def upkeep(
         )
         for index in every
     ]
-    hot = queries() if any(use.idle for use in uses) else ()
-    return tuple(replace(use, proof=proof(use.index, hot, using)) if use.idle else use for use in uses)
+    return tuple(replace(use, proof=proof(use.index, queries, using)) if use.idle else use for use in uses)
 
 
 def proof(index: Index, queries: Iterable[HotQuery], using: str = "default") -> Proof | None:
@@ -222,12 +222,9 @@ def _figures(connection: BaseDatabaseWrapper) -> dict[str, dict[str, Any]]:
     }
 
 
-def _by_index(examined: Iterable[Examined]) -> tuple[dict[str, tuple[str, ...]], dict[str, tuple[str, ...]]]:
-    """Return the names of the hot queries that declare each index, and of those that each one serves now."""
-    declared: dict[str, tuple[str, ...]] = {}
-    serves: dict[str, tuple[str, ...]] = {}
-    for one in examined:
-        declared[one.hot.index] = (*declared.get(one.hot.index, ()), one.query)
-        for index in one.plan.indexes if one.plan else ():
-            serves[index] = (*serves.get(index, ()), one.query)
-    return declared, serves
+def _by_index(pairs: Iterable[tuple[str, str]]) -> dict[str, tuple[str, ...]]:
+    """Return the names of queries by index, of pairs of both."""
+    names: dict[str, tuple[str, ...]] = {}
+    for index, query in pairs:
+        names[index] = (*names.get(index, ()), query)
+    return names

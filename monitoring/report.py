@@ -233,7 +233,7 @@ def _uses(examined: tuple[Examined, ...]) -> tuple[Use, ...]:
     if not examined:
         return ()
     watched = registry.watched()
-    return indexes.upkeep(examined, reasons=watched.kept_indexes(), queries=watched.hot_queries)
+    return indexes.upkeep(examined, reasons=watched.kept_indexes(), queries=watched.hot_queries())
 
 
 def _judged(report: DatabaseReport, sections: _Sections) -> DatabaseReport:

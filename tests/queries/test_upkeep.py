@@ -19,7 +19,8 @@ pytestmark = pytest.mark.django_db
 
 def uses() -> dict[str, Use]:
     """Return what each index is good for, by name."""
-    return {use.index.name: use for use in upkeep(examine(every_query()), reasons=KEPT)}
+    queries = every_query()
+    return {use.index.name: use for use in upkeep(examine(queries), reasons=KEPT, queries=queries)}
 
 
 @pytest.mark.usefixtures("rows")

@@ -70,7 +70,7 @@ def test_an_index_goes_only_with_a_proof(attempts: HotQuery) -> None:
     examined = examine(hot_queries())
 
     def verdict(*queries: HotQuery) -> str:
-        uses = upkeep(examined, reasons=KEPT, queries=lambda: queries)
+        uses = upkeep(examined, reasons=KEPT, queries=queries)
         return next(use.verdict for use in uses if use.index.name == "ix_jobs_attempts")
 
     assert verdict(*hot_queries()) == "drop"
@@ -80,10 +80,16 @@ def test_an_index_goes_only_with_a_proof(attempts: HotQuery) -> None:
 def test_of_a_table_that_no_hot_query_reads_nothing_is_proven() -> None:
     foreign = {
         use
-        for use in upkeep(examine(hot_queries()), queries=hot_queries)
+        for use in upkeep(examine(hot_queries()), queries=hot_queries())
         if use.index.table.startswith("auth_")
     }
     assert {(use.proof, use.can_go) for use in foreign} == {(None, False)}
+
+
+def test_an_index_is_declared_by_queries_that_nobody_had_time_to_examine() -> None:
+    ours = {use.index.name: use for use in upkeep((), queries=hot_queries())}
+    assert "jobs by status" in ours["ix_jobs_status_created_at"].declared_by
+    assert ours["ix_jobs_status_created_at"].verdict == "keep"
 
 
 @pytest.mark.postgres
@@ -103,7 +109,7 @@ def test_a_database_that_cannot_try_proves_nothing(attempts: HotQuery, execute: 
     index = present("ix_jobs_attempts")
     execute("SET TRANSACTION READ ONLY")  # as on a replica
     assert proof(index, [attempts]) is None
-    uses = upkeep(examine(hot_queries()), queries=hot_queries)
+    uses = upkeep(examine(hot_queries()), queries=hot_queries())
     assert [(use.idle, use.verdict) for use in uses if use.index == index] == [(True, "keep")]
 
 
