@@ -46,6 +46,7 @@ def invalid(report: "DatabaseReport") -> Iterator[Finding]:
 def needless(report: "DatabaseReport") -> Iterator[Finding]:
     """Find indexes that no hot query needs: unused for days, or another one does their work as well."""
     rows = {table.name: table.row_count or 0 for table in report.tables}
+    beside_writers = "" if "journal_mode" in report.server else "CONCURRENTLY "
     for use in report.index_uses:
         if use.verdict != "drop" or rows.get(use.index.table, 0) < _LARGE:
             continue
@@ -57,7 +58,7 @@ def needless(report: "DatabaseReport") -> Iterator[Finding]:
                 "info",
                 f"The index {use.index.name} of {use.index.table} is {kind}",
                 _evidence(use),
-                removal(use) or f"DROP INDEX {use.index.name};",
+                removal(use) or f"DROP INDEX {beside_writers}{use.index.name};",
             )
 
 

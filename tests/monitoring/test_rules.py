@@ -109,6 +109,19 @@ class TestIndexes:
         findings = found(DatabaseReport(cache=cache(), tables=(table,), index_uses=(use,)))
         assert set(findings) == ({f"index:{kind}:ix_narrow"} if kind else set())
 
+    @pytest.mark.parametrize(
+        ("server", "action"),
+        [
+            ({"server": "PostgreSQL 18"}, "DROP INDEX CONCURRENTLY ix_narrow;"),
+            ({"journal_mode": "wal"}, "DROP INDEX ix_narrow;"),
+        ],
+    )
+    def test_one_that_no_model_declares_goes_beside_writers(self, server: dict, action: str):
+        use = Use(Index("ix_narrow", "jobs", ("a",)), 0, None, None, 8, ("ix",), (), (), "", Proof(9, ()))
+        table = TableFigures("jobs", row_count=50_000, estimated_rows=50_000)
+        report = DatabaseReport(cache=cache(), tables=(table,), index_uses=(use,), server=server)
+        assert found(report)["index:redundant:ix_narrow"].action == action
+
     @pytest.mark.parametrize("proof", [None, Proof(9, ("jobs",))], ids=["not tried", "loses a plan"])
     def test_none_is_needless_without_a_proof(self, proof: Proof | None):
         long_ago = datetime.now(UTC) - timedelta(days=30)
