@@ -40,7 +40,7 @@ _FILTERS: Final[Mapping[str, Narrowing]] = {
 #: Combinations of filters that a list may begin with, by table; of them each subset.
 _BEGINNINGS: Final = {
     "jobs": ("status priority created_at", "worker created_at", "name"),
-    "events": ("type created_at", "job created_at"),
+    "events": ("type created_at", "created_at job"),
     "tasks": ("created_at", "title"),
     "users": ("role active", "username"),
 }

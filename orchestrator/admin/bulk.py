@@ -191,8 +191,9 @@ class BulkAdmin(TableAdmin):
     def _preview(self, request: HttpRequest, change: BulkChange) -> dict[str, Any]:
         listing = self._listing(request, change)
         concerned = bulk.concerned(change, listing)
-        matching, number = bulk.number_of(listing), bulk.number_of(concerned)
-        left = None if matching is None or number is None else matching - number
+        number = bulk.number_of(concerned)
+        matching = None if number is None else bulk.number_of(listing)
+        left = None if number is None or matching is None else matching - number
         rows = walks.page(concerned, Cursor(), SHOWN).rows
         return {
             "number": number,

@@ -129,8 +129,7 @@ class ActiveFilter(admin.BooleanFieldListFilter):
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         """Return the users of the state that was asked for."""
-        active = self.used_parameters.get(self.lookup_kwarg)
         # Django writes active=True as a bare column, which no index of SQLite serves.
-        if isinstance(active, bool):
-            return queryset.filter(active__in=[active])
+        if self.lookup_val in ("0", "1"):
+            return queryset.filter(active__in=[self.lookup_val == "1"])
         return cast("QuerySet[Any]", super().queryset(request, queryset))

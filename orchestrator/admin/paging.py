@@ -129,7 +129,7 @@ class TableList(ChangeList):
         """Return the column that the list is sorted by, by its number."""
         first, *_ = self.listing.order.columns
         for number, name in enumerate(self.list_display):
-            if self._column_of(name) == first:
+            if self.column_of(name) == first:
                 return {number: "desc" if self.listing.order.descending else "asc"}
         return {}
 
@@ -139,13 +139,11 @@ class TableList(ChangeList):
         way = WAYS[self.opts.db_table](narrowings.keys())
         order = self._order(way.orders)
         offered = {name.removeprefix("-") for name in way.orders}
-        self.sortable_by = [str(name) for name in self.list_display if self._column_of(name) in offered]
+        self.sortable_by = [str(name) for name in self.list_display if self.column_of(name) in offered]
         try:
-            found = _all_of([narrowings[name] for name in way.takes if name in narrowings])(
-                self.root_queryset
-            )
+            taken = [narrowing for name, narrowing in narrowings.items() if name in way.takes]
             rest = [narrowing for name, narrowing in narrowings.items() if name not in way.takes]
-            listing = Listing(found, order, _all_of(rest) if rest else None)
+            listing = Listing(_all_of(taken)(self.root_queryset), order, _all_of(rest) if rest else None)
             several_tables = len(listing.shown.query.alias_map) > 1
         except (FieldError, ValueError, TypeError, ValidationError) as error:
             raise IncorrectLookupParameters(error) from error
@@ -158,7 +156,14 @@ class TableList(ChangeList):
         for spec in self.filter_specs:
             if spec.used_parameters:
                 name = getattr(spec, "field_path", None) or getattr(spec, "parameter_name", None)
-                yield str(name), cast("Narrowing", partial(spec.queryset, request))
+                # Of several values at once no index gives one order.
+                several = any(
+                    isinstance(value, list) and value[1:] for value in spec.used_parameters.values()
+                )
+                yield (
+                    f"several of {name}" if several else str(name),
+                    cast("Narrowing", partial(spec.queryset, request)),
+                )
         if others:
             yield "other", lambda rows: rows.filter(build_q_object_from_lookup_parameters(others))
 
@@ -178,9 +183,9 @@ class TableList(ChangeList):
             number = text.removeprefix("-")
             if number.isdecimal() and int(number) < len(self.list_display):
                 sign = "-" if text.startswith("-") else ""
-                yield f"{sign}{self._column_of(self.list_display[int(number)])}"
+                yield f"{sign}{self.column_of(self.list_display[int(number)])}"
 
-    def _column_of(self, shown: Any) -> str | None:
+    def column_of(self, shown: Any) -> str | None:
         """Return the column that a column of the list is sorted by."""
         return cast("str | None", self.get_ordering_field(shown))
 

@@ -19,7 +19,7 @@ from orchestrator.querysets import count_up_to
 from orchestrator.walks import Listing, Narrowing
 
 #: Rows that are counted before the change; of more it is told that there are more.
-COUNTED: Final = 100_000
+COUNTED: Final = 50_000
 
 #: Seconds that one request carries a change on for.
 PATIENCE: Final = 0.5

@@ -49,7 +49,8 @@ class _MinuteOf(Func):
 
     def as_sqlite(self, compiler: Any, connection: Any, **extra_context: Any) -> Any:
         """Return the SQL of SQLite."""
-        template = "(CAST(strftime('%%%%s', %(expressions)s) AS integer) / 60)"
+        # To the second that it is in: of what is left SQLite would round .9995 up, into another minute.
+        template = "(CAST(strftime('%%%%s', substr(%(expressions)s, 1, 19)) AS integer) / 60)"
         return self.as_sql(compiler, connection, template=template)
 
 

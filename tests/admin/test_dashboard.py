@@ -106,6 +106,18 @@ def test_the_wait_is_the_median_from_creation_to_start():
     assert waits == [pytest.approx(20, abs=0.01)]
 
 
+@pytest.mark.django_db
+@pytest.mark.usefixtures("_three_hours")
+def test_the_last_instant_of_a_minute_is_in_that_minute():
+    for minute in range(1, 150):
+        last = datetime(2026, 11, 23, 12, 30, tzinfo=UTC) - timedelta(minutes=minute, microseconds=1)
+        happened("job_completed", last)
+        Job.objects.create(name="Late", status="running", created_at=last, started_at=last)
+    minutes.keep_up(NOW)
+    kept = Minute.objects.filter(completed=1, wait=0)
+    assert (kept.count(), Minute.objects.filter(completed__gt=1).count()) == (149, 0)
+
+
 @pytest.mark.engine_neutral
 def test_charts_say_their_numbers():
     start = datetime(2026, 11, 23, 12, tzinfo=UTC)

@@ -6,11 +6,15 @@ from uuid import UUID
 
 import pytest
 from django.contrib import admin
+from django.db import connection
 from django.test import RequestFactory
 
+from monitoring.hot_queries import of_rows
 from orchestrator import walks
 from orchestrator.admin.base import TableAdmin
 from orchestrator.choices import JobStatus, Role
+from orchestrator.cursors import Cursor
+from orchestrator.hot_pages import page_queries
 from orchestrator.models import Event, Job, Task, User
 
 JOBS = "/admin/orchestrator/job/"
@@ -86,6 +90,7 @@ FILTERS = {
         "status__exact=cancelled",
         "priority=1",
         "status__exact=pending&priority=0",
+        "status__exact=pending&status__exact=cancelled",
         "worker=w",
         "worker=w&status__exact=cancelled&priority=1",
         "q=Night",
@@ -127,6 +132,53 @@ def test_every_row_is_reached_once_in_each_direction(admin_user, model, query):
         assert first.links.first is None
         for shown in (first, visit(admin_user, f"{page}{last or address}")):
             assert shown.total in (None, len(expected))
+
+
+#: What each filter is called in an address, with a value.
+ASKED = {
+    "status": "status__exact=failed",
+    "priority": "priority=20",
+    "worker": "worker=w",
+    "created_at": "created_at__gte=2026-11-01+00:00:00%2B00:00&created_at__lt=2026-11-02+00:00:00%2B00:00",
+    "name": "q=Nightly",
+    "type": "type=job_failed",
+    "job": f"q={UUID(int=1)}",
+    "title": "q=Re",
+    "username": "q=m",
+    "role": "role__exact=moderator",
+    "active": "active__exact=0",
+}
+
+
+@pytest.mark.parametrize("table", ["jobs", "events", "tasks", "users"])
+def test_what_is_declared_is_what_the_list_asks(admin_user, table):
+    """Each page's statement is that of a hot query, whose plan ``tests/queries`` looks at."""
+    queries = [query for query in page_queries() if query.table == table]
+    assert len(queries) > 10
+    for query in queries:
+        assert conditions_of(asked_by_the_list(admin_user, query)) == conditions_of(
+            query.statement(connection)
+        )
+
+
+def asked_by_the_list(user, query):
+    """Return the statement of the page that a hot query is about, as the list makes it."""
+    filters, _, order = query.name.removeprefix(f"the admin's {query.table}").partition(", ")
+    asked = "&".join(ASKED[name] for name in filters.removeprefix(" by ").split(" and ") if name)
+    page = f"/admin/orchestrator/{query.table.removesuffix('s')}/?{asked}"
+    sign, column = ("-", order[1:]) if order.startswith("-") else ("", order)
+    shown = visit(user, page)
+    columns = [shown.column_of(name) for name in shown.list_display]
+    listing = visit(user, f"{page}&o={sign}{columns.index(column.split()[0])}").listing
+    assert listing.rest is None
+    position = tuple({"priority": 0, "id": UUID(int=0)}.get(name, START) for name in listing.order.columns)
+    later = Cursor(position=position) if order.endswith("next page") else Cursor()
+    return of_rows(listing.beginning(later))(connection)
+
+
+def conditions_of(statement):
+    """Return a statement without its columns and its limit."""
+    return statement.sql.partition(" FROM ")[2].partition(" LIMIT ")[0]
 
 
 @pytest.mark.usefixtures("_tables")
