@@ -34,7 +34,7 @@ def refused(command: str, *arguments: str) -> str:
     return str(refusal.value)
 
 
-@pytest.mark.django_db
+@pytest.mark.usefixtures("empty_tables")
 def test_all_as_declared_is_status_0() -> None:
     table = run("explain_queries")
     assert "jobs by status " in table

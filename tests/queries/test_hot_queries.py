@@ -45,7 +45,7 @@ def wrong(queries: tuple[HotQuery, ...], **options: bool) -> Problems:
     return {one.query: one.problems for one in examine(queries, **options) if not one.ok}
 
 
-@pytest.mark.django_db
+@pytest.mark.usefixtures("empty_tables")
 def test_every_hot_query_is_served_on_empty_tables() -> None:
     assert wrong(every_query()) == {}
 
