@@ -15,8 +15,10 @@ from monitoring.catalogue import Index
 from monitoring.documents import instant_text
 from monitoring.hot_queries import Examined, HotQuery, examine, examine_without
 
+# last_idx_scan came with PostgreSQL 16; read like this, an older one says NULL.
 _USE_SQL: Final = """
-    SELECT coalesce(root_class.relname, use.indexrelname), sum(use.idx_scan)::bigint, max(use.last_idx_scan),
+    SELECT coalesce(root_class.relname, use.indexrelname), sum(use.idx_scan)::bigint,
+           max((to_jsonb(use) ->> 'last_idx_scan')::timestamptz),
            sum(pg_relation_size(use.indexrelid))::bigint
     FROM pg_stat_user_indexes AS use
     LEFT JOIN pg_class AS root_class ON root_class.oid = pg_partition_root(use.indexrelid)

@@ -1,6 +1,7 @@
 """Rules about tables."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from monitoring import registry
@@ -20,6 +21,10 @@ _OLD_SHARE: Final = 0.1
 _DEAD_SHARE: Final = 0.2
 _CHANGED_SHARE: Final = 0.2
 _GUESS: Final = 4
+
+#: How long autovacuum may take before somebody is told. PostgreSQL also counts changes late: those of a load
+#: that ended with ANALYZE may show as changes after it.
+_SETTLING: Final = timedelta(minutes=10)
 
 #: Scans of a whole table that must have been, and share of all scans that they must be.
 _SCANS_FROM: Final = 1000
@@ -102,7 +107,8 @@ def statistics(report: "DatabaseReport") -> Iterator[Finding]:
             # guess even when it is fresh.
             old = not rows / _GUESS <= (estimated or 0) <= rows * _GUESS
         else:
-            old = changed >= _CHANGED_SHARE * rows
+            settled = table.last_analyze is None or datetime.now(UTC) - table.last_analyze > _SETTLING
+            old = settled and changed >= _CHANGED_SHARE * rows
         if estimated is None or old:
             yield Finding(
                 f"table:statistics:{table.name}",

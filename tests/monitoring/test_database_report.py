@@ -13,7 +13,7 @@ from django.db import connection
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from monitoring import findings, snapshots, tables
+from monitoring import findings, rules, snapshots, tables
 from monitoring.models import Acknowledgement, TableSnapshot
 from monitoring.report import DatabaseReport, database_report
 from orchestrator.models import Event, Job, Task
@@ -139,7 +139,8 @@ class TestFindings:
         finding = found(database_report())["table:partition:events"]
         assert finding.evidence["rows"] == 10001
 
-    def test_large_tables_want_statistics(self):
+    def test_large_tables_want_statistics(self, monkeypatch: pytest.MonkeyPatch):
+        monkeypatch.setattr(rules.tables, "_SETTLING", timedelta(0))
         Task.objects.bulk_create([Task(title=f"t{number}") for number in range(10_000)], batch_size=1000)
         if connection.vendor == "postgresql":
             # Its counts of changes are told with a delay, unless they are asked for.

@@ -79,6 +79,21 @@ class TestTables:
         finding = found(DatabaseReport(cache=cache(), tables=(table,)))["table:vacuum:jobs"]
         assert finding.action == "VACUUM (ANALYZE) jobs;"
 
+    @pytest.mark.parametrize(
+        ("changed", "minutes", "told"), [(20_000, 60, True), (20_000, 1, False), (100, 60, False)]
+    )
+    def test_statistics_are_old_when_nobody_made_new_ones(self, changed: int, minutes: int, *, told: bool):
+        analyzed = datetime.now(UTC) - timedelta(minutes=minutes)
+        table = TableFigures(
+            "jobs",
+            row_count=50_000,
+            estimated_rows=50_000,
+            changed_since_analyze=changed,
+            last_analyze=analyzed,
+        )
+        findings = found(DatabaseReport(cache=cache(), tables=(table,)))
+        assert ("table:statistics:jobs" in findings) is told
+
     def test_large_tables_that_are_read_from_end_to_end_are_told(self):
         table = TableFigures(
             "jobs",
@@ -199,6 +214,37 @@ class TestPools:
         finding = found(DatabaseReport(cache=cache(), pools=(pool,)))["pool:large:default"]
         assert finding.evidence["open_and_never_used"] == 27
         assert finding.action == "DB_POOL_MIN_SIZE=3\nDB_POOL_MAX_SIZE=6"
+
+
+class TestSettings:
+    @pytest.mark.parametrize(
+        ("changed", "finding", "level"),
+        [
+            ({"DEBUG": True, "ALLOWED_HOSTS": ["kyros.example.com"]}, "settings:debug", "critical"),
+            ({"JWT_ACCESS_MINUTES": 60, "JWT_REFRESH_MINUTES": 10}, "settings:tokens", "warning"),
+            ({"SQL_ECHO": True}, "settings:echo", "info"),
+            (
+                {"CSRF_TRUSTED_ORIGINS": ["https://kyros.example.com"], "HTTPS_ONLY": False},
+                "settings:https",
+                "warning",
+            ),
+        ],
+    )
+    def test_those_that_contradict_each_other_are_told(
+        self, settings, changed: dict, finding: str, level: str
+    ):
+        for name, value in changed.items():
+            setattr(settings, name, value)
+        findings = found(DatabaseReport(cache=cache()))
+        assert {each.id: each.level for each in findings.values()} == {finding: level}
+
+    @pytest.mark.parametrize(("backend", "found_there"), [("sqlite3", True), ("postgresql", False)])
+    def test_copies_of_a_file_are_none(
+        self, settings, monkeypatch: pytest.MonkeyPatch, backend: str, *, found_there: bool
+    ):
+        settings.DATABASE_REPLICAS = ["replica1"]
+        monkeypatch.setitem(settings.DATABASES["default"], "ENGINE", f"orchestrator.db.{backend}")
+        assert ("settings:replicas" in found(DatabaseReport(cache=cache()))) is found_there
 
 
 class TestSessions:
