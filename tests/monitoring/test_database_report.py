@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.core.management import call_command
@@ -13,7 +14,7 @@ from django.db import connection
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from monitoring import findings, rules, snapshots, tables
+from monitoring import findings, rules, snapshots, tables, views
 from monitoring.models import Acknowledgement, TableSnapshot
 from monitoring.report import DatabaseReport, database_report
 from orchestrator.models import Event, Job, Task
@@ -248,9 +249,24 @@ def test_a_table_that_is_locked_costs_its_section_only():
 
 
 @pytest.mark.postgres
+def test_a_pool_that_has_nothing_to_lend_is_not_taken_for_a_silent_database():
+    pool: Any = connection.pool  # type: ignore[attr-defined]
+    stats = pool.get_stats()
+    lent = [pool.getconn() for _ in range(stats["pool_max"] - stats["pool_size"] + stats["pool_available"])]
+    try:
+        assert pool.get_stats()["pool_available"] == 0
+        report = database_report(plans=False)
+    finally:
+        for each in lent:
+            pool.putconn(each)
+    assert report.errors == {}
+    assert "database:unreachable" not in found(report)
+
+
+@pytest.mark.postgres
 @pytest.mark.parametrize("path", [PATH, "/monitoring/cache/health", "/metrics"])
 def test_a_database_that_cannot_tell_who_asks_is_not_waited_for(
-    path: str, as_moderator: APIClient, valkey: ValkeyServer
+    path: str, as_moderator: APIClient, valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch
 ):
     valkey.flush()  # which knows nobody any more
     other = connection.copy()
@@ -258,7 +274,9 @@ def test_a_database_that_cannot_tell_who_asks_is_not_waited_for(
         other.set_autocommit(False)
         with other.cursor() as cursor:
             cursor.execute("LOCK TABLE users IN ACCESS EXCLUSIVE MODE")
-        answer = as_moderator.get(path)
+        with monkeypatch.context() as hurried:
+            hurried.setattr(views, "PATIENCE", 0.1)
+            answer = as_moderator.get(path)
     finally:
         other.rollback()
         other.close()

@@ -1,6 +1,7 @@
 """`explain_queries` and `performance_report`, as an operator runs them."""
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from io import StringIO
 from pathlib import Path
@@ -162,9 +163,9 @@ def test_the_report_as_json(scratch_database: str) -> None:
 
 
 def databases(alias: str) -> list[str]:
-    """Return the databases that the server, or the folder, has."""
+    """Return the databases that the folder has, or that the server has for this process."""
     if connections[alias].vendor == "sqlite":
         return sorted(path.name for path in Path(connections[alias].settings_dict["NAME"]).parent.iterdir())
     with connections[alias].cursor() as cursor:
         cursor.execute("SELECT datname FROM pg_database ORDER BY 1")
-        return [name for (name,) in cursor.fetchall()]
+        return [name for (name,) in cursor.fetchall() if str(os.getpid()) in name]
