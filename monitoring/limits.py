@@ -5,7 +5,9 @@ from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from typing import Final, Generic, TypeVar
 
-from django.db import connections
+from django.db import DEFAULT_DB_ALIAS, connections
+
+from monitoring import pools
 
 T = TypeVar("T")
 
@@ -42,6 +44,7 @@ class Look(Generic[T]):
 
     def _run(self) -> None:
         try:
+            pools.step_aside(connections[DEFAULT_DB_ALIAS])
             self._answers.put((self._look(),))
         except BaseException as error:  # noqa: BLE001 - raised again, in the thread that asked
             self._answers.put(error)

@@ -5,6 +5,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any, Final
 
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.postgresql import base
 
 from monitoring import instruments
@@ -75,6 +76,25 @@ def observe() -> None:
     if stats and time.monotonic() >= _next_telling:
         _next_telling = time.monotonic() + _TOLD_EVERY
         _publish(stats)
+
+
+def step_aside(connection: BaseDatabaseWrapper) -> None:
+    """Let a thread connect by itself where the pool has nothing to lend.
+
+    What is asked about a database must not wait behind the requests that it is asked about: it would take a
+    pool that is too small for a database that is silent.
+
+    Args:
+        connection: the thread's own, not open yet.
+    """
+    pool = _own_pools().get(connection.alias)
+    if pool is None:
+        return
+    stats = pool.get_stats()
+    if stats["pool_available"] == 0 and stats["pool_size"] >= stats["pool_max"]:
+        described = connection.settings_dict
+        options = {name: value for name, value in described["OPTIONS"].items() if name != "pool"}
+        connection.settings_dict = {**described, "OPTIONS": options}
 
 
 def _own_pools() -> dict[str, Any]:
