@@ -24,7 +24,7 @@ def runway(report: "DatabaseReport") -> Iterator[Finding]:
         yield Finding(
             f"partitions:runway:{parted.table}",
             level,
-            f"The partitions of {parted.table} end in {parted.days:.0f} days"
+            f"The partitions of {parted.table} end in {parted.days:g} days"
             if parted.days
             else f"{parted.table} has no partition for new rows",
             parted.as_json(),
