@@ -13,6 +13,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.text import capfirst
 
+from orchestrator.admin.display import NOTHING
 from orchestrator.admin.paging import TableList
 from orchestrator.errors import DomainError
 from orchestrator.walks import Narrowing
@@ -26,6 +27,7 @@ class TableAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     show_facets = admin.ShowFacets.NEVER
     list_per_page = 50
+    empty_value_display = NOTHING
     #: Columns that the list does not show, and need not read.
     not_listed: ClassVar[tuple[str, ...]] = ()
 

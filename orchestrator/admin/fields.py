@@ -12,7 +12,7 @@ from orchestrator.serializers.fields import JSONObject
 class JSONObjectField(forms.Field):
     """A JSON object, as the API would take it; nothing at all is an empty one."""
 
-    widget = forms.Textarea
+    widget = forms.Textarea(attrs={"class": "vLargeTextField"})
 
     def prepare_value(self, value: Any) -> Any:
         """Return an object as text to edit; text that was sent as it came."""

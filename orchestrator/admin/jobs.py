@@ -63,7 +63,10 @@ class JobForm(forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = Job
         fields = ("name", "description", "priority", "max_attempts", "metadata")
-        widgets: ClassVar = {"description": forms.Textarea(attrs={"rows": 3})}
+        widgets: ClassVar = {
+            "name": forms.TextInput(attrs={"class": "vLargeTextField"}),
+            "description": forms.Textarea(attrs={"class": "vLargeTextField", "rows": 3}),
+        }
 
 
 class SteeringForm(forms.Form):
