@@ -3,10 +3,12 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.db import connection
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from orchestrator.choices import JobStatus, Role
+from orchestrator.filters import JobFilters
 from orchestrator.models import Event, Job, Task, User
 from tests.people import make_user
 
@@ -151,3 +153,15 @@ def test_users_are_filtered(as_moderator):
         "ordering=-created_at": "cbam",
     }
     assert {query: names(as_moderator, query, "users", "username") for query in wanted} == wanted
+
+
+@pytest.mark.sqlite
+def test_many_pending_jobs_are_not_sorted_where_few_were_when_statistics_were_taken():
+    done = [Job(name="x", status="completed", started_at=NOON, completed_at=NOON) for _ in range(500)]
+    Job.objects.bulk_create([*done, Job(name="x")])
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE jobs")
+
+    pending = JobFilters({"status": "pending"}, Job.objects.all()).qs
+
+    assert "ix_jobs_status_created_at" in pending.order_by("-created_at", "-id")[:100].explain()
