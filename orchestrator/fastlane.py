@@ -10,6 +10,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -27,8 +28,8 @@ Environment = dict[str, Any]
 StartResponse = Callable[..., Any]
 Application = Callable[[Environment, StartResponse], Iterable[bytes]]
 
-#: Addresses remembered at most.
-LANES: Final = 4096
+#: Addresses remembered at most, a kilobyte each: of more, few are asked for again before they are stale.
+LANES: Final = 1024
 
 #: What makes an address: where these are the same, so is the answer.
 _ADDRESS: Final = (
@@ -104,10 +105,16 @@ def _learning(environ: Environment, start_response: StartResponse) -> StartRespo
         if offered and status.startswith(str(HTTPStatus.OK.value)):
             repeated = tuple((name, value) for name, value in headers if name.lower() not in _OWN_HEADERS)
             question, needs = offered
-            _remember(_address(environ), Lane(question, needs, repeated))
+            _remember(_address(environ), Lane(question, needs, _shared(repeated)))
         return start_response(status, headers, *more)
 
     return start
+
+
+@lru_cache(maxsize=64)
+def _shared(headers: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+    """Return the headers, the same object for all lanes that have the same."""
+    return headers
 
 
 def _remember(address: tuple[Any, ...], lane: Lane) -> None:

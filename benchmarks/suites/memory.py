@@ -8,7 +8,7 @@ from benchmarks.web import Web
 
 REQUESTS = 10_000
 MEGABYTE = 1_000_000
-BATCHES = 3
+BATCHES = 2
 #: Megabytes that the last ten thousand requests may add: what an allocator keeps, not what piles up.
 GROWTH = 3
 READS = (
