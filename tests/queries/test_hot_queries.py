@@ -196,7 +196,9 @@ def test_an_order_without_an_entry_fails() -> None:
 
 
 @pytest.mark.usefixtures("rows")
-def test_a_page_shows_one_query_of_each_index() -> None:
+def test_a_page_shows_one_query_of_each_index(monkeypatch: pytest.MonkeyPatch) -> None:
+    # A machine that is busy with other tests must not look like a database that is slow.
+    monkeypatch.setattr("orchestrator.hot_queries._SECONDS_OF_A_PAGE", 60)
     plans = query_plans()
     assert all(plan.ok for plan in plans)
     assert {plan.hot.index for plan in plans} >= {*INDEXES, PRIMARY_KEY}
