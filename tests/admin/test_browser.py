@@ -1,4 +1,7 @@
-"""The console in a real browser: read, filter, steer, watch; nothing from elsewhere, nothing in the way."""
+"""The console in a real browser: read, filter, steer, watch; nothing from elsewhere, nothing in the way.
+
+One test goes through all of it on each engine. What the others see is the pages' own doing, the same on both.
+"""
 
 import re
 
@@ -95,6 +98,7 @@ def test_an_operator_reads_filters_retries_and_cancels_many(screen, as_user):
     assert Event.objects.filter(type="job_cancelled", payload__reason="Superseded").count() == 1200
 
 
+@pytest.mark.sqlite
 def test_what_is_under_way_is_watched_and_stopped(screen):
     Job.objects.bulk_create(Job(name=f"Nightly {number}") for number in range(20_000))
     page = screen.page()
@@ -114,6 +118,7 @@ def test_what_is_under_way_is_watched_and_stopped(screen):
     assert Job.objects.counts()["cancelled"] == change.changed
 
 
+@pytest.mark.sqlite
 def test_the_dashboard_refreshes_itself_and_keeps_what_is_open(screen):
     page = screen.page()
     page.goto("/admin/")
@@ -131,6 +136,7 @@ def test_the_dashboard_refreshes_itself_and_keeps_what_is_open(screen):
     expect(page.get_by_role("button", name="Go on")).to_have_attribute("aria-pressed", "true")
 
 
+@pytest.mark.sqlite
 def test_without_a_script_plain_forms_do_the_same(screen):
     for number in range(3):
         failed(f"Broken {number}")

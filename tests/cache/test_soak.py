@@ -15,6 +15,7 @@ from tests.cache.soak import Soak
 from tests.over_http import HttpClient
 from tests.servers.valkey import ValkeyServer
 
+#: Of all soaks of one engine together.
 SECONDS = float(os.environ.get("SOAK_SECONDS", "20"))
 #: Spread over five statuses.
 WRITES_A_SECOND = 100
@@ -55,7 +56,7 @@ def test_without_failures(web, cache: ValkeyServer, keeper_on, jobs, user: User,
     keeper_on(cache)
     soak = soak_of(web(workers=2, env={"REDIS_URL": cache.url}), jobs)
 
-    result = soak.run(SECONDS / 2)
+    result = soak.run(SECONDS * 0.4)
 
     print(f"\nwithout failures: {result}")  # noqa: T201 - what the soak is run for
     record_property("soak", str(result))
@@ -73,7 +74,7 @@ def test_while_the_server_fails(
     failing = threading.Thread(target=fail, args=(cache, soak.stop, tmp_path))
     failing.start()
 
-    result = soak.run(SECONDS / 2)
+    result = soak.run(SECONDS * 0.4)
 
     failing.join()
     print(f"\nwhile the server fails: {result}")  # noqa: T201 - as above
@@ -111,7 +112,7 @@ def test_while_writers_are_held_up(web, cache: ValkeyServer, keeper_on, jobs, us
     keeper_on(cache)
     url = web(workers=2, env={"REDIS_URL": cache.url}, application="tests.cache.held_up:whole")
 
-    result = soak_of(url, jobs, database=versions).run(SECONDS / 4)
+    result = soak_of(url, jobs, database=versions).run(SECONDS * 0.2)
 
     print(f"\nwhile writers are held up: {result}")  # noqa: T201 - as above
     assert result.errors == []

@@ -41,8 +41,7 @@ def explore(
         for state in frontier:
             for label, raw in successors(state):
                 steps += 1
-                following = normal_form(raw)
-                if following in origins:
+                if raw in origins or (following := normal_form(raw)) in origins:
                     continue
                 origins[following] = (label, state)
                 if is_sought(following):

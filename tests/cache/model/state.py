@@ -6,6 +6,7 @@ need not wait for each other. Durations are what is left of them, in ticks.
 
 from enum import IntEnum
 from functools import cache
+from itertools import pairwise
 from typing import NamedTuple
 
 MISSING = 0  # of a token; real ones are positive
@@ -166,11 +167,11 @@ def forget_void_stamps(state: State) -> State:
 
 def rename_tokens(state: State) -> State:
     """Number the tokens in the order in which they are met."""
-    names = {MISSING: MISSING, IN_FLIGHT: IN_FLIGHT}
-    for token in tokens(state):
-        names.setdefault(token, len(names) - 1)
-    if all(token == name for token, name in names.items()):
+    met = [token for token in dict.fromkeys(tokens(state)) if token not in (MISSING, IN_FLIGHT)]
+    numbers = range(1, len(met) + 1)
+    if met == list(numbers):
         return state
+    names = {MISSING: MISSING, IN_FLIGHT: IN_FLIGHT, **dict(zip(met, numbers, strict=True))}
 
     def renamed(holder):
         return holder._replace(epoch=names[holder.epoch], generation=names[holder.generation])
@@ -198,7 +199,7 @@ def tokens(state: State) -> list[int]:
 
 def sort_processes(state: State) -> State:
     """Order the processes of a kind: which of them is which does not matter."""
-    if len(state.writers) > 1:
+    if any(before >= after for before, after in pairwise(state.writers)):
         order = tuple(sorted(range(len(state.writers)), key=lambda n: (state.writers[n], bits(state, n))))
         if order != tuple(sorted(order)):
             state = reordered(state, order)
