@@ -1,7 +1,7 @@
 """The lists by page: every row is reached once, forwards and backwards, in every order, by every filter."""
 
 from datetime import UTC, datetime, timedelta
-from itertools import product
+from itertools import chain, combinations, product
 from uuid import UUID
 
 import pytest
@@ -16,6 +16,7 @@ from orchestrator.choices import JobStatus, Role
 from orchestrator.cursors import Cursor
 from orchestrator.hot_pages import page_queries
 from orchestrator.models import Event, Job, Task, User
+from orchestrator.ways import WAYS
 
 JOBS = "/admin/orchestrator/job/"
 START = datetime(2026, 11, 1, tzinfo=UTC)
@@ -161,10 +162,35 @@ def test_what_is_declared_is_what_the_list_asks(admin_user, table):
         )
 
 
+#: Filters that find one row: a primary key or a unique index serves them.
+ONE_ROW = {"id", "email"}
+
+
+@pytest.mark.engine_neutral
+@pytest.mark.parametrize("table", ["jobs", "events", "tasks", "users"])
+def test_what_a_way_takes_is_declared_in_each_order(table):
+    declared = {
+        (frozenset(filters), order.partition(" ")[0])
+        for query in page_queries()
+        if query.table == table
+        for filters, order in [filters_and_order_of(query)]
+    }
+    names = ["id", "email", "key", "other", *ASKED]
+    for asked in chain.from_iterable(combinations(names, size) for size in range(4)):
+        way = WAYS[table](asked)
+        taken = way.takes.intersection(asked)
+        assert taken & ONE_ROW or {(taken, order) for order in way.orders} <= declared, asked
+
+
+def filters_and_order_of(query):
+    filters, _, order = query.name.removeprefix(f"the admin's {query.table}").partition(", ")
+    return [name for name in filters.removeprefix(" by ").split(" and ") if name], order
+
+
 def asked_by_the_list(user, query):
     """Return the statement of the page that a hot query is about, as the list makes it."""
-    filters, _, order = query.name.removeprefix(f"the admin's {query.table}").partition(", ")
-    asked = "&".join(ASKED[name] for name in filters.removeprefix(" by ").split(" and ") if name)
+    filters, order = filters_and_order_of(query)
+    asked = "&".join(ASKED[name] for name in filters)
     page = f"/admin/orchestrator/{query.table.removesuffix('s')}/?{asked}"
     sign, column = ("-", order[1:]) if order.startswith("-") else ("", order)
     shown = visit(user, page)
