@@ -17,6 +17,7 @@ from orchestrator.limits import INT32_LARGEST, INT32_SMALLEST
 from orchestrator.messages import shown
 from orchestrator.models import User
 from orchestrator.querysets import JobQuerySet, TaskQuerySet
+from orchestrator.splits import Split
 
 
 def _refusal(value: str, allowed: str) -> ValidationError:
@@ -152,12 +153,17 @@ class JobFilters(filters.FilterSet):
         """Return the jobs that pass the filters."""
         jobs: JobQuerySet = super().filter_queryset(queryset)
         chosen = self.form.cleaned_data
-        for name, column in (("started_after", "started_at"), ("completed_after", "completed_at")):
-            if chosen[name]:
-                return jobs.found_since(column, chosen[name])
+        fixed = ((name, chosen[name]) for name in ("status", "priority"))
+        since = ((f"{word}_at", chosen[f"{word}_after"]) for word in ("started", "completed"))
+        split = Split(
+            fixed=tuple((name, value) for name, value in fixed if value is not None),
+            after=chosen["created_after"],
+            before=chosen["created_before"],
+            since=tuple((column, moment) for column, moment in since if moment),
+        )
         by_priority = self.data.get("ordering") == "-priority" and chosen["priority"] is None
-        if by_priority and (chosen["created_after"] or chosen["created_before"]):
-            return jobs.found_by_priority()
+        if split.since or (by_priority and (split.after or split.before)):
+            return jobs.split_by(split)
         return jobs
 
     def in_status(self, jobs: JobQuerySet, _: str, status: str) -> JobQuerySet:
@@ -187,7 +193,9 @@ class TaskFilters(filters.FilterSet):
 
     def begin_with(self, tasks: TaskQuerySet, _: str, prefix: str) -> TaskQuerySet:
         """Return the tasks whose title begins so."""
-        return tasks.titled_from(prefix)
+        if self.data.get("ordering") == "title":
+            return tasks.titled_from(prefix)
+        return tasks.titled_from_by_age(prefix)
 
 
 class UserFilters(filters.FilterSet):

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from enum import Enum
 from itertools import chain, combinations
 from typing import Any, Final
 from uuid import UUID
@@ -13,22 +14,25 @@ from django.utils import timezone
 from django_filters import FilterSet
 
 from monitoring.hot_queries import HotQuery, of_rows
-from monitoring.plans import PRIMARY_KEY, Statement
+from monitoring.plans import Statement
 from orchestrator.limits import PAGE_DEFAULT
 from orchestrator.models import Event, Job, Task, User
 from orchestrator.pagination import Order
-from orchestrator.querysets import FEW_JOBS
-from orchestrator.rows import found_beyond
+from orchestrator.splits import Walk, parts
 from orchestrator.viewsets import EventViewSet, JobViewSet, TaskViewSet, UserViewSet
 from orchestrator.viewsets.base import ResourceViewSet
 
-_BY_AGE: Final = frozenset({"created_after", "created_before"})
+#: Filters of the time of creation, and those of later times, most of whose rows were made after them, too.
+_BY_AGE: Final = frozenset({"created_after", "created_before", "started_after", "completed_after"})
+SINCE: Final = frozenset({"started_after", "completed_after"})
 #: Two ranges, or a range and an order, on columns of their own: no B-tree gives both.
 _WALK_OR_SORT: Final = (
     "rows walked until a page is full, or rows in the range, whichever the planner believes to be fewer"
 )
-_WALK_WHERE_MANY: Final = f"above {FEW_JOBS} jobs in the range, {_WALK_OR_SORT}"
-
+_WALK_WHERE_USUAL: Final = (
+    "rows walked until a page is full, where the planner believes their priority to be the usual one"
+)
+_WAITING: Final = "jobs that waited, or were at work, at that moment"
 _WALK_WHERE_COMMON: Final = (
     "rows walked until a page is full, where the planner believes every role to be common"
 )
@@ -40,6 +44,14 @@ _ORDER_NAMES: Final = {
     "title": "by title",
     "username": "by name",
 }
+
+
+class Part(Enum):
+    """One of the queries that together give a page (``orchestrator.splits``), and how its name ends."""
+
+    MAIN = ""
+    MADE_BEFORE = "made before that"
+    OTHER_PRIORITIES = "other priorities"
 
 
 @dataclass(frozen=True)
@@ -63,30 +75,17 @@ def _jobs(filters: frozenset[str], order: str) -> Served:
         ((), True): "ix_jobs_priority_created_at",
         (("status",), True): "ix_jobs_status_prio_created",
     }[fixed, by_priority]
-    ranges = tuple(
-        index
-        for name, index in (
-            ("started_after", "ix_jobs_started_at"),
-            ("completed_after", "ix_jobs_completed_at"),
-        )
-        if name in filters
-    )
-    if ranges:
-        return Served(ranges[0], (), (*_WALKS_OF_JOBS, *ranges, PRIMARY_KEY), _WALK_WHERE_MANY)
+    if by_priority and filters & _BY_AGE:
+        others = ("ix_jobs_priority_created_at", "ix_jobs_status_created_at", "ix_jobs_created_at")
+        return Served(index, (*fixed, *_age(filters)), others, _WALK_WHERE_USUAL)
     return Served(index, (*fixed, *_age(filters)))
 
 
-#: What the planner may prefer to a range's own index where that lies across the list's order.
-_WALKS_OF_JOBS: Final = (
-    "ix_jobs_claimable",
-    "ix_jobs_priority",
-    "ix_jobs_status",
-    "ix_jobs_status_priority",
-    "ix_jobs_status_created_at",
-    "ix_jobs_status_prio_created",
-    "ix_jobs_priority_created_at",
-    "ix_jobs_created_at",
-)
+def _jobs_made_before(filters: frozenset[str], order: str) -> Served:
+    """Tell of the jobs of a list that were made before the moment that they started or ended after."""
+    del order  # they are put in order after they were found
+    column = "took" if "completed_after" in filters else "waited"
+    return Served(f"ix_jobs_{column}_created_at", (), ("ix_jobs_created_at",), _WAITING)
 
 
 def _events(filters: frozenset[str], order: str) -> Served:
@@ -157,22 +156,27 @@ class HotList:
         for filters in chain.from_iterable(combinations(names, size) for size in range(len(names) + 1)):
             for order in self.view.orders:
                 for later in (False, True):
-                    yield self.query(filters, order, later=later)
+                    for part in self._parts(frozenset(filters), order, later=later):
+                        yield self.query(filters, order, later=later, part=part)
 
-    def query(self, filters: tuple[str, ...], order: str, *, later: bool = False) -> HotQuery:
+    def query(
+        self, filters: tuple[str, ...], order: str, *, later: bool = False, part: Part = Part.MAIN
+    ) -> HotQuery:
         """Return one of them.
 
         Args:
             filters: names of filters.
             order: the name of an order.
             later: whether it is a page that a cursor leads to.
+            part: which of the queries that together give the page, where one does not.
         """
-        served = self.served(frozenset(filters), order)
+        tells = _jobs_made_before if part is Part.MADE_BEFORE else self.served
+        served = tells(frozenset(filters), order)
         return HotQuery(
-            name=self._title(filters, order, later=later),
+            name=self._title(filters, order, later=later, part=part),
             asked_by=f"GET /api/v1/{self.name}/",
             table=self.name,
-            statement=self._statement(filters, order, later=later),
+            statement=self._statement(filters, order, later=later, part=part),
             index=served.index,
             or_else=tuple(other for other in served.or_else if other != served.index),
             conditions=served.conditions,
@@ -180,26 +184,42 @@ class HotList:
             bound=served.bound,
         )
 
-    def _title(self, filters: tuple[str, ...], order: str, *, later: bool) -> str:
+    @staticmethod
+    def _parts(filters: frozenset[str], order: str, *, later: bool) -> Iterator[Part]:
+        yield Part.MAIN
+        if filters & SINCE and not later:
+            yield Part.MADE_BEFORE
+        if order == "-priority" and later and filters & _BY_AGE and "priority" not in filters:
+            yield Part.OTHER_PRIORITIES
+
+    def _title(self, filters: tuple[str, ...], order: str, *, later: bool, part: Part) -> str:
         fixed = [name for name in filters if not name.endswith(("_after", "_before"))]
         words = f"{self.name} by {' and '.join(fixed)}" if fixed else self.name
         ranges = [name.replace("_", " ") for name in filters if name not in fixed]
         usual = order == next(iter(self.view.orders))
         parts = [words, *ranges, *([] if usual else [_ORDER_NAMES[order]]), *(["next page"] if later else [])]
+        parts += [part.value] if part.value else []
         return ", ".join(parts)
 
     def _statement(
-        self, filters: tuple[str, ...], order: str, *, later: bool
+        self, filters: tuple[str, ...], order: str, *, later: bool, part: Part
     ) -> Callable[[BaseDatabaseWrapper], Statement]:
         def statement(connection: BaseDatabaseWrapper) -> Statement:
             samples = {name: _SAMPLES[name]() for name in filters} | {"ordering": order}
             rows = self.filters(samples, self.rows.using(connection.alias)).qs
             ordering = Order.of(order, self.view.orders[order])
-            if later:
-                position = [_POSITIONS[column]() for column in ordering.columns]
-                rows = found_beyond(rows, ordering.columns, position, descending=ordering.descending)
-            page = rows.order_by(*ordering.fields(backward=False))[: PAGE_DEFAULT + 1]
-            return of_rows(page)(connection)
+            position = tuple(_POSITIONS[column]() for column in ordering.columns) if later else ()
+            walk = Walk(ordering.columns, ordering.descending, position, PAGE_DEFAULT + 1)
+            split = getattr(rows, "split", None)
+            pages = [walk.of(rows)] if split is None else [some.rows for some in parts(rows, split, walk)]
+            # Oldest first, what was made before a moment comes first.
+            first, *rest = pages if walk.descending else reversed(pages)
+            page = {Part.MAIN: [first], Part.MADE_BEFORE: rest[-1:], Part.OTHER_PRIORITIES: rest[:1]}[part]
+            if part is Part.MADE_BEFORE:
+                # How they are found; that they are put in order afterwards is declared.
+                page[0].query.clear_limits()
+                page[0].query.clear_ordering(force=True)
+            return of_rows(page[0])(connection)
 
         return statement
 
@@ -214,8 +234,8 @@ _SAMPLES: Final[Mapping[str, Callable[[], str]]] = {
     "priority": lambda: "20",
     "created_after": lambda: _ago(days=7),
     "created_before": lambda: _ago(hours=1),
-    "started_after": lambda: _ago(hours=1),
-    "completed_after": lambda: _ago(hours=1),
+    "started_after": lambda: _ago(days=7),
+    "completed_after": lambda: _ago(days=6),
     "type": lambda: "job_failed",
     "title": lambda: "Review",
     "title_prefix": lambda: "Re",

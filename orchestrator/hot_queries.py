@@ -18,12 +18,11 @@ from monitoring.hot_queries import OUT_OF_TIME, Examined, HotQuery, examine, of_
 from monitoring.plans import PRIMARY_KEY, Statement
 from orchestrator.cache import outbox
 from orchestrator.choices import JobStatus, Role
-from orchestrator.hot_lists import HOT_LISTS
+from orchestrator.hot_lists import HOT_LISTS, SINCE, Part
 from orchestrator.hot_pages import page_queries, page_query
 from orchestrator.limits import PAGE_DEFAULT, RECENT_LARGEST
 from orchestrator.models import Event, Job, Task, User
 from orchestrator.pagination import Order
-from orchestrator.querysets import FEW_JOBS
 from orchestrator.rows import found_beyond
 
 _NOBODY: Final = UUID(int=0)
@@ -51,13 +50,13 @@ KEPT: Final = {
 
 def hot_queries() -> tuple[HotQuery, ...]:
     """Return the queries that are shown to people: of the lists' combinations those that tell most."""
-    return (*_lists(), *_rows(), *_work(), *_pages(), *_ranges(), *_in_any_order(), *_outbox())
+    return (*_lists(), *_rows(), *_work(), *_pages(), *_in_any_order(), *_outbox())
 
 
 def every_query() -> tuple[HotQuery, ...]:
     """Return all of them, with every combination of filters and order that the lists can be asked for."""
     combinations = (query for hot in HOT_LISTS for query in hot.queries())
-    return (*combinations, *page_queries(), *_rows(), *_work(), *_ranges(), *_in_any_order(), *_outbox())
+    return (*combinations, *page_queries(), *_rows(), *_work(), *_in_any_order(), *_outbox())
 
 
 def query_plans() -> tuple[Examined, ...]:
@@ -79,6 +78,8 @@ def _lists() -> Iterator[HotQuery]:
             for name in sorted(_ACROSS.intersection(hot.filters.base_filters)):
                 yield hot.query((name,), order)
             yield hot.query((), order, later=True)
+        for name in sorted(SINCE.intersection(hot.filters.base_filters)):
+            yield hot.query((name,), next(iter(hot.view.orders)), part=Part.MADE_BEFORE)
 
 
 def _rows() -> Iterator[HotQuery]:
@@ -169,20 +170,6 @@ def _pages() -> Iterator[HotQuery]:
             yield page_query("jobs", filters, order, later=later)
 
 
-def _ranges() -> Iterator[HotQuery]:
-    """Yield what a list of jobs asks first where its range is on another column than its order."""
-    lately = timezone.now() - timedelta(minutes=5)
-    for word in ("started", "completed"):
-        rows = Job.objects.filter(**{f"{word}_at__gt": lately}).order_by(f"{word}_at").values("pk")
-        yield _hot(
-            f"jobs {word} lately",
-            f"GET /api/v1/jobs/?{word}_after=…",
-            rows[: FEW_JOBS + 1],
-            f"ix_jobs_{word}_at",
-            (f"{word}_at",),
-        )
-
-
 def _in_any_order() -> Iterator[HotQuery]:
     """Yield the report's questions: a wider index would do, the narrowest is best and must be there."""
     jobs, asked_by = Job.objects.order_by(), "bulk changes and the performance report"
@@ -194,6 +181,13 @@ def _in_any_order() -> Iterator[HotQuery]:
         "ix_jobs_status",
         ("status",),
         or_else=("ix_jobs_status_priority", *wide),
+    )
+    yield _hot(
+        "jobs started lately, in any order",
+        asked_by,
+        jobs.filter(started_at__gt=timezone.now() - timedelta(minutes=5))[:PAGE_DEFAULT],
+        "ix_jobs_started_at",
+        ("started_at",),
     )
     yield _hot(
         "jobs of a priority, in any order",

@@ -16,6 +16,7 @@ from django.db.models import Index, Q
 from django.utils import timezone
 
 from orchestrator.choices import ENDED_STATUSES, STARTED_STATUSES, TRANSITIONS, JobStatus, Role
+from orchestrator.expressions import DigitsOfSeconds
 from orchestrator.fields import ByteOrderedCharField, UniqueByIndex, UniqueIndex
 from orchestrator.ids import new_id
 from orchestrator.querysets import CoherentQuerySet, EventQuerySet, JobQuerySet, TaskQuerySet
@@ -91,10 +92,24 @@ class Job(Touched):
             Index(fields=["status", "created_at"], name="ix_jobs_status_created_at"),
             # new: the list of one priority in order of creation, and the list in order of priority
             Index(fields=["priority", "created_at"], name="ix_jobs_priority_created_at"),
-            # new: the filter started_after
+            # new: jobs started since a moment, in any order
             Index(fields=["started_at"], name="ix_jobs_started_at"),
-            # new: the filter completed_after
+            # new: the archive, which begins with the jobs that ended first
             Index(fields=["completed_at"], name="ix_jobs_completed_at"),
+            # the filters started_after and completed_after: jobs made before a moment that started, or ended,
+            # after it (orchestrator.splits)
+            Index(
+                DigitsOfSeconds("started_at", "created_at"),
+                "created_at",
+                name="ix_jobs_waited_created_at",
+                condition=Q(started_at__isnull=False),
+            ),
+            Index(
+                DigitsOfSeconds("completed_at", "created_at"),
+                "created_at",
+                name="ix_jobs_took_created_at",
+                condition=Q(completed_at__isnull=False),
+            ),
             # the list of one status in order of priority, and of one status and priority in order of creation
             Index(fields=["status", "priority", "created_at"], name="ix_jobs_status_prio_created"),
             # the claim: which pending job is next. Without the jobs of other statuses; with their own, as

@@ -21,7 +21,7 @@ from orchestrator.encoding import from_json
 from orchestrator.limits import PAGE_DEFAULT, PAGE_LARGEST
 from orchestrator.messages import shown
 from orchestrator.rowjson import page_body
-from orchestrator.rows import found_beyond
+from orchestrator.splits import Walk, first_rows
 
 #: Orders of a list: the name in ``ordering=``, and the columns. Each ends with the id, and all its columns go
 #: the same way, so that one comparison of row values finds a page. The first one is the default.
@@ -67,7 +67,7 @@ class KeysetPagination(BasePagination):
         self._read(request, view)
         self.display_page_controls = True
         self.cursor = self._read_cursor(queryset.model)
-        return self._page(list(self._cut(queryset)))
+        return self._page(self._found(queryset))
 
     def paginate_texts(
         self, texts: Callable[[], QuerySet[Any, str]], request: Request, view: APIView
@@ -87,17 +87,13 @@ class KeysetPagination(BasePagination):
         self._read(request, view)
         self.cursor = Cursor()
         first_page = (request.path, self.order, self.limit)
-        return self._page(prepared.fetch(first_page, lambda: self._cut(texts())))
+        return self._page(prepared.fetch(first_page, lambda: self._walk.of(texts())))
 
     def _read(self, request: Request, view: APIView | None) -> None:
         self.request = request
         self.limit = read_limit(request)
         self.order = read_order(request, getattr(view, "orders", {}))
         self.scope = [request.path, self.order.name, _filters(request, view)]
-
-    def _cut(self, queryset: QuerySet[Any, Any]) -> QuerySet[Any, Any]:
-        """Return the page's rows, and one more if there is one."""
-        return self._from_cursor(queryset)[: self.limit + 1]
 
     def _page(self, found: list[Any]) -> list[Any]:
         self.more, rows = len(found) > self.limit, found[: self.limit]
@@ -127,13 +123,17 @@ class KeysetPagination(BasePagination):
         position = self.order.position(self.rows[0]) if self.rows else ()
         return self._link(Cursor(backward=True, position=position))
 
-    def _from_cursor(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """Return the rows from the cursor on, in the direction that it looks."""
-        backward, position = self.cursor.backward, self.cursor.position
-        if position:
-            descending = self.order.descending is not backward
-            queryset = found_beyond(queryset, self.order.columns, position, descending=descending)
-        return queryset.order_by(*self.order.fields(backward=backward))
+    def _found(self, queryset: QuerySet[Any]) -> list[Any]:
+        """Return the rows from the cursor on, in the direction that it looks, one more than the page has."""
+        split = getattr(queryset, "split", None)
+        if split is None:
+            return list(self._walk.of(queryset))
+        return first_rows(queryset, split, self._walk, self.order.position)
+
+    @property
+    def _walk(self) -> Walk:
+        descending = self.order.descending is not self.cursor.backward
+        return Walk(self.order.columns, descending, self.cursor.position, self.limit + 1)
 
     def _read_cursor(self, model: type[Model]) -> Cursor:
         text = self.request.query_params.get("cursor")

@@ -3,18 +3,19 @@
 import sys
 from datetime import datetime, timedelta
 from typing import Any, Final, Self
-from uuid import UUID
 
 from django.db import connections, models, transaction
 from django.db.models import Count, F, Value
+from django.db.models.lookups import GreaterThanOrEqual, LessThan
 from django.utils import timezone
 
 from orchestrator import counts
 from orchestrator.choices import JobStatus
+from orchestrator.expressions import Unindexed
+from orchestrator.splits import Split
 
-#: Jobs that are found by their ids and put in order in some milliseconds.
-FEW_JOBS: Final = 5000
-_NO_JOB: Final = UUID(int=0)
+#: Tasks that are found by their titles and put in order in some milliseconds.
+FEW_TASKS: Final = 2000
 
 _FIRST_SURROGATE: Final = 0xD800
 _AFTER_SURROGATES: Final = 0xE000
@@ -46,6 +47,9 @@ class CoherentQuerySet(models.QuerySet[Any]):
 class JobQuerySet(CoherentQuerySet):
     """Questions asked of jobs."""
 
+    #: How their pages are found in parts, where one index does not give them.
+    split: Split | None = None
+
     def counts(self) -> dict[str, int]:
         """Return how many of these jobs have each status, 0 where none has: of all jobs at no cost."""
         if not (self.query.where or self.query.is_sliced or self.query.distinct or self.query.combinator):
@@ -61,28 +65,20 @@ class JobQuerySet(CoherentQuerySet):
         """Return the jobs whose worker has let its lease run out, longest ago first."""
         return self.filter(lease_expires_at__lt=now).order_by("lease_expires_at", "id")
 
-    def found_by_priority(self) -> Self:
-        """Return the same jobs, which SQLite then finds priority by priority.
+    def split_by(self, split: Split) -> Self:
+        """Return the same jobs, whose pages are found in parts.
 
-        For a range of time in order of priority: the index begins with the priority, and only where that is
-        given too can the range be found in it. PostgreSQL skips through the index by itself.
+        Args:
+            split: all conditions of these jobs.
         """
-        if connections[self.db].vendor != "sqlite":
-            return self
-        return self.filter(
-            priority__in=self.model.objects.using(self.db).order_by().values("priority").distinct()
-        )
+        jobs = self.all()
+        jobs.split = split
+        return jobs
 
-    def found_since(self, column: str, moment: datetime) -> Self:
-        """Return the same jobs, found among those whose ``column`` is later than ``moment`` if they are few.
-
-        Their list is in another column's order, which an index of that order serves only by a walk past
-        all others; the planners do not see how long it is, because they take the two columns for unrelated.
-        """
-        since = self.model.objects.using(self.db).filter(**{f"{column}__gt": moment}).order_by(column)
-        few = list(since.values_list("pk", flat=True)[: FEW_JOBS + 1])
-        # Where there is none, an id that no job has: an empty list would be no question to the database.
-        return self if len(few) > FEW_JOBS else self.filter(pk__in=few or [_NO_JOB])
+    def _clone(self) -> Self:
+        jobs: Self = super()._clone()  # type: ignore[misc]
+        jobs.split = self.split
+        return jobs
 
 
 class EventQuerySet(CoherentQuerySet):
@@ -104,6 +100,23 @@ class TaskQuerySet(CoherentQuerySet):
     def titled_from(self, prefix: str) -> Self:
         """Return the tasks whose title begins with ``prefix``, case told apart, by an index range."""
         return self.beginning_with("title", prefix)
+
+    def titled_from_by_age(self, prefix: str) -> Self:
+        """Return the same tasks, for an order of creation.
+
+        Where they are many, a walk in that order soon comes upon a page of them; where they are few, they are
+        found and put in order. PostgreSQL knows how many they are, SQLite takes them for few.
+        """
+        titled = self.titled_from(prefix)
+        if connections[self.db].vendor != "sqlite" or not titled.are_more_than(FEW_TASKS):
+            return titled
+        title, after = Unindexed("title"), _next_text(prefix)
+        tasks = self.filter(GreaterThanOrEqual(title, prefix))
+        return tasks.filter(LessThan(title, after)) if after else tasks
+
+    def are_more_than(self, number: int) -> bool:
+        """Tell whether there are more than a number of rows; no others are looked at."""
+        return bool(self.order_by().values_list(Value(1))[number : number + 1])
 
     def update(self, **values: Any) -> int:
         """Update the rows and raise each one's ``version``; return how many rows matched."""

@@ -1,0 +1,2 @@
+DROP STATISTICS IF EXISTS st_jobs_waited;
+DROP STATISTICS IF EXISTS st_jobs_took;

@@ -1,0 +1,1 @@
+-- ANALYZE looks at every index here, partial or not.
