@@ -21,6 +21,9 @@ ROOT = Path(__file__).resolve().parents[1]
 ENGINES = ("sqlite", "postgres")
 SECRET_KEY = "a key for benchmarks that is as long as a key has to be"  # noqa: S105 - of nobody
 
+#: Jobs that `seed_demo` makes; more are made of them by the database.
+SEEDED = 100_000
+
 # As a server that keeps what it is told: every commit waits for the disk.
 POSTGRES_SETTINGS = {
     "fsync": "on",
@@ -98,8 +101,14 @@ class Lab:
         return self._postgres
 
     def rows(self, engine: str, jobs: int) -> Site:
-        """Return the site of so many jobs, about three events a job, and a tenth as many tasks."""
+        """Return the site of so many jobs, about three events a job, and a tenth as many tasks.
+
+        More than ``SEEDED`` jobs are copies of so many (``benchmarks.multiply``), with about one event each.
+        """
         name = f"{engine}_{jobs}_jobs"
+        if name not in self._rows and jobs > SEEDED:
+            self._rows[name] = self.copy(self.rows(engine, SEEDED), name)
+            self._rows[name].prepare("multiply", str(jobs // SEEDED))
         if name not in self._rows:
             site = self._site(name, engine, self._new_database(name, engine))
             site.manage("migrate", "--verbosity", "0")
