@@ -99,13 +99,12 @@ def _tasks(filters: frozenset[str], order: str) -> Served:
     if "title" in filters:
         return Served("ix_tasks_title_created_at", ("title", *_age(filters)))
     if order == "title":
-        across = bool(filters & _BY_AGE)
-        return Served(
-            "ix_tasks_title_created_at",
-            ("title",) if "title_prefix" in filters else (),
-            ("ix_tasks_created_at", "ix_tasks_title") if across else (),
-            _WALK_OR_SORT if across else "",
-        )
+        # Few tasks share a title: it costs little to put those in order of creation.
+        others: tuple[str, ...] = ("ix_tasks_title",) if filters & {*_BY_AGE, "title_prefix"} else ()
+        if filters & _BY_AGE:
+            others += ("ix_tasks_created_at",)
+        fixed = ("title",) if "title_prefix" in filters else ()
+        return Served("ix_tasks_title_created_at", fixed, others, _WALK_OR_SORT if others else "")
     if "title_prefix" in filters:
         others = ("ix_tasks_title", "ix_tasks_title_created_at")
         return Served("ix_tasks_created_at", (), others, _WALK_OR_SORT)

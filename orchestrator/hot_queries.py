@@ -195,8 +195,8 @@ def _in_any_order() -> Iterator[HotQuery]:
         jobs.filter(priority=20)[:PAGE_DEFAULT],
         "ix_jobs_priority",
         ("priority",),
-        # PostgreSQL 18 can skip through the five statuses of the second.
-        or_else=("ix_jobs_priority_created_at", "ix_jobs_status_priority"),
+        # PostgreSQL 18 can skip through the five statuses of the last two.
+        or_else=("ix_jobs_priority_created_at", "ix_jobs_status_priority", "ix_jobs_status_prio_created"),
     )
     yield _hot(
         "jobs of a status and priority, in any order",

@@ -20,7 +20,7 @@ from django.conf import settings
 from honcho.environ import parse_procfile
 from honcho.manager import Manager
 from honcho.printer import Message
-from honcho.process import Process
+from honcho.process import Popen, Process
 
 from kyros.launch import LaunchError
 from kyros.launch.signals import GRACE_SECONDS, end_group
@@ -47,6 +47,8 @@ class GuardedProcess(Process):  # type: ignore[misc]
 
     def run(self, *args: Any, **kwargs: Any) -> None:
         """Run the command, and run it again if it is one of `RESTARTED` and ends before the service does."""
+        self._starting = threading.Lock()
+        self._child_ctor = self._start_command
         threading.Thread(target=self._end_after_launcher, daemon=True).start()
         self._stopped = False
         while not self._stopped:
@@ -54,6 +56,11 @@ class GuardedProcess(Process):  # type: ignore[misc]
             super().run(*args, **kwargs)
             quick = time.monotonic() - started < QUICK_SECONDS
             self._ends = self._ends + 1 if quick else 0
+
+    def _start_command(self, *args: Any, **kwargs: Any) -> Popen:
+        with self._starting:  # so that whoever ends the command knows it
+            self._child = Popen(*args, **kwargs)
+            return self._child
 
     def _send_message(self, data: Any, type: str = "line") -> None:  # noqa: A002 - honcho's name
         if type == "start":
@@ -75,8 +82,11 @@ class GuardedProcess(Process):  # type: ignore[misc]
         """End the command and this guard when the launcher has ended without doing so."""
         if launcher := multiprocessing.parent_process():
             launcher.join()
-            end_group(self._child.pid)
-            os._exit(1)  # not by the queue of messages, which nobody reads any more
+            self.ending.set()  # in the launcher's place
+            with self._starting:
+                if self._child:
+                    end_group(self._child.pid)
+                os._exit(1)  # not by the queue of messages, which nobody reads any more
 
     def _end_after_command(self) -> None:
         """End what the command leaves behind: it would keep the output open, and the guard waiting."""

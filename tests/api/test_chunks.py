@@ -2,6 +2,7 @@
 
 import http.client
 import json
+from contextlib import closing, suppress
 from urllib.parse import urlsplit
 
 import pytest
@@ -17,13 +18,17 @@ def post(web):
     address = urlsplit(web(workers=1)).netloc
 
     def send(path, *pieces, **headers):
-        connection = http.client.HTTPConnection(address, timeout=30)
-        headers = {"Content-Type": "application/json", **headers}
-        connection.request("POST", path, iter(pieces), headers, encode_chunked=True)
-        answer = connection.getresponse()
-        body = answer.read()
-        connection.close()
-        return answer.status, body
+        with closing(http.client.HTTPConnection(address, timeout=30)) as connection:
+            connection.putrequest("POST", path)
+            all_headers = {"Content-Type": "application/json", "Transfer-Encoding": "chunked", **headers}
+            for name, value in all_headers.items():
+                connection.putheader(name, value)
+            connection.endheaders()
+            with suppress(BrokenPipeError, ConnectionResetError):  # answered before all of it was sent
+                for piece in (*pieces, b""):
+                    connection.send(b"%x\r\n%s\r\n" % (len(piece), piece))
+            answer = connection.getresponse()
+            return answer.status, answer.read()
 
     return send
 

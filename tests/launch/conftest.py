@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 import pytest
 from django.conf import settings
 
-from tests.launch.service import Service
+from tests.launch.service import Service, left_of
 
 DEFAULTS = {"DEMO_JOBS": 0, "WEB_WORKERS": 1}
 
@@ -47,7 +47,7 @@ def running() -> Iterator[Service]:
 def service(data_dir: Path, tmp_path: Path) -> Iterator[Callable[..., Service]]:
     """A function that starts the service on a free port, with `data_dir` and without demo data.
 
-    Keyword arguments are further variables: ``service(REDIS_URL="none")``. It ends with the test.
+    Keyword arguments are further variables: ``service(REDIS_URL="none")``. It ends with the test, whole.
     """
     services: list[Service] = []
 
@@ -59,3 +59,4 @@ def service(data_dir: Path, tmp_path: Path) -> Iterator[Callable[..., Service]]:
     yield start
     for started in services:
         started.close()
+    assert left_of(data_dir) == []

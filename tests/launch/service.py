@@ -143,3 +143,15 @@ class Service:
         for each in left:
             each.kill()
         psutil.wait_procs(left, END_SECONDS)
+
+
+def left_of(data_dir: Path) -> list[psutil.Process]:
+    """Return the processes that run with a data folder, whoever started them."""
+
+    def runs_with_it(process: psutil.Process) -> bool:
+        try:
+            return process.environ().get("KYROS_DATA_DIR") == str(data_dir)
+        except psutil.Error:  # ended, or somebody else's
+            return False
+
+    return [process for process in psutil.process_iter() if runs_with_it(process)]
