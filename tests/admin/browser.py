@@ -83,13 +83,15 @@ def browser(url):
             chromium.close()
 
 
-def violations(page):
+def violations(page, **options):
     """Return what axe-core finds grave on a page: the rule and where.
 
+    Keyword arguments are axe's options: ``runOnly="color-contrast"``.
     The page's context has to be made with ``bypass_csp``: the policy lets no such script in.
     """
     page.evaluate((files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8"))
-    found = page.evaluate("axe.run(document, {resultTypes: ['violations'], preload: false})")["violations"]
+    options = {"resultTypes": ["violations"], "preload": False, **options}
+    found = page.evaluate("options => axe.run(document, options)", options)["violations"]
     return [
         (each["id"], [json.dumps(node["target"]) for node in each["nodes"]])
         for each in found

@@ -158,10 +158,11 @@ def test_nothing_is_in_the_way_of_a_screen_reader_or_a_keyboard(screen):
     found = {}
     for address in (*PAGES, f"/admin/orchestrator/job/{job.pk}/change/"):
         page.goto(address, wait_until="networkidle")
-        for scheme in ("light", "dark"):
-            page.emulate_media(color_scheme=scheme)
-            page.evaluate("Promise.all(document.getAnimations().map(each => each.finished))")
-            found[address, scheme] = violations(page)
+        found[address, "light"] = violations(page)
+        page.emulate_media(color_scheme="dark")  # other colours, and nothing else
+        page.evaluate("Promise.all(document.getAnimations().map(each => each.finished))")
+        found[address, "dark"] = violations(page, runOnly="color-contrast")
+        page.emulate_media(color_scheme="light")
     assert {shown: grave for shown, grave in found.items() if grave} == {}
 
 

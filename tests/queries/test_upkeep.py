@@ -8,24 +8,28 @@ from django.core.management import call_command
 from django.db import connections
 from django.db.migrations.loader import MigrationLoader
 
-from monitoring.hot_queries import examine
+from monitoring.hot_queries import HotQuery, examine
 from monitoring.indexes import Use, removal, upkeep
-from orchestrator.hot_queries import KEPT, every_query
+from orchestrator.hot_queries import KEPT, every_query, hot_queries
 
 Execute = Callable[[str], list[tuple[Any, ...]]]
 
 pytestmark = pytest.mark.django_db
 
 
-def uses() -> dict[str, Use]:
-    """Return what each index is good for, by name."""
-    queries = every_query()
+def uses(queries: tuple[HotQuery, ...] = ()) -> dict[str, Use]:
+    """Return what each index is good for, by name, to some of the queries: to those shown, unless told."""
+    queries = queries or hot_queries()
     return {use.index.name: use for use in upkeep(examine(queries), reasons=KEPT, queries=queries)}
 
 
 @pytest.mark.usefixtures("rows")
 def test_every_index_of_ours_has_its_work_or_its_reason() -> None:
-    ours = {name: use for name, use in uses().items() if name.startswith("ix_") and not use.index.primary}
+    ours = {
+        name: use
+        for name, use in uses(every_query()).items()
+        if name.startswith("ix_") and not use.index.primary
+    }
     assert {name for name, use in ours.items() if use.verdict not in ("keep", "known")} == set()
     assert {name for name, use in ours.items() if use.verdict == "known"} == KEPT.keys()
     assert "ix_jobs_status_created_at" in ours["ix_jobs_status"].prefix_of
