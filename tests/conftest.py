@@ -26,14 +26,15 @@ from tests.servers.postgres import PostgresServer
 from tests.servers.valkey import ValkeyServer
 from tests.servers.web import WebServer
 
-# --- Users and their clients --------------------------------------------------------------------------------
-
 
 def pytest_collection_finish() -> None:
-    """Have the garbage collector look at what tests make, not at all that was imported: a sixth less to do."""
+    """Have the garbage collector look at what tests make, not at all that was imported."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
+
+
+# --- Users and their clients --------------------------------------------------------------------------------
 
 
 @pytest.fixture
