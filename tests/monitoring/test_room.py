@@ -55,6 +55,10 @@ class TestDisk:
         assert not postgresql.is_served_here(process, "kyros kyros")
 
 
+#: Now, where a test looks at partitions by day: far from the day's ends.
+NOON = datetime(2026, 7, 14, 12, tzinfo=UTC)
+
+
 def parted(key: str, *ranges: tuple[str, str], default: bool = False) -> Partitioned:
     """Make the table ``parts``, and return what is told of it."""
     execute(f"CREATE TABLE parts (id bigint, at {key}) PARTITION BY RANGE (at)")
@@ -65,18 +69,18 @@ def parted(key: str, *ranges: tuple[str, str], default: bool = False) -> Partiti
     return told()
 
 
-def told(now: datetime | None = None) -> Partitioned:
-    found = {table.table: table for table in partitions.measure(connection, now or timezone.now()) or ()}
+def told(now: datetime = NOON) -> Partitioned:
+    found = {table.table: table for table in partitions.measure(connection, now) or ()}
     return found["parts"]
 
 
 def day(number: int) -> str:
-    """Return a day, counted from today, as SQL."""
-    return f"'{timezone.now() + timedelta(days=number):%Y-%m-%d}'"
+    """Return a day, counted from that of ``NOON``, as SQL."""
+    return f"'{NOON + timedelta(days=number):%Y-%m-%d}'"
 
 
 def midnight(number: int) -> datetime:
-    return datetime.combine(timezone.now().date() + timedelta(days=number), datetime.min.time(), UTC)
+    return datetime.combine(NOON.date() + timedelta(days=number), datetime.min.time(), UTC)
 
 
 @pytest.mark.postgres
