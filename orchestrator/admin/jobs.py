@@ -246,7 +246,8 @@ def duration(length: timedelta) -> str:
     hours, minutes = divmod(int(minutes), 60)
     if hours:
         return f"{hours} h {minutes} min"
-    return f"{minutes} min {seconds:.0f} s" if minutes else f"{seconds:.1f} s"
+    # What is not over yet is not counted: rounded, the last second of a minute would be its sixtieth.
+    return f"{minutes} min {int(seconds)} s" if minutes else f"{int(seconds * 10) / 10} s"
 
 
 def _steering(job: Job) -> dict[str, Any]:
