@@ -18,6 +18,13 @@ _STATISTICS_SQL: Final = "SELECT tbl, idx, stat FROM sqlite_stat1 WHERE idx IS N
 Rows = tuple[tuple[Any, ...], ...]
 
 
+class _Copy(sqlite3.Connection):
+    """A connection that is closed when nobody holds it any more."""
+
+    def __del__(self) -> None:
+        self.close()
+
+
 def copy_of(connection: BaseDatabaseWrapper, without: str, *, statistics: bool) -> sqlite3.Connection:
     """Return a copy of the schema.
 
@@ -35,7 +42,7 @@ def copy_of(connection: BaseDatabaseWrapper, without: str, *, statistics: bool) 
 
 @lru_cache(maxsize=4)
 def _copy(schema: tuple[str, ...], statistics: Rows | None) -> sqlite3.Connection:
-    copy = sqlite3.connect(":memory:", check_same_thread=False)
+    copy = sqlite3.connect(":memory:", check_same_thread=False, factory=_Copy)
     for sql in schema:
         copy.execute(sql)
     if statistics is not None:

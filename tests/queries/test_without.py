@@ -32,6 +32,7 @@ def attempts(execute: Execute) -> HotQuery:
     return HotQuery("jobs by attempts", "nobody", "jobs", of_rows(rows), "ix_jobs_attempts")
 
 
+@pytest.mark.usefixtures("empty_tables")
 def test_what_needs_an_index_is_told_and_the_index_stays(execute: Execute) -> None:
     index = present("ix_events_job_id_created_at")
     examined = examine_without(index, hot_queries())
