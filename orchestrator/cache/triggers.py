@@ -13,31 +13,28 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from orchestrator.cache import outbox
 
+# Where each engine tells of our triggers.
+_OURS: Final = {
+    "postgresql": (
+        "FROM pg_trigger WHERE tgname LIKE 'cache\\_%' AND tgrelid IN (to_regclass('jobs'),"
+        " to_regclass('events'), to_regclass('tasks'), to_regclass('users'))"
+    ),
+    "sqlite": "FROM sqlite_master WHERE type = 'trigger' AND name LIKE 'cache\\_%' ESCAPE '\\'",
+}
 # All or nothing: one that is missing leaves changes of its kind untold.
 _ACTIVE: Final = {
-    "postgresql": (
-        "SELECT count(*) = 16 FROM pg_trigger"
-        " WHERE tgname LIKE 'cache\\_%' AND tgenabled <> 'D'"
-        " AND tgrelid IN (to_regclass('jobs'), to_regclass('events'),"
-        " to_regclass('tasks'), to_regclass('users'))"
-    ),
-    "sqlite": (
-        "SELECT count(*) = 12 FROM sqlite_master WHERE type = 'trigger' AND name LIKE 'cache\\_%' ESCAPE '\\'"
-    ),
+    "postgresql": f"SELECT count(*) = 16 {_OURS['postgresql']} AND tgenabled <> 'D'",
+    "sqlite": f"SELECT count(*) = 12 {_OURS['sqlite']}",
 }
 _SWITCHED_OFF: Final = {
-    "postgresql": "SELECT count(*) > 0 FROM pg_trigger WHERE tgname LIKE 'cache\\_%' AND tgenabled = 'D'",
+    "postgresql": f"SELECT count(*) > 0 {_OURS['postgresql']} AND tgenabled = 'D'",
     "sqlite": "SELECT count(*) > 0 FROM sqlite_master WHERE name = 'cache_triggers_parked'",
 }
 _TO_SWITCH: Final = (
-    "SELECT format('ALTER TABLE %s {} TRIGGER %I', tgrelid::regclass, tgname) FROM pg_trigger"
-    " WHERE tgname LIKE 'cache\\_%' AND NOT tgisinternal"
+    f"SELECT format('ALTER TABLE %s {{}} TRIGGER %I', tgrelid::regclass, tgname) {_OURS['postgresql']}"
 )
 # SQLite can disable no trigger: their texts are kept here until they are made again.
-_PARK: Final = (
-    "CREATE TABLE cache_triggers_parked AS SELECT name, sql FROM sqlite_master"
-    " WHERE type = 'trigger' AND name LIKE 'cache\\_%' ESCAPE '\\'"
-)
+_PARK: Final = f"CREATE TABLE cache_triggers_parked AS SELECT name, sql {_OURS['sqlite']}"
 _TO_PARK: Final = "SELECT 'DROP TRIGGER ' || name FROM cache_triggers_parked"
 _TO_UNPARK: Final = "SELECT sql FROM cache_triggers_parked"
 
