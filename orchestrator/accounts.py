@@ -9,7 +9,7 @@ from django.utils.crypto import salted_hmac
 
 from orchestrator import answers
 from orchestrator.cache import reads
-from orchestrator.cache.reads import Found
+from orchestrator.cache.questions import Found
 from orchestrator.choices import Role
 from orchestrator.encoding import from_json, to_json
 from orchestrator.models import User

@@ -69,8 +69,11 @@ class Role(models.TextChoices):
     @property
     def rank(self) -> int:
         """Return this role's place in the order user < moderator < admin, from 0."""
-        return list(Role).index(self)
+        return _RANKS[self]
 
     def covers(self, needed: "Role") -> bool:
         """Tell whether this role may do what ``needed`` may."""
         return self.rank >= needed.rank
+
+
+_RANKS: Final = {role: rank for rank, role in enumerate(Role)}

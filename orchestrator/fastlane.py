@@ -125,7 +125,7 @@ def _remember(address: tuple[Any, ...], lane: Lane) -> None:
 
 
 def _address(environ: Environment) -> tuple[Any, ...]:
-    return tuple(environ.get(name) for name in _ADDRESS)
+    return tuple(map(environ.get, _ADDRESS))
 
 
 def _is_plain(environ: Environment) -> bool:

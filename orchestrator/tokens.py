@@ -12,7 +12,7 @@ from django.utils.crypto import constant_time_compare
 
 from orchestrator import accounts
 from orchestrator.accounts import Account
-from orchestrator.cache.reads import Found
+from orchestrator.cache.questions import Found
 from orchestrator.models import User
 
 Kind = Literal["access", "refresh"]

@@ -1,17 +1,40 @@
-"""Bodies that this process has already fetched and checked, by their ETag."""
+"""Answers that this process has already fetched and checked, by their question."""
 
 import threading
 from collections import OrderedDict
+from dataclasses import dataclass
 from typing import Final
+
+from orchestrator.cache.questions import Found
 
 #: Bytes of bodies kept at most by one process.
 LIMIT: Final = 8 * 1024 * 1024
 
 
-class Bodies:
-    """A bounded memory of bodies, least recently used out first.
+@dataclass(frozen=True)
+class Checked:
+    """An answer whose body is what its ETag says, and whose seal is genuine.
 
-    Whether a body is still the answer to a question is decided by the generations, at every request; this
+    Args:
+        proof: stamp, ETag and seal, as the cache server has them; while it has the same, all is checked.
+        found: the answer.
+        body: of the answer.
+    """
+
+    proof: list[bytes]
+    found: Found
+    body: bytes
+
+    @property
+    def etag(self) -> bytes:
+        """Return the ETag of the body."""
+        return self.proof[1]
+
+
+class Bodies:
+    """A bounded memory of answers; those that were fetched first go first.
+
+    Whether one is still the answer to its question is decided by the generations, at every request; this
     only spares the server sending, and the process checking, the same bytes again.
 
     Args:
@@ -21,39 +44,34 @@ class Bodies:
     def __init__(self, limit: int = LIMIT) -> None:
         self._limit = limit
         self._size = 0
-        self._bodies: OrderedDict[str, tuple[bytes, bytes]] = OrderedDict()
+        self._answers: OrderedDict[str, Checked] = OrderedDict()
         self._lock = threading.Lock()
+
+    def get(self, digest: str) -> Checked | None:
+        """Return what was last seen of a question, or None."""
+        return self._answers.get(digest)
 
     def etag(self, digest: str) -> bytes:
         """Return the ETag of the body last seen for a question, or nothing."""
-        kept = self._bodies.get(digest)
-        return kept[0] if kept else b""
+        kept = self._answers.get(digest)
+        return kept.etag if kept else b""
 
-    def get(self, digest: str, etag: bytes) -> bytes | None:
-        """Return the body of that ETag, or None if it is not the one kept for the question."""
-        with self._lock:
-            kept = self._bodies.get(digest)
-            if kept is None or kept[0] != etag:
-                return None
-            self._bodies.move_to_end(digest)
-            return kept[1]
-
-    def keep(self, digest: str, etag: bytes, body: bytes) -> None:
-        """Keep a body, unless it alone is larger than a quarter of the limit."""
-        if len(body) * 4 > self._limit:
+    def keep(self, digest: str, answer: Checked) -> None:
+        """Keep an answer, unless it alone is larger than a quarter of the limit."""
+        if len(answer.body) * 4 > self._limit:
             return
         with self._lock:
-            old = self._bodies.pop(digest, None)
-            self._size += len(body) - (len(old[1]) if old else 0)
-            self._bodies[digest] = (etag, body)
+            old = self._answers.pop(digest, None)
+            self._size += len(answer.body) - (len(old.body) if old else 0)
+            self._answers[digest] = answer
             while self._size > self._limit:
-                _, (_, dropped) = self._bodies.popitem(last=False)
-                self._size -= len(dropped)
+                _, dropped = self._answers.popitem(last=False)
+                self._size -= len(dropped.body)
 
     def clear(self) -> None:
-        """Forget all bodies."""
+        """Forget all answers."""
         with self._lock:
-            self._bodies.clear()
+            self._answers.clear()
             self._size = 0
 
 

@@ -1,4 +1,4 @@
-"""Questions whose answers may be cached."""
+"""Questions whose answers may be cached, and what the cache says to them."""
 
 import hashlib
 from dataclasses import dataclass
@@ -36,3 +36,20 @@ class Question:
     def keys(self) -> tuple[str, ...]:
         """Return the keys of the entry and of its generations, as the read script takes them."""
         return (keys.entry(self.digest), *(keys.generation(family) for family in self.families))
+
+
+@dataclass(frozen=True)
+class Found:
+    """What the cache says to one question.
+
+    Args:
+        body: the answer, if it is there and good.
+        etag: of the body.
+        fillable: whether an answer made now may be stored.
+        stamp: the epoch and generations the answer was made under.
+    """
+
+    body: bytes | None = None
+    etag: str = ""
+    fillable: bool = False
+    stamp: bytes = b""

@@ -7,13 +7,22 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 from typing import Any, Final
 
 from django.db import DEFAULT_DB_ALIAS, connections
 
 from orchestrator.cache import bodies, keeper, keys, seals, server, statistics
-from orchestrator.cache.questions import Question
-from orchestrator.cache.server import FILL, OPEN, CacheRestartedError, CacheUnavailableError, Server
+from orchestrator.cache.bodies import Checked
+from orchestrator.cache.questions import Found, Question
+from orchestrator.cache.server import (
+    FILL,
+    OPEN,
+    CacheRestartedError,
+    CacheUnavailableError,
+    Script,
+    Server,
+)
 
 #: Largest part of a time to live that chance adds or takes away, so that entries filled together do not end
 #: together.
@@ -43,23 +52,6 @@ class Answer:
     body: bytes
     etag: str
     outcome: Outcome
-
-
-@dataclass(frozen=True)
-class Found:
-    """What the cache says to one question.
-
-    Args:
-        body: the answer, if it is there and good.
-        etag: of the body.
-        fillable: whether an answer made now may be stored.
-        stamp: the epoch and generations the answer was made under.
-    """
-
-    body: bytes | None = None
-    etag: str = ""
-    fillable: bool = False
-    stamp: bytes = b""
 
 
 NOTHING: Final = Found()
@@ -92,8 +84,6 @@ def peek(*questions: Question) -> list[Found] | None:
     As ``look_up``, but it does not tick, and so never asks the database.
     """
     current = server.current()
-    if not current.usable:
-        return None
     try:
         trusted, *reply = _read(current, questions)
     except CacheUnavailableError:
@@ -147,11 +137,19 @@ def _read_trusted(current: Server, questions: tuple[Question, ...]) -> list[Any]
 
 
 def _read(current: Server, questions: tuple[Question, ...]) -> Any:
+    known = tuple(bodies.kept.etag(question.digest) for question in questions)
+    return current.read(_command(current.reading, questions, known))
+
+
+# What one request asks, the next one asks again.
+@lru_cache(maxsize=1024)
+def _command(script: Script, questions: tuple[Question, ...], known: tuple[bytes, ...]) -> bytes:
+    """Return the command that asks some questions, whose bodies of some ETags are known, or of none."""
     names, arguments = [keys.epoch(), keys.lease()], []
-    for question in questions:
+    for question, etag in zip(questions, known, strict=True):
         names.extend(question.keys)
-        arguments += [len(question.families), bodies.kept.etag(question.digest)]
-    return current.read(names, arguments)
+        arguments += [len(question.families), etag]
+    return script.command(names, arguments)
 
 
 _ticking = threading.Lock()
@@ -168,21 +166,25 @@ def _tick_once(current: Server) -> bool:
 
 
 def _found(question: Question, reply: list[Any]) -> Found:
-    state = reply[0]
-    if state == b"busy":
-        return NOTHING
+    state, *proof = reply[:4]
     if state != b"hit":
-        return _MISSING
-    _, stamp, etag, seal, body = reply
+        return NOTHING if state == b"busy" else _MISSING
+    known = bodies.kept.get(question.digest)
+    if known and known.proof == proof:
+        return known.found
+    stamp, etag, seal = proof
     if not seals.is_genuine(seal, question.digest, stamp, etag):
         return _MISSING
-    known = bodies.kept.get(question.digest, etag)
-    if known is None:
-        if seals.etag_of(body).encode() != etag:
-            return _MISSING
-        bodies.kept.keep(question.digest, etag, body)
-        known = body
-    return Found(known, etag.decode(), fillable=True, stamp=stamp)
+    body = known.body if known and known.etag == etag else _body_of(etag, reply[4])
+    if body is None:
+        return _MISSING
+    found = Found(body, etag.decode(), fillable=True, stamp=stamp)
+    bodies.kept.keep(question.digest, Checked(proof, found, body))
+    return found
+
+
+def _body_of(etag: bytes, received: bytes) -> bytes | None:
+    return received if seals.etag_of(received).encode() == etag else None
 
 
 def _fill_or_wait(question: Question, build: Callable[[], bytes]) -> Answer:

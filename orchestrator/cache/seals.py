@@ -20,19 +20,13 @@ def seal(digest: str, stamp: bytes, etag: bytes) -> bytes:
         stamp: the epoch and generations it was made under, so that an old one cannot be brought back.
         etag: of the body, which the reader checks against it.
     """
-    return _seal(digest, stamp, etag, settings.SECRET_KEY)
+    message = b"\0".join((digest.encode(), stamp, etag))
+    return hashlib.blake2b(message, digest_size=16, key=_key(settings.SECRET_KEY)).hexdigest().encode()
 
 
 def is_genuine(found: bytes, digest: str, stamp: bytes, etag: bytes) -> bool:
     """Tell whether an entry's seal is the one that belongs to it."""
     return hmac.compare_digest(found, seal(digest, stamp, etag))
-
-
-# The entry that one request reads, the next one reads again.
-@lru_cache(maxsize=1024)
-def _seal(digest: str, stamp: bytes, etag: bytes, secret: str) -> bytes:
-    message = b"\0".join((digest.encode(), stamp, etag))
-    return hashlib.blake2b(message, digest_size=16, key=_key(secret)).hexdigest().encode()
 
 
 @lru_cache(maxsize=2)

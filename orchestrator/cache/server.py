@@ -8,6 +8,7 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Final
 
+import hiredis
 import redis
 from django.conf import settings
 from django.db import connections
@@ -50,6 +51,19 @@ class Script:
         object.__setattr__(self, "source", source)
         object.__setattr__(self, "digest", hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest())
 
+    def command(self, keys: list[str], arguments: list[Any]) -> bytes:
+        """Return the packed command that runs the script on a server that knows it.
+
+        Args:
+            keys: the keys it touches.
+            arguments: strings, bytes or numbers.
+        """
+        return _packed("EVALSHA", self.digest, len(keys), *keys, *arguments)
+
+    def loading(self, keys: list[str], arguments: list[Any]) -> bytes:
+        """Return the same for a server that may not know it."""
+        return _packed("EVAL", self.source, len(keys), *keys, *arguments)
+
 
 OPEN: Final = Script("open")
 FILL: Final = Script("fill")
@@ -91,15 +105,18 @@ class Server:
         database = self.client.connection_pool.connection_kwargs.get("db", 0)
         return Script("read", remark=f"{settings.CACHE_PREFIX} {database}")
 
-    def read(self, keys: list[str], arguments: list[Any]) -> Any:
+    def read(self, command: bytes) -> Any:
         """Run the read script, unless the breaker is open; see ``run``.
+
+        Args:
+            command: the script's, packed.
 
         Raises:
             CacheRestartedError: when the server was restarted: it does not know the script.
             CacheUnavailableError: when there is no good reply.
         """
         self._demand_usable()
-        return self._judged(self._connections.ask, *_evaluation(self.reading, keys, arguments))
+        return self._judged(self._connections.ask, command)
 
     def run(self, script: Script, keys: list[str], arguments: list[Any]) -> Any:
         """Run a script, unless the breaker is open.
@@ -117,9 +134,9 @@ class Server:
         """
         self._demand_usable()
         try:
-            return self._judged(self._connections.ask, *_evaluation(script, keys, arguments))
+            return self._judged(self._connections.ask, script.command(keys, arguments))
         except CacheRestartedError:
-            return self._judged(self._connections.ask, "EVAL", script.source, len(keys), *keys, *arguments)
+            return self._judged(self._connections.ask, script.loading(keys, arguments))
 
     def ask(self, request: Callable[[Any], Any]) -> Any:
         """Send a request whatever the breaker says, and tell the breaker how it went.
@@ -182,6 +199,6 @@ def _server(url: str | None) -> Server:
     return Server(url)
 
 
-def _evaluation(script: Script, keys: list[str], arguments: list[Any]) -> tuple[Any, ...]:
-    """Return the command that runs a script that the server knows."""
-    return "EVALSHA", script.digest, len(keys), *keys, *arguments
+def _packed(*command: Any) -> bytes:
+    packed: bytes = hiredis.pack_command(command)
+    return packed

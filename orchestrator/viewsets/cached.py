@@ -17,8 +17,8 @@ from orchestrator.accounts import Account
 from orchestrator.answers import Asking
 from orchestrator.authentication import bearer_token
 from orchestrator.cache import reads, seals
-from orchestrator.cache.questions import Question
-from orchestrator.cache.reads import Answer, Found, Outcome
+from orchestrator.cache.questions import Found, Question
+from orchestrator.cache.reads import Answer, Outcome
 from orchestrator.choices import Role
 from orchestrator.encoding import to_json
 from orchestrator.etags import make_conditional
