@@ -22,7 +22,11 @@ POSTGRESQL_CONNECT_SECONDS = 10
 # What a row somewhere else costs against the next one (4 by default, of the days of turning disks). With the
 # default the planner reads a long way in a list's order, hoping for rows that the filter's own index finds
 # at once.
-POSTGRESQL_SETTINGS = "-c random_page_cost=1.1"
+_PAGE_COST = "-c random_page_cost=1.1"
+# The triggers tell such a connection what its transactions make stale, which spares it asking at every COMMIT
+# (orchestrator/db/postgresql).
+_LISTENS = "-c kyros.listens=on"
+POSTGRESQL_SETTINGS = f"{_PAGE_COST} {_LISTENS}"
 LARGEST_PORT = 65535
 LARGEST_CACHE_DB = 15
 

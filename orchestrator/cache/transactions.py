@@ -18,6 +18,7 @@ class CoherentTransactions(BaseDatabaseWrapper):
         self._stale: set[str] = set()
         self._outbox_exists = False
         self._triggers_active = False
+        self._triggers_tell = False
         self.execute_wrappers.append(_announced)
 
     def announce(self, families: Iterable[str]) -> None:
@@ -34,6 +35,10 @@ class CoherentTransactions(BaseDatabaseWrapper):
 
     def make_committable(self, cursor: Any) -> None:
         """Do what the engine needs after a statement that changed rows before it can be committed."""
+
+    def triggers_tell(self) -> bool:
+        """Tell whether the triggers tell this connection what its transactions make stale, not the outbox."""
+        return False
 
     def families_untold(self, sql: str) -> frozenset[str]:
         """Return what a statement that changes rows makes stale, as far as no trigger tells."""
@@ -78,16 +83,18 @@ class CoherentTransactions(BaseDatabaseWrapper):
         super()._rollback()  # type: ignore[misc]
 
     def _begin_write(self) -> writes.Write | None:
-        stale, self._stale = self._stale, set()
+        stale = frozenset(self._stale)
+        self._stale.clear()
         self._look_at_the_database()
         if not self._outbox_exists:
             return None
-        return writes.begin(self, stale, triggers_active=self._triggers_active)
+        return writes.begin(self, stale, collecting=self._triggers_active and not self._triggers_tell)
 
     def _look_at_the_database(self) -> None:
         if not self._outbox_exists:
             self._outbox_exists = outbox.exists(self)
             self._triggers_active = self._outbox_exists and triggers.active(self)
+            self._triggers_tell = self._triggers_active and self.triggers_tell()
 
 
 def announce(using: str, *families: str) -> None:

@@ -93,21 +93,21 @@ class Write:
             time.sleep(_LOOK_EVERY)
 
 
-def begin(connection: BaseDatabaseWrapper, known: Iterable[str], *, triggers_active: bool) -> Write | None:
+def begin(connection: BaseDatabaseWrapper, known: Iterable[str], *, collecting: bool) -> Write | None:
     """Announce what the open transaction changed; to be called right before its COMMIT.
 
     Args:
         connection: the transaction's.
-        known: families that are stale for certain, whatever the triggers say.
-        triggers_active: whether the triggers say anything.
+        known: families that are stale for certain, whatever the outbox says.
+        collecting: whether the outbox may say more.
 
     Returns:
         The write to be ended after the COMMIT, or None if nothing was changed.
     """
     # Who has changed rows may do so once more; of a transaction that nobody has announced anything of, and
     # that may be read-only, that is not certain. What the server will not be told of stays where it is.
-    taking = triggers_active and bool(known) and server.current().usable
-    rows = _collected(connection, taking=taking) if triggers_active else outbox.NOTHING
+    taking = collecting and bool(known) and server.current().usable
+    rows = _collected(connection, taking=taking) if collecting else outbox.NOTHING
     families = _bounded(rows.families.union(known))
     if not families:
         return None

@@ -1,0 +1,2 @@
+DROP TRIGGER outbox_tells ON cache_outbox;
+DROP FUNCTION outbox_tells();

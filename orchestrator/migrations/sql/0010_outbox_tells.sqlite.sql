@@ -1,0 +1,1 @@
+-- Nothing to do: what SQLite's triggers say is collected within the process.
