@@ -1,9 +1,9 @@
 """Django's PostgreSQL engine, with the cache told of every commit.
 
 A connection that listens (``kyros.listens``, a start option) is told what its transactions make stale by the
-triggers themselves, in the answer to the statement, and has nothing to ask the outbox for. The triggers know a
-transaction of Django's by its being DEFERRABLE, which costs nothing to say and means nothing unless it is
-SERIALIZABLE and READ ONLY too (https://www.postgresql.org/docs/18/sql-set-transaction.html).
+triggers themselves, in the answer to the statement, and has nothing to ask the outbox for. The triggers know
+Django's transactions by their being DEFERRABLE, which costs nothing to say and means nothing to those that
+are not SERIALIZABLE and READ ONLY too (https://www.postgresql.org/docs/18/sql-set-transaction.html).
 """
 
 import json
