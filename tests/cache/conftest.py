@@ -65,6 +65,27 @@ def no_triggers(transactional_db: None, settings: LazySettings) -> Iterator[None
 
 
 @pytest.fixture
+def collecting(transactional_db: None) -> Iterator[None]:
+    """A connection to which the triggers tell nothing: what they say is collected, as on SQLite.
+
+    On PostgreSQL that is one that does not listen, as behind a pooler that ignores start options.
+    """
+    if connection.vendor == "sqlite":
+        yield
+        return
+    listen(False)
+    yield
+    listen(True)
+
+
+def listen(on: bool) -> None:  # noqa: FBT001 - as a switch has it
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT set_config('kyros.listens', %s, false)", ["on" if on else "off"])
+    with connection.schema_editor():
+        """The connection looks at the database anew."""
+
+
+@pytest.fixture
 def script(database_url: str) -> Callable[..., "subprocess.CompletedProcess[str]"]:
     """A function that runs ``python -m tests.cache.<name> arguments`` on this test's database to its end."""
 

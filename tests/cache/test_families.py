@@ -157,6 +157,7 @@ class TestBulk:
             assert len(writes._bounded(own.families)) <= 2 * writes.SINGLE_ROWS_AT_MOST  # noqa: SLF001
 
 
+@pytest.mark.usefixtures("collecting")
 def test_what_is_taken_from_the_outbox_is_put_back_as_it_was():
     with transaction.atomic():
         Job.objects.create(name="x")
@@ -196,6 +197,7 @@ def expected(before: dict[Any, str], after: dict[Any, str], touched: set[Any]) -
 STATUSES = st.sampled_from(JobStatus.values)
 
 
+@pytest.mark.usefixtures("collecting")
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     there=st.lists(STATUSES, max_size=6),
@@ -230,6 +232,7 @@ def test_the_triggers_name_what_the_module_says(there, change, status, chance):
     assert told == right
 
 
+@pytest.mark.usefixtures("collecting")
 @pytest.mark.parametrize("job_id", [uuid4(), None], ids=["of a job", "of none"])
 def test_the_triggers_name_what_shows_an_event(job_id: UUID | None):
     event = Event(type="a", job_id=job_id)
@@ -241,6 +244,7 @@ def test_the_triggers_name_what_shows_an_event(job_id: UUID | None):
     assert collected(Event.objects.all().delete) == {families.EVENTS, *families.of_event("b", job_id)}
 
 
+@pytest.mark.usefixtures("collecting")
 def test_the_triggers_name_tasks_and_users():
     task, user = Task.objects.create(title="t"), make_user("somebody")
     named_task, named_user = (
@@ -255,6 +259,7 @@ def test_the_triggers_name_tasks_and_users():
     assert collected(User.objects.filter(pk=user.pk).delete) == named_user
 
 
+@pytest.mark.usefixtures("collecting")
 @pytest.mark.parametrize("model", [Job, Event, Task, User])
 def test_the_receivers_announce_nothing_that_the_triggers_do_not(model: type):
     made = {

@@ -1,7 +1,5 @@
 """Triggers tell a connection that listens; what is committed without its hook goes into the outbox."""
 
-from collections.abc import Iterator
-
 import psycopg
 import pytest
 from django.db import connection, transaction
@@ -25,21 +23,6 @@ PATHS = ("/api/v1/jobs/", "/api/v1/jobs/?status=pending", "/api/v1/jobs/counts/"
 @pytest.fixture
 def job(db: None) -> Job:
     return Job.objects.create(name="watched")
-
-
-@pytest.fixture
-def deaf(transactional_db: None) -> Iterator[None]:
-    """A connection that does not listen, as behind a pooler that ignores start options."""
-
-    def listen(word: str) -> None:
-        with connection.cursor() as cursor:
-            cursor.execute(f"SET kyros.listens = {word}")
-        with connection.schema_editor():
-            """The connection looks at the database anew."""
-
-    listen("off")
-    yield
-    listen("on")
 
 
 def waiting() -> int:
@@ -88,7 +71,7 @@ def test_what_the_cache_is_not_told_of_waits_in_the_outbox(job: Job, own_cache):
     assert waiting() > 0
 
 
-@pytest.mark.usefixtures("deaf")
+@pytest.mark.usefixtures("collecting")
 @pytest.mark.parametrize("name", ["save", "queryset_update_of_a_status", "delete", "manual_transaction"])
 def test_a_connection_that_does_not_listen_collects(name: str, job: Job, as_user: APIClient):
     warm(as_user, *PATHS)

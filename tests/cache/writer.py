@@ -15,6 +15,7 @@ import django
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "kyros.settings")
 django.setup()
 
+from django.db import connection  # noqa: E402
 from django.db.backends.base.base import BaseDatabaseWrapper  # noqa: E402
 
 from orchestrator.cache import keys, outbox, writes  # noqa: E402
@@ -47,6 +48,8 @@ def prepare(step: str) -> None:
             writes.begin = die
         case "in begin, once its rows are taken from the outbox":
             outbox.take = then_die(outbox.take)
+            if connection.vendor == "postgresql":
+                connection.cursor().execute("SET kyros.listens = off")  # who listens takes nothing
         case "before COMMIT":
             writes.begin = then_die(writes.begin)
         case "after COMMIT":
