@@ -5,6 +5,8 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
+admin.autodiscover()
+
 urlpatterns = [
     path("", RedirectView.as_view(url="/api/v1/"), name="home"),
     path("admin/", admin.site.urls),

@@ -5,8 +5,8 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any, Final
 
+from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.backends.postgresql import base
 
 from monitoring import instruments
 
@@ -98,6 +98,12 @@ def step_aside(connection: BaseDatabaseWrapper) -> None:
 
 
 def _own_pools() -> dict[str, Any]:
+    """Return the pools of this process by their databases' aliases."""
+    if not any(database["ENGINE"].endswith("postgresql") for database in connections.settings.values()):
+        return {}
+    # Imported here: it loads the driver, which takes as long as half of Django.
+    from django.db.backends.postgresql import base  # noqa: PLC0415
+
     pools: dict[str, Any] = base.DatabaseWrapper._connection_pools  # type: ignore[attr-defined]  # noqa: SLF001 - no other door
     return pools
 
