@@ -15,10 +15,11 @@ from monitoring.hot_queries import HotQuery, examine
 from monitoring.plans import PRIMARY_KEY, postgresql
 from orchestrator.filters import JobFilters, WordFilter
 from orchestrator.hot_lists import HOT_LISTS, HotList
-from orchestrator.hot_queries import KEPT, every_query, hot_queries, query_plans
+from orchestrator.hot_queries import KEPT, every_query, query_plans
 from orchestrator.models import Event, Job, Task, User
 from orchestrator.viewsets import EventViewSet, JobViewSet, TaskViewSet, UserViewSet
 from orchestrator.viewsets.base import ResourceViewSet
+from tests.queries.asked import every, shown
 
 INDEXES = sorted(index.name for model in (Job, Event, Task, User) for index in model._meta.indexes)
 #: Of the outbox, which is no model's, by engine.
@@ -47,24 +48,24 @@ def wrong(queries: tuple[HotQuery, ...], **options: bool) -> Problems:
 
 @pytest.mark.usefixtures("empty_tables")
 def test_every_hot_query_is_served_on_empty_tables() -> None:
-    assert wrong(every_query()) == {}
+    assert wrong(every()) == {}
 
 
 @pytest.mark.usefixtures("rows")
 def test_every_hot_query_is_served_on_tables_with_rows() -> None:
-    assert wrong(every_query()) == {}
+    assert wrong(every()) == {}
 
 
 @pytest.mark.usefixtures("many_rows")
 def test_every_hot_query_is_what_the_planner_chooses_for_large_tables() -> None:
-    examined = examine(every_query())
+    examined = examine(every())
     assert {one.query: one.problems for one in examined if not one.ok} == {}
     assert all(one.free for one in examined if one.hot.table != "cache_outbox")
 
 
 @pytest.mark.usefixtures("rows")
 def test_every_hot_query_is_run_in_time() -> None:
-    examined = examine(hot_queries(), analyze=True)
+    examined = examine(shown(), analyze=True)
     assert {one.query: one.problems for one in examined if not one.ok} == {}
     assert all(one.plan.rows is not None and one.plan.ms is not None for one in examined if one.plan)
     assert sum(one.plan.rows or 0 for one in examined if one.plan) > 1000
@@ -73,7 +74,7 @@ def test_every_hot_query_is_run_in_time() -> None:
 @pytest.mark.parametrize("index", INDEXES)
 @pytest.mark.django_db
 def test_an_index_that_goes_is_missed(execute: Execute, index: str) -> None:
-    declared = [query for query in hot_queries() if query.index == index]
+    declared = [query for query in shown() if query.index == index]
     # Alone on its table, so that no other index can do its work.
     for other in catalogue.present(connection):
         if other.table == declared[0].table and not other.unique and other.name != index:
@@ -98,7 +99,7 @@ def test_the_planner_chooses_otherwise_without_an_index(
     execute: Execute, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(postgresql, "FEW_ROWS", 0)  # of so few rows another way to them is as good
-    now = wrong(hot_queries())
+    now = wrong(shown())
     lost = {index: lost_without(index, execute, now) for index in INDEXES}
     assert {index for index, queries in lost.items() if not queries} <= KEPT.keys() | DONE_OTHERWISE, lost
     for index, queries in lost.items():
@@ -107,10 +108,10 @@ def test_the_planner_chooses_otherwise_without_an_index(
 
 def lost_without(index: str, execute: Execute, now: Problems) -> list[str]:
     """Return the hot queries that the planner serves otherwise when an index is not there."""
-    (table,) = {query.table for query in hot_queries() if query.index == index}
+    (table,) = {query.table for query in shown() if query.index == index}
     with transaction.atomic():
         execute(f"DROP INDEX {index}")
-        problems = wrong(tuple(query for query in hot_queries() if query.table == table))
+        problems = wrong(tuple(query for query in shown() if query.table == table))
         transaction.set_rollback(True)
     known = {f"{index} is not there"}
     return [query for query, found in problems.items() if {*found} - known - {*now.get(query, ())}]
@@ -120,7 +121,7 @@ def lost_without(index: str, execute: Execute, now: Problems) -> list[str]:
 def test_the_outbox_misses_its_index(execute: Execute) -> None:
     index = INDEX_OF_THE_OUTBOX[connection.vendor]
     execute(f"DROP INDEX {index}")
-    assert f"{index} is not there" in chain.from_iterable(wrong(hot_queries()).values())
+    assert f"{index} is not there" in chain.from_iterable(wrong(shown()).values())
 
 
 @pytest.mark.postgres
@@ -130,9 +131,9 @@ def test_an_invalid_index_is_no_index(execute: Execute) -> None:
         "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'ix_events_job_id_created_at'::regclass"
     )
     found = {
-        name for name, problems in wrong(hot_queries()).items() if any("is invalid" in p for p in problems)
+        name for name, problems in wrong(shown()).items() if any("is invalid" in p for p in problems)
     }
-    assert found == {"events of a job", "events of a job, next page"}, wrong(hot_queries())
+    assert found == {"events of a job", "events of a job, next page"}, wrong(shown())
 
 
 @pytest.mark.engine_neutral
@@ -214,6 +215,6 @@ def test_filters_are_those_of_the_views() -> None:
 
 @pytest.mark.django_db
 def test_what_is_not_reached_in_time_is_a_problem() -> None:
-    examined = examine(hot_queries(), seconds=0)
+    examined = examine(shown(), seconds=0)
     assert {one.problems for one in examined} == {("not examined: out of time",)}
     assert not any(one.ok or one.plan or one.index or one.ms for one in examined)

@@ -10,7 +10,8 @@ from django.db.migrations.loader import MigrationLoader
 
 from monitoring.hot_queries import HotQuery, examine
 from monitoring.indexes import Use, removal, upkeep
-from orchestrator.hot_queries import KEPT, every_query, hot_queries
+from orchestrator.hot_queries import KEPT
+from tests.queries.asked import every, shown
 
 Execute = Callable[[str], list[tuple[Any, ...]]]
 
@@ -19,7 +20,7 @@ pytestmark = pytest.mark.django_db
 
 def uses(queries: tuple[HotQuery, ...] = ()) -> dict[str, Use]:
     """Return what each index is good for, by name, to some of the queries: to those shown, unless told."""
-    queries = queries or hot_queries()
+    queries = queries or shown()
     return {use.index.name: use for use in upkeep(examine(queries), reasons=KEPT, queries=queries)}
 
 
@@ -27,7 +28,7 @@ def uses(queries: tuple[HotQuery, ...] = ()) -> dict[str, Use]:
 def test_every_index_of_ours_has_its_work_or_its_reason() -> None:
     ours = {
         name: use
-        for name, use in uses(every_query()).items()
+        for name, use in uses(every()).items()
         if name.startswith("ix_") and not use.index.primary
     }
     assert {name for name, use in ours.items() if use.verdict not in ("keep", "known")} == set()

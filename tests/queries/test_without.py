@@ -12,8 +12,9 @@ from monitoring.catalogue import Index
 from monitoring.hot_queries import HotQuery, examine, examine_without, of_rows
 from monitoring.indexes import proof, upkeep
 from monitoring.plans import copies
-from orchestrator.hot_queries import KEPT, hot_queries
+from orchestrator.hot_queries import KEPT
 from orchestrator.models import Job
+from tests.queries.asked import shown
 
 Execute = Callable[[str], list[tuple[Any, ...]]]
 
@@ -35,14 +36,14 @@ def attempts(execute: Execute) -> HotQuery:
 @pytest.mark.usefixtures("empty_tables")
 def test_what_needs_an_index_is_told_and_the_index_stays(execute: Execute) -> None:
     index = present("ix_events_job_id_created_at")
-    examined = examine_without(index, hot_queries())
+    examined = examine_without(index, shown())
     lost = {one.query for one in examined if {*one.problems} - {f"{index.name} is not there"}}
     assert lost == {"events of a job", "events of a job, next page"}
     assert present(index.name) == index
 
 
 def test_another_index_takes_over_where_there_is_one() -> None:
-    examined = {one.query: one for one in examine_without(present("ix_jobs_status"), hot_queries())}
+    examined = {one.query: one for one in examine_without(present("ix_jobs_status"), shown())}
     without = examined["jobs of a status, in any order"]
     assert without.problems == ("ix_jobs_status is not there",)
     assert without.index in without.hot.or_else
@@ -54,13 +55,13 @@ def test_a_copy_has_the_statistics_of_the_file(execute: Execute) -> None:
     execute("INSERT INTO sqlite_stat1 VALUES ('jobs', 'ix_jobs_priority', '1000000 10')")
     copy = copies.copy_of(connection, "ix_jobs_status", statistics=True)
     assert ("ix_jobs_priority", "1000000 10") in copy.execute("SELECT idx, stat FROM sqlite_stat1").fetchall()
-    of_jobs = [query for query in hot_queries() if query.table == "jobs"]
+    of_jobs = [query for query in shown() if query.table == "jobs"]
     assert all(one.free for one in examine_without(present("ix_jobs_status"), of_jobs))
 
 
 def test_a_proof_names_what_would_lose_its_plan(attempts: HotQuery) -> None:
     index = present("ix_jobs_attempts")
-    safe, unsafe = proof(index, hot_queries()), proof(index, [*hot_queries(), attempts])
+    safe, unsafe = proof(index, shown()), proof(index, [*shown(), attempts])
     assert safe is not None
     assert (safe.planned > 10, safe.losers) == (True, ())
     assert unsafe is not None
@@ -68,27 +69,27 @@ def test_a_proof_names_what_would_lose_its_plan(attempts: HotQuery) -> None:
 
 
 def test_an_index_goes_only_with_a_proof(attempts: HotQuery) -> None:
-    examined = examine(hot_queries())
+    examined = examine(shown())
 
     def verdict(*queries: HotQuery) -> str:
         uses = upkeep(examined, reasons=KEPT, queries=queries)
         return next(use.verdict for use in uses if use.index.name == "ix_jobs_attempts")
 
-    assert verdict(*hot_queries()) == "drop"
-    assert verdict(*hot_queries(), attempts) == "keep"
+    assert verdict(*shown()) == "drop"
+    assert verdict(*shown(), attempts) == "keep"
 
 
 def test_of_a_table_that_no_hot_query_reads_nothing_is_proven() -> None:
     foreign = {
         use
-        for use in upkeep(examine(hot_queries()), queries=hot_queries())
+        for use in upkeep(examine(shown()), queries=shown())
         if use.index.table.startswith("auth_")
     }
     assert {(use.proof, use.can_go) for use in foreign} == {(None, False)}
 
 
 def test_an_index_is_declared_by_queries_that_nobody_had_time_to_examine() -> None:
-    ours = {use.index.name: use for use in upkeep((), queries=hot_queries())}
+    ours = {use.index.name: use for use in upkeep((), queries=shown())}
     assert "jobs by status" in ours["ix_jobs_status_created_at"].declared_by
     assert ours["ix_jobs_status_created_at"].verdict == "keep"
 
@@ -110,7 +111,7 @@ def test_a_database_that_cannot_try_proves_nothing(attempts: HotQuery, execute: 
     index = present("ix_jobs_attempts")
     execute("SET TRANSACTION READ ONLY")  # as on a replica
     assert proof(index, [attempts]) is None
-    uses = upkeep(examine(hot_queries()), queries=hot_queries())
+    uses = upkeep(examine(shown()), queries=shown())
     assert [(use.idle, use.verdict) for use in uses if use.index == index] == [(True, "keep")]
 
 
