@@ -56,13 +56,6 @@ def test_every_hot_query_is_served_on_tables_with_rows() -> None:
     assert wrong(every()) == {}
 
 
-@pytest.mark.usefixtures("many_rows")
-def test_every_hot_query_is_what_the_planner_chooses_for_large_tables() -> None:
-    examined = examine(every())
-    assert {one.query: one.problems for one in examined if not one.ok} == {}
-    assert all(one.free for one in examined if one.hot.table != "cache_outbox")
-
-
 @pytest.mark.usefixtures("rows")
 def test_every_hot_query_is_run_in_time() -> None:
     examined = examine(shown(), analyze=True)
@@ -95,9 +88,13 @@ def test_an_index_that_goes_is_missed(execute: Execute, index: str) -> None:
 
 @pytest.mark.timeout(300)
 @pytest.mark.usefixtures("many_rows")
-def test_the_planner_chooses_otherwise_without_an_index(
+def test_the_planner_chooses_what_is_declared_for_large_tables_and_otherwise_without_an_index(
     execute: Execute, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    examined = examine(every())
+    assert {one.query: one.problems for one in examined if not one.ok} == {}
+    assert all(one.free for one in examined if one.hot.table != "cache_outbox")
+
     monkeypatch.setattr(postgresql, "FEW_ROWS", 0)  # of so few rows another way to them is as good
     now = wrong(shown())
     lost = {index: lost_without(index, execute, now) for index in INDEXES}
