@@ -14,12 +14,16 @@ from django.db.models import Index, Model
 
 _SQL_FILES: Final = Path(__file__).parent / "migrations" / "sql"
 
-_INDEX_STATE_SQL = """
-    SELECT index_state.indisvalid
-    FROM pg_index AS index_state
-    JOIN pg_class AS index_class ON index_class.oid = index_state.indexrelid
-    WHERE index_class.relname = %s AND index_state.indrelid = %s::regclass
-"""
+#: Asked past Django's introspection, which takes the SQL of a whole table apart on SQLite.
+_INDEX_IS_VALID_SQL: Final = {
+    "postgresql": """
+        SELECT index_state.indisvalid
+        FROM pg_index AS index_state
+        JOIN pg_class AS index_class ON index_class.oid = index_state.indexrelid
+        WHERE index_class.relname = %s AND index_state.indrelid = %s::regclass
+    """,
+    "sqlite": "SELECT 1 FROM sqlite_schema WHERE type = 'index' AND name = %s AND tbl_name = %s",
+}
 
 
 class AddIndexUnderWrites(AddIndex):
@@ -194,8 +198,6 @@ def _index_is_valid(schema_editor: BaseDatabaseSchemaEditor, table: str, index: 
     """Return whether the table's index of this name is usable, or None where there is no such index."""
     connection = schema_editor.connection
     with connection.cursor() as cursor:
-        if connection.vendor == "postgresql":
-            cursor.execute(_INDEX_STATE_SQL, [index, table])
-            row = cursor.fetchone()
-            return None if row is None else bool(row[0])
-        return True if index in connection.introspection.get_constraints(cursor, table) else None
+        cursor.execute(_INDEX_IS_VALID_SQL[connection.vendor], [index, table])
+        rows = cursor.fetchall()
+    return bool(rows[0][0]) if rows else None
