@@ -16,7 +16,7 @@ from tests.over_http import HttpClient
 from tests.servers.valkey import ValkeyServer
 
 #: Of all soaks of one engine together.
-SECONDS = float(os.environ.get("SOAK_SECONDS", "20"))
+SECONDS = float(os.environ.get("SOAK_SECONDS", "12"))
 #: Spread over five statuses.
 WRITES_A_SECOND = 100
 #: Share of list reads that are hits at that rate, on a machine that has time for ten reads of a list between
@@ -56,7 +56,7 @@ def test_without_failures(web, cache: ValkeyServer, keeper_on, jobs, user: User,
     keeper_on(cache)
     soak = soak_of(web(workers=2, env={"REDIS_URL": cache.url}), jobs)
 
-    result = soak.run(SECONDS * 0.4)
+    result = soak.run(SECONDS * 0.25)
 
     print(f"\nwithout failures: {result}")  # noqa: T201 - what the soak is run for
     record_property("soak", str(result))
@@ -74,7 +74,7 @@ def test_while_the_server_fails(
     failing = threading.Thread(target=fail, args=(cache, soak.stop, tmp_path))
     failing.start()
 
-    result = soak.run(SECONDS * 0.4)
+    result = soak.run(SECONDS * 0.55)
 
     failing.join()
     print(f"\nwhile the server fails: {result}")  # noqa: T201 - as above
@@ -87,25 +87,25 @@ def test_while_the_server_fails(
 
 def fail(cache: ValkeyServer, stop: threading.Event, folder: Path) -> None:
     """Freeze, empty, kill, and restore the server, in turn."""
-    while not stop.wait(0.5):
+    while not stop.wait(0.3):
         old = cache.save(folder / "old.rdb")
-        stop.wait(0.5)
+        stop.wait(0.3)
         cache.freeze()
         stop.wait(0.05)  # shorter than a lease
         cache.thaw()
-        stop.wait(0.5)
+        stop.wait(0.3)
         cache.restart(old)
-        stop.wait(1)
+        stop.wait(0.8)
         cache.freeze()
         stop.wait(0.7)
         cache.thaw()
-        stop.wait(1.5)
+        stop.wait(1.3)  # until it is trusted again
         cache.flush()
-        stop.wait(0.5)
+        stop.wait(0.3)
         cache.kill()
         stop.wait(0.5)
         cache.restart()
-        stop.wait(1.5)
+        stop.wait(1.3)
 
 
 def test_while_writers_are_held_up(web, cache: ValkeyServer, keeper_on, jobs, user: User):
