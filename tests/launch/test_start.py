@@ -26,13 +26,15 @@ def test_second_start_keeps_what_the_first_has_made(service, data_dir):
     assert rows(data_dir, "SELECT count(*) FROM jobs") == [(30,)]
 
 
-def test_operator_gets_the_chosen_name_and_password_which_is_not_shown(service, data_dir):
+def test_chosen_name_password_and_folder_are_used_whatever_signs_they_have(service, data_dir):
+    odd = data_dir / "a b\"%20#?'$x"
     started = service(
-        KYROS_ADMIN_USERNAME="ada@example.com", KYROS_ADMIN_PASSWORD="chosen-hunter2"
+        KYROS_DATA_DIR=odd, KYROS_ADMIN_USERNAME="ada@example.com", KYROS_ADMIN_PASSWORD="chosen-hunter2"
     ).until_ready()
+    assert started.get("/readyz") == {"status": "ready", "cache": "up"}
     assert "  login     ada@example.com" in started.output
     assert "chosen-hunter2" not in started.output
-    ((digest,),) = rows(data_dir, "SELECT password FROM users WHERE username = 'ada@example.com'")
+    ((digest,),) = rows(odd, "SELECT password FROM users WHERE username = 'ada@example.com'")
     assert check_password("chosen-hunter2", digest)
 
 
@@ -66,11 +68,6 @@ def test_folder_too_deep_for_a_socket_gets_a_cache_behind_a_password(service, da
     with socket.create_connection(address, timeout=10) as stranger:
         stranger.sendall(b"DBSIZE\r\n")
         assert stranger.recv(100).startswith(b"-NOAUTH")
-
-
-def test_folder_with_signs_that_mean_something_elsewhere(service, data_dir):
-    odd = data_dir / "a b\"%20#?'$x"
-    assert service(KYROS_DATA_DIR=odd).until_ready().get("/readyz") == {"status": "ready", "cache": "up"}
 
 
 def test_port_that_is_taken_is_one_line(service, data_dir):

@@ -1,4 +1,4 @@
-"""The hot queries, each with its statement made once: that takes longer than planning it, and tests plan it often."""
+"""The hot queries, each with its statement made once: that takes longer than planning it does."""
 
 from collections.abc import Iterable
 from dataclasses import replace

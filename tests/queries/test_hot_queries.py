@@ -127,9 +127,7 @@ def test_an_invalid_index_is_no_index(execute: Execute) -> None:
     execute(
         "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'ix_events_job_id_created_at'::regclass"
     )
-    found = {
-        name for name, problems in wrong(shown()).items() if any("is invalid" in p for p in problems)
-    }
+    found = {name for name, problems in wrong(shown()).items() if any("is invalid" in p for p in problems)}
     assert found == {"events of a job", "events of a job, next page"}, wrong(shown())
 
 

@@ -27,9 +27,7 @@ def uses(queries: tuple[HotQuery, ...] = ()) -> dict[str, Use]:
 @pytest.mark.usefixtures("rows")
 def test_every_index_of_ours_has_its_work_or_its_reason() -> None:
     ours = {
-        name: use
-        for name, use in uses(every()).items()
-        if name.startswith("ix_") and not use.index.primary
+        name: use for name, use in uses(every()).items() if name.startswith("ix_") and not use.index.primary
     }
     assert {name for name, use in ours.items() if use.verdict not in ("keep", "known")} == set()
     assert {name for name, use in ours.items() if use.verdict == "known"} == KEPT.keys()

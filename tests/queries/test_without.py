@@ -81,9 +81,7 @@ def test_an_index_goes_only_with_a_proof(attempts: HotQuery) -> None:
 
 def test_of_a_table_that_no_hot_query_reads_nothing_is_proven() -> None:
     foreign = {
-        use
-        for use in upkeep(examine(shown()), queries=shown())
-        if use.index.table.startswith("auth_")
+        use for use in upkeep(examine(shown()), queries=shown()) if use.index.table.startswith("auth_")
     }
     assert {(use.proof, use.can_go) for use in foreign} == {(None, False)}
 
