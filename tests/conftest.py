@@ -21,7 +21,7 @@ from orchestrator.cache import health as cache_health
 from orchestrator.choices import Role
 from orchestrator.models import User
 from tests.engines import POSTGRES
-from tests.people import make_user, sign_in
+from tests.people import make_user, signed_in
 from tests.servers.postgres import PostgresServer
 from tests.servers.valkey import ValkeyServer
 from tests.servers.web import WebServer
@@ -63,20 +63,20 @@ def admin_user(db: None) -> User:
 
 @pytest.fixture
 def as_user(user: User) -> APIClient:
-    """A client that ``user`` has signed in with. For other users: ``tests.people.sign_in(user)``."""
-    return sign_in(user)
+    """A client with a token of ``user``. For other users: ``tests.people.signed_in(user)``."""
+    return signed_in(user)
 
 
 @pytest.fixture
 def as_moderator(moderator: User) -> APIClient:
-    """A client that ``moderator`` has signed in with."""
-    return sign_in(moderator)
+    """A client with a token of ``moderator``."""
+    return signed_in(moderator)
 
 
 @pytest.fixture
 def as_admin(admin_user: User) -> APIClient:
-    """A client that ``admin_user`` has signed in with."""
-    return sign_in(admin_user)
+    """A client with a token of ``admin_user``."""
+    return signed_in(admin_user)
 
 
 # --- Servers ------------------------------------------------------------------------------------------------

@@ -2,6 +2,8 @@
 
 import time
 from collections.abc import Iterable
+from functools import partial
+from typing import Any
 
 from django.test import override_settings
 from rest_framework.test import APIClient
@@ -13,28 +15,40 @@ BUSY = 5
 
 
 def outcome(client: APIClient, path: str) -> str:
-    """Ask for an answer that the cache may serve, and return whether that was a hit.
-
-    It is asked for again while the cache tells nothing: where no keeper runs, a lease may be over before the
-    request that renewed it looks again.
-    """
-    deadline = time.monotonic() + BUSY
-    while (told := asked_once(client, path)) == "BYPASS" and time.monotonic() < deadline:
-        time.sleep(POLL_SECONDS)
-    return told
+    """Ask for an answer that the cache may serve, and return whether that was a hit."""
+    return str(_told(client, path)["X-Cache"])
 
 
 def asked_once(client: APIClient, path: str) -> str:
     """Ask for an answer and return where it came from."""
+    return str(_answer(client, path)["X-Cache"])
+
+
+def warm(client: APIClient, *paths: str) -> dict[str, bytes]:
+    """Have the answers cached, and return them."""
+    return {path: wait_until(partial(_hit, client, path), what=f"a hit of {path}") for path in paths}
+
+
+def _hit(client: APIClient, path: str) -> bytes | None:
+    answer = _told(client, path)
+    return bytes(answer.content) if answer["X-Cache"] == "HIT" else None
+
+
+def _told(client: APIClient, path: str) -> Any:
+    """Return the answer, asked for again while the cache tells nothing.
+
+    Where no keeper runs, a lease may be over before the request that renewed it looks again.
+    """
+    deadline = time.monotonic() + BUSY
+    while (answer := _answer(client, path))["X-Cache"] == "BYPASS" and time.monotonic() < deadline:
+        time.sleep(POLL_SECONDS)
+    return answer
+
+
+def _answer(client: APIClient, path: str) -> Any:
     answer = client.get(path)
     assert answer.status_code == 200, answer.content
-    return str(answer["X-Cache"])
-
-
-def warm(client: APIClient, *paths: str) -> None:
-    """Have the answers cached."""
-    for path in paths:
-        wait_until(lambda path=path: outcome(client, path) == "HIT", what=f"a hit of {path}")
+    return answer
 
 
 def past_the_cache(client: APIClient, path: str) -> bytes:

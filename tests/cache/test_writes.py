@@ -59,8 +59,7 @@ def test_is_seen_by_the_next_read_without_triggers(name: str, job: Job, as_user:
 
 def assert_next_read_sees(name: str, job: Job, as_user: APIClient) -> None:
     paths = paths_of(job)
-    warm(as_user, *paths)
-    before = {path: as_user.get(path).content for path in paths}
+    before = warm(as_user, *paths)
 
     WAYS[name](job)
 
@@ -75,8 +74,7 @@ NOT_NESTED = {"manual_transaction", "another_thread"}
 @pytest.mark.parametrize("name", sorted(WAYS.keys() - NOT_NESTED))
 def test_leaves_the_hits_when_it_is_rolled_back(name: str, job: Job, as_user: APIClient):
     paths = paths_of(job)
-    warm(as_user, *paths)
-    before = {path: as_user.get(path).content for path in paths}
+    before = warm(as_user, *paths)
 
     with rolled_back():
         WAYS[name](job)
