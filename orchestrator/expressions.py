@@ -1,9 +1,10 @@
 """Expressions of SQL that Django has no name for, on both engines."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import Func, IntegerField
+from django.db.models import Expression, Field, Func, IntegerField
 from django.db.models.sql.compiler import SQLCompiler
 
 
@@ -17,6 +18,22 @@ class Unindexed(Func):
     def as_sqlite(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **more: Any) -> Any:
         """Return what SQLite has for this purpose (https://www.sqlite.org/optoverview.html)."""
         return self.as_sql(compiler, connection, template="+%(expressions)s", **more)
+
+
+class Apart(Func):
+    """A column's value as an index of its own has it, so that no other index on the column is taken for it.
+
+    In the index and in its queries alike. PostgreSQL believes what it knows of the column's values, and with
+    statistics of yesterday it would walk the other index through all that is newer; SQLite, which has no such
+    statistics, takes an index more of whose columns are given, and reads the plain column from it.
+    """
+
+    function = "GREATEST"
+    arity = 1
+
+    def as_sqlite(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **more: Any) -> Any:
+        """Return the column."""
+        return self.as_sql(compiler, connection, template="%(expressions)s", **more)
 
 
 class DigitsOfSeconds(Func):
@@ -37,3 +54,38 @@ class DigitsOfSeconds(Func):
         """Return the expression with SQLite's days, which tell milliseconds."""
         template = "length(CAST((julianday(%(expressions)s)) * 86400 AS INTEGER))"
         return self.as_sql(compiler, connection, template=template, arg_joiner=") - julianday(", **more)
+
+
+class Parameter(Expression):
+    """A parameter of a query that is made once and asked with several values.
+
+    Args:
+        name: what the value is called.
+        field: a field whose values it may have.
+    """
+
+    def __init__(self, name: str, field: "Field[Any, Any]") -> None:
+        super().__init__(output_field=field)
+        self.name = name
+
+    def as_sql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper) -> Any:
+        """Return its place, and itself where its value will be."""
+        return "%s", [self]
+
+
+def filled(
+    parameters: Sequence[Any], values: Mapping[str, Any], connection: BaseDatabaseWrapper
+) -> tuple[Any, ...]:
+    """Return the parameters of a query with values in the places that were left open for them.
+
+    Args:
+        parameters: as Django has made them.
+        values: by the names of the ``Parameter``; those that the query does not ask for are left out.
+        connection: of the database that is asked.
+    """
+    return tuple(
+        one.output_field.get_db_prep_value(values[one.name], connection)
+        if isinstance(one, Parameter)
+        else one
+        for one in parameters
+    )

@@ -15,10 +15,10 @@ from django_filters import FilterSet
 
 from monitoring.hot_queries import HotQuery, of_rows
 from monitoring.plans import Statement
+from orchestrator import splits
 from orchestrator.limits import PAGE_DEFAULT
 from orchestrator.models import Event, Job, Task, User
 from orchestrator.pagination import Order
-from orchestrator.splits import Walk, parts
 from orchestrator.viewsets import EventViewSet, JobViewSet, TaskViewSet, UserViewSet
 from orchestrator.viewsets.base import ResourceViewSet
 
@@ -32,7 +32,6 @@ _WALK_OR_SORT: Final = (
 _WALK_WHERE_USUAL: Final = (
     "rows walked until a page is full, where the planner believes their priority to be the usual one"
 )
-_WAITING: Final = "jobs that waited, or were at work, at that moment"
 _WALK_WHERE_COMMON: Final = (
     "rows walked until a page is full, where the planner believes every role to be common"
 )
@@ -83,9 +82,9 @@ def _jobs(filters: frozenset[str], order: str) -> Served:
 
 def _jobs_made_before(filters: frozenset[str], order: str) -> Served:
     """Tell of the jobs of a list that were made before the moment that they started or ended after."""
-    del order  # they are put in order after they were found
     column = "took" if "completed_after" in filters else "waited"
-    return Served(f"ix_jobs_{column}_created_at", (), ("ix_jobs_created_at",), _WAITING)
+    by_priority = order == "-priority" or "priority" in filters
+    return Served(f"ix_jobs_{column}_priority" if by_priority else f"ix_jobs_{column}")
 
 
 def _events(filters: frozenset[str], order: str) -> Served:
@@ -208,19 +207,22 @@ class HotList:
             rows = self.filters(samples, self.rows.using(connection.alias)).qs
             ordering = Order.of(order, self.view.orders[order])
             position = tuple(_POSITIONS[column]() for column in ordering.columns) if later else ()
-            walk = Walk(ordering.columns, ordering.descending, position, PAGE_DEFAULT + 1)
+            walk = splits.Walk(ordering.columns, ordering.descending, position, PAGE_DEFAULT + 1)
             split = getattr(rows, "split", None)
-            pages = [walk.of(rows)] if split is None else [some.rows for some in parts(rows, split, walk)]
-            # Oldest first, what was made before a moment comes first.
-            first, *rest = pages if walk.descending else reversed(pages)
-            page = {Part.MAIN: [first], Part.MADE_BEFORE: rest[-1:], Part.OTHER_PRIORITIES: rest[:1]}[part]
-            if part is Part.MADE_BEFORE:
-                # How they are found; that they are put in order afterwards is declared.
-                page[0].query.clear_limits()
-                page[0].query.clear_ordering(force=True)
-            return of_rows(page[0])(connection)
+            if split is None:
+                return of_rows(walk.of(rows))(connection)
+            return _asked(part, list(splits.parts(rows, split, walk)), connection)
 
         return statement
+
+
+def _asked(part: Part, found: list[splits.Part], connection: BaseDatabaseWrapper) -> Statement:
+    """Return the statement of one of the queries that together give a page."""
+    if part is Part.MADE_BEFORE:
+        # One of its searches, which are all alike.
+        return Statement(*next(one.searches[0] for one in found if one.searches))
+    walks = [one.rows for one in found if not one.searches]
+    return of_rows(walks[-1] if part is Part.OTHER_PRIORITIES else walks[0])(connection)
 
 
 def _ago(**duration: int) -> str:

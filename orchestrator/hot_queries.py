@@ -79,7 +79,8 @@ def _lists() -> Iterator[HotQuery]:
                 yield hot.query((name,), order)
             yield hot.query((), order, later=True)
         for name in sorted(SINCE.intersection(hot.filters.base_filters)):
-            yield hot.query((name,), next(iter(hot.view.orders)), part=Part.MADE_BEFORE)
+            for order in hot.view.orders:
+                yield hot.query((name,), order, part=Part.MADE_BEFORE)
 
 
 def _rows() -> Iterator[HotQuery]:

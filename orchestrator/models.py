@@ -16,7 +16,7 @@ from django.db.models import Index, Q
 from django.utils import timezone
 
 from orchestrator.choices import ENDED_STATUSES, STARTED_STATUSES, TRANSITIONS, JobStatus, Role
-from orchestrator.expressions import DigitsOfSeconds
+from orchestrator.expressions import Apart, DigitsOfSeconds
 from orchestrator.fields import ByteOrderedCharField, UniqueByIndex, UniqueIndex
 from orchestrator.ids import new_id
 from orchestrator.querysets import CoherentQuerySet, EventQuerySet, JobQuerySet, TaskQuerySet
@@ -97,17 +97,36 @@ class Job(Touched):
             # new: the archive, which begins with the jobs that ended first
             Index(fields=["completed_at"], name="ix_jobs_completed_at"),
             # the filters started_after and completed_after: jobs made before a moment that started, or ended,
-            # after it (orchestrator.splits)
+            # after it, in order of creation, and of one priority or in order of priority
+            # (orchestrator.splits). The last column tells the others, so that of those nothing is read.
             Index(
                 DigitsOfSeconds("started_at", "created_at"),
-                "created_at",
-                name="ix_jobs_waited_created_at",
+                Apart("created_at"),
+                Apart("started_at"),
+                name="ix_jobs_waited",
+                condition=Q(started_at__isnull=False),
+            ),
+            Index(
+                DigitsOfSeconds("started_at", "created_at"),
+                "priority",
+                Apart("created_at"),
+                Apart("started_at"),
+                name="ix_jobs_waited_priority",
                 condition=Q(started_at__isnull=False),
             ),
             Index(
                 DigitsOfSeconds("completed_at", "created_at"),
-                "created_at",
-                name="ix_jobs_took_created_at",
+                Apart("created_at"),
+                Apart("completed_at"),
+                name="ix_jobs_took",
+                condition=Q(completed_at__isnull=False),
+            ),
+            Index(
+                DigitsOfSeconds("completed_at", "created_at"),
+                "priority",
+                Apart("created_at"),
+                Apart("completed_at"),
+                name="ix_jobs_took_priority",
                 condition=Q(completed_at__isnull=False),
             ),
             # the list of one status in order of priority, and of one status and priority in order of creation

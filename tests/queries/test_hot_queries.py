@@ -28,9 +28,11 @@ INDEX_OF_THE_OUTBOX = {
     "sqlite": "ix_cache_outbox_families",
 }
 #: Indexes whose work at this size another one can do: the planner walks past the rows of other roles, or puts
-#: in order what is pending.
+#: in order what is pending, or what waited as long.
 DONE_OTHERWISE = {
     "ix_jobs_claimable",
+    "ix_jobs_waited_priority",
+    "ix_jobs_took_priority",
     "ix_users_role_username",
     "ix_users_role_created_at",
     "ix_users_active_username",
