@@ -5,6 +5,7 @@ from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Expression, Field, Func, IntegerField
+from django.db.models.sql import Query
 from django.db.models.sql.compiler import SQLCompiler
 
 
@@ -56,8 +57,8 @@ class DigitsOfSeconds(Func):
         return self.as_sql(compiler, connection, template=template, arg_joiner=") - julianday(", **more)
 
 
-class Parameter(Expression):
-    """A parameter of a query that is made once and asked with several values.
+class Given(Expression):
+    """A value of a query that is made once and asked with several: see ``asked_with``.
 
     Args:
         name: what the value is called.
@@ -72,20 +73,35 @@ class Parameter(Expression):
         """Return its place, and itself where its value will be."""
         return "%s", [self]
 
+    def as_postgresql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper) -> Any:
+        """Return it as a column of the table that ``asked_with`` makes."""
+        return f'"given"."{self.name}"', []
 
-def filled(
-    parameters: Sequence[Any], values: Mapping[str, Any], connection: BaseDatabaseWrapper
-) -> tuple[Any, ...]:
-    """Return the parameters of a query with values in the places that were left open for them.
+
+def asked_with(
+    query: Query, given: Sequence[Mapping[str, Any]], connection: BaseDatabaseWrapper
+) -> list[tuple[str, Sequence[Any]]]:
+    """Return the SQL, with parameters, that asks a query with several values: one statement, or one for each.
+
+    PostgreSQL plans the query once, whatever the values are. SQLite, which plans in no time and keeps what it
+    has planned, has no LATERAL.
 
     Args:
-        parameters: as Django has made them.
-        values: by the names of the ``Parameter``; those that the query does not ask for are left out.
+        query: a query with values ``Given``.
+        given: their values by name, one mapping each time; all have the same names, and all of the query's.
         connection: of the database that is asked.
     """
-    return tuple(
-        one.output_field.get_db_prep_value(values[one.name], connection)
-        if isinstance(one, Parameter)
-        else one
-        for one in parameters
-    )
+    sql, parameters = query.get_compiler(connection=connection).as_sql()
+    if connection.vendor != "postgresql":
+        return [(sql, [_value(one, values, connection) for one in parameters]) for values in given]
+    names = ", ".join(f'"{name}"' for name in given[0])
+    row = f"({', '.join(['%s'] * len(given[0]))})"
+    table = f"(VALUES {', '.join([row] * len(given))}) AS given ({names})"
+    values = [value for each in given for value in each.values()]
+    return [(f"SELECT one.* FROM {table} CROSS JOIN LATERAL ({sql}) AS one", [*values, *parameters])]  # noqa: S608
+
+
+def _value(parameter: Any, values: Mapping[str, Any], connection: BaseDatabaseWrapper) -> Any:
+    if not isinstance(parameter, Given):
+        return parameter
+    return parameter.output_field.get_db_prep_value(values[parameter.name], connection)

@@ -23,7 +23,7 @@ from django.db.models.expressions import OrderBy, RawSQL
 from django.db.models.lookups import Exact, GreaterThan, LessThan, LessThanOrEqual
 from django.db.models.sql.where import WhereNode
 
-from orchestrator.expressions import Apart, DigitsOfSeconds, Parameter, Unindexed, filled
+from orchestrator.expressions import Apart, DigitsOfSeconds, Given, Unindexed, asked_with
 from orchestrator.rows import found_beyond
 
 #: Of the seconds of 300 years: nothing waits longer.
@@ -32,7 +32,7 @@ _MOST_DIGITS: Final = 10
 _INACCURACY: Final = timedelta(seconds=1)
 _EARLIEST: Final = datetime(1, 1, 2, tzinfo=UTC)
 _LAST_ID: Final = UUID(int=2**128 - 1)
-_MADE_AT: Final = Parameter("created_at", DateTimeField())
+_MADE_AT: Final = Given("created_at", DateTimeField())
 
 
 @dataclass(frozen=True)
@@ -225,24 +225,25 @@ def _made_before(rows: QuerySet[Any], split: Split, walk: Walk) -> Part:
 
 
 def _searches(jobs: QuerySet[Any], split: Split, walk: Walk) -> Iterator[Search]:
-    """Yield for each number of digits the search for the first of the jobs that took so many of seconds."""
+    """Yield what searches for the first of the jobs of each number of digits of seconds."""
     column, moment = split.last
-    took: list[Any] = [Exact(DigitsOfSeconds(column, "created_at"), Parameter("digits", IntegerField()))]
+    took: list[Any] = [Exact(DigitsOfSeconds(column, "created_at"), Given("digits", IntegerField()))]
     if walk.by_age and not walk.descending:
         # Where the earliest may be or where the last page ended, whichever is later.
         begin = walk.position
-        walk = replace(walk, position=(_MADE_AT, Parameter("id", UUIDField())))
+        walk = replace(walk, position=(_MADE_AT, Given("id", UUIDField())))
     else:
         begin = ()
         took.append(GreaterThan(Apart("created_at"), _MADE_AT))
-    found = walk.of(jobs.filter(*took), created_at=Apart("created_at"))
-    sql, parameters = found.values_list(*walk.columns).query.get_compiler(jobs.db).as_sql()
+    found = walk.of(jobs.filter(*took), created_at=Apart("created_at")).values_list(*walk.columns)
+    given = []
     for digits in range(1, _MOST_DIGITS + 1):
         longest = timedelta(seconds=10**digits) + _INACCURACY
         earliest = moment - longest if moment - _EARLIEST > longest else _EARLIEST
         made_at, last_id = max((max(earliest, split.after or earliest), _LAST_ID), begin)
-        values = {"digits": digits, "created_at": made_at, "id": last_id}
-        yield Search(sql, filled(parameters, values, connections[jobs.db]))
+        given.append({"digits": digits, "created_at": made_at, "id": last_id})
+    for sql, parameters in asked_with(found.query, given, connections[jobs.db]):
+        yield Search(sql, parameters)
 
 
 def _first_of_all(searches: Sequence[Search], walk: Walk) -> RawSQL:
