@@ -19,6 +19,40 @@ LARGEST_RATIO = 1.5
 COUNTS = "GET /api/v1/jobs/counts/"
 COUNTS_MS = 5
 
+#: Lists that are read; the names of moments stand for times of the rows that there are.
+QUERIES = (
+    "jobs/",
+    "jobs/?ordering=created_at",
+    "jobs/?ordering=-priority",
+    "jobs/?status=pending",
+    "jobs/?status=completed&ordering=-priority",
+    # Few enough rows that the smallest table has them, too.
+    "jobs/?priority=10&limit=20",
+    "jobs/?status=failed&priority=10&limit=20",
+    "jobs/?created_before=MIDDLE",
+    "jobs/?created_after=MIDDLE&ordering=created_at",
+    "jobs/?started_after=YESTERDAY&limit=20",
+    "jobs/?completed_after=YESTERDAY&limit=20",
+    *(
+        f"jobs/?{filter_}={moment}&ordering={order}&limit=20"
+        for filter_ in ("started_after", "completed_after")
+        for moment in ("LATELY", "YESTERDAY")
+        for order in ("created_at", "-priority")
+    ),
+    "jobs/counts/",
+    "events/",
+    "events/?ordering=created_at",
+    "events/?type=job_failed",
+    "events/?created_before=MIDDLE",
+    "events/recent/",
+    "tasks/",
+    "tasks/?ordering=title",
+    "tasks/?title_prefix=Re&limit=10",
+    "users/",
+    "users/?role=moderator&limit=5",
+    "users/me/",
+)
+
 Ask = Callable[[], float]
 Times = dict[tuple[str, str, int], list[float]]
 
@@ -63,44 +97,28 @@ def _asked(stack: ExitStack, lab: Lab, site: Site) -> Iterator[tuple[str, Ask]]:
 
 def _reads(client: Client) -> Iterator[tuple[str, str]]:
     """Yield the name and the address of everything that is read."""
-    middle, late, old = (_days_ago(days) for days in (45, 1, 80))
-    for query in (
-        "jobs/",
-        "jobs/?ordering=created_at",
-        "jobs/?ordering=-priority",
-        "jobs/?status=pending",
-        "jobs/?status=completed&ordering=-priority",
-        # Few enough rows that the smallest table has them, too.
-        "jobs/?priority=10&limit=20",
-        "jobs/?status=failed&priority=10&limit=20",
-        f"jobs/?created_before={middle}",
-        f"jobs/?created_after={middle}&ordering=created_at",
-        f"jobs/?started_after={late}&limit=20",
-        f"jobs/?completed_after={late}&limit=20",
-        "jobs/counts/",
-        "events/",
-        "events/?ordering=created_at",
-        "events/?type=job_failed",
-        f"events/?created_before={middle}",
-        "events/recent/",
-        "tasks/",
-        "tasks/?ordering=title",
-        "tasks/?title_prefix=Re&limit=10",
-        "users/",
-        "users/?role=moderator&limit=5",
-        "users/me/",
-    ):
-        yield f"GET /api/v1/{query}".replace(middle, "MIDDLE").replace(late, "YESTERDAY"), f"/api/v1/{query}"
+    newest = client.ask("GET", "/api/v1/jobs/?limit=1").json()["results"][0]["created_at"]
+    now = datetime.now(UTC)
+    moments = {
+        "LATELY": datetime.fromisoformat(newest) - timedelta(minutes=5),
+        "YESTERDAY": now - timedelta(days=1),
+        "MIDDLE": now - timedelta(days=45),
+        "LONG_AGO": now - timedelta(days=80),
+    }
+
+    def address(query: str) -> str:
+        for name, moment in moments.items():
+            query = query.replace(name, moment.strftime("%Y-%m-%dT%H:%M:%SZ"))
+        return f"/api/v1/{query}"
+
+    for query in QUERIES:
+        yield f"GET /api/v1/{query}", address(query)
     for table in ("jobs", "events"):
-        page = client.ask("GET", f"/api/v1/{table}/?created_before={old}").json()
+        page = client.ask("GET", address(f"{table}/?created_before=LONG_AGO")).json()
         yield f"GET deep page of {table}", "/api" + page["next"].partition("/api")[2]
-    row = client.ask("GET", f"/api/v1/jobs/?created_before={middle}&limit=1").json()["results"][0]["id"]
+    row = client.ask("GET", address("jobs/?created_before=MIDDLE&limit=1")).json()["results"][0]["id"]
     yield "GET job", f"/api/v1/jobs/{row}/"
     yield "GET job's events", f"/api/v1/jobs/{row}/events/"
-
-
-def _days_ago(days: int) -> str:
-    return (datetime.now(UTC) - timedelta(days=days)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _report(times: Times, sizes: tuple[int, ...]) -> Report:
