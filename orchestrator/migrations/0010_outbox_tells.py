@@ -6,6 +6,6 @@ from orchestrator.operations import RunEngineSQL
 
 
 class Migration(migrations.Migration):
-    dependencies = [("orchestrator", "0008_jobs_by_duration")]
+    dependencies = [("orchestrator", "0009_jobs_by_duration_in_order")]
 
     operations = [RunEngineSQL("0010_outbox_tells")]
