@@ -161,10 +161,9 @@ class JobFilters(filters.FilterSet):
             before=chosen["created_before"],
             since=tuple((column, moment) for column, moment in since if moment),
         )
-        by_priority = self.data.get("ordering") == "-priority" and chosen["priority"] is None
-        if split.since or (by_priority and (split.after or split.before)):
-            return jobs.split_by(split)
-        return jobs
+        across = chosen["priority"] is not None or split.after or split.before
+        by_priority = self.data.get("ordering") == "-priority"
+        return jobs.split_by(split) if split.since or (by_priority and across) else jobs
 
     def in_status(self, jobs: JobQuerySet, _: str, status: str) -> JobQuerySet:
         """Return the jobs in one status."""

@@ -190,7 +190,8 @@ def _parts(rows: QuerySet[Any], split: Split, walk: Walk) -> Iterator[Part]:
 
 def _made_between(rows: QuerySet[Any], split: Split, walk: Walk) -> Part:
     """Return the rows in the order of an index: of their time of creation, or of their priority and that."""
-    conditions: list[Any] = [Q(**{column: value}) for column, value in split.fixed]
+    # As equations they would admit the index of claimable jobs.
+    conditions: list[Any] = [Q(**{f"{column}__in": [value]}) for column, value in split.fixed]
     conditions += [GreaterThan(Unindexed(column), moment) for column, moment in split.since]
     if split.after:
         conditions.append(Q(created_at__gt=split.after))

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from random import Random
+from uuid import UUID
 
 import pytest
 
@@ -10,7 +11,7 @@ from orchestrator.choices import JobStatus
 from orchestrator.filters import JobFilters, TaskFilters
 from orchestrator.models import Job, Task
 from orchestrator.pagination import Order
-from orchestrator.splits import Walk, first_rows
+from orchestrator.splits import Walk, first_rows, parts
 from orchestrator.viewsets import JobViewSet
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -91,6 +92,16 @@ def test_a_moment_before_all_time_can_be_asked_for() -> None:
     rows = JobFilters({"started_after": "0001-01-01T00:00:00Z"}, Job.objects.all()).qs
     walk = Walk(("created_at", "id"), descending=False, position=(), size=2)
     assert first_rows(rows, rows.split, walk, Order.of("created_at", ("created_at", "id")).position) == [job]
+
+
+@pytest.mark.django_db
+def test_a_page_of_one_priority_is_found_by_its_age_alone() -> None:
+    # With the priority in the comparison both engines would read all that is more urgent on the way back.
+    rows = JobFilters({"priority": "0", "ordering": "-priority"}, Job.objects.all()).qs
+    position = (0, NOW, UUID(int=0))
+    walk = Walk(("priority", "created_at", "id"), descending=False, position=position, size=2)
+    (part,) = parts(rows, rows.split, walk)
+    assert '("jobs"."created_at", "jobs"."id") > (' in str(part.rows.query)
 
 
 @pytest.mark.django_db
