@@ -1,19 +1,15 @@
-"""The admin as its users have it: a browser's session, signed in through the form."""
+"""The admin as its users have it, in a browser's session. What the form does is seen in ``test_access``."""
 
 import pytest
 from django.test import Client
 
 from orchestrator import actions
 from orchestrator.models import Event, Job, Task
-from tests.people import PASSWORD
 
 
 def enter(user):
     client = Client()
-    answer = client.post(
-        "/admin/login/", {"username": user.username, "password": PASSWORD, "next": "/admin/"}
-    )
-    assert answer.status_code == 302, answer.content
+    client.force_login(user)
     return client
 
 

@@ -82,6 +82,13 @@ def test_users_and_strangers_are_sent_to_sign_in(user, address):
         assert answer["Location"].startswith("/admin/login/")
 
 
+def test_moderators_sign_in_through_the_form(moderator):
+    browser = Client()
+    answer = browser.post("/admin/login/", {"username": "moderator", "password": PASSWORD, "next": "/admin/"})
+    assert (answer.status_code, answer["Location"]) == (302, "/admin/")
+    assert browser.get("/admin/").status_code == 200
+
+
 @pytest.mark.django_db
 def test_the_inactive_do_not_come_in():
     make_user("gone", Role.ADMIN, active=False)

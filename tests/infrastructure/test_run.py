@@ -18,6 +18,7 @@ pytestmark = pytest.mark.engine_neutral
 PROJECT = Path(__file__).resolve().parents[2]
 
 TESTS_OF_EVERY_KIND = """
+import os
 import pytest
 from django.db import connection
 
@@ -44,11 +45,7 @@ ON_SQLITE = {"test_both[sqlite-1]", "test_both[sqlite-2]", "test_sqlite[sqlite]"
 ON_POSTGRES = {"test_both[postgres-1]", "test_both[postgres-2]", "test_postgres[postgres]"}
 NEUTRAL = {"test_neutral[postgres]", "test_neutral[other]"}
 
-CRASHING_TESTS = """
-import os
-import pytest
-from django.db import connection
-
+A_CRASH = """
 @pytest.mark.postgres
 def test_crash():
     os._exit(1)
@@ -58,6 +55,7 @@ def test_crash():
 def test_after(number):
     assert connection.vendor == "postgresql"
 """
+AFTER_THE_CRASH = {f"test_after[postgres-{number}]" for number in range(3)}
 
 WAITING_TESTS = """
 import os
@@ -105,11 +103,10 @@ def passed(output: str) -> list[str]:
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["-n", "2"], ON_SQLITE | ON_POSTGRES | NEUTRAL),
         (["-n", "1", "--engine", "sqlite"], ON_SQLITE | NEUTRAL),
         (["--engine", "postgres"], ON_POSTGRES | NEUTRAL),
     ],
-    ids=["side by side", "one worker", "alone"],
+    ids=["one worker", "alone"],
 )
 def test_each_test_runs_once_where_it_belongs(
     arguments: list[str], expected: set[str], tmp_path: Path, temporary: Path
@@ -121,11 +118,14 @@ def test_each_test_runs_once_where_it_belongs(
     assert not list(temporary.glob("kyros-tests-*"))
 
 
-def test_crashed_worker_is_replaced_by_one_of_its_engine(tmp_path: Path, temporary: Path) -> None:
-    run = start(CRASHING_TESTS, tmp_path, temporary, "-n", "2")
+def test_side_by_side_they_run_on_both_engines_and_who_crashes_is_replaced(
+    tmp_path: Path, temporary: Path
+) -> None:
+    run = start(TESTS_OF_EVERY_KIND + A_CRASH, tmp_path, temporary, "-n", "2")
     output, _ = run.communicate()
-    assert sorted(passed(output)) == [f"test_after[postgres-{number}]" for number in range(3)], output
-    assert "1 failed, 3 passed" in output
+    assert sorted(passed(output)) == sorted(ON_SQLITE | ON_POSTGRES | NEUTRAL | AFTER_THE_CRASH), output
+    assert "1 failed" in output
+    assert not list(temporary.glob("kyros-tests-*"))
 
 
 def test_one_worker_is_not_enough_for_two_engines(tmp_path: Path, temporary: Path) -> None:
