@@ -33,6 +33,8 @@ def post(web):
     return send
 
 
+# The web server's own doing, the same on both.
+@pytest.mark.sqlite
 @pytest.mark.django_db(transaction=True)
 def test_a_body_in_chunks_is_read_whole_and_limited(post):
     status, body = post("/auth/login/", b'{"username": "user", ', f'"password": "{PASSWORD}"}}'.encode())

@@ -1,4 +1,4 @@
-"""However it ends, nothing of the service is left."""
+"""However it ends, nothing of the service is left. How a signal ends one that runs, `test_running` sees."""
 
 import signal
 import socket
@@ -22,11 +22,6 @@ def one_folder() -> Iterator[Path]:
 def data_dir(one_folder: Path) -> Path:
     """The data folder of all tests here: each start finds what the end before it has left."""
     return one_folder
-
-
-def test_ctrl_c_ends_every_process(service):
-    # SIGTERM does at the end of the fixture `running`.
-    assert service().until_ready().end(signal.SIGINT) == 128 + signal.SIGINT
 
 
 def test_signal_while_migrating_ends_every_process(service):

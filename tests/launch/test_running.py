@@ -1,6 +1,7 @@
 """What a service is while it runs, and what it puts right: one for all tests, which leave it running."""
 
 import re
+import signal
 import stat
 from collections.abc import Callable
 
@@ -50,10 +51,15 @@ def test_start_in_its_data_folder_is_refused_with_one_line(running: Service, ser
     assert running.url in line
 
 
-def test_another_runs_beside_it(running: Service, service: Callable[..., Service]):
+def test_another_runs_beside_it_until_ctrl_c_ends_all_of_that(
+    running: Service, service: Callable[..., Service]
+):
     other = service().until_ready()
     for each in (running, other):
         assert each.get("/readyz") == {"status": "ready", "cache": "up"}
+    # SIGTERM does at the end of the fixture `running`.
+    assert other.end(signal.SIGINT) == 128 + signal.SIGINT
+    assert running.get("/readyz") == {"status": "ready", "cache": "up"}
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,9 @@ from tests.launch.service import rows
 pytestmark = pytest.mark.engine_neutral
 
 
-def test_second_start_keeps_what_the_first_has_made(service, data_dir):
+def test_second_start_keeps_what_the_first_has_made_also_with_a_chosen_cache_server(
+    service, data_dir, valkey_server
+):
     first = service(DEMO_JOBS=30).until_ready()
     password, key = first.password, (data_dir / "secret_key").read_text()
     first.end()
@@ -19,11 +21,16 @@ def test_second_start_keeps_what_the_first_has_made(service, data_dir):
     files = [file for file in data_dir.rglob("*") if file.is_file() and "static" not in file.parts]
     assert not [file for file in files if password.encode() in file.read_bytes()]
 
-    second = service(DEMO_JOBS=40).until_ready()
+    server = valkey_server()
+    second = service(DEMO_JOBS=40, REDIS_URL=server.url).until_ready()
     assert password not in second.output
     assert "migrating" not in second.output
     assert (data_dir / "secret_key").read_text() == key
     assert rows(data_dir, "SELECT count(*) FROM jobs") == [(30,)]
+    assert second.get("/readyz")["cache"] == "up"
+    assert not any("valkey" in process.name() for process in second.processes)
+    server.kill()
+    assert second.get("/readyz")["cache"] == "down"
 
 
 def test_chosen_name_password_and_folder_are_used_whatever_signs_they_have(service, data_dir):
@@ -36,23 +43,6 @@ def test_chosen_name_password_and_folder_are_used_whatever_signs_they_have(servi
     assert "chosen-hunter2" not in started.output
     ((digest,),) = rows(odd, "SELECT password FROM users WHERE username = 'ada@example.com'")
     assert check_password("chosen-hunter2", digest)
-
-
-def test_cache_can_be_turned_off(service):
-    started = service(REDIS_URL="None").until_ready()
-    assert started.get("/readyz") == {"status": "ready", "cache": "disabled"}
-    assert "  cache     off" in started.output
-    commands = [" ".join(process.cmdline()) for process in started.processes]
-    assert not any("valkey-server" in command for command in commands)
-
-
-def test_chosen_cache_server_is_used_and_none_is_started(service, valkey_server):
-    server = valkey_server()
-    started = service(REDIS_URL=server.url).until_ready()
-    assert started.get("/readyz")["cache"] == "up"
-    assert not any("valkey" in process.name() for process in started.processes)
-    server.kill()
-    assert started.get("/readyz")["cache"] == "down"
 
 
 def test_folder_too_deep_for_a_socket_gets_a_cache_behind_a_password(service, data_dir):
@@ -101,11 +91,17 @@ def test_database_that_does_not_answer_is_one_line(service):
     assert "hunter2" not in line
 
 
-def test_postgresql_serves_as_database(service, postgres_server):
+def test_postgresql_serves_as_database_and_the_cache_can_be_turned_off(service, postgres_server):
     url = postgres_server().url()
     first = service(DATABASE_URL=url, DEMO_JOBS=30).until_ready()
     assert first.get("/readyz") == {"status": "ready", "cache": "up"}
     assert "  database  PostgreSQL" in first.output
     password = first.password
     first.end()
-    assert password not in service(DATABASE_URL=url).until_ready().output
+
+    second = service(DATABASE_URL=url, REDIS_URL="None").until_ready()
+    assert password not in second.output
+    assert second.get("/readyz") == {"status": "ready", "cache": "disabled"}
+    assert "  cache     off" in second.output
+    commands = [" ".join(process.cmdline()) for process in second.processes]
+    assert not any("valkey-server" in command for command in commands)

@@ -164,6 +164,8 @@ class TestProcesses:
         finally:
             server.thaw()
 
+    # The web server's own doing, the same on both.
+    @pytest.mark.sqlite
     def test_the_counts_are_those_of_all_workers(
         self, web: Callable[..., str], moderator: User, valkey_server: Callable[..., ValkeyServer]
     ):

@@ -73,6 +73,8 @@ def requests_to_login(text: str) -> float:
     return value(text, "kyros_http_request_seconds_count", **labels)
 
 
+# The web server's own doing, the same on both.
+@pytest.mark.sqlite
 def test_a_killed_worker_takes_no_counts_along(
     web: Callable[..., str], tmp_path: Path, moderator: User, valkey_server: Callable[..., ValkeyServer]
 ):

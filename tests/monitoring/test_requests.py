@@ -96,6 +96,8 @@ class TestStatements:
         assert user.password not in text
 
 
+# The web server's own doing, the same on both.
+@pytest.mark.sqlite
 @pytest.mark.django_db(transaction=True)
 def test_an_answer_that_django_never_sees_has_an_id_too(web: Callable[..., str], user: User):
     client = HttpClient(web(workers=1)).sign_in("user")

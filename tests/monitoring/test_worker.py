@@ -17,8 +17,6 @@ from tests.servers.valkey import ValkeyServer
 from tests.servers.web import procfile
 from tests.waiting import wait_until
 
-pytestmark = pytest.mark.django_db(transaction=True)
-
 
 def start(log: Path, env: Mapping[str, str]) -> Leashed:
     Path(env["KYROS_DATA_DIR"]).mkdir()
@@ -26,6 +24,7 @@ def start(log: Path, env: Mapping[str, str]) -> Leashed:
     return Leashed(["/bin/sh", "-c", procfile("worker")], log, env={**os.environ, "PATH": path, **env})
 
 
+@pytest.mark.django_db(transaction=True)
 def test_two_workers_make_one_snapshot(
     valkey_server: Callable[..., ValkeyServer], database_url: str, tmp_path: Path
 ):
@@ -54,6 +53,7 @@ def test_two_workers_make_one_snapshot(
     assert TableSnapshot.objects.count() == 4
 
 
+@pytest.mark.engine_neutral
 def test_every_task_of_the_timetable_exists():
     code = (
         "from kyros.celery import app; app.loader.import_default_modules(); "
