@@ -68,7 +68,7 @@ def test_json_has_what_the_plans_say() -> None:
     assert isinstance(entry["ms"], float)
 
 
-@pytest.mark.django_db
+@pytest.mark.usefixtures("empty_tables")
 def test_what_would_be_lost_without_an_index_is_shown_and_nothing_is_dropped() -> None:
     document = json.loads(run("explain_queries", "--without", "ix_jobs_lease_expires_at", "--json", status=1))
     assert {entry["table"] for entry in document["queries"]} == {"jobs"}
@@ -76,7 +76,7 @@ def test_what_would_be_lost_without_an_index_is_shown_and_nothing_is_dropped() -
     assert "0 not as declared." in run("explain_queries")
 
 
-@pytest.mark.django_db
+@pytest.mark.usefixtures("empty_tables")
 def test_an_index_that_nothing_needs_may_go(execute: Execute) -> None:
     execute("CREATE INDEX ix_jobs_attempts ON jobs (attempts)")
     assert "0 not as declared." in run("explain_queries", "--without", "ix_jobs_attempts")
@@ -88,7 +88,7 @@ def test_an_index_that_is_not_there_cannot_be_done_without(arguments: list[str])
     assert "--without" in refused("explain_queries", "--without", *arguments)
 
 
-@pytest.mark.django_db
+@pytest.mark.usefixtures("empty_tables")
 def test_every_combination_on_demand(monkeypatch: pytest.MonkeyPatch) -> None:
     # Of one list: those of all are looked at elsewhere.
     lists = [hot for hot in hot_queries.HOT_LISTS if hot.name == "users"]
