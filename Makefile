@@ -9,6 +9,9 @@ BIN := .venv/bin
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /make \1	/'
 
+# Many processes import the same modules: with their bytecode kept, also where the environment of a container
+# has it thrown away, each is there a fifth sooner.
+run test: export PYTHONDONTWRITEBYTECODE :=
 run: venv ## the service, with all it needs, until Ctrl-C
 	@exec $(BIN)/python -m kyros.launch
 
