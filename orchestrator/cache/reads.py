@@ -84,6 +84,8 @@ def peek(*questions: Question) -> list[Found] | None:
     As ``look_up``, but it does not tick, and so never asks the database.
     """
     current = server.current()
+    if not current.usable:
+        return None
     try:
         trusted, *reply = _read(current, questions)
     except CacheUnavailableError:

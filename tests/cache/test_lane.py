@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import pytest
-from django.conf import settings
+from django.conf import LazySettings, settings
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
@@ -68,6 +68,21 @@ def test_serves_what_django_would(path: str, job: Job, as_moderator: APIClient, 
 
         assert not quick.by_django, headers
         assert compared(quick) == compared(lane.past(as_moderator, path, **headers)), headers
+
+
+def test_without_a_cache_django_answers_each_time(
+    job: Job, as_user: APIClient, lane: Lane, settings: LazySettings
+):
+    settings.CACHE_URL = None
+    settings.CACHES = {
+        **settings.CACHES,
+        "default": {"BACKEND": "django.core.cache.backends.dummy.DummyCache"},
+    }
+    server._server.cache_clear()  # noqa: SLF001 - another test's knows a cache
+
+    for _ in range(2):  # the lane knows the address from the first on
+        told = lane.get(as_user, LIST)
+        assert (told.status, told.by_django) == (200, True), told.body
 
 
 def test_serves_a_detail(job: Job, as_user: APIClient, lane: Lane):
