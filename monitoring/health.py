@@ -4,15 +4,17 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from typing import Final, Literal
+from typing import Final, Literal, TypeVar
 
 from django.db import DatabaseError, connection
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 
-from monitoring.limits import PATIENCE, TooSlowError, within
+from monitoring.limits import Look, Patience, TooSlowError
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 _SILENT: Final = "the database does not answer"
 
@@ -48,14 +50,32 @@ def register_cache(state: Callable[[], CacheState]) -> None:
 def readiness() -> Readiness:
     """Return whether the database answers with every migration applied, and how the cache is.
 
-    A lost cache is told and does not count: requests are then answered from the database. A database that
-    hangs costs half a second.
+    A lost cache is told and does not count: requests are then answered from the database. Servers that hang
+    cost half a second together.
     """
+    database, cache, patience = Look(_database_problem), Look(_cache_state, "cache"), Patience()
+    return Readiness(
+        reason=_answer(database, patience, _SILENT),
+        cache=_answer(cache, patience, "down"),
+    )
+
+
+def _answer(look: Look[T], patience: Patience, otherwise: T) -> T:
+    """Return a look's answer, or ``otherwise`` where it does not come."""
     try:
-        reason = within(PATIENCE, _database_problem)
+        return patience.answer(look)
     except TooSlowError:
-        reason = _SILENT
-    return Readiness(reason=reason, cache=_cache_state())
+        return otherwise
+
+
+def ping() -> None:
+    """Ask the database for nothing but an answer.
+
+    Raises:
+        django.db.Error: when it refuses.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
 
 
 def _database_problem() -> str | None:

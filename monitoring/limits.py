@@ -1,9 +1,10 @@
 """A bound on how long anything that is watched may keep an answer waiting."""
 
 import threading
+import time
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic, Literal, TypeVar
 
 from django.db import DEFAULT_DB_ALIAS, connections
 
@@ -11,13 +12,19 @@ from monitoring import pools
 
 T = TypeVar("T")
 
-#: Seconds that a server which does not answer may cost.
-PATIENCE: Final = 0.5
+#: What may hang.
+Server = Literal["database", "cache"]
 
-#: Looks that may hang at once in one process; further ones are refused at once, not queued.
+#: Seconds that servers that are silent may cost one answer in all: half a second, less what else it needs.
+PATIENCE: Final = 0.4
+
+#: Seconds after which a database that has not told who asks may be taken for silent.
+SILENT_AFTER: Final = 0.1
+
+#: Looks at one server that may hang at once in one process; further ones are not asked, and as silent.
 HANGING_AT_MOST: Final = 16
 
-_free = threading.BoundedSemaphore(HANGING_AT_MOST)
+_free: Final = {server: threading.BoundedSemaphore(HANGING_AT_MOST) for server in ("database", "cache")}
 
 
 class TooSlowError(Exception):
@@ -32,15 +39,15 @@ class Look(Generic[T]):
 
     Args:
         look: asks it.
+        server: what it may hang at: the looks at one that hangs leave those at the other alone.
     """
 
-    def __init__(self, look: Callable[[], T]) -> None:
+    def __init__(self, look: Callable[[], T], server: Server = "database") -> None:
         self._look = look
+        self._free = _free[server]
         self._answers: SimpleQueue[tuple[T] | BaseException] = SimpleQueue()
-        if not _free.acquire(blocking=False):
-            self._answers.put(TooSlowError("no answer: earlier questions still wait for theirs"))
-            return
-        threading.Thread(target=self._run, name="monitoring", daemon=True).start()
+        if self._free.acquire(blocking=False):
+            threading.Thread(target=self._run, name="monitoring", daemon=True).start()
 
     def _run(self) -> None:
         try:
@@ -50,31 +57,58 @@ class Look(Generic[T]):
             self._answers.put(error)
         finally:
             connections.close_all()
-            _free.release()
+            self._free.release()
 
     def answer(self, seconds: float) -> T:
         """Return the answer, or raise what asking raised; may be called again after it was too slow.
 
         Raises:
-            TooSlowError: when the time is over, or when too many looks hang already.
+            TooSlowError: when the time is over; too many looks may hang already for this one to be asked.
         """
         try:
             answer = self._answers.get(timeout=seconds)
         except Empty:
-            raise TooSlowError(f"no answer within {seconds:g} seconds") from None
+            raise TooSlowError(f"no answer within {seconds:.2g} seconds") from None
         if isinstance(answer, BaseException):
             raise answer
         return answer[0]
 
 
-def within(seconds: float, look: Callable[[], T]) -> T:
-    """Return what ``look`` returns, or give up on it.
+class Patience:
+    """How long silence is borne while one answer is made, whoever is silent, and however often it is asked.
 
     Args:
-        seconds: how long to wait.
-        look: asks something that may hang.
-
-    Raises:
-        TooSlowError: when the time is over, or when too many looks hang already.
+        seconds: from now on, and from each answer on; None: as long as ``PATIENCE`` says.
     """
-    return Look(look).answer(seconds)
+
+    def __init__(self, seconds: float | None = None) -> None:
+        self._seconds = PATIENCE if seconds is None else seconds
+        self._renew()
+
+    @property
+    def left(self) -> float:
+        """Return for how many seconds silence is borne yet."""
+        return max(0.0, self._until - time.monotonic())
+
+    def answer(self, look: Look[T], at_most: float | None = None) -> T:
+        """Return a look's answer, or raise what asking raised: either ends the silence.
+
+        Args:
+            look: the question.
+            at_most: seconds to wait, if fewer than are left.
+
+        Raises:
+            TooSlowError: when there is none; the time that this took is gone.
+        """
+        silent = False
+        try:
+            return look.answer(self.left if at_most is None else min(self.left, at_most))
+        except TooSlowError:
+            silent = True
+            raise
+        finally:
+            if not silent:
+                self._renew()
+
+    def _renew(self) -> None:
+        self._until = time.monotonic() + self._seconds

@@ -12,6 +12,7 @@ from prometheus_client.registry import Collector
 from monitoring import instruments
 from monitoring.caching import CacheHealth
 from monitoring.disk import Disk
+from monitoring.limits import Patience
 from monitoring.report import DatabaseReport, database_report
 
 #: Seconds for which a process tells the same report again: several collectors cost no more than one.
@@ -23,10 +24,14 @@ _STATUSES: Final = ("healthy", "degraded", "unhealthy", "disabled")
 _last: tuple[float, DatabaseReport] | None = None
 
 
-def text() -> bytes:
-    """Return all metrics in Prometheus' text format."""
+def text(patience: Patience) -> bytes:
+    """Return all metrics in Prometheus' text format.
+
+    Args:
+        patience: how long servers that are silent are waited for.
+    """
     registry = CollectorRegistry()
-    registry.register(_Reported())
+    registry.register(_Reported(patience))
     registry.register(_Counted())
     return generate_latest(registry)
 
@@ -42,9 +47,12 @@ class _Counted(Collector):
 class _Reported(Collector):
     """What the report says."""
 
+    def __init__(self, patience: Patience) -> None:
+        self._patience = patience
+
     def collect(self) -> Iterator[Metric]:
         """Yield every figure that is known."""
-        report = _report()
+        report = _report(self._patience)
         yield from _of_cache(report.cache)
         yield from _of_families(report.cache)
         yield from _of_tables(report)
@@ -54,11 +62,11 @@ class _Reported(Collector):
         yield from _of_findings(report)
 
 
-def _report() -> DatabaseReport:
+def _report(patience: Patience) -> DatabaseReport:
     global _last  # noqa: PLW0603 - one memory a process
     now = time.monotonic()
     if _last is None or now - _last[0] > _FRESH_FOR:
-        _last = (now, database_report())
+        _last = (now, database_report(patience=patience))
     return _last[1]
 
 

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final, TypeVar
 
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, InterfaceError, connections, transaction
@@ -15,6 +16,7 @@ from monitoring import (
     disk,
     engines,
     findings,
+    health,
     indexes,
     partitions,
     pools,
@@ -32,7 +34,7 @@ from monitoring.documents import now_text
 from monitoring.findings import Finding
 from monitoring.hot_queries import Examined
 from monitoring.indexes import Use
-from monitoring.limits import PATIENCE, Look, TooSlowError, within
+from monitoring.limits import Look, Patience, TooSlowError
 from monitoring.partitions import Partitioned
 from monitoring.pools import PoolFigures
 from monitoring.retention import Expired
@@ -41,6 +43,9 @@ from monitoring.tables import TableFigures
 
 #: Seconds that one section may take of a database that is slow, but answers.
 _LONGEST_SECTION: Final = 3.0
+
+#: Part of the report's patience that the cache's health may take.
+_CACHE_SHARE: Final = 0.75
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -131,8 +136,9 @@ def document(report: DatabaseReport) -> dict[str, Any]:
 class _Sections:
     """Asks one section after the other; once the database has hung, the others are not asked any more."""
 
-    def __init__(self) -> None:
+    def __init__(self, patience: Patience) -> None:
         self.errors: dict[str, str] = {}
+        self._patience = patience
         self._hung: str | None = None
 
     def ask(self, name: str, look: Callable[[BaseDatabaseWrapper], T], otherwise: T) -> T:
@@ -141,7 +147,7 @@ class _Sections:
             self.errors[name] = self._hung
             return otherwise
         try:
-            return _answer(Look(lambda: _bounded(look)))
+            return _answer(Look(lambda: _bounded(look)), self._patience)
         except TooSlowError as error:
             self._hung = self.errors[name] = f"the database gave {error}"
         except (DatabaseError, InterfaceError) as error:
@@ -151,21 +157,16 @@ class _Sections:
         return otherwise
 
 
-def _answer(look: Look[T]) -> T:
+def _answer(look: Look[T], patience: Patience) -> T:
     """Return a section's answer: one that takes long is waited for as long as the database still answers."""
     until = time.monotonic() + _LONGEST_SECTION
     while True:
         try:
-            return look.answer(PATIENCE / 2)
+            return patience.answer(look, patience.left / 2)
         except TooSlowError:
-            within(PATIENCE / 2, _ping)
+            patience.answer(Look(health.ping))
             if time.monotonic() > until:
                 raise
-
-
-def _ping() -> None:
-    with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
-        cursor.execute("SELECT 1")
 
 
 def _bounded(look: Callable[[BaseDatabaseWrapper], T]) -> T:
@@ -186,14 +187,17 @@ def _patient(connection: BaseDatabaseWrapper) -> Iterator[None]:
         yield
 
 
-def database_report(*, plans: bool = True) -> DatabaseReport:
+def database_report(*, plans: bool = True, patience: Patience | None = None) -> DatabaseReport:
     """Return all that is known of the database now.
 
     Args:
         plans: ask the planner about the hot queries, too.
+        patience: what is left of it, if somebody was silent already.
     """
-    watched, sections = registry.watched(), _Sections()
-    cache = Look(watched.cache)  # meanwhile: it has a bound of its own
+    watched, patience = registry.watched(), patience or Patience()
+    sections = _Sections(patience)
+    # Meanwhile. It asks the database as well, and has to be back when that is given up.
+    cache = Look(partial(watched.cache, Patience(patience.left * _CACHE_SHARE)), "cache")
     names = tuple(table.name for table in watched.tables)
     exact: Mapping[str, int] = sections.ask("rows", lambda _: watched.rows(), {})
     measured: tuple[TableFigures, ...] = sections.ask("tables", lambda c: tables.measure(c, names, exact), ())
@@ -201,14 +205,14 @@ def database_report(*, plans: bool = True) -> DatabaseReport:
     none: Sequence[Examined] = ()
     examined = tuple(sections.ask("query_plans", lambda _: watched.query_plans(), none)) if plans else ()
     report = DatabaseReport(
-        cache=_cache(cache),
+        cache=_cache(cache, patience),
         tables=known,
         plans=examined,
         server=sections.ask("server", lambda c: engines.of(c).server(c), {}),
         connections=sections.ask("connections", lambda c: engines.of(c).connections(c), {}),
         pools=pools.figures(),
         sessions=tuple(sections.ask("sessions", _sessions, [])),
-        slow_queries=tuple(sections.ask("slow_queries", _slow, [])),
+        slow_queries=tuple(sections.ask("slow_queries", _slow, statements.slowest())),
         suspects=statements.suspects(),
         replication=sections.ask("replication", _replication, None),
         disk=sections.ask("disk", lambda c: disk.measure(c, known), None),
@@ -221,9 +225,9 @@ def database_report(*, plans: bool = True) -> DatabaseReport:
     return _judged(report, sections)
 
 
-def _cache(look: Look[CacheHealth]) -> CacheHealth:
+def _cache(look: Look[CacheHealth], patience: Patience) -> CacheHealth:
     try:
-        return look.answer(PATIENCE)
+        return patience.answer(look)
     except TooSlowError as error:
         return CacheHealth("unhealthy", error=str(error))
 

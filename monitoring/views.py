@@ -3,11 +3,13 @@
 Probes need no sign-in and are told nothing that would deserve one; everything else is for staff.
 """
 
-from functools import partial
+import logging
 from http import HTTPStatus
 from typing import Any
 
 from django.conf import settings
+from django.contrib.auth.models import AnonymousUser
+from django.db import Error
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils.crypto import constant_time_compare
 from django.utils.decorators import method_decorator
@@ -25,7 +27,9 @@ from rest_framework.views import APIView
 from monitoring import health, metrics, registry
 from monitoring import report as reports
 from monitoring.documents import cache_document
-from monitoring.limits import PATIENCE, TooSlowError, within
+from monitoring.limits import SILENT_AFTER, Look, Patience, TooSlowError
+
+logger = logging.getLogger(__name__)
 
 
 @never_cache
@@ -64,16 +68,33 @@ class StaffView(APIView):
 
     permission_classes = (IsAdminUser,)
 
+    def setup(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
+        """Begin to wait: who asks, and what they ask for, may cost as much together as one would alone."""
+        super().setup(request, *args, **kwargs)
+        self.patience = Patience()
+
     def perform_authentication(self, request: Request) -> None:
-        """Learn who asks; the cache may know, and a database that hangs is not waited for.
+        """Learn who asks; where the database does not tell in time, by what was known of them last.
 
         Raises:
-            NobodyKnownError: when the database did not answer in time.
+            NobodyKnownError: when nobody could tell.
+            AuthenticationFailed: when what they bring proves nothing.
         """
-        try:
-            within(PATIENCE, partial(super().perform_authentication, request))
-        except TooSlowError as error:
-            raise NobodyKnownError from error
+        asked: Look[tuple[Any, Any] | None] = Look(lambda: (request.user, request.auth))
+        while self.patience.left:
+            try:
+                who = self.patience.answer(asked, SILENT_AFTER)
+            except (TooSlowError, Error) as error:
+                # So that nobody is asked once more, not even for the page that tells of this.
+                request.authenticators, request.user, request.auth = (), AnonymousUser(), None
+                if isinstance(error, Error):
+                    logger.warning("The database does not tell who asks", exc_info=True)
+                    break
+                who = registry.watched().last_known(request)
+            if who:
+                request.user, request.auth = who
+                return
+        raise NobodyKnownError
 
 
 class CacheHealthView(StaffView):
@@ -82,7 +103,7 @@ class CacheHealthView(StaffView):
     @extend_schema(summary="How the cache is", responses={HTTPStatus.OK: dict})
     def get(self, request: Request) -> Response:
         """Return the cache's health, whether or not it answers."""
-        return Response(cache_document(registry.watched().cache()))
+        return Response(cache_document(registry.watched().cache(self.patience)))
 
 
 class DatabasePerformanceView(StaffView):
@@ -91,7 +112,7 @@ class DatabasePerformanceView(StaffView):
     @extend_schema(summary="How the database is", responses={HTTPStatus.OK: dict})
     def get(self, request: Request) -> Response:
         """Return tables, plans, connections, slow queries and recommendations."""
-        return Response(reports.document(reports.database_report()))
+        return Response(reports.document(reports.database_report(patience=self.patience)))
 
 
 class _OneFormat(BaseContentNegotiation):
@@ -114,7 +135,7 @@ class MetricsView(StaffView):
     @extend_schema(exclude=True)
     def get(self, request: Request) -> HttpResponse:
         """Return every metric in Prometheus' text format."""
-        return HttpResponse(metrics.text(), content_type=CONTENT_TYPE_PLAIN_0_0_4)
+        return HttpResponse(metrics.text(self.patience), content_type=CONTENT_TYPE_PLAIN_0_0_4)
 
     def get_authenticators(self) -> list[Any]:
         """Return nobody to ask where the token says enough: it is none of a user."""

@@ -110,4 +110,6 @@ def account(user_id: UUID) -> Question:
         f"account {user_id.hex}",
         (families.user(user_id), families.USERS_IN_BULK),
         settings.CACHE_TTL_USER_AUTH,
+        # Whoever signs in is known for as long as the token is good.
+        outlived=settings.JWT_ACCESS_MINUTES * 60,
     )

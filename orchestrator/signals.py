@@ -1,10 +1,13 @@
 """When a row changes, what is stale: one line each. The triggers tell the rest, such as a former status."""
 
+from functools import partial
 from typing import Any
 
+from django.db import transaction
 from django.db.models.signals import post_delete, post_save
 from django.dispatch import receiver
 
+from orchestrator import accounts
 from orchestrator.cache import families
 from orchestrator.cache.transactions import announce
 from orchestrator.models import Event, Job, Task, User
@@ -32,3 +35,5 @@ def task_changed(instance: Task, using: str, **_: Any) -> None:
 def user_changed(instance: User, using: str, **_: Any) -> None:
     """Make the lists, details and sign-in data that show this user stale."""
     announce(using, families.USERS, families.user(instance.pk))
+    # What they may do now is known from now on, should the database fall silent.
+    transaction.on_commit(partial(accounts.find, instance.pk), using=using, robust=True)

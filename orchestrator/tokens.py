@@ -38,6 +38,7 @@ class TokenPair:
 
 def issue(user: User) -> TokenPair:
     """Return fresh tokens for a user who has proved to be one."""
+    accounts.find(user.pk)  # from now on the cache knows whose they are, should the database fall silent
     lifetime = settings.JWT_ACCESS_MINUTES * _SECONDS_A_MINUTE
     return TokenPair(
         access_token=_encode(user, "access", lifetime),
@@ -81,10 +82,23 @@ def account_for(claims: Claims, found: Found | None = None) -> Account:
     Raises:
         InvalidToken: when its user may not sign in any more, or has a new password.
     """
-    account = accounts.find(claims.user_id, found)
-    if not (account and account.active and constant_time_compare(claims.fingerprint, account.fingerprint)):
-        raise InvalidToken("The token's user may not sign in, or has a new password.")
-    return account
+    return _proved(claims, accounts.find(claims.user_id, found))
+
+
+def account_last_known(claims: Claims) -> Account | None:
+    """Return the account that claims stand for, as it was when the database fell silent.
+
+    Args:
+        claims: what a token says.
+
+    Returns:
+        None where nobody can tell.
+
+    Raises:
+        InvalidToken: when its user might not sign in any more, or had a new password.
+    """
+    account = accounts.last_known(claims.user_id)
+    return account and _proved(claims, account)
 
 
 def user_for_token(token: str, kind: Kind = "access") -> User:
@@ -94,6 +108,12 @@ def user_for_token(token: str, kind: Kind = "access") -> User:
         InvalidToken: when it proves nothing, or not any more.
     """
     return account_for(read(token, kind)).as_user()
+
+
+def _proved(claims: Claims, account: Account | None) -> Account:
+    if not (account and account.active and constant_time_compare(claims.fingerprint, account.fingerprint)):
+        raise InvalidToken("The token's user may not sign in, or has a new password.")
+    return account
 
 
 def _encode(user: User, kind: Kind, lifetime: int) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from django.conf import settings
 
@@ -57,6 +57,7 @@ def tell_the_monitoring() -> None:
             rows=counts.rows_by_table,
             verify=lambda repair: counts.verify(repair=repair),
             cache=partial(health.health, TTL_SETTINGS),
+            last_known=_last_known,
             hot_queries=_hot_queries,
             query_plans=_query_plans,
             kept_indexes=_kept_indexes,
@@ -65,9 +66,15 @@ def tell_the_monitoring() -> None:
     )
 
 
+def _last_known(request: Any) -> tuple[Any, Any] | None:
+    # Imported when asked: it comes with the whole API, which not every command needs.
+    from orchestrator.authentication import last_known  # noqa: PLC0415
+
+    return last_known(request)
+
+
 def _hot_queries() -> Sequence[HotQuery]:
-    # Imported when asked: the lists' filters come with the whole API, which not every command needs.
-    from orchestrator.hot_queries import hot_queries  # noqa: PLC0415
+    from orchestrator.hot_queries import hot_queries  # noqa: PLC0415 - as above
 
     return hot_queries()
 

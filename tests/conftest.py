@@ -16,8 +16,7 @@ from django.db import connection, connections
 from pytest_django import DjangoDbBlocker
 from rest_framework.test import APIClient
 
-from monitoring import health, report, views
-from orchestrator.cache import health as cache_health
+from monitoring import limits
 from orchestrator.choices import Role
 from orchestrator.models import User
 from tests.engines import POSTGRES
@@ -105,8 +104,7 @@ def _empty_caches(_valkey_client: redis.Redis) -> None:
 @pytest.fixture(autouse=True)
 def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have a machine that is busy with other tests not look like a server that has frozen."""
-    for module in (report, views, health, cache_health):
-        monkeypatch.setattr(module, "PATIENCE", 20)
+    monkeypatch.setattr(limits, "PATIENCE", 20)
 
 
 @pytest.fixture

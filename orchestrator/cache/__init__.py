@@ -8,6 +8,7 @@ there:
 - ``reads``: look up, open, fill
 - ``transactions``, ``writes``: collect, begin and end around every COMMIT
 - ``outbox``, ``keeper``: invalidations that wait in the database, and the lease on trust
+- ``silence``: the keeper's word that the database answers nobody
 - ``server``, ``breaker``: the one door to the cache server, and when it is shut
 - ``seals``: what makes a tampered entry a miss
 - ``bodies``: bodies this process has already checked

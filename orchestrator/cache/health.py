@@ -9,7 +9,7 @@ from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, InterfaceError, connections
 
 from monitoring.caching import CacheHealth, Family, Hits, Outbox, ServerFigures
-from monitoring.limits import PATIENCE, Look, TooSlowError
+from monitoring.limits import Look, Patience, TooSlowError
 from orchestrator.cache import outbox, server, statistics
 from orchestrator.cache.audit import Verdict
 from orchestrator.cache.server import CacheUnavailableError, Server
@@ -32,21 +32,22 @@ class _Told:
     counts: Counts
 
 
-def health(ttl_settings: Mapping[str, str]) -> CacheHealth:
-    """Return how the cache is now; a server or database that hangs costs half a second at most.
+def health(ttl_settings: Mapping[str, str], patience: Patience) -> CacheHealth:
+    """Return how the cache is now.
 
     Args:
         ttl_settings: every group of answers with the setting that says for how long they are kept.
+        patience: how long a server or database that hangs is waited for.
     """
     current = server.current()
     ttls = {group: getattr(settings, name) for group, name in ttl_settings.items()}
     if not current.enabled:
         return CacheHealth("disabled", families={group: Family(ttl) for group, ttl in ttls.items()})
     # Both are asked at once: one that hangs does not keep the other from its answer.
-    asked, waiting_asked = Look(lambda: _ask(current)), Look(_outbox)
-    until, breaker = time.monotonic() + PATIENCE, current.breaker.state.value
+    asked, waiting_asked = Look(lambda: _ask(current), "cache"), Look(_outbox)
+    until, breaker = time.monotonic() + patience.left, current.breaker.state.value
     try:
-        told = asked.answer(PATIENCE)
+        told = asked.answer(patience.left)
     except (CacheUnavailableError, TooSlowError) as error:
         return CacheHealth(
             "unhealthy",

@@ -5,6 +5,9 @@
 """
 
 import threading
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Any, Final
 
@@ -15,6 +18,10 @@ from orchestrator.cache import families as names
 from orchestrator.cache import keys, outbox, statistics
 from orchestrator.cache.outbox import Pending
 from orchestrator.cache.server import TICK, CacheUnavailableError, Server
+from orchestrator.cache.silence import Silence
+
+#: Makes what is entered while the database is asked.
+Asking = Callable[[], AbstractContextManager[None]]
 
 #: Seconds between two ticks; several must fit into a lease.
 TICK_EVERY: Final = 0.03
@@ -32,17 +39,21 @@ ROWS_AT_ONCE: Final = 5000
 FAMILIES_AT_ONCE: Final = 500
 
 
-def tick(server: Server) -> bool:
+def tick(server: Server, asking: Asking = nullcontext) -> bool:
     """Drain the outbox and renew the lease; return whether the cache may be trusted now.
 
     The server's clock is read first: the lease ends ``LEASE`` after that, whatever happens in between, so
     that every row committed later is waited for by its writer.
 
+    Args:
+        server: the cache server.
+        asking: entered around each look at the outbox.
+
     Raises:
         CacheUnavailableError: when the server does not answer; nothing was taken from the outbox then.
     """
-    looked_at = _clock(server)
-    drained = _drain(server)
+    looked_at = server.clock()
+    drained = _drain(server, asking)
     until = looked_at + int(keys.LEASE * 1000) if drained else 0
     return bool(server.ask(lambda client: _tick(client, frozenset(), until, void=False)))
 
@@ -53,7 +64,7 @@ def welcome(server: Server) -> bool:
     Raises:
         CacheUnavailableError: when the server does not answer.
     """
-    looked_at = _clock(server)
+    looked_at = server.clock()
     drained = _drain(server)
     until = looked_at + int(keys.LEASE * 1000) if drained else 0
 
@@ -74,10 +85,14 @@ def keep(server: Server, stop: threading.Event) -> None:
         server: the cache server.
         stop: ends the keeping when set.
     """
+    silence = Silence(server)
+    threading.Thread(target=silence.tell, args=(stop,), name="silence", daemon=True).start()
     while not stop.wait(TICK_EVERY):
         try:
             if server.enabled:
-                tick(server)
+                began = time.monotonic()
+                tick(server, silence.question)
+                silence.drained(began)
                 statistics.deliver_if_due(server)
             else:
                 _prune()
@@ -97,17 +112,11 @@ def _prune() -> None:
         raise CacheUnavailableError("the outbox cannot be pruned") from error
 
 
-def _clock(server: Server) -> int:
-    """Return the server's time in milliseconds."""
-    seconds, microseconds = server.ask(lambda client: client.time())
-    return int(seconds * 1000 + microseconds // 1000)
-
-
 # The databases, by alias, whose outbox has been seen: before its migration there is none to drain.
 _with_outbox: set[str] = set()
 
 
-def _drain(server: Server) -> bool:
+def _drain(server: Server, asking: Asking = nullcontext) -> bool:
     """Make stale what the outbox names until it is found empty; return whether it was.
 
     Raises:
@@ -119,15 +128,15 @@ def _drain(server: Server) -> bool:
             if not outbox.exists(connection):
                 return True
             _with_outbox.add(connection.alias)
-        return _drained(server, connection)
+        return _drained(server, connection, asking)
     except (DatabaseError, InterfaceError) as error:
         raise CacheUnavailableError("the outbox cannot be read") from error
 
 
-def _drained(server: Server, connection: BaseDatabaseWrapper) -> bool:
+def _drained(server: Server, connection: BaseDatabaseWrapper, asking: Asking) -> bool:
     # Until a look finds it empty: a writer that waited out an earlier row takes one that is still there as a
     # sign that no lease was given since.
-    while (rows := outbox.pending(connection, ROWS_AT_ONCE)).ids:
+    while _rows_wait(connection, asking):
         # On SQLite a trigger does not repeat a family that is waiting already: nobody may commit between the
         # moment it is made stale and the moment its row goes.
         with transaction.atomic(using=DEFAULT_DB_ALIAS):
@@ -137,6 +146,11 @@ def _drained(server: Server, connection: BaseDatabaseWrapper) -> bool:
         for group in names.groups_of(rows.families):
             statistics.count("invalidations", group)
     return True
+
+
+def _rows_wait(connection: BaseDatabaseWrapper, asking: Asking) -> bool:
+    with asking():
+        return bool(outbox.pending(connection, 1).ids)
 
 
 def _too_many(rows: Pending) -> bool:

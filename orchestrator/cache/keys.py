@@ -34,6 +34,11 @@ def lease() -> str:
     return f"{_prefix()}:lease"
 
 
+def silence() -> str:
+    """Return the key that exists while what was last known may be told, since the database tells nothing."""
+    return f"{_prefix()}:silence"
+
+
 def generation(family: str) -> str:
     """Return the key of a family's generation."""
     return f"{_prefix()}:g:{family}"
@@ -57,6 +62,11 @@ def entry(digest: str) -> str:
 def entries() -> str:
     """Return the pattern of the keys of all answers, for a scan."""
     return f"{_prefix()}:e:*"
+
+
+def last_known(digest: str) -> str:
+    """Return the key of an answer's copy that outlives it (see ``reads.last_known``)."""
+    return f"{_prefix()}:l:{digest}"
 
 
 def fill_lock(digest: str) -> str:

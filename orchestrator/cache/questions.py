@@ -18,6 +18,8 @@ class Question:
         ttl: seconds for which it may be kept.
         personal: whether it is another user's address, too, with another answer.
         follows_clock: whether time alone changes the answer, by less than ``ttl`` matters.
+        outlived: seconds beyond ``ttl`` for which it can be told while the database is silent, if nothing has
+            made it stale (see ``reads.last_known``).
     """
 
     group: str
@@ -26,6 +28,7 @@ class Question:
     ttl: int
     personal: bool = False
     follows_clock: bool = False
+    outlived: int = 0
 
     @cached_property
     def digest(self) -> str:

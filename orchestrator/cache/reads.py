@@ -96,6 +96,24 @@ def peek(*questions: Question) -> list[Found] | None:
     return [_found(question, answer) for question, answer in zip(questions, reply, strict=True)]
 
 
+def last_known(question: Question) -> bytes | None:
+    """Return an answer as it was when the database fell silent, or None where nobody can tell.
+
+    It is as good as the keeper's word (see ``silence``): only for who has waited for the database in vain.
+
+    Args:
+        question: what is asked; unless it is ``outlived`` nothing is known.
+    """
+    names = [keys.epoch(), keys.silence(), keys.last_known(question.digest), *question.keys[1:]]
+    try:
+        vouched, reply = server.current().read(
+            names, [len(question.families), bodies.kept.etag(question.digest)]
+        )
+    except CacheUnavailableError:
+        return None
+    return _found(question, reply).body if vouched else None
+
+
 def hit(question: Question, found: Found) -> Answer | None:
     """Return the answer that was found, counted as a hit, or None if there is none."""
     if found.body is None:
@@ -226,10 +244,12 @@ def _open(current: Server, question: Question, caller: str, *, refill: bool) -> 
 def _store(current: Server, question: Question, caller: str, stamp: bytes, built: Answer) -> None:
     """Store an answer; a server that has no room for it, or is gone, changes nothing for the caller."""
     etag = built.etag.encode()
-    names = [keys.epoch(), keys.fill_lock(question.digest), keys.entry(question.digest)]
+    digest, ttl = question.digest, _jittered(question.ttl)
+    names = [keys.epoch(), keys.fill_lock(digest), keys.entry(digest), keys.last_known(digest)]
     names += [keys.generation(family) for family in question.families]
-    seal = seals.seal(question.digest, stamp, etag)
-    arguments = [caller, stamp, etag, seal, built.body, question.recipe, _jittered(question.ttl)]
+    seal = seals.seal(digest, stamp, etag)
+    copy_ttl = ttl + question.outlived * 1000 if question.outlived else 0
+    arguments = [caller, stamp, etag, seal, built.body, question.recipe, ttl, copy_ttl]
     try:
         stored = current.run(FILL, names, arguments)
     except CacheUnavailableError:

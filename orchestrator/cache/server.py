@@ -152,6 +152,15 @@ class Server:
             raise CacheUnavailableError("the cache is off")
         return self._judged(request, self.client)
 
+    def clock(self) -> int:
+        """Return the server's time in milliseconds.
+
+        Raises:
+            CacheUnavailableError: when the server does not tell.
+        """
+        seconds, microseconds = self.ask(lambda client: client.time())
+        return int(seconds * 1000 + microseconds // 1000)
+
     def _demand_usable(self) -> None:
         if not self.usable:
             reason = "the circuit breaker is open" if self.enabled else "the cache is off"

@@ -11,6 +11,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from monitoring import findings, registry, report
+from monitoring.limits import Patience
 from orchestrator.cache import audit, families, server
 from orchestrator.cache.server import CacheUnavailableError
 from orchestrator.cache.transactions import announce
@@ -51,7 +52,7 @@ def database(request: HttpRequest) -> HttpResponse:
 @require_safe
 def cache(request: HttpRequest) -> HttpResponse:
     """Show how the cache is."""
-    context = {"health": registry.watched().cache(), "clearable": list(families.OF_TABLE)}
+    context = {"health": registry.watched().cache(Patience()), "clearable": list(families.OF_TABLE)}
     return _page(request, "Cache", "console/cache.html", context)
 
 

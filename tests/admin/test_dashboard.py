@@ -188,7 +188,7 @@ def test_it_costs_few_queries_and_reads_no_table_whole(console, job, django_asse
 @pytest.mark.parametrize("status", ["unhealthy", "disabled"])
 def test_it_works_without_the_cache(console, monkeypatch, status):
     down = registry.Watched(
-        rows=registry.watched().rows, cache=lambda: CacheHealth(status, error="refused", families={})
+        rows=registry.watched().rows, cache=lambda _: CacheHealth(status, error="refused", families={})
     )
     monkeypatch.setattr(registry, "_watched", down)
     content = console.get("/admin/").content.decode()

@@ -14,7 +14,7 @@ from django.db import connection
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from monitoring import findings, rules, snapshots, tables, views
+from monitoring import findings, limits, rules, snapshots, tables
 from monitoring.models import Acknowledgement, TableSnapshot
 from monitoring.report import DatabaseReport, database_report
 from orchestrator.models import Event, Job, Task
@@ -275,7 +275,7 @@ def test_a_database_that_cannot_tell_who_asks_is_not_waited_for(
         with other.cursor() as cursor:
             cursor.execute("LOCK TABLE users IN ACCESS EXCLUSIVE MODE")
         with monkeypatch.context() as hurried:
-            hurried.setattr(views, "PATIENCE", 0.1)
+            hurried.setattr(limits, "PATIENCE", 0.1)
             answer = as_moderator.get(path)
     finally:
         other.rollback()
