@@ -19,6 +19,9 @@ WORD: Final = SILENT_AFTER - 0.01
 #: Seconds between two words.
 WORD_EVERY: Final = 0.03
 
+#: Seconds within which a database that answers anybody has answered the keeper.
+ANSWERS_WITHIN: Final = 0.03
+
 
 class Silence:
     """What one keeper knows of the database's silence, and the thread that tells the cache server of it.
@@ -31,14 +34,15 @@ class Silence:
 
     def __init__(self, server: Server) -> None:
         self._server = server
-        self._lease_ends = 0.0  # of the last time that the outbox was found empty; by the monotonic clock
+        self._lease_ends = 0.0  # that of the last time the outbox was found empty; by the monotonic clock
         self._waiting = False
 
     @contextmanager
     def question(self) -> Iterator[None]:
         """Have a question to the database asked: until it is answered, the database may be silent."""
-        # One that is put later proves nothing: who was acknowledged since the lease's end is not known.
-        self._waiting = time.monotonic() < self._lease_ends
+        # One that a living database could answer after the lease's end proves nothing: what was acknowledged
+        # meanwhile is not known.
+        self._waiting = time.monotonic() < self._lease_ends - ANSWERS_WITHIN
         try:
             yield
         finally:
