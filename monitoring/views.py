@@ -79,21 +79,28 @@ class StaffView(APIView):
         Raises:
             NobodyKnownError: when nobody could tell.
             AuthenticationFailed: when what they bring proves nothing.
+            NotAuthenticated: when they bring nothing, which is told here only if the database is silent.
         """
-        asked: Look[tuple[Any, Any] | None] = Look(lambda: (request.user, request.auth))
+        try:
+            request.user, request.auth = self._who_asks(request)
+        except APIException:
+            # So that nobody is asked once more, not even for the page that tells of this.
+            request.authenticators, request.user, request.auth = (), AnonymousUser(), None
+            raise
+
+    def _who_asks(self, request: Request) -> tuple[Any, Any]:
+        asked: Look[tuple[Any, Any]] = Look(lambda: (request.user, request.auth))
         while self.patience.left:
             try:
-                who = self.patience.answer(asked, SILENT_AFTER)
-            except (TooSlowError, Error) as error:
-                # So that nobody is asked once more, not even for the page that tells of this.
-                request.authenticators, request.user, request.auth = (), AnonymousUser(), None
-                if isinstance(error, Error):
-                    logger.warning("The database does not tell who asks", exc_info=True)
-                    break
-                who = registry.watched().last_known(request)
-            if who:
-                request.user, request.auth = who
-                return
+                return self.patience.answer(asked, SILENT_AFTER)
+            except TooSlowError:
+                known = registry.watched().last_known(request)
+            except Error:
+                logger.warning("The database does not tell who asks", exc_info=True)
+                break
+            if known:
+                request.authenticators = ()  # as above
+                return known
         raise NobodyKnownError
 
 

@@ -37,7 +37,10 @@ RIGHT = {
     "the database silent, two keepers": (replace(SILENT, late=False, keepers=2), Rules()),
     "the database silent, frozen": (replace(SILENT, late=False, cut_off=0, freezes=True), Rules()),
     "the database silent, evicting": (replace(SILENT, late=False, evicts=True), Rules()),
-    "the database silent, restored": (replace(SILENT, late=False, restarts=1, restores=True), Rules()),
+    "the database silent, restored": (
+        replace(SILENT, late=False, cut_off=0, restarts=1, restores=True),
+        Rules(),
+    ),
 }
 
 

@@ -1,18 +1,115 @@
-"""A database that hangs: the answer comes, and says so."""
+"""A database that hangs: the answer comes, and says so, to whoever may have it."""
 
-from collections.abc import Callable
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 
-import psutil
 import pytest
+from django.conf import settings
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.over_http import HttpClient
+from tests.servers.leashed import Leashed
 from tests.servers.postgres import PostgresServer
 from tests.servers.valkey import ValkeyServer
 from tests.servers.web import WebServer
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.engine_neutral
+
 TOKEN = "a metrics token of the tests"
+CACHE, DATABASE = "/monitoring/cache/health", "/monitoring/performance/database"
+
+#: Makes the tables, a user of each kind, and a session of the moderator, whose key it writes.
+PREPARE = """
+from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
+from django.contrib.sessions.backends.db import SessionStore
+from django.core.management import call_command
+from tests.people import make_user
+
+call_command("migrate", verbosity=0)
+for name, role in (("admin", "admin"), ("moderator", "moderator"), ("gone", "moderator"), ("user", "user")):
+    made = make_user(name, role)
+    if name == "moderator":
+        session = SessionStore()
+        session[SESSION_KEY], session[HASH_SESSION_KEY] = str(made.pk), made.get_session_auth_hash()
+        session[BACKEND_SESSION_KEY] = "orchestrator.permissions.RoleBackend"
+        session.save()
+        print(session.session_key)
+"""
+
+#: Keeps the cache, with a lease that a busy machine does not let run out between two looks.
+KEEP = """
+from django.core.management import call_command
+from orchestrator.cache import keys
+
+keys.LEASE = 1
+call_command("cache_keeper")
+"""
+
+
+@dataclass
+class Service:
+    """A database and a cache of its own, and the processes that use them."""
+
+    database: PostgresServer
+    cache: ValkeyServer
+    folder: Path
+    ends: ExitStack
+
+    @property
+    def env(self) -> dict[str, str]:
+        return {
+            "DATABASE_URL": self.database.url(),
+            "REDIS_URL": self.cache.url,
+            "METRICS_TOKEN": TOKEN,
+            "KYROS_DATA_DIR": str(self.folder),
+        }
+
+    def web(self) -> str:
+        """Start a web server and return its address."""
+        server = WebServer(self.folder / "web.log", self.env, workers=1)
+        self.ends.callback(server.close)
+        return server.url
+
+    def shell(self, code: str) -> list[str]:
+        """Return the command that runs some code of the project."""
+        return [sys.executable, str(settings.BASE_DIR / "manage.py"), "shell", "--no-imports", "-c", code]
+
+    def prepare(self) -> str:
+        """Make tables and users; return the key of the moderator's session."""
+        command, env = self.shell(PREPARE), {**os.environ, **self.env}
+        done = subprocess.run(
+            command, env=env, cwd=settings.BASE_DIR, check=True, text=True, stdout=subprocess.PIPE
+        )
+        return done.stdout.strip()
+
+    def keep(self) -> None:
+        """Start a keeper."""
+        env = {**os.environ, **self.env}
+        keeper = Leashed(list(self.shell(KEEP)), self.folder / "keeper.log", env=env)
+        self.ends.callback(keeper.close)
+        wait_until(lambda: self.cache.execute("EXISTS", "{kyros}:lease"), what="the keeper's lease")
+
+    @contextmanager
+    def frozen_database(self) -> Iterator[None]:
+        self.database.freeze()
+        try:
+            yield
+        finally:
+            self.database.thaw()
+
+
+@pytest.fixture
+def service(
+    postgres_server: Callable[..., PostgresServer], valkey_server: Callable[..., ValkeyServer], tmp_path: Path
+) -> Iterator[Service]:
+    with ExitStack() as ends:
+        yield Service(postgres_server(), valkey_server(), tmp_path, ends)
 
 
 def metrics(client: HttpClient) -> dict[str, float]:
@@ -23,32 +120,78 @@ def metrics(client: HttpClient) -> dict[str, float]:
     }
 
 
-@pytest.mark.engine_neutral
-def test_a_frozen_database_is_told_by_every_page(
-    postgres_server: Callable[..., PostgresServer], valkey_server: Callable[..., ValkeyServer], tmp_path
-):
-    database = postgres_server()
-    env = {
-        "DATABASE_URL": database.url(),
-        "REDIS_URL": valkey_server().url,
-        "METRICS_TOKEN": TOKEN,
-        "KYROS_DATA_DIR": str(tmp_path),
-    }
-    server = WebServer(tmp_path / "web.log", env, workers=1)
-    client = HttpClient(server.url, {"Authorization": f"Bearer {TOKEN}"})
-    processes: list[psutil.Process] = []
-    try:
-        # A database that is empty: nothing is migrated, and the pages say so.
-        assert client.get("/readyz").json()["reason"].startswith("migrations are not applied")
-        assert client.get("/metrics").status == 200
+def test_a_frozen_database_is_told_by_every_page(service: Service):
+    client = HttpClient(service.web(), {"Authorization": f"Bearer {TOKEN}"})
+    # A database that is empty: nothing is migrated, and the pages say so.
+    assert client.get("/readyz").json()["reason"].startswith("migrations are not applied")
+    assert client.get("/metrics").status == 200
 
-        processes = [psutil.Process(database.pid), *psutil.Process(database.pid).children(recursive=True)]
-        for process in processes:
-            process.suspend()
+    with service.frozen_database():
         assert client.get("/readyz").json()["reason"] == "the database does not answer"
         told = wait_until(lambda: (found := metrics(client))["kyros_db_up"] == 0 and found)
         assert told["kyros_cache_up"] == 1
-    finally:
-        for process in processes:
-            process.resume()
-        server.close()
+
+
+def status(client: HttpClient, path: str) -> int:
+    """Return an answer's status when it is told who asks: a busy machine may look as if nobody could tell."""
+    return wait_until(lambda: (told := client.get(path).status) != 503 and told, what=f"who asks for {path}")
+
+
+def test_who_asks_is_known_while_the_database_is_frozen(service: Service):
+    session = service.prepare()
+    url = service.web()
+    service.keep()
+    # They have signed in, and asked for nothing else.
+    admin, moderator, gone, user = (
+        HttpClient(url).sign_in(name) for name in ("admin", "moderator", "gone", "user")
+    )
+    (gone_id,) = (
+        each["id"] for each in admin.get("/api/v1/users/").json()["results"] if each["username"] == "gone"
+    )
+    assert admin.patch(f"/api/v1/users/{gone_id}/", {"active": False}).status == 200
+    nobody, forged = HttpClient(url), HttpClient(url, {"Authorization": "Bearer x.y.z"})
+    browser = HttpClient(url, {"Cookie": f"sessionid={session}"})
+    assert browser.get(CACHE).status == 200
+
+    with service.frozen_database():
+        wait_until(lambda: service.cache.execute("EXISTS", "{kyros}:silence"), what="the keeper's word")
+        for path in (CACHE, DATABASE):
+            assert status(moderator, path) == 200
+            assert status(user, path) == 403
+            assert status(gone, path) == status(nobody, path) == status(forged, path) == 401
+        assert status(moderator, "/metrics") == 200
+        assert status(HttpClient(url, {**gone.headers, "Accept": "text/html"}), CACHE) == 401
+        assert browser.get(CACHE).status == 503
+
+        health = wait_until(lambda: moderator.get(CACHE).json().get("cache_health"))
+        assert (health["status"], health["connection"]) == ("healthy", True)
+        assert health["families"]["user_auth"]["hits"] > 0
+        assert health["outbox"] is None
+        report = wait_until(lambda: moderator.get(DATABASE).json().get("database_performance"))
+        assert report["cache_status"]["connection"] is True
+        assert report["table_statistics"] == report["server"] == {}
+        assert report["query_plans"] == report["sessions"] == []
+        assert {"rows", "tables", "server", "query_plans"} <= report["errors"].keys()
+        assert "database:unreachable" in {each["id"] for each in report["recommendations"]}
+
+        for path in ("/admin/cache/", "/admin/login/"):
+            page = browser.get(path)
+            assert page.status == 503
+            assert "The database does not answer" in page.text
+        assert nobody.get("/healthz").status == 200
+        assert nobody.get("/readyz").json() == {
+            "status": "unavailable",
+            "reason": "the database does not answer",
+            "cache": "up",
+        }
+
+    wait_until(lambda: status(moderator, DATABASE) == 200 and told_of_all(moderator), what="the whole report")
+    assert not service.cache.execute("EXISTS", "{kyros}:silence")
+    assert status(gone, CACHE) == 401
+    assert browser.get(CACHE).status == browser.get("/admin/cache/").status == 200
+
+
+def told_of_all(client: HttpClient) -> bool:
+    """Tell whether the database answers every question again."""
+    report = client.get(DATABASE).json()["database_performance"]
+    return not report["errors"] and report["table_statistics"]["users"]["row_count"] == 4

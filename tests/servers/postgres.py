@@ -10,6 +10,7 @@ from functools import cached_property
 from importlib import util
 from pathlib import Path
 
+import psutil
 import psycopg
 
 from tests.servers.leashed import Leashed, ServerError
@@ -172,6 +173,20 @@ class PostgresServer:
     def pid(self) -> int:
         """Return the process id of the running server."""
         return self._running.pid
+
+    def freeze(self) -> None:
+        """Stop the server and all its backends where they stand: it takes connections and never answers."""
+        for process in self._processes():
+            process.suspend()
+
+    def thaw(self) -> None:
+        """Let a frozen server go on."""
+        for process in self._processes():
+            process.resume()
+
+    def _processes(self) -> list[psutil.Process]:
+        server = psutil.Process(self.pid)
+        return [server, *server.children(recursive=True)]
 
     def stop(self) -> None:
         """End the server in good order, its clients cut off."""
