@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -11,7 +12,10 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 from prometheus_client.parser import text_string_to_metric_families
+from rest_framework.test import APIClient
 
+from monitoring import registry
+from monitoring.limits import HANGING_AT_MOST, Look, Patience
 from tests.over_http import HttpClient
 from tests.servers.leashed import Leashed
 from tests.servers.postgres import PostgresServer
@@ -195,3 +199,24 @@ def told_of_all(client: HttpClient) -> bool:
     """Tell whether the database answers every question again."""
     report = client.get(DATABASE).json()["database_performance"]
     return not report["errors"] and report["table_statistics"]["users"]["row_count"] == 4
+
+
+@pytest.fixture
+def as_many_hang_as_may() -> Iterator[None]:
+    end = threading.Event()
+    looks = [Look(end.wait) for _ in range(HANGING_AT_MOST)]
+    yield
+    end.set()
+    for look in looks:
+        assert look.answer(20)
+
+
+def test_the_cache_is_asked_though_the_database_cannot_be(as_many_hang_as_may: None):
+    assert registry.watched().cache(Patience(0.5)).connection
+
+
+def test_who_brings_nothing_is_told_so_though_the_database_cannot_be_asked(
+    as_many_hang_as_may: None, api: APIClient
+):
+    for path in (CACHE, DATABASE):
+        assert api.get(path).status_code == 401
