@@ -18,7 +18,7 @@ Server = Literal["database", "cache"]
 #: Seconds that servers that are silent may cost one answer in all: half a second, less what else it needs.
 PATIENCE: Final = 0.4
 
-#: Seconds after which a database that has not told who asks may be taken for silent.
+#: Seconds without an answer after which a database may be silent, and other ways to learn more are tried.
 SILENT_AFTER: Final = 0.1
 
 #: Looks at one server that may hang at once in one process; further ones are not asked, and as silent.
@@ -77,38 +77,43 @@ class Look(Generic[T]):
 class Patience:
     """How long silence is borne while one answer is made, whoever is silent, and however often it is asked.
 
+    Only waiting counts, not what is done meanwhile: on a busy machine that takes long, too.
+
     Args:
-        seconds: from now on, and from each answer on; None: as long as ``PATIENCE`` says.
+        seconds: for how long, from each sign of life on; None: as ``PATIENCE`` says.
     """
 
     def __init__(self, seconds: float | None = None) -> None:
         self._seconds = PATIENCE if seconds is None else seconds
-        self._renew()
-
-    @property
-    def left(self) -> float:
-        """Return for how many seconds silence is borne yet."""
-        return max(0.0, self._until - time.monotonic())
+        #: Seconds for which silence is borne yet.
+        self.left = self._seconds
 
     def answer(self, look: Look[T], at_most: float | None = None) -> T:
-        """Return a look's answer, or raise what asking raised: either ends the silence.
+        """Return a look's answer, or raise what asking raised: either is a sign of life.
 
         Args:
             look: the question.
             at_most: seconds to wait, if fewer than are left.
 
         Raises:
-            TooSlowError: when there is none; the time that this took is gone.
+            TooSlowError: when there is no answer; the time that this took is gone.
         """
-        silent = False
+        started = time.monotonic()
         try:
-            return look.answer(self.left if at_most is None else min(self.left, at_most))
+            answer = look.answer(self.left if at_most is None else min(self.left, at_most))
         except TooSlowError:
-            silent = True
+            self.spend(time.monotonic() - started)
             raise
-        finally:
-            if not silent:
-                self._renew()
+        except BaseException:
+            self.renew()
+            raise
+        self.renew()
+        return answer
 
-    def _renew(self) -> None:
-        self._until = time.monotonic() + self._seconds
+    def spend(self, seconds: float) -> None:
+        """Take away what was waited in vain."""
+        self.left = max(0.0, self.left - seconds)
+
+    def renew(self) -> None:
+        """Begin to wait anew after a sign of life."""
+        self.left = self._seconds

@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final, TypeVar
@@ -34,7 +34,7 @@ from monitoring.documents import now_text
 from monitoring.findings import Finding
 from monitoring.hot_queries import Examined
 from monitoring.indexes import Use
-from monitoring.limits import Look, Patience, TooSlowError
+from monitoring.limits import SILENT_AFTER, Look, Patience, TooSlowError
 from monitoring.partitions import Partitioned
 from monitoring.pools import PoolFigures
 from monitoring.retention import Expired
@@ -161,12 +161,23 @@ def _answer(look: Look[T], patience: Patience) -> T:
     """Return a section's answer: one that takes long is waited for as long as the database still answers."""
     until = time.monotonic() + _LONGEST_SECTION
     while True:
+        began = time.monotonic()
         try:
-            return patience.answer(look, patience.left / 2)
+            return patience.answer(look, SILENT_AFTER)
         except TooSlowError:
-            patience.answer(Look(health.ping))
-            if time.monotonic() > until:
+            if began > until or not _is_alive(began, patience):
                 raise
+
+
+def _is_alive(since: float, patience: Patience) -> bool:
+    """Tell whether the database answers: anybody in this process, as a busy one shows, or a ping."""
+    if not statements.answered_since(since):
+        with suppress(TooSlowError, DatabaseError, InterfaceError):
+            patience.answer(Look(health.ping))
+    alive = statements.answered_since(since)
+    if alive:
+        patience.renew()
+    return alive
 
 
 def _bounded(look: Callable[[BaseDatabaseWrapper], T]) -> T:

@@ -36,6 +36,7 @@ _ROWS: Final = re.compile(r"(\(…\))(?:\s*,\s*\(…\))+")
 _SPACE: Final = re.compile(r"\s+")
 
 _known: set[str] = set()
+_answered_at = 0.0
 
 
 @dataclass
@@ -66,15 +67,25 @@ def normalised(sql: str) -> str:
 
 
 def observe(execute: Callable[..., Any], sql: str, parameters: Any, *more: Any) -> Any:
-    """Run a statement, as Django's ``execute_wrapper`` does, and note how long it took."""
-    queries = of_request.get()
-    if queries is None and not settings.SQL_ECHO:
-        return execute(sql, parameters, *more)
-    started = time.perf_counter()
+    """Run a statement, as Django's ``execute_wrapper`` does, and note that it was answered, and how fast."""
+    global _answered_at  # noqa: PLW0603 - one clock a process
+    started, queries = time.monotonic(), of_request.get()
     try:
-        return execute(sql, parameters, *more)
+        answer = execute(sql, parameters, *more)
+        _answered_at = time.monotonic()
+        return answer
     finally:
-        _note(queries, str(sql), time.perf_counter() - started)
+        if queries is not None or settings.SQL_ECHO:
+            _note(queries, str(sql), time.monotonic() - started)
+
+
+def answered_since(moment: float) -> bool:
+    """Tell whether the database has answered any statement of this process since a moment.
+
+    Args:
+        moment: by the monotonic clock.
+    """
+    return _answered_at > moment
 
 
 def _note(queries: Queries | None, sql: str, seconds: float) -> None:

@@ -4,13 +4,13 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from functools import partial
+from functools import cached_property
 from typing import Any, Final
 
-from django.db import transaction
+from django.db import DatabaseError, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from monitoring.catalogue import Index
+from monitoring.catalogue import Index, rows_of
 from monitoring.plans.plan import FEW_ROWS, PRIMARY_KEY, Plan, Reader, Reading, Sort, Statement
 from monitoring.plans.shadows import shadowed
 
@@ -23,12 +23,25 @@ _INDEXES_SQL: Final = """
     JOIN pg_class AS index_class ON index_class.oid = index_state.indexrelid
     JOIN pg_class AS root_class
       ON root_class.oid = coalesce(pg_partition_root(index_state.indexrelid), index_state.indexrelid)
-    WHERE index_class.relname = ANY(%s) AND pg_table_is_visible(index_state.indrelid)
+    WHERE pg_table_is_visible(index_state.indrelid)
 """
+_TAKE_BACK: Final = "ROLLBACK TO SAVEPOINT plan; RELEASE SAVEPOINT plan"
 _PENALTIES: Final = ("enable_seqscan", "enable_sort")
 _BESIDE: Final = ("InitPlan", "SubPlan")
 
 Node = Mapping[str, Any]
+
+
+@contextmanager
+def reader(connection: BaseDatabaseWrapper) -> Iterator[Reader]:
+    """Yield what reads the plans that PostgreSQL makes now.
+
+    Everything happens in one transaction, which is rolled back: the session, which may be a pool's, is as it
+    was.
+    """
+    with transaction.atomic(using=connection.alias):
+        yield _Reader(connection)
+        transaction.set_rollback(True, using=connection.alias)
 
 
 @contextmanager
@@ -39,26 +52,41 @@ def reader_without(connection: BaseDatabaseWrapper, index: Index) -> Iterator[Re
     say. So they tell whether another index can serve, not which one it would choose.
     """
     with shadowed(connection, index.table, index.name):
-        yield partial(read, connection)
+        yield _Reader(connection)
 
 
-def read(connection: BaseDatabaseWrapper, statement: Statement, reading: Reading) -> Plan:
-    """Return how PostgreSQL answers a query.
+class _Reader:
+    """Reads plans in the open transaction, each in one exchange with the server: there are many.
 
-    Every setting is ``LOCAL`` and rolled back: the session, which may be a pool's, is as it was.
+    Args:
+        connection: to the database.
     """
-    options = "ANALYZE, BUFFERS, TIMING OFF, " if reading.analyze else ""
-    with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
-        cursor.execute("; ".join(f"SET LOCAL {name} = {value}" for name, value in _settings(reading)))
-        cursor.execute(f"EXPLAIN ({options}SUMMARY, FORMAT JSON) {statement.sql}", statement.parameters)
-        document = cursor.fetchone()[0]
+
+    def __init__(self, connection: BaseDatabaseWrapper) -> None:
+        self._connection = connection
+
+    def __call__(self, statement: Statement, reading: Reading) -> Plan:
+        """Return how PostgreSQL answers a query; what was set for it is taken back."""
+        options = "ANALYZE, BUFFERS, TIMING OFF, " if reading.analyze else ""
+        settings = "; ".join(f"SET LOCAL {name} = {value}" for name, value in _settings(reading))
+        explain = f"EXPLAIN ({options}SUMMARY, FORMAT JSON) {statement.sql}"
+        with self._connection.cursor() as cursor:
+            try:
+                cursor.execute(f"SAVEPOINT plan; {settings}; {explain}; {_TAKE_BACK}", statement.parameters)
+            except DatabaseError:
+                cursor.execute(_TAKE_BACK)
+                raise
+            while cursor.description is None:
+                cursor.nextset()
+            document = cursor.fetchone()[0]
         explained = (json.loads(document) if isinstance(document, str) else document)[0]
         nodes = list(_nodes(explained["Plan"]))
-        used = [node["Index Name"] for node in nodes if "Index Name" in node]
-        cursor.execute(_INDEXES_SQL, [used])
-        known = {name: facts for name, *facts in cursor.fetchall()}
-        transaction.set_rollback(True, using=connection.alias)
-    return _plan(explained, nodes, known, analyzed=reading.analyze)
+        return _plan(explained, nodes, self._known, analyzed=reading.analyze)
+
+    @cached_property
+    def _known(self) -> dict[str, list[Any]]:
+        """Return the facts of each index by its name."""
+        return {name: facts for name, *facts in rows_of(self._connection, _INDEXES_SQL)}
 
 
 def _settings(reading: Reading) -> Iterator[tuple[str, str]]:

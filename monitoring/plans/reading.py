@@ -1,7 +1,6 @@
 """The one door to the readers of plans."""
 
-from contextlib import AbstractContextManager, nullcontext
-from functools import partial
+from contextlib import AbstractContextManager
 from typing import Final
 
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -10,7 +9,7 @@ from monitoring.catalogue import Index
 from monitoring.plans import postgresql, sqlite
 from monitoring.plans.plan import Plan, Reader, Reading, Statement
 
-_READ: Final = {"postgresql": postgresql.read, "sqlite": sqlite.read}
+_NOW: Final = {"postgresql": postgresql.reader, "sqlite": sqlite.reader}
 _WITHOUT: Final = {"postgresql": postgresql.reader_without, "sqlite": sqlite.reader_without}
 
 
@@ -24,8 +23,8 @@ def require_known_engine(connection: BaseDatabaseWrapper) -> None:
     Raises:
         UnknownEngineError: when its engine is neither SQLite nor PostgreSQL.
     """
-    if connection.vendor not in _READ:
-        known = ", ".join(sorted(_READ))
+    if connection.vendor not in _NOW:
+        known = ", ".join(sorted(_NOW))
         raise UnknownEngineError(
             f"plans of the engine {connection.vendor!r} cannot be read; allowed: {known}"
         )
@@ -44,7 +43,7 @@ def reader(connection: BaseDatabaseWrapper, without: Index | None = None) -> Abs
     """
     require_known_engine(connection)
     if without is None:
-        return nullcontext(partial(read, connection))
+        return _NOW[connection.vendor](connection)
     return _WITHOUT[connection.vendor](connection, without)
 
 
@@ -60,5 +59,5 @@ def read(connection: BaseDatabaseWrapper, statement: Statement, reading: Reading
         UnknownEngineError: when the engine is neither SQLite nor PostgreSQL.
         OperationalError: when it takes longer than it may.
     """
-    require_known_engine(connection)
-    return _READ[connection.vendor](connection, statement, reading or Reading())
+    with reader(connection) as read_plan:
+        return read_plan(statement, reading or Reading())

@@ -31,6 +31,12 @@ _STEPS_A_LOOK: Final = 10_000
 
 
 @contextmanager
+def reader(connection: BaseDatabaseWrapper) -> Iterator[Reader]:
+    """Yield what reads the plans that SQLite makes now."""
+    yield partial(read, connection)
+
+
+@contextmanager
 def reader_without(connection: BaseDatabaseWrapper, index: Index) -> Iterator[Reader]:
     """Yield what reads the plans that SQLite would make without an index, with the statistics that it has."""
     yield partial(read, connection, without=index.name)
