@@ -104,11 +104,12 @@ def last_known(question: Question) -> bytes | None:
     Args:
         question: what is asked; unless it is ``outlived`` nothing is known.
     """
+    current = server.current()
+    if not current.usable:
+        return None
     names = [keys.epoch(), keys.silence(), keys.last_known(question.digest), *question.keys[1:]]
     try:
-        vouched, reply = server.current().read(
-            names, [len(question.families), bodies.kept.etag(question.digest)]
-        )
+        vouched, reply = current.read(current.reading.command(names, [len(question.families), ""]))
     except CacheUnavailableError:
         return None
     return _found(question, reply).body if vouched else None
