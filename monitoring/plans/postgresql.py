@@ -34,14 +34,9 @@ Node = Mapping[str, Any]
 
 @contextmanager
 def reader(connection: BaseDatabaseWrapper) -> Iterator[Reader]:
-    """Yield what reads the plans that PostgreSQL makes now.
-
-    Everything happens in one transaction, which is rolled back: the session, which may be a pool's, is as it
-    was.
-    """
+    """Yield what reads the plans that PostgreSQL makes now."""
     with transaction.atomic(using=connection.alias):
         yield _Reader(connection)
-        transaction.set_rollback(True, using=connection.alias)
 
 
 @contextmanager
@@ -58,6 +53,8 @@ def reader_without(connection: BaseDatabaseWrapper, index: Index) -> Iterator[Re
 class _Reader:
     """Reads plans in the open transaction, each in one exchange with the server: there are many.
 
+    What each needs is set ``LOCAL`` and taken back: the session, which may be a pool's, is as it was.
+
     Args:
         connection: to the database.
     """
@@ -66,7 +63,7 @@ class _Reader:
         self._connection = connection
 
     def __call__(self, statement: Statement, reading: Reading) -> Plan:
-        """Return how PostgreSQL answers a query; what was set for it is taken back."""
+        """Return how PostgreSQL answers a query."""
         options = "ANALYZE, BUFFERS, TIMING OFF, " if reading.analyze else ""
         settings = "; ".join(f"SET LOCAL {name} = {value}" for name, value in _settings(reading))
         explain = f"EXPLAIN ({options}SUMMARY, FORMAT JSON) {statement.sql}"

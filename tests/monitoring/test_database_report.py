@@ -4,6 +4,8 @@ import json
 import os
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -14,7 +16,8 @@ from django.db import connection
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from monitoring import findings, limits, rules, snapshots, tables
+from monitoring import findings, health, limits, report, rules, snapshots, tables
+from monitoring.limits import Look, Patience, TooSlowError
 from monitoring.models import Acknowledgement, TableSnapshot
 from monitoring.report import DatabaseReport, database_report
 from orchestrator.models import Event, Job, Task
@@ -261,6 +264,29 @@ def test_a_pool_that_has_nothing_to_lend_is_not_taken_for_a_silent_database():
             pool.putconn(each)
     assert report.errors == {}
     assert "database:unreachable" not in found(report)
+
+
+def test_a_process_whose_statements_are_answered_has_no_silent_database(monkeypatch: pytest.MonkeyPatch):
+    end = threading.Event()
+    monkeypatch.setattr(health, "ping", end.wait)  # as on a busy machine, where one more question takes long
+    try:
+        began = time.monotonic()
+        execute("SELECT 1")
+        assert report._is_alive(began, Patience(0.05))  # noqa: SLF001
+        assert not report._is_alive(time.monotonic(), Patience(0.05))  # noqa: SLF001
+    finally:
+        end.set()
+
+
+def test_what_was_waited_in_vain_is_gone_until_a_sign_of_life():
+    patience, end = Patience(20), threading.Event()
+    asked = Look(end.wait)
+    with pytest.raises(TooSlowError):
+        patience.answer(asked, 0.02)
+    assert patience.left <= 19.98
+    end.set()
+    assert patience.answer(asked)
+    assert patience.left == 20
 
 
 @pytest.mark.postgres

@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from django.db import OperationalError, connection, connections
+from django.db import DatabaseError, OperationalError, connection, connections
 
-from monitoring.plans import PRIMARY_KEY, Plan, Reading, Sort, Statement, UnknownEngineError, read
+from monitoring.plans import PRIMARY_KEY, Plan, Reading, Sort, Statement, UnknownEngineError, read, reader
 
 pytestmark = pytest.mark.django_db
 
@@ -135,6 +135,20 @@ def test_a_query_that_takes_too_long_is_given_up(execute: Execute) -> None:
     with pytest.raises(OperationalError):
         plan_of(SLOW[connection.vendor], analyze=True, seconds=0.2)
     assert execute("SELECT 1") == [(1,)]
+
+
+def test_one_reader_reads_many_plans_and_none_has_to_do_with_the_others() -> None:
+    whole = Statement("SELECT * FROM things WHERE note = %s", ["y"])
+    dear, wrong = Reading(penalized=True), Statement("SELECT nothing FROM things")
+    with reader(connection) as plan:
+        if connection.vendor == "postgresql":
+            assert plan(whole, dear).avoidable
+        assert not plan(whole, Reading()).avoidable
+        with pytest.raises(DatabaseError):
+            plan(wrong, dear)
+        by_key = plan(Statement("SELECT * FROM things WHERE id = %s", ["77"]), Reading())
+        assert by_key.indexes == (PRIMARY_KEY,)
+        assert not plan(whole, Reading()).avoidable
 
 
 @pytest.fixture
