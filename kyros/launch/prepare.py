@@ -10,9 +10,11 @@ import os
 import secrets
 import sys
 import threading
-from contextlib import redirect_stdout
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import asdict
 from io import StringIO
+from pathlib import Path
 
 import django
 from django.apps import apps
@@ -38,11 +40,35 @@ def prepare() -> Prepared:
 
 
 def _migrate() -> None:
-    executor = MigrationExecutor(connection)
-    plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
-    if plan:
-        console.progress(f"migrating the database ({len(plan)} migrations)")
-        call_command("migrate", interactive=False, verbosity=0)
+    with _new_under_another_name():
+        executor = MigrationExecutor(connection)
+        plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
+        if plan:
+            console.progress(f"migrating the database ({len(plan)} migrations)")
+            call_command("migrate", interactive=False, verbosity=0)
+
+
+@contextmanager
+def _new_under_another_name() -> Iterator[None]:
+    """Give a SQLite file that is made in the block its name when it is whole.
+
+    Django commits a migration before it notes that it has: a start that is ended in between would leave
+    tables that the next one makes again, in vain.
+    """
+    file = Path(str(connection.settings_dict["NAME"]))
+    if connection.vendor != "sqlite" or (file.exists() and file.stat().st_size):
+        yield
+        return
+    unfinished = file.with_name(f"{file.name}.new")
+    for left in (unfinished, *(unfinished.with_name(f"{unfinished.name}{end}") for end in ("-wal", "-shm"))):
+        left.unlink(missing_ok=True)
+    connection.settings_dict["NAME"] = str(unfinished)
+    try:
+        yield
+    finally:
+        connection.close()  # which leaves all in the one file
+        connection.settings_dict["NAME"] = str(file)
+    unfinished.replace(file)
 
 
 @transaction.atomic
