@@ -60,8 +60,9 @@ def _new_under_another_name() -> Iterator[None]:
         yield
         return
     unfinished = file.with_name(f"{file.name}.new")
-    for left in (unfinished, *(unfinished.with_name(f"{unfinished.name}{end}") for end in ("-wal", "-shm"))):
-        left.unlink(missing_ok=True)
+    # A log that is left of a database that is gone would be taken for this one's.
+    for ending in ("-wal", "-shm", ".new", ".new-wal", ".new-shm"):
+        file.with_name(f"{file.name}{ending}").unlink(missing_ok=True)
     connection.settings_dict["NAME"] = str(unfinished)
     try:
         yield
