@@ -1,14 +1,17 @@
 """Triggers tell a connection that listens; what is committed without its hook goes into the outbox."""
 
+from collections.abc import Callable
+
 import psycopg
 import pytest
 from django.db import connection, transaction
 from rest_framework.test import APIClient
 
-from orchestrator.cache import outbox
+from orchestrator.cache import keys, outbox
 from orchestrator.models import Job
 from tests.cache.looking import assert_right, warm
 from tests.cache.ways import WAYS
+from tests.servers.valkey import ValkeyServer
 
 pytestmark = [
     pytest.mark.postgres,
@@ -63,8 +66,11 @@ def test_another_program_goes_into_the_outbox(job: Job, database_url: str):
     assert waiting() == 1
 
 
-def test_what_the_cache_is_not_told_of_waits_in_the_outbox(job: Job, own_cache):
+def test_what_the_cache_is_not_told_of_waits_in_the_outbox(
+    job: Job, own_cache: Callable[..., ValkeyServer], monkeypatch: pytest.MonkeyPatch
+):
     server = own_cache()
+    monkeypatch.setattr(keys, "LEASE", 0)  # which the write waits out
     Job.objects.update(priority=1)
     server.close()
     Job.objects.update(priority=2)
