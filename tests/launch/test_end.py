@@ -2,12 +2,15 @@
 
 import signal
 import socket
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from tests.launch.conftest import folder_to_be
+from tests.launch.service import rows
 
 pytestmark = pytest.mark.engine_neutral
 
@@ -24,35 +27,48 @@ def data_dir(one_folder: Path) -> Path:
     return one_folder
 
 
-def test_signal_while_migrating_ends_every_process(service):
+def leave_log(folder: Path) -> None:
+    """Leave the log of a SQLite file that is gone."""
+    file, log = folder / "kyros.sqlite3", folder / "kyros.sqlite3-wal"
+    with closing(sqlite3.connect(file)) as gone:
+        gone.execute("PRAGMA journal_mode = wal")
+        gone.execute("CREATE TABLE gone (id INTEGER)")
+        written = log.read_bytes()
+    file.unlink()
+    log.write_bytes(written)
+
+
+def test_signal_while_migrating_ends_every_process_and_one_that_comes_twice_does(service):
     with folder_to_be() as new:
+        new.mkdir()
+        leave_log(new)
         started = service(KYROS_DATA_DIR=new).until("migrating the database")
         assert started.end() == 128 + signal.SIGTERM
         # Whatever was half done is done by the next start.
         again = service(KYROS_DATA_DIR=new).until_ready()
         assert again.get("/readyz") == {"status": "ready", "cache": "up"}
-        again.end()
+        assert rows(new, "SELECT name FROM sqlite_master WHERE name IN ('jobs', 'gone')") == [("jobs",)]
+        processes = again.processes
+        again.launcher.send_signal(signal.SIGINT)
+        again.launcher.send_signal(signal.SIGINT)
+        assert again.ended(processes) == 128 + signal.SIGINT
 
 
 def test_signal_while_starting_ends_every_process(service):
     assert service().until("system | web started").end() == 128 + signal.SIGTERM
 
 
-def test_signal_that_comes_twice_ends_every_process(service):
-    started = service().until_ready()
-    processes = started.processes
-    started.launcher.send_signal(signal.SIGINT)
-    started.launcher.send_signal(signal.SIGINT)
-    assert started.ended(processes) == 128 + signal.SIGINT
-
-
-def test_killed_launcher_takes_every_process_along_and_the_next_start_copes(service):
+def test_killed_launcher_or_web_server_takes_every_process_along_and_the_next_start_copes(service):
     killed = service().until_ready()
     processes = killed.processes
     killed.launcher.kill()
     again = service()  # at once: what is left of the other may still be there
     killed.ended(processes)
     assert again.until_ready().get("/readyz") == {"status": "ready", "cache": "up"}
+    processes = again.processes
+    again.process("granian").kill()
+    assert again.ended(processes) == 1
+    assert "kyros: the process 'web' ended by itself" in again.output.splitlines()[-1]
 
 
 @pytest.fixture
@@ -75,14 +91,6 @@ def test_launcher_killed_while_preparing_takes_the_preparation_along(waiting_pre
 
 def test_signal_ends_a_preparation_that_waits(waiting_preparation):
     assert waiting_preparation.end() == 128 + signal.SIGTERM
-
-
-def test_web_server_that_dies_ends_all_with_a_line(service):
-    started = service().until_ready()
-    processes = started.processes
-    started.process("granian").kill()
-    assert started.ended(processes) == 1
-    assert "kyros: the process 'web' ended by itself" in started.output.splitlines()[-1]
 
 
 def test_process_that_never_stays_ends_all(service, tmp_path):
