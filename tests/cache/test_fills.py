@@ -71,7 +71,8 @@ def test_of_a_crowd_one_fills_and_the_others_wait(monkeypatch: pytest.MonkeyPatc
 
 def test_of_a_crowd_before_two_workers_one_makes_the_query(web, valkey_server, user: User):
     Job.objects.bulk_create([Job(name=f"{number}") for number in range(1000)])
-    env = {"REDIS_URL": valkey_server().url}
+    # Patient: a machine that is busy must not look like a server that is frozen.
+    env = {"REDIS_URL": f"{valkey_server().url}&socket_timeout=10&socket_connect_timeout=10"}
     url = web(workers=2, env=env, application="tests.cache.held_up:patient")
     client = HttpClient(url).sign_in("user")
     client.get("/api/v1/users/me/")

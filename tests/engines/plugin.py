@@ -17,7 +17,7 @@ from xdist.remote import Producer
 from tests.engines import ENGINE_VARIABLE, ENGINES, POSTGRES, SQLITE
 from tests.engines.emptying import empty_instead_of_flush
 from tests.engines.scheduling import EngineScheduling, engine_of
-from tests.engines.servers import RunServers
+from tests.engines.servers import RunServers, write_to_memory
 from tests.servers.leashed import ServerError
 
 WORKERS_PER_CORE = 2
@@ -61,6 +61,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     if in_worker():
         return
     forget_own_settings(early_config.rootpath)
+    write_to_memory()
     servers = early_config.stash[servers_key] = RunServers()
     early_config.add_cleanup(servers.close)
     os.environ.update(servers.environment(engine_of_process(early_config), "main"))
