@@ -14,7 +14,6 @@ from tests.servers.valkey import ValkeyServer
 
 SECRET_KEY = "a key for tests that is as long as a key has to be"
 
-
 #: Where files are in memory, on Linux.
 MEMORY = Path("/dev/shm")  # noqa: S108 - what is made there has names nobody knows before
 #: Bytes that have to be free there and in the whole machine, six times what a run uses (650 MB, measured).
