@@ -17,17 +17,19 @@ WRK = shutil.which("wrk")
 _UNITS = {"us": 0.001, "ms": 1.0, "s": 1000.0, "m": 60_000.0}
 _LATENCY = re.compile(r"^\s+(50|99)%\s+([\d.]+)(us|ms|s|m) *$", re.MULTILINE)
 
-# A path with "{n}" is another one at each request.
 _SCRIPT = """
 wrk.method = {method}
+wrk.path = {path}
 wrk.body = {body}
 {headers}
+"""
+# A path with "{n}" is another one at each request. Only then is each request made anew: that takes processor
+# time which the server could use.
+_NUMBERED = """
 local n = {first}
-local path, rest = {path}, {rest}
 request = function()
-    if not rest then return wrk.format(nil, path) end
     n = n + 1
-    return wrk.format(nil, path .. string.format("%d", n) .. rest)
+    return wrk.format(nil, wrk.path .. string.format("%d", n) .. {rest})
 end
 """
 
@@ -85,7 +87,7 @@ def drive(port: int, request: Request, *, seconds: float, connections: int, firs
 
 def _by_wrk(port: int, request: Request, seconds: float, connections: int, first: int) -> Load:
     path, mark, rest = request.path.partition("{n}")
-    script = _SCRIPT.format(
+    script = (_SCRIPT + _NUMBERED if mark else _SCRIPT).format(
         method=json.dumps(request.method),
         body=json.dumps(request.body) if request.body else "nil",
         headers="\n".join(
@@ -93,7 +95,7 @@ def _by_wrk(port: int, request: Request, seconds: float, connections: int, first
         ),
         first=first,
         path=json.dumps(path),
-        rest=json.dumps(rest) if mark else "nil",
+        rest=json.dumps(rest),
     )
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as file:
         file.write(script)
