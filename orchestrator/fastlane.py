@@ -19,8 +19,8 @@ from django.http import HttpRequest
 from orchestrator import answers, tokens
 from orchestrator.authentication import bearer_token
 from orchestrator.cache import reads
-from orchestrator.cache.questions import Question
-from orchestrator.cache.reads import Answer
+from orchestrator.cache.questions import Found, Question
+from orchestrator.cache.reads import NOTHING, Outcome
 from orchestrator.choices import Role
 from orchestrator.etags import is_known
 
@@ -50,6 +50,11 @@ _OFFER: Final = "orchestrator.question"
 _OWN_HEADERS: Final = frozenset(
     {"allow", "content-length", "content-type", "etag", "x-cache", "set-cookie", "x-request-id"}
 )
+
+_OK: Final = f"{HTTPStatus.OK.value} {HTTPStatus.OK.phrase}"
+_NOT_MODIFIED: Final = f"{HTTPStatus.NOT_MODIFIED.value} {HTTPStatus.NOT_MODIFIED.phrase}"
+_HIT: Final = ("X-Cache", Outcome.HIT.value)
+_JSON: Final = ("Content-Type", "application/json")
 
 
 @dataclass(frozen=True)
@@ -90,10 +95,10 @@ class FastLane:
     def __call__(self, environ: Environment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request."""
         lane = _lanes.get(_address(environ)) if _is_plain(environ) else None
-        answer = _answer(environ, lane) if lane else None
-        if lane is None or answer is None:
+        found = _answer(environ, lane) if lane else None
+        if lane is None or found is None:
             return self._application(environ, _learning(environ, start_response))
-        return _serve(environ, lane, answer, start_response)
+        return _serve(environ, lane, found, start_response)
 
 
 def _learning(environ: Environment, start_response: StartResponse) -> StartResponse:
@@ -138,31 +143,34 @@ def _is_plain(environ: Environment) -> bool:
     )
 
 
-def _answer(environ: Environment, lane: Lane) -> Answer | None:
+def _answer(environ: Environment, lane: Lane) -> Found | None:
+    """Return what the cache has for who may have it."""
     try:
         token = bearer_token(environ)
         if token is None:
             return None
         claims = tokens.read(token)
-        found = reads.peek(answers.account(claims.user_id), lane.question)
-        if found is None or found[0].body is None or found[1].body is None:
+        who = answers.account(claims.user_id)
+        known, found = reads.peek(who, lane.question) or (NOTHING, NOTHING)
+        if known.body is None or found.body is None:
             return None
-        account = tokens.account_for(claims, found[0])
+        account = tokens.account_in(claims, known.body)
     except tokens.InvalidToken:
         return None
-    return reads.hit(lane.question, found[1]) if account.role.covers(lane.needs) else None
+    if not account.role.covers(lane.needs):
+        return None
+    reads.count_hits(who, lane.question)
+    return found
 
 
-def _serve(
-    environ: Environment, lane: Lane, answer: Answer, start_response: StartResponse
-) -> Iterable[bytes]:
-    etag = f'"{answer.etag}"'
-    headers = [*lane.headers, ("ETag", etag), ("X-Cache", answer.outcome.value)]
+def _serve(environ: Environment, lane: Lane, found: Found, start_response: StartResponse) -> Iterable[bytes]:
+    etag = f'"{found.etag}"'
+    headers = [*lane.headers, ("ETag", etag), _HIT]
     if is_known(environ.get("HTTP_IF_NONE_MATCH", ""), etag):
-        status, body = HTTPStatus.NOT_MODIFIED, b""
+        status, body = _NOT_MODIFIED, b""
     else:
-        status, body = HTTPStatus.OK, answer.body
-        headers.append(("Content-Type", "application/json"))
+        status, body = _OK, found.body or b""
+        headers.append(_JSON)
     headers.append(("Content-Length", str(len(body))))
-    start_response(f"{status.value} {status.phrase}", headers)
+    start_response(status, headers)
     return [body]

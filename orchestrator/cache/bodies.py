@@ -3,6 +3,7 @@
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 from orchestrator.cache.questions import Found
@@ -30,6 +31,12 @@ class Checked:
         """Return the ETag of the body."""
         return self.proof[1]
 
+    @cached_property
+    def told(self) -> bytes:
+        """Return how the read script tells of the answer to who has the body, as the server sends it."""
+        parts = (b"hit", *self.proof, b"")
+        return b"*5\r\n" + b"".join(b"$%d\r\n%b\r\n" % (len(part), part) for part in parts)
+
 
 class Bodies:
     """A bounded memory of answers; those that were fetched first go first.
@@ -51,11 +58,6 @@ class Bodies:
         """Return what was last seen of a question, or None."""
         return self._answers.get(digest)
 
-    def etag(self, digest: str) -> bytes:
-        """Return the ETag of the body last seen for a question, or nothing."""
-        kept = self._answers.get(digest)
-        return kept.etag if kept else b""
-
     def keep(self, digest: str, answer: Checked) -> None:
         """Keep an answer, unless it alone is larger than a quarter of the limit."""
         if len(answer.body) * 4 > self._limit:
@@ -76,3 +78,13 @@ class Bodies:
 
 
 kept = Bodies()
+
+
+def nothing_new(known: list[Checked | None]) -> bytes:
+    """Return the read script's reply, as the server sends it, if some answers are good as they are known.
+
+    Args:
+        known: what is known of each; if it is nothing of one, no reply says so, and none is returned.
+    """
+    told = [checked.told for checked in known if checked]
+    return b"*%d\r\n:1\r\n%b" % (1 + len(told), b"".join(told)) if len(told) == len(known) else b""

@@ -30,6 +30,10 @@ class Question:
     follows_clock: bool = False
     outlived: int = 0
 
+    def __hash__(self) -> int:
+        """Return the hash of the recipe, which Python keeps with the text."""
+        return hash(self.recipe)
+
     @cached_property
     def digest(self) -> str:
         """Return what stands for the recipe in a key, so that no key tells what was asked."""

@@ -14,6 +14,7 @@ from django.db import DEFAULT_DB_ALIAS, connections
 
 from orchestrator.cache import bodies, keeper, keys, seals, server, statistics
 from orchestrator.cache.bodies import Checked
+from orchestrator.cache.connections import AS_EXPECTED
 from orchestrator.cache.questions import Found, Question
 from orchestrator.cache.server import (
     FILL,
@@ -68,14 +69,12 @@ def look_up(*questions: Question) -> list[Found]:
     if not current.usable or connections[DEFAULT_DB_ALIAS].in_atomic_block:
         return [NOTHING] * len(questions)
     try:
-        reply = _read_trusted(current, questions)
+        found = _read_trusted(current, questions)
     except CacheUnavailableError:
         statistics.count("failures", "read")
         return [NOTHING] * len(questions)
     statistics.deliver_if_due(current)
-    if reply is None:
-        return [NOTHING] * len(questions)
-    return [_found(question, answer) for question, answer in zip(questions, reply, strict=True)]
+    return found or [NOTHING] * len(questions)
 
 
 def peek(*questions: Question) -> list[Found] | None:
@@ -87,13 +86,11 @@ def peek(*questions: Question) -> list[Found] | None:
     if not current.usable:
         return None
     try:
-        trusted, *reply = _read(current, questions)
+        found = _read(current, questions)
     except CacheUnavailableError:
         return None
     statistics.deliver_if_due(current)
-    if not trusted:
-        return None
-    return [_found(question, answer) for question, answer in zip(questions, reply, strict=True)]
+    return found
 
 
 def last_known(question: Question) -> bytes | None:
@@ -119,9 +116,16 @@ def hit(question: Question, found: Found) -> Answer | None:
     """Return the answer that was found, counted as a hit, or None if there is none."""
     if found.body is None:
         return None
-    if random.random() < SAMPLED:  # noqa: S311 - a sample, no secret
-        statistics.sample(question.recipe)
-    return _counted(question, found.body, found.etag, Outcome.HIT)
+    count_hits(question)
+    return Answer(found.body, found.etag, Outcome.HIT)
+
+
+def count_hits(*questions: Question) -> None:
+    """Count that questions were answered from the cache; a few are audited."""
+    for question in questions:
+        if random.random() < SAMPLED:  # noqa: S311 - a sample, no secret
+            statistics.sample(question.recipe)
+    statistics.count_hits(*[question.group for question in questions])
 
 
 def answer(question: Question, found: Found, build: Callable[[], bytes]) -> Answer:
@@ -143,31 +147,37 @@ def answer(question: Question, found: Found, build: Callable[[], bytes]) -> Answ
         return _built(question, build, Outcome.BYPASS)
 
 
-def _read_trusted(current: Server, questions: tuple[Question, ...]) -> list[Any] | None:
-    """Return the read script's answers, or None when the cache may not be trusted."""
+def _read_trusted(current: Server, questions: tuple[Question, ...]) -> list[Found] | None:
+    """Return what the cache says, or None when it may not be trusted even after a tick."""
     try:
-        trusted, *reply = _read(current, questions)
+        found = _read(current, questions)
     except CacheRestartedError:
-        trusted = 0
+        found = None
         keeper.welcome(current)
+    if found is None and _tick_once(current):
+        found = _read(current, questions)
+    return found
+
+
+def _read(current: Server, questions: tuple[Question, ...]) -> list[Found] | None:
+    """Return what the cache says, or None when it may not be trusted."""
+    known = [bodies.kept.get(question.digest) for question in questions]
+    etags = tuple([checked.etag if checked else b"" for checked in known])
+    reply = current.read(_command(current.reading, questions, etags), bodies.nothing_new(known))
+    if reply is AS_EXPECTED:
+        return [checked.found for checked in known if checked]
+    trusted, *answers = reply
     if not trusted:
-        if not _tick_once(current):
-            return None
-        trusted, *reply = _read(current, questions)
-    return reply if trusted else None
-
-
-def _read(current: Server, questions: tuple[Question, ...]) -> Any:
-    known = tuple(bodies.kept.etag(question.digest) for question in questions)
-    return current.read(_command(current.reading, questions, known))
+        return None
+    return [_found(question, answer) for question, answer in zip(questions, answers, strict=True)]
 
 
 # What one request asks, the next one asks again.
 @lru_cache(maxsize=1024)
-def _command(script: Script, questions: tuple[Question, ...], known: tuple[bytes, ...]) -> bytes:
-    """Return the command that asks some questions, whose bodies of some ETags are known, or of none."""
+def _command(script: Script, questions: tuple[Question, ...], etags: tuple[bytes, ...]) -> bytes:
+    """Return the command that asks some questions, of whose bodies those with some ETags are known."""
     names, arguments = [keys.epoch(), keys.lease()], []
-    for question, etag in zip(questions, known, strict=True):
+    for question, etag in zip(questions, etags, strict=True):
         names.extend(question.keys)
         arguments += [len(question.families), etag]
     return script.command(names, arguments)
@@ -287,12 +297,5 @@ def _jittered(ttl: int) -> int:
 
 def _built(question: Question, build: Callable[[], bytes], outcome: Outcome) -> Answer:
     body = build()
-    return _counted(question, body, seals.etag_of(body), outcome)
-
-
-_COUNTED_AS: Final = {Outcome.HIT: "hits", Outcome.MISS: "misses", Outcome.BYPASS: "bypasses"}
-
-
-def _counted(question: Question, body: bytes, etag: str, outcome: Outcome) -> Answer:
-    statistics.count(question.group, _COUNTED_AS[outcome])
-    return Answer(body, etag, outcome)
+    statistics.count(question.group, "misses" if outcome is Outcome.MISS else "bypasses")
+    return Answer(body, seals.etag_of(body), outcome)

@@ -31,7 +31,7 @@ class CacheRestartedError(CacheUnavailableError):
     """The server does not know the read script: it was restarted, and what it holds may be old."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Script:
     """A Lua script that the server runs as one step.
 
@@ -105,18 +105,19 @@ class Server:
         database = self.client.connection_pool.connection_kwargs.get("db", 0)
         return Script("read", remark=f"{settings.CACHE_PREFIX} {database}")
 
-    def read(self, command: bytes) -> Any:
+    def read(self, command: bytes, expected: bytes = b"") -> Any:
         """Run the read script, unless the breaker is open; see ``run``.
 
         Args:
             command: the script's, packed.
+            expected: a reply for which ``AS_EXPECTED`` is returned (see ``connections``).
 
         Raises:
             CacheRestartedError: when the server was restarted: it does not know the script.
             CacheUnavailableError: when there is no good reply.
         """
         self._demand_usable()
-        return self._judged(self._connections.ask, command)
+        return self._judged(self._connections.ask, command, expected)
 
     def run(self, script: Script, keys: list[str], arguments: list[Any]) -> Any:
         """Run a script, unless the breaker is open.

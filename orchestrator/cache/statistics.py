@@ -57,6 +57,13 @@ def count(group: str, what: str, times: int = 1) -> None:
         _counts[f"{group}:{what}"] += times
 
 
+def count_hits(*groups: str) -> None:
+    """Count a hit of each group."""
+    with _lock:
+        for group in groups:
+            _counts[f"{group}:hits"] += 1
+
+
 def sample(recipe: str) -> None:
     """Note the recipe of an answer that shall be audited."""
     _samples.append(recipe)

@@ -1,5 +1,6 @@
 """The fast lane serves what Django would, header for header; and what a hit and a write cost."""
 
+from collections import Counter, deque
 from collections.abc import Callable
 
 import pytest
@@ -8,7 +9,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
 
-from orchestrator.cache import keeper, server, statistics
+from orchestrator.cache import keeper, reads, server, statistics
 from orchestrator.models import Event, Job, Task
 from tests.cache.looking import outcome, past_the_cache, warm
 from tests.cache.wsgi import Lane, Told
@@ -254,6 +255,24 @@ def test_a_hit_of_the_lane_does_too(job: Job, counted: ValkeyServer, as_user: AP
 
     assert queries.captured_queries == []
     assert commands(counted) == {"evalsha": 1}
+
+
+def test_a_hit_of_the_lane_is_counted(
+    job: Job, as_user: APIClient, lane: Lane, monkeypatch: pytest.MonkeyPatch
+):
+    warm(as_user, LIST)
+    lane.learn(as_user, LIST)
+    counts: Counter[str] = Counter()
+    samples: deque[str] = deque()
+    monkeypatch.setattr(reads, "SAMPLED", 1)
+    monkeypatch.setattr(statistics, "_counts", counts)
+    monkeypatch.setattr(statistics, "_samples", samples)
+    monkeypatch.setattr(statistics, "_next_delivery", float("inf"))
+
+    assert not lane.get(as_user, LIST).by_django
+
+    assert counts == {"jobs:hits": 1, "user_auth:hits": 1}
+    assert [recipe.partition(" ")[0] for recipe in samples] == ["account", f"http://testserver{LIST}"]
 
 
 def test_a_write_takes_two_calls(job: Job, counted: ValkeyServer):
