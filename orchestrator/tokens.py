@@ -85,8 +85,6 @@ def account_for(claims: Claims, found: Found | None = None) -> Account:
     return _proved(claims, accounts.find(claims.user_id, found))
 
 
-# The same claims and the same account, asked about again and again.
-@lru_cache(maxsize=4096)
 def account_in(claims: Claims, kept: bytes) -> Account:
     """Return the account that claims stand for.
 

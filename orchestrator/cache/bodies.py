@@ -3,7 +3,6 @@
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Final
 
 from orchestrator.cache.questions import Found
@@ -12,30 +11,23 @@ from orchestrator.cache.questions import Found
 LIMIT: Final = 8 * 1024 * 1024
 
 
+#: Stamp, ETag and seal of an answer, as the cache server has them.
+Proof = tuple[bytes, bytes, bytes]
+
+
 @dataclass(frozen=True)
 class Checked:
     """An answer whose body is what its ETag says, and whose seal is genuine.
 
     Args:
-        proof: stamp, ETag and seal, as the cache server has them; while it has the same, all is checked.
+        proof: while the cache server has the same, all is checked.
         found: the answer.
         body: of the answer.
     """
 
-    proof: list[bytes]
+    proof: Proof
     found: Found
     body: bytes
-
-    @property
-    def etag(self) -> bytes:
-        """Return the ETag of the body."""
-        return self.proof[1]
-
-    @cached_property
-    def told(self) -> bytes:
-        """Return how the read script tells of the answer to who has the body, as the server sends it."""
-        parts = (b"hit", *self.proof, b"")
-        return b"*5\r\n" + b"".join(b"$%d\r\n%b\r\n" % (len(part), part) for part in parts)
 
 
 class Bodies:
@@ -78,13 +70,3 @@ class Bodies:
 
 
 kept = Bodies()
-
-
-def nothing_new(known: list[Checked | None]) -> bytes:
-    """Return the read script's reply, as the server sends it, if some answers are good as they are known.
-
-    Args:
-        known: what is known of each; if it is nothing of one, no reply says so, and none is returned.
-    """
-    told = [checked.told for checked in known if checked]
-    return b"*%d\r\n:1\r\n%b" % (1 + len(told), b"".join(told)) if len(told) == len(known) else b""

@@ -18,9 +18,6 @@ import redis
 #: Bytes that one call reads at most.
 _READ: Final = 64 * 1024
 
-#: What is returned for a reply that is, byte for byte, the expected one.
-AS_EXPECTED: Final = object()
-
 #: What the reader of replies says where it has none that is complete.
 _INCOMPLETE: Final = object()
 
@@ -42,13 +39,11 @@ class Connections:
         self._idle: deque[_Line] = deque()  # whose ends may be taken from any thread
         os.register_at_fork(after_in_child=self._idle.clear)
 
-    def ask(self, command: bytes, expected: bytes = b"") -> Any:
+    def ask(self, command: bytes) -> Any:
         """Send one command and return the reply; a connection that broke while it was idle is replaced.
 
         Args:
             command: packed, as it goes to the server.
-            expected: a reply, as the server sends it, for which ``AS_EXPECTED`` is returned: to compare takes
-                less time than to take apart.
 
         Raises:
             redis.exceptions.RedisError: when there is no good reply.
@@ -58,10 +53,10 @@ class Connections:
         except IndexError:
             line = _Line(self._pool.make_connection())
         try:
-            reply = line.exchange(command, expected)
+            reply = line.exchange(command)
         except redis.exceptions.ConnectionError:
             line = _Line(self._pool.make_connection())
-            reply = line.exchange(command, expected)
+            reply = line.exchange(command)
         self._idle.append(line)
         if isinstance(reply, redis.exceptions.ResponseError):
             raise reply
@@ -93,8 +88,8 @@ class _Line:
             for direction in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
                 self._socket.setsockopt(socket.SOL_SOCKET, direction, bound)
 
-    def exchange(self, command: bytes, expected: bytes) -> Any:
-        """Send a command and return the reply, see ``Connections.ask``; a refusal is returned, not raised.
+    def exchange(self, command: bytes) -> Any:
+        """Send a command and return the reply; a refusal is returned, not raised.
 
         Raises:
             redis.exceptions.TimeoutError: when the server did not take the command, or answer it, in time.
@@ -102,27 +97,20 @@ class _Line:
         """
         try:
             self._socket.sendall(command)
-            received = self._received()
-            if received == expected and not self._reader.has_data():
-                return AS_EXPECTED
-            self._reader.feed(received)
             return self._reply()
         except (BlockingIOError, TimeoutError) as error:
             raise redis.exceptions.TimeoutError("the cache server does not answer in time") from error
         except OSError as error:
             raise redis.exceptions.ConnectionError(str(error)) from error
 
-    def _received(self) -> bytes:
-        received = self._socket.recv(_READ)
-        if not received:
-            raise ConnectionResetError("the cache server has closed the connection")
-        return received
-
     def _reply(self) -> Any:
         while True:
             reply = self._reader.gets()
             if reply is _INCOMPLETE:
-                self._reader.feed(self._received())
+                received = self._socket.recv(_READ)
+                if not received:
+                    raise ConnectionResetError("the cache server has closed the connection")
+                self._reader.feed(received)
             elif not isinstance(reply, hiredis.PushNotification):
                 return reply
 

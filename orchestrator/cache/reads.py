@@ -13,8 +13,7 @@ from typing import Any, Final
 from django.db import DEFAULT_DB_ALIAS, connections
 
 from orchestrator.cache import bodies, keeper, keys, seals, server, statistics
-from orchestrator.cache.bodies import Checked
-from orchestrator.cache.connections import AS_EXPECTED
+from orchestrator.cache.bodies import Checked, Proof
 from orchestrator.cache.questions import Found, Question
 from orchestrator.cache.server import (
     FILL,
@@ -54,6 +53,10 @@ class Answer:
     etag: str
     outcome: Outcome
 
+
+#: What the read script is told where no answer is known, and what it says where the known one is still good.
+_NO_PROOF: Final[Proof] = (b"", b"", b"")
+_AS_KNOWN: Final = 1
 
 NOTHING: Final = Found()
 _MISSING: Final = Found(fillable=True)
@@ -106,10 +109,10 @@ def last_known(question: Question) -> bytes | None:
         return None
     names = [keys.epoch(), keys.silence(), keys.last_known(question.digest), *question.keys[1:]]
     try:
-        vouched, reply = current.read(current.reading.command(names, [len(question.families), ""]))
+        vouched, reply = current.read(current.reading.command(names, [len(question.families), *_NO_PROOF]))
     except CacheUnavailableError:
         return None
-    return _found(question, reply).body if vouched else None
+    return _found(question, None, reply).body if vouched else None
 
 
 def hit(question: Question, found: Found) -> Answer | None:
@@ -162,24 +165,19 @@ def _read_trusted(current: Server, questions: tuple[Question, ...]) -> list[Foun
 def _read(current: Server, questions: tuple[Question, ...]) -> list[Found] | None:
     """Return what the cache says, or None when it may not be trusted."""
     known = [bodies.kept.get(question.digest) for question in questions]
-    etags = tuple([checked.etag if checked else b"" for checked in known])
-    reply = current.read(_command(current.reading, questions, etags), bodies.nothing_new(known))
-    if reply is AS_EXPECTED:
-        return [checked.found for checked in known if checked]
-    trusted, *answers = reply
-    if not trusted:
-        return None
-    return [_found(question, answer) for question, answer in zip(questions, answers, strict=True)]
+    proofs = tuple([checked.proof if checked else _NO_PROOF for checked in known])
+    trusted, *replies = current.read(_command(current.reading, questions, proofs))
+    return list(map(_found, questions, known, replies)) if trusted else None
 
 
 # What one request asks, the next one asks again.
 @lru_cache(maxsize=1024)
-def _command(script: Script, questions: tuple[Question, ...], etags: tuple[bytes, ...]) -> bytes:
-    """Return the command that asks some questions, of whose bodies those with some ETags are known."""
+def _command(script: Script, questions: tuple[Question, ...], proofs: tuple[Proof, ...]) -> bytes:
+    """Return the command that asks some questions, where answers with some proofs are known."""
     names, arguments = [keys.epoch(), keys.lease()], []
-    for question, etag in zip(questions, etags, strict=True):
+    for question, proof in zip(questions, proofs, strict=True):
         names.extend(question.keys)
-        arguments += [len(question.families), etag]
+        arguments += [len(question.families), *proof]
     return script.command(names, arguments)
 
 
@@ -196,21 +194,20 @@ def _tick_once(current: Server) -> bool:
         _ticking.release()
 
 
-def _found(question: Question, reply: list[Any]) -> Found:
-    state, *proof = reply[:4]
-    if state != b"hit":
-        return NOTHING if state == b"busy" else _MISSING
-    known = bodies.kept.get(question.digest)
-    if known and known.proof == proof:
+def _found(question: Question, known: Checked | None, reply: Any) -> Found:
+    """Return what the read script's reply to a question says to who knew an answer, or none."""
+    if known and reply == _AS_KNOWN:
         return known.found
-    stamp, etag, seal = proof
+    if reply[0] != b"hit":
+        return NOTHING if reply[0] == b"busy" else _MISSING
+    _, stamp, etag, seal, received = reply
     if not seals.is_genuine(seal, question.digest, stamp, etag):
         return _MISSING
-    body = known.body if known and known.etag == etag else _body_of(etag, reply[4])
+    body = known.body if known and known.proof[1] == etag else _body_of(etag, received)
     if body is None:
         return _MISSING
     found = Found(body, etag.decode(), fillable=True, stamp=stamp)
-    bodies.kept.keep(question.digest, Checked(proof, found, body))
+    bodies.kept.keep(question.digest, Checked((stamp, etag, seal), found, body))
     return found
 
 

@@ -105,19 +105,18 @@ class Server:
         database = self.client.connection_pool.connection_kwargs.get("db", 0)
         return Script("read", remark=f"{settings.CACHE_PREFIX} {database}")
 
-    def read(self, command: bytes, expected: bytes = b"") -> Any:
+    def read(self, command: bytes) -> Any:
         """Run the read script, unless the breaker is open; see ``run``.
 
         Args:
             command: the script's, packed.
-            expected: a reply for which ``AS_EXPECTED`` is returned (see ``connections``).
 
         Raises:
             CacheRestartedError: when the server was restarted: it does not know the script.
             CacheUnavailableError: when there is no good reply.
         """
         self._demand_usable()
-        return self._judged(self._connections.ask, command, expected)
+        return self._judged(self._connections.ask, command)
 
     def run(self, script: Script, keys: list[str], arguments: list[Any]) -> Any:
         """Run a script, unless the breaker is open.

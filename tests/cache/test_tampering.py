@@ -40,6 +40,14 @@ def names(valkey: ValkeyServer, pattern: str) -> list[bytes]:
         return sorted(client.scan_iter(pattern))
 
 
+def entry_of_list(valkey: ValkeyServer) -> bytes:
+    with valkey.client() as client:
+        (entry,) = (
+            name for name in client.scan_iter("*:e:*") if client.hget(name, "recipe").endswith(LIST.encode())
+        )
+        return bytes(entry)
+
+
 def put(valkey: ValkeyServer, key: bytes | str, kind: str) -> None:
     command, *values = KINDS[kind]
     valkey.execute("DEL", key)
@@ -63,6 +71,34 @@ def test_a_field_of_an_entry(field: str, value: bytes, as_user: APIClient, valke
 
     assert outcome(as_user, LIST) == "MISS"
     assert_right(as_user, LIST)
+
+
+@pytest.mark.parametrize("field", ["stamp", "etag", "seal"])
+def test_a_field_of_an_entry_that_this_process_has(field: str, as_user: APIClient, valkey: ValkeyServer):
+    warm(as_user, LIST)
+    assert outcome(as_user, LIST) == "HIT"
+
+    valkey.execute("HSET", entry_of_list(valkey), field, b"0" * 32)
+
+    assert outcome(as_user, LIST) == "MISS"
+
+
+def test_an_old_entry_under_a_new_stamp(as_user: APIClient, valkey: ValkeyServer):
+    """Also in a process that has the old answer, and knows its seal to be genuine."""
+    warm(as_user, LIST)
+    entry = entry_of_list(valkey)
+    digest = entry.decode().rpartition(":")[2]
+    with valkey.client() as client:
+        old, known = client.hgetall(entry), bodies.kept.get(digest)
+        Job.objects.create(name="x")
+        warm(as_user, LIST)
+        stamp = client.hget(entry, "stamp")
+        client.hset(entry, mapping={**old, b"stamp": stamp})
+    assert known
+    bodies.kept.keep(digest, known)
+
+    assert outcome(as_user, LIST) == "MISS"
+    assert len(as_user.get(LIST).json()["results"]) == 1
 
 
 def test_a_missing_field_of_an_entry(as_user: APIClient, valkey: ValkeyServer):
