@@ -76,18 +76,28 @@ def table_of(family: str) -> str:
     return head if head.endswith("s") else f"{head}s"
 
 
-def groups_of(families: Iterable[str]) -> frozenset[str]:
+#: Groups of answers, as the statistics name them, that a family makes stale, by its name or its first part.
+_GROUPS: Final = MappingProxyType(
+    {
+        JOBS: ("jobs",),
+        JOB_COUNTS: ("job_counts",),
+        JOBS_IN_BULK: ("job",),
+        "job": ("job",),
+        EVENTS: ("events", "event"),
+        TASKS: ("tasks",),
+        TASKS_IN_BULK: ("task",),
+        "task": ("task",),
+        USERS: ("users",),
+        USERS_IN_BULK: ("user", "user_auth"),
+        "user": ("user", "user_auth"),
+    }
+)
+
+
+def groups_of(families: Iterable[str]) -> set[str]:
     """Return the groups of answers, as the statistics name them, that the families make stale."""
-    return frozenset(group for family in families for group in _groups_of(family))
+    return {group for family in families for group in _groups_of(family)}
 
 
 def _groups_of(family: str) -> tuple[str, ...]:
-    if family == JOB_COUNTS:
-        return ("job_counts",)
-    table = table_of(family)
-    if table == EVENTS:
-        return ("events", "event")
-    if family.startswith(table) and not family.endswith(":bulk"):
-        return (table,)
-    row = table.removesuffix("s")
-    return (row, "user_auth") if table == USERS else (row,)
+    return _GROUPS.get(family) or _GROUPS.get(family.partition(":")[0], ())

@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Iterable
+from functools import cache
 from typing import Final
 
 from django.conf import settings
@@ -89,6 +90,7 @@ def token() -> str:
     return secrets.token_hex(8)
 
 
+@cache
 def _prefix() -> str:
     # Braces keep all keys on one node of a cluster, where scripts need them.
     return f"{{{settings.CACHE_PREFIX}}}"

@@ -132,6 +132,8 @@ def _collected(connection: BaseDatabaseWrapper, *, taking: bool) -> Pending:
 
 def _bounded(families: frozenset[str]) -> frozenset[str]:
     """Return the families, very many of single rows or types replaced by the families of changes in bulk."""
+    if len(families) <= SINGLE_ROWS_AT_MOST:
+        return families
     single = {family for family in families if _names_a_few_rows(family)}
     if len(single) <= SINGLE_ROWS_AT_MOST:
         return families

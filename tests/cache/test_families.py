@@ -2,16 +2,19 @@
 
 import random
 from collections.abc import Callable
+from inspect import isfunction
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 from django.db import connection, transaction
+from django.test import RequestFactory
 from django.utils import timezone
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rest_framework.test import APIClient
 
+from orchestrator import answers
 from orchestrator.cache import families, outbox, writes
 from orchestrator.choices import JobStatus
 from orchestrator.models import Event, Job, Task, User
@@ -302,3 +305,24 @@ def test_a_row_that_is_replaced_is_named():
             )
 
     assert collected(replace) >= {families.JOBS, families.job(job.pk), families.jobs_in("running")}
+
+
+def test_each_family_of_an_answer_counts_for_its_group(rf: RequestFactory):
+    row = UUID(int=1)
+    asked = [ask for name, ask in vars(answers).items() if name.isupper() and isfunction(ask)]
+    requests = [rf.get("/", query) for query in ({}, {"status": "pending"}, {"type": "x"})]
+    questions = [ask(request, row, row) for ask in asked for request in requests]
+    questions += [answers.account(row), answers.own_account(requests[0], None, row)]
+
+    assert {question.group for question in questions} == {
+        "jobs", "job_counts", "job", "events", "event", "tasks", "task", "users", "user", "user_auth",
+    }  # fmt: skip
+    for question in questions:
+        for family in question.families:
+            # What is stale for a job, its history shows: that is counted as the job's.
+            if not (question.group == "events" and family.startswith("job")):
+                assert question.group in families.groups_of([family]), family
+
+
+def test_what_is_no_family_counts_for_nothing():
+    assert families.groups_of(["nonsense", ""]) == set()
