@@ -8,6 +8,7 @@ from django.db.backends.sqlite3 import base
 
 from orchestrator.cache.transactions import CoherentTransactions
 from orchestrator.db.sqlite3.schema import DatabaseSchemaEditor
+from orchestrator.db.sqlite3.turns import TakingTurns
 
 
 class Cursor(base.SQLiteCursorWrapper):
@@ -48,7 +49,7 @@ class Cursor(base.SQLiteCursorWrapper):
         return super().__iter__() if self._fetched is None else self._fetched
 
 
-class DatabaseWrapper(CoherentTransactions, base.DatabaseWrapper):
+class DatabaseWrapper(CoherentTransactions, TakingTurns):
     """A connection to SQLite."""
 
     SchemaEditorClass = DatabaseSchemaEditor
