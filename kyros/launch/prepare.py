@@ -70,6 +70,7 @@ def _new_under_another_name() -> Iterator[None]:
         connection.close()  # which leaves all in the one file
         connection.settings_dict["NAME"] = str(file)
     unfinished.replace(file)
+    unfinished.with_name(f"{unfinished.name}-turns").unlink(missing_ok=True)
 
 
 @transaction.atomic

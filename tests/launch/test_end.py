@@ -48,6 +48,7 @@ def test_signal_while_migrating_ends_every_process_and_one_that_comes_twice_does
         again = service(KYROS_DATA_DIR=new).until_ready()
         assert again.get("/readyz") == {"status": "ready", "cache": "up"}
         assert rows(new, "SELECT name FROM sqlite_master WHERE name IN ('jobs', 'gone')") == [("jobs",)]
+        assert not list(new.glob("*.new*"))
         processes = again.processes
         again.launcher.send_signal(signal.SIGINT)
         again.launcher.send_signal(signal.SIGINT)
