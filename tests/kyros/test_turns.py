@@ -151,3 +151,19 @@ def test_where_there_is_no_room_for_the_file_threads_still_do(
     nowhere = turns.Turns("/nowhere/database")
     monkeypatch.setitem(turns._turns, str(connection.settings_dict["NAME"]), nowhere)  # noqa: SLF001
     test_of_threads(background)
+
+
+@pytest.mark.parametrize("step", ["take", "leave"])
+def test_where_the_file_fails_nobody_is_kept_out(
+    step: str, background: Callable[..., Future[None]], monkeypatch: pytest.MonkeyPatch
+):
+    def fail(_: turns.Places, place: int, *__: float) -> None:
+        if step == "take" or place == turns._WRITES:  # noqa: SLF001
+            raise OSError("No locks available")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(turns.Places, step, fail)
+        with pytest.raises(OSError, match="No locks available"):
+            write("x")
+
+    background(write, "afterwards").result(30)

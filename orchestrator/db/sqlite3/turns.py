@@ -74,16 +74,21 @@ class Turns:
         deadline = time.monotonic() + seconds
         if not self._here.acquire(timeout=seconds):
             return False
-        if self._places is None or self._take_among_processes(self._places, deadline):
-            return True
-        self._here.release()
-        return False
+        came = False
+        try:
+            came = self._places is None or self._take_among_processes(self._places, deadline)
+        finally:
+            if not came:
+                self._here.release()
+        return came
 
     def pass_on(self) -> None:
         """Let the next one have the turn."""
-        if self._places:
-            self._places.leave(_WRITES)
-        self._here.release()
+        try:
+            if self._places:
+                self._places.leave(_WRITES)
+        finally:
+            self._here.release()
 
     def _take_among_processes(self, places: Places, deadline: float) -> bool:
         if not places.take(_NEXT, deadline):
