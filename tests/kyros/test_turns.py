@@ -65,7 +65,8 @@ def holder(database_url: str) -> Iterator[subprocess.Popen[str]]:
 
 def is_waiting() -> bool:
     """Tell whether this process waits for others."""
-    return turns._turns[str(connection.settings_dict["NAME"])]._here.locked()  # noqa: SLF001
+    taken = turns._turns.get(str(connection.settings_dict["NAME"]))  # noqa: SLF001
+    return taken is not None and taken._here.locked()  # noqa: SLF001
 
 
 def test_of_threads(background: Callable[..., Future[None]]):
