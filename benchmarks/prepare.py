@@ -13,7 +13,7 @@ from django.db import connection  # noqa: E402
 
 from benchmarks.multiply import multiply as multiplied  # noqa: E402
 from benchmarks.suites.report_queries import measure  # noqa: E402
-from orchestrator import tokens  # noqa: E402
+from orchestrator.auth import tokens  # noqa: E402
 from orchestrator.choices import Role  # noqa: E402
 from orchestrator.models import User  # noqa: E402
 

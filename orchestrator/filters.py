@@ -12,9 +12,9 @@ from django.db.models import QuerySet
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 
+from orchestrator.api.error_messages import shown
 from orchestrator.choices import JobStatus, Role
 from orchestrator.limits import INT32_LARGEST, INT32_SMALLEST
-from orchestrator.messages import shown
 from orchestrator.models import User
 from orchestrator.querysets import JobQuerySet, TaskQuerySet
 from orchestrator.splits import Split

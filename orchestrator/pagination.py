@@ -15,11 +15,11 @@ from rest_framework.utils.urls import remove_query_param, replace_query_param
 from rest_framework.views import APIView
 
 from orchestrator import prepared
-from orchestrator.addresses import absolute
+from orchestrator.api.error_messages import shown
+from orchestrator.api.request_url import absolute
 from orchestrator.cursors import BrokenCursor, Cursor, decode
 from orchestrator.encoding import from_json
 from orchestrator.limits import PAGE_DEFAULT, PAGE_LARGEST
-from orchestrator.messages import shown
 from orchestrator.rowjson import page_body
 from orchestrator.splits import Walk, first_rows
 

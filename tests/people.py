@@ -4,9 +4,9 @@ from typing import Any
 
 from rest_framework.test import APIClient
 
+from orchestrator.auth.tokens import issue
 from orchestrator.choices import Role
 from orchestrator.models import User
-from orchestrator.tokens import issue
 
 PASSWORD = "correct horse battery staple"
 

@@ -5,8 +5,8 @@ from typing import Any
 from django import forms
 from rest_framework import serializers
 
+from orchestrator.api.serializers.strict_fields import JSONObject
 from orchestrator.encoding import from_json, to_json
-from orchestrator.serializers.fields import JSONObject
 
 
 class JSONObjectField(forms.Field):

@@ -14,8 +14,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis import GenerationMode
 from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
 
+from orchestrator.auth.tokens import issue
 from orchestrator.models import Event, Job, Task, User
-from orchestrator.tokens import issue
 from tests.people import make_user
 
 #: A schema cannot say that a cursor is ours, a title not blank, or a password not common; and the requests

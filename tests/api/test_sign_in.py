@@ -10,10 +10,10 @@ from django.contrib.auth import hashers
 from django.core.cache import caches  # noqa: TID251 - to look into it
 from rest_framework.test import APIClient
 
-from orchestrator import accounts, tokens
+from orchestrator.auth import cached_users, tokens
+from orchestrator.auth.throttling import FAILURES_OF_A_NAME, FAILURES_OF_AN_ADDRESS, WINDOW_SECONDS
 from orchestrator.choices import Role
 from orchestrator.models import User
-from orchestrator.throttling import FAILURES_OF_A_NAME, FAILURES_OF_AN_ADDRESS, WINDOW_SECONDS
 from tests.people import PASSWORD, make_user
 
 pytestmark = pytest.mark.django_db
@@ -92,7 +92,7 @@ def forged(user, key=None, algorithm="HS256", drop=(), **claims):
         "iat": now,
         "exp": now + timedelta(hours=1),
         "jti": "x",
-        "pwd": accounts.fingerprint(user),
+        "pwd": cached_users.fingerprint(user),
         **claims,
     }
     kept = {name: value for name, value in whole.items() if name not in drop}

@@ -8,8 +8,8 @@ from django.core.handlers.wsgi import WSGIHandler
 from django.test import RequestFactory
 from rest_framework.test import APIClient
 
-from orchestrator import fastlane
-from orchestrator.fastlane import FastLane
+from orchestrator.api import wsgi_cache
+from orchestrator.api.wsgi_cache import FastLane
 from tests.waiting import wait_until
 
 
@@ -64,4 +64,4 @@ class Lane:
 
 def forget_lanes() -> None:
     """Make all lanes unknown."""
-    fastlane._lanes.clear()  # noqa: SLF001
+    wsgi_cache._lanes.clear()  # noqa: SLF001

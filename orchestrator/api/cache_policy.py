@@ -11,7 +11,7 @@ from uuid import UUID
 from django.conf import settings
 from django.http import HttpRequest
 
-from orchestrator.addresses import absolute
+from orchestrator.api.request_url import absolute
 from orchestrator.cache import families
 from orchestrator.cache.questions import Question
 from orchestrator.choices import JobStatus

@@ -3,18 +3,18 @@
 from django.urls import include, path
 from rest_framework.routers import DefaultRouter
 
-from orchestrator import viewsets
+from orchestrator.api import views
 
 router = DefaultRouter()
 router.include_format_suffixes = False
-router.register("jobs", viewsets.JobViewSet)
-router.register("events", viewsets.EventViewSet)
-router.register("tasks", viewsets.TaskViewSet)
-router.register("users", viewsets.UserViewSet)
+router.register("jobs", views.JobViewSet)
+router.register("events", views.EventViewSet)
+router.register("tasks", views.TaskViewSet)
+router.register("users", views.UserViewSet)
 
 urlpatterns = [
-    path("auth/login/", viewsets.LoginView.as_view(), name="token-login"),
-    path("auth/refresh/", viewsets.RefreshView.as_view(), name="token-refresh"),
+    path("auth/login/", views.LoginView.as_view(), name="token-login"),
+    path("auth/refresh/", views.RefreshView.as_view(), name="token-refresh"),
     # The pages by which a browser signs in and out.
     path("auth/session/", include("rest_framework.urls")),
     path("api/v1/", include(router.urls)),

@@ -12,10 +12,10 @@ from rest_framework.response import Response
 from rest_framework.serializers import Serializer
 from rest_framework.views import APIView
 
-from orchestrator.authentication import BearerAuthentication
+from orchestrator.api.serializers import Credentials, RefreshRequest, Tokens
+from orchestrator.auth.authentication import BearerAuthentication
+from orchestrator.auth.tokens import InvalidToken, issue, user_for_token
 from orchestrator.models import User
-from orchestrator.serializers import Credentials, RefreshRequest, Tokens
-from orchestrator.tokens import InvalidToken, issue, user_for_token
 
 
 class _TokenView(APIView):

@@ -4,12 +4,13 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from orchestrator import actions, answers
+from orchestrator import actions
+from orchestrator.api import cache_policy
+from orchestrator.api.serializers import UserSerializer
+from orchestrator.api.views.base import ResourceViewSet
 from orchestrator.choices import Role
 from orchestrator.filters import UserFilters
 from orchestrator.models import User
-from orchestrator.serializers import UserSerializer
-from orchestrator.viewsets.base import ResourceViewSet
 
 
 class UserViewSet(ResourceViewSet):
@@ -26,7 +27,11 @@ class UserViewSet(ResourceViewSet):
         "partial_update": Role.ADMIN,
         "destroy": Role.ADMIN,
     }
-    asked = {"list": answers.USER_LIST, "retrieve": answers.USER_DETAIL, "me": answers.own_account}
+    asked = {
+        "list": cache_policy.USER_LIST,
+        "retrieve": cache_policy.USER_DETAIL,
+        "me": cache_policy.own_account,
+    }
 
     def create(self, request: Request) -> Response:
         """Make a user who can sign in."""

@@ -6,7 +6,7 @@ from typing import Any, Final
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.utils import OpenApiParameter
 
-from orchestrator.authentication import BearerAuthentication, SessionAuthentication
+from orchestrator.auth.authentication import BearerAuthentication, SessionAuthentication
 
 #: The condition of a change: the present entity tag of what shall change.
 IF_MATCH: Final = OpenApiParameter(

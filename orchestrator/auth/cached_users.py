@@ -7,7 +7,7 @@ from uuid import UUID
 
 from django.utils.crypto import salted_hmac
 
-from orchestrator import answers
+from orchestrator.api import cache_policy
 from orchestrator.cache import reads
 from orchestrator.cache.questions import Found
 from orchestrator.choices import Role
@@ -69,7 +69,7 @@ def find(user_id: UUID, found: Found | None = None) -> Account | None:
         user_id: whose.
         found: what the cache has said already, if it was asked.
     """
-    question = answers.account(user_id)
+    question = cache_policy.account(user_id)
     if found is None:
         (found,) = reads.look_up(question)
     try:
@@ -84,7 +84,7 @@ def last_known(user_id: UUID) -> Account | None:
     Args:
         user_id: whose.
     """
-    body = reads.last_known(answers.account(user_id))
+    body = reads.last_known(cache_policy.account(user_id))
     return None if body is None else from_bytes(body)
 
 

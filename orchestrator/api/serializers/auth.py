@@ -4,9 +4,9 @@ from typing import Any
 
 from rest_framework import serializers
 
+from orchestrator.api.serializers.strict_fields import Secret
+from orchestrator.api.serializers.users import Username
 from orchestrator.limits import PASSWORD_LONGEST, TOKEN_LONGEST, USERNAME_LONGEST
-from orchestrator.serializers.fields import Secret
-from orchestrator.serializers.users import Username
 
 
 class Credentials(serializers.Serializer[Any]):

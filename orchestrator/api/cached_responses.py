@@ -12,20 +12,21 @@ from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from orchestrator import answers, fastlane, tokens
-from orchestrator.accounts import Account
-from orchestrator.answers import Asking
-from orchestrator.authentication import bearer_token
+from orchestrator.api import cache_policy, wsgi_cache
+from orchestrator.api.cache_policy import Asking
+from orchestrator.api.etags import make_conditional
+from orchestrator.api.renderers import JSONRenderer
+from orchestrator.auth import tokens
+from orchestrator.auth.authentication import bearer_token
+from orchestrator.auth.cached_users import Account
 from orchestrator.cache import reads, seals
 from orchestrator.cache.questions import Found, Question
 from orchestrator.cache.reads import Answer, Outcome
 from orchestrator.choices import Role
 from orchestrator.encoding import to_json
-from orchestrator.etags import make_conditional
-from orchestrator.renderers import JSONRenderer
 
 #: Where in a request's environment the audit asks for an answer past the cache, and gets its question.
-REPLAY: Final = "orchestrator.replay"
+REPLAY: Final = "orchestrator.api.replay"
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,7 @@ class CachedAnswers:
         if found is None:
             (found,) = reads.look_up(question)
         answer = reads.answer(question, found, lambda: body_of(handler(request, *args, **kwargs)))
-        fastlane.offer(plain, question, self._needs)
+        wsgi_cache.offer(plain, question, self._needs)
         return respond(plain, answer)
 
     def _from_cache(self, request: HttpRequest) -> HttpResponse | None:
@@ -112,7 +113,7 @@ class CachedAnswers:
         question = self._question(request, claims.user_id) if claims else None
         if token is None or claims is None or question is None:
             return None
-        known, found = reads.look_up(answers.account(claims.user_id), question)
+        known, found = reads.look_up(cache_policy.account(claims.user_id), question)
         request.account_found, request.answer_found = known, found  # type: ignore[attr-defined]
         account = self._admitted(claims, known)
         if account is None:
@@ -120,7 +121,7 @@ class CachedAnswers:
         if found.body is None:
             request.admitted = Admitted(account, token, question)  # type: ignore[attr-defined]
             return None
-        fastlane.offer(request, question, self._needs)
+        wsgi_cache.offer(request, question, self._needs)
         return respond(request, reads.answer(question, found, build=bytes))
 
     def _admitted(self, claims: tokens.Claims, found: Found) -> Account | None:

@@ -6,16 +6,17 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from orchestrator import actions, answers
+from orchestrator import actions
+from orchestrator.api import cache_policy
+from orchestrator.api.etags import etag_of, is_current
+from orchestrator.api.openapi import IF_MATCH
+from orchestrator.api.serializers import TaskSerializer
+from orchestrator.api.views.base import ResourceViewSet
 from orchestrator.choices import Role
 from orchestrator.encoding import to_json
 from orchestrator.errors import OutOfDate
-from orchestrator.etags import etag_of, is_current
 from orchestrator.filters import TaskFilters
 from orchestrator.models import Task
-from orchestrator.schema import IF_MATCH
-from orchestrator.serializers import TaskSerializer
-from orchestrator.viewsets.base import ResourceViewSet
 
 
 class TaskViewSet(ResourceViewSet):
@@ -30,7 +31,7 @@ class TaskViewSet(ResourceViewSet):
         "title": ("title", "created_at", "id"),
     }
     roles = {"destroy": Role.MODERATOR}
-    asked = {"list": answers.TASK_LIST, "retrieve": answers.TASK_DETAIL}
+    asked = {"list": cache_policy.TASK_LIST, "retrieve": cache_policy.TASK_DETAIL}
 
     def create(self, request: Request) -> Response:
         """Make a task."""

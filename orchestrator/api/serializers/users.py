@@ -6,10 +6,10 @@ from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from rest_framework import serializers
 
+from orchestrator.api.serializers.strict_fields import ResourceSerializer, Secret, Text
 from orchestrator.choices import Role
 from orchestrator.limits import PASSWORD_LONGEST, USERNAME_LONGEST
 from orchestrator.models import User
-from orchestrator.serializers.fields import ResourceSerializer, Secret, Text
 
 
 class Username(Text):

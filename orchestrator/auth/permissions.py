@@ -10,8 +10,8 @@ from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
+from orchestrator.auth.throttling import SignInBrake
 from orchestrator.choices import Role
-from orchestrator.throttling import SignInBrake
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -10,9 +10,9 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.fields import empty
 
+from orchestrator.api.error_messages import shown
 from orchestrator.encoding import from_json, is_deeper, texts_in, to_json
 from orchestrator.limits import INT32_LARGEST, INT32_SMALLEST, JSON_DEEPEST, JSON_LARGEST_BYTES
-from orchestrator.messages import shown
 
 
 def _from_form(field: serializers.Field[Any, Any, Any, Any]) -> bool:

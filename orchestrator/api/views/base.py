@@ -15,11 +15,11 @@ from rest_framework.response import Response
 from rest_framework.reverse import reverse
 from rest_framework.viewsets import GenericViewSet
 
+from orchestrator.api.cached_responses import CachedAnswers
+from orchestrator.api.serializers.strict_fields import ResourceSerializer
+from orchestrator.auth.permissions import HasRole
 from orchestrator.pagination import KeysetPagination, Orders
-from orchestrator.permissions import HasRole
 from orchestrator.rowjson import RowAsJSON
-from orchestrator.serializers.fields import ResourceSerializer
-from orchestrator.viewsets.cached import CachedAnswers
 
 
 @cache

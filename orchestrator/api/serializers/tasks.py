@@ -1,7 +1,7 @@
 """Tasks."""
 
+from orchestrator.api.serializers.strict_fields import ResourceSerializer
 from orchestrator.models import Task
-from orchestrator.serializers.fields import ResourceSerializer
 
 
 class TaskSerializer(ResourceSerializer):

@@ -10,12 +10,12 @@ from django.core.handlers.wsgi import WSGIRequest
 from django.http import Http404
 from django.urls import Resolver404, resolve
 
-from orchestrator import answers
-from orchestrator.accounts import Account
+from orchestrator.api import cache_policy
+from orchestrator.api.cached_responses import REPLAY, body_of
+from orchestrator.auth.cached_users import Account
 from orchestrator.cache.audit import Replayed
 from orchestrator.choices import Role
 from orchestrator.models import User
-from orchestrator.viewsets.cached import REPLAY, body_of
 
 _ACCOUNT = "account "
 
@@ -34,7 +34,7 @@ def replay(recipe: str) -> Replayed | None:
 
 def _account(user_id: UUID) -> Replayed:
     user = User.objects.get(pk=user_id)
-    return Replayed(answers.account(user_id), Account.of(user).to_bytes())
+    return Replayed(cache_policy.account(user_id), Account.of(user).to_bytes())
 
 
 def _address(address: str, user: User) -> Replayed | None:

@@ -11,8 +11,8 @@ from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
+from orchestrator.auth.throttling import TooManyAttempts
 from orchestrator.errors import LastAdmin, LeaseLost, OutOfDate, TransitionNotAllowed, ValueTaken
-from orchestrator.throttling import TooManyAttempts
 
 logger = logging.getLogger(__name__)
 

@@ -9,9 +9,9 @@ from django.core.exceptions import RequestDataTooBig
 from rest_framework import parsers
 from rest_framework.exceptions import ParseError
 
+from orchestrator.api.renderers import JSONRenderer
 from orchestrator.encoding import from_json, is_deeper
 from orchestrator.limits import BODY_DEEPEST
-from orchestrator.renderers import JSONRenderer
 
 Context = Mapping[str, Any] | None
 

@@ -8,8 +8,8 @@ from rest_framework import authentication
 from rest_framework.exceptions import AuthenticationFailed, NotAuthenticated
 from rest_framework.request import Request
 
+from orchestrator.auth.tokens import InvalidToken, account_for, account_last_known, read
 from orchestrator.models import User
-from orchestrator.tokens import InvalidToken, account_for, account_last_known, read
 
 _SCHEME: Final = "bearer"
 _PARTS: Final = 2

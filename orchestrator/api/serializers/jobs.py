@@ -4,10 +4,10 @@ from typing import Any, ClassVar
 
 from rest_framework import serializers
 
+from orchestrator.api.serializers.strict_fields import Choice, ResourceSerializer, Text, Uuid
 from orchestrator.choices import JobStatus
 from orchestrator.limits import REASON_LONGEST
 from orchestrator.models import Job
-from orchestrator.serializers.fields import Choice, ResourceSerializer, Text, Uuid
 
 
 class JobSerializer(ResourceSerializer):

@@ -7,12 +7,13 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from orchestrator import actions, answers
+from orchestrator import actions
+from orchestrator.api import cache_policy
+from orchestrator.api.serializers import EventSerializer, JobCounts, JobSerializer, StatusChange
+from orchestrator.api.views.base import ResourceViewSet
 from orchestrator.choices import JobStatus, Role
 from orchestrator.filters import JobFilters
 from orchestrator.models import Event, Job
-from orchestrator.serializers import EventSerializer, JobCounts, JobSerializer, StatusChange
-from orchestrator.viewsets.base import ResourceViewSet
 
 
 class JobViewSet(ResourceViewSet):
@@ -28,10 +29,10 @@ class JobViewSet(ResourceViewSet):
     }
     roles = {"destroy": Role.MODERATOR}
     asked = {
-        "list": answers.JOB_LIST,
-        "retrieve": answers.JOB_DETAIL,
-        "counts": answers.JOB_COUNTS,
-        "events": answers.JOB_EVENTS,
+        "list": cache_policy.JOB_LIST,
+        "retrieve": cache_policy.JOB_DETAIL,
+        "counts": cache_policy.JOB_COUNTS,
+        "events": cache_policy.JOB_EVENTS,
     }
 
     def create(self, request: Request) -> Response:

@@ -4,8 +4,8 @@ from typing import Any
 
 from rest_framework import serializers
 
+from orchestrator.api.serializers.strict_fields import ResourceSerializer
 from orchestrator.models import Event
-from orchestrator.serializers.fields import ResourceSerializer
 
 
 class EventSerializer(ResourceSerializer):

@@ -16,13 +16,14 @@ from typing import Any, Final
 
 from django.http import HttpRequest
 
-from orchestrator import answers, tokens
-from orchestrator.authentication import bearer_token
+from orchestrator.api import cache_policy
+from orchestrator.api.etags import is_known
+from orchestrator.auth import tokens
+from orchestrator.auth.authentication import bearer_token
 from orchestrator.cache import reads
 from orchestrator.cache.questions import Found, Question
 from orchestrator.cache.reads import NOTHING, Outcome
 from orchestrator.choices import Role
-from orchestrator.etags import is_known
 
 Environment = dict[str, Any]
 StartResponse = Callable[..., Any]
@@ -150,7 +151,7 @@ def _answer(environ: Environment, lane: Lane) -> Found | None:
         if token is None:
             return None
         claims = tokens.read(token)
-        who = answers.account(claims.user_id)
+        who = cache_policy.account(claims.user_id)
         known, found = reads.peek(who, lane.question) or (NOTHING, NOTHING)
     except tokens.InvalidToken:
         return None

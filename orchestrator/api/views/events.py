@@ -7,13 +7,14 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from orchestrator import actions, answers
+from orchestrator import actions
+from orchestrator.api import cache_policy
+from orchestrator.api.serializers import EventSerializer, RecentEvents
+from orchestrator.api.views.base import ResourceViewSet
 from orchestrator.filters import EventFilters
 from orchestrator.limits import RECENT_LARGEST
 from orchestrator.models import Event
 from orchestrator.rowjson import page_body
-from orchestrator.serializers import EventSerializer, RecentEvents
-from orchestrator.viewsets.base import ResourceViewSet
 
 
 class EventViewSet(ResourceViewSet):
@@ -24,9 +25,9 @@ class EventViewSet(ResourceViewSet):
     filterset_class = EventFilters
     orders = {"-created_at": ("-created_at", "-id"), "created_at": ("created_at", "id")}
     asked = {
-        "list": answers.EVENT_LIST,
-        "retrieve": answers.EVENT_DETAIL,
-        "recent": answers.recent_events,
+        "list": cache_policy.EVENT_LIST,
+        "retrieve": cache_policy.EVENT_DETAIL,
+        "recent": cache_policy.recent_events,
     }
 
     def create(self, request: Request) -> Response:

@@ -10,8 +10,8 @@ import jwt
 from django.conf import settings
 from django.utils.crypto import constant_time_compare
 
-from orchestrator import accounts
-from orchestrator.accounts import Account
+from orchestrator.auth import cached_users
+from orchestrator.auth.cached_users import Account
 from orchestrator.cache.questions import Found
 from orchestrator.models import User
 
@@ -38,7 +38,7 @@ class TokenPair:
 
 def issue(user: User) -> TokenPair:
     """Return fresh tokens for a user who has proved to be one."""
-    accounts.find(user.pk)  # from now on the cache knows whose they are, should the database fall silent
+    cached_users.find(user.pk)  # from now on the cache knows whose they are, should the database fall silent
     lifetime = settings.JWT_ACCESS_MINUTES * _SECONDS_A_MINUTE
     return TokenPair(
         access_token=_encode(user, "access", lifetime),
@@ -82,7 +82,7 @@ def account_for(claims: Claims, found: Found | None = None) -> Account:
     Raises:
         InvalidToken: when its user may not sign in any more, or has a new password.
     """
-    return _proved(claims, accounts.find(claims.user_id, found))
+    return _proved(claims, cached_users.find(claims.user_id, found))
 
 
 def account_in(claims: Claims, kept: bytes) -> Account:
@@ -95,7 +95,7 @@ def account_in(claims: Claims, kept: bytes) -> Account:
     Raises:
         InvalidToken: when its user may not sign in any more, or has a new password.
     """
-    return _proved(claims, accounts.from_bytes(kept))
+    return _proved(claims, cached_users.from_bytes(kept))
 
 
 def account_last_known(claims: Claims) -> Account | None:
@@ -110,7 +110,7 @@ def account_last_known(claims: Claims) -> Account | None:
     Raises:
         InvalidToken: when its user might not sign in any more, or had a new password.
     """
-    account = accounts.last_known(claims.user_id)
+    account = cached_users.last_known(claims.user_id)
     return account and _proved(claims, account)
 
 
@@ -137,7 +137,7 @@ def _encode(user: User, kind: Kind, lifetime: int) -> str:
         "iat": now,
         "exp": now + lifetime,
         "jti": uuid4().hex,
-        "pwd": accounts.fingerprint(user),
+        "pwd": cached_users.fingerprint(user),
     }
     return jwt.encode(claims, settings.SECRET_KEY, algorithm=_ALGORITHM)
 
