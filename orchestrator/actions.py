@@ -15,7 +15,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from orchestrator.choices import EVENT_OF_STATUS, JobEvent, JobStatus, Role
-from orchestrator.errors import LastAdmin, LeaseLost, TransitionNotAllowed, ValueTaken
+from orchestrator.exceptions import LastAdmin, LeaseLost, TransitionNotAllowed, ValueTaken
 from orchestrator.models import Event, Job, Task, User
 
 #: Columns of a job that its transitions may write.

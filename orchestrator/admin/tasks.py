@@ -11,7 +11,7 @@ from orchestrator import actions
 from orchestrator.admin.base import as_id
 from orchestrator.admin.bulk import BulkAdmin
 from orchestrator.admin.display import ago
-from orchestrator.errors import EditedMeanwhile
+from orchestrator.exceptions import EditedMeanwhile
 from orchestrator.models import Task
 from orchestrator.walks import Narrowing
 

@@ -12,7 +12,7 @@ from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
 from orchestrator.auth.throttling import TooManyAttempts
-from orchestrator.errors import LastAdmin, LeaseLost, OutOfDate, TransitionNotAllowed, ValueTaken
+from orchestrator.exceptions import LastAdmin, LeaseLost, OutOfDate, TransitionNotAllowed, ValueTaken
 
 logger = logging.getLogger(__name__)
 

@@ -5,7 +5,7 @@ from django.contrib.auth.hashers import check_password
 
 from orchestrator import actions
 from orchestrator.choices import Role
-from orchestrator.errors import ValueTaken
+from orchestrator.exceptions import ValueTaken
 from orchestrator.models import User
 from tests.people import PASSWORD, make_user, sign_in
 

@@ -14,7 +14,7 @@ from orchestrator.api.serializers import TaskSerializer
 from orchestrator.api.views.base import ResourceViewSet
 from orchestrator.choices import Role
 from orchestrator.encoding import to_json
-from orchestrator.errors import OutOfDate
+from orchestrator.exceptions import OutOfDate
 from orchestrator.filters import TaskFilters
 from orchestrator.models import Task
 
