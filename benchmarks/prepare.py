@@ -26,7 +26,7 @@ _TRIGGERS = {
 def admin() -> dict[str, str]:
     """Make an admin; return the id and a bearer token."""
     user = User.objects.create_user("bench", "bench@example.com", role=Role.ADMIN)
-    return {"id": user.pk.hex, "token": tokens.issue(user).access_token}
+    return {"id": user.pk.hex, "token": tokens.issue_tokens(user).access_token}
 
 
 def checkpoint() -> None:

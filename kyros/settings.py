@@ -353,7 +353,7 @@ REST_FRAMEWORK = {
     ],
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "EXCEPTION_HANDLER": "orchestrator.api.exception_handler.handler",
+    "EXCEPTION_HANDLER": "orchestrator.api.exception_handler.handle_exception",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
     # Moments stay moments until the renderer writes them, so that there is one way to write them.
     "DATETIME_FORMAT": None,

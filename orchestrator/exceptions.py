@@ -25,14 +25,14 @@ class LeaseLost(DomainError):
         super().__init__("This lease token is not, or no longer, the job's.")
 
 
-class OutOfDate(DomainError):
+class PreconditionFailed(DomainError):
     """A change was based on a version of a row that is not the present one."""
 
     def __init__(self, current: str) -> None:
         super().__init__(f"This has changed since you read it; its entity tag is {current} now.")
 
 
-class EditedMeanwhile(DomainError):
+class EditConflict(DomainError):
     """A person saves what somebody else has changed since they opened it."""
 
     def __init__(self, seen: int | None, current: int) -> None:
@@ -42,7 +42,7 @@ class EditedMeanwhile(DomainError):
         )
 
 
-class ValueTaken(DomainError):
+class DuplicateValue(DomainError):
     """A value was asked for that only one row may have, and another one has it."""
 
     def __init__(self, field: str, value: str) -> None:

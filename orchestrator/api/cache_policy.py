@@ -18,10 +18,10 @@ from orchestrator.choices import JobStatus
 
 #: Makes the question that a request asks, or None where its answer is not to be cached.
 #: Arguments: the request; the id in its address, None for a list; the id of the user who asks.
-Asking = Callable[[HttpRequest, UUID | None, UUID], Question | None]
+SpecBuilder = Callable[[HttpRequest, UUID | None, UUID], Question | None]
 
 
-def _list(group: str, ttl: str, families_of: Callable[[Mapping[str, str]], tuple[str, ...]]) -> Asking:
+def _list(group: str, ttl: str, families_of: Callable[[Mapping[str, str]], tuple[str, ...]]) -> SpecBuilder:
     """Return the asking of a list whose families follow from its filters."""
 
     def ask(request: HttpRequest, _: UUID | None, __: UUID) -> Question | None:
@@ -32,7 +32,7 @@ def _list(group: str, ttl: str, families_of: Callable[[Mapping[str, str]], tuple
     return ask
 
 
-def _detail(group: str, ttl: str, families_of: Callable[[UUID], tuple[str, ...]]) -> Asking:
+def _detail(group: str, ttl: str, families_of: Callable[[UUID], tuple[str, ...]]) -> SpecBuilder:
     """Return the asking of what belongs to one row."""
 
     def ask(request: HttpRequest, row_id: UUID | None, _: UUID) -> Question | None:

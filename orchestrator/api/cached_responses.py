@@ -13,12 +13,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from orchestrator.api import cache_policy, wsgi_cache
-from orchestrator.api.cache_policy import Asking
+from orchestrator.api.cache_policy import SpecBuilder
 from orchestrator.api.etags import make_conditional
 from orchestrator.api.renderers import JSONRenderer
 from orchestrator.auth import tokens
 from orchestrator.auth.authentication import bearer_token
-from orchestrator.auth.cached_users import Account
+from orchestrator.auth.cached_users import CachedUser
 from orchestrator.cache import reads, seals
 from orchestrator.cache.questions import Found, Question
 from orchestrator.cache.reads import Answer, Outcome
@@ -30,15 +30,15 @@ REPLAY: Final = "orchestrator.api.replay"
 
 
 @dataclass(frozen=True)
-class Admitted:
+class RequestContext:
     """Who asks a question by token, takes JSON, and may have the answer, which the cache has not."""
 
-    account: Account
+    account: CachedUser
     token: str
     question: Question
 
 
-class CachedAnswers:
+class CachedResponses:
     """A view set whose answers may come from the cache.
 
     ``dispatch`` serves what is there to whoever brings a token and takes JSON: one round trip, no query, no
@@ -47,7 +47,7 @@ class CachedAnswers:
     """
 
     #: What each action asks the cache, by its name.
-    asked: ClassVar[Mapping[str, Asking]] = {}
+    cache_policy: ClassVar[Mapping[str, SpecBuilder]] = {}
     #: Role that an action needs, by its name; the others need the role user.
     roles: ClassVar[Mapping[str, Role]] = {}
 
@@ -66,7 +66,7 @@ class CachedAnswers:
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Let the request in, and see whether the cache can answer it."""
         plain = request._request  # noqa: SLF001 - where ``dispatch`` left what it found
-        admitted: Admitted | None = getattr(plain, "admitted", None)
+        admitted: RequestContext | None = getattr(plain, "admitted", None)
         if admitted:
             # Weighed already: who asks, whether they may, and what they take.
             request.user, request.auth = admitted.account.as_user(), admitted.token
@@ -76,7 +76,7 @@ class CachedAnswers:
         else:
             super().initial(request, *args, **kwargs)  # type: ignore[misc]
             action = self._action if request.method in SAFE_METHODS else ""
-            if action not in self.asked or request.accepted_renderer.format != "json":
+            if action not in self.cache_policy or request.accepted_renderer.format != "json":
                 return
             question = self._question(plain, cast("UUID", request.user.pk))
         if REPLAY in request.META:
@@ -101,13 +101,13 @@ class CachedAnswers:
         if found is None:
             (found,) = reads.look_up(question)
         answer = reads.answer(question, found, lambda: body_of(handler(request, *args, **kwargs)))
-        wsgi_cache.offer(plain, question, self._needs)
+        wsgi_cache.remember(plain, question, self._needs)
         return respond(plain, answer)
 
     def _from_cache(self, request: HttpRequest) -> HttpResponse | None:
         try:
             token = bearer_token(request.META)
-            claims = tokens.read(token) if token else None
+            claims = tokens.decode(token) if token else None
         except tokens.InvalidToken:
             return None
         question = self._question(request, claims.user_id) if claims else None
@@ -119,21 +119,21 @@ class CachedAnswers:
         if account is None:
             return None
         if found.body is None:
-            request.admitted = Admitted(account, token, question)  # type: ignore[attr-defined]
+            request.admitted = RequestContext(account, token, question)  # type: ignore[attr-defined]
             return None
-        wsgi_cache.offer(request, question, self._needs)
+        wsgi_cache.remember(request, question, self._needs)
         return respond(request, reads.answer(question, found, build=bytes))
 
-    def _admitted(self, claims: tokens.Claims, found: Found) -> Account | None:
+    def _admitted(self, claims: tokens.Claims, found: Found) -> CachedUser | None:
         """Return the account that claims stand for, if it may have the answer."""
         try:
-            account = tokens.account_for(claims, found)
+            account = tokens.user_for(claims, found)
         except tokens.InvalidToken:
             return None
         return account if account.role.covers(self._needs) else None
 
     def _question(self, request: HttpRequest, user_id: UUID) -> Question | None:
-        ask = self.asked.get(self._action)
+        ask = self.cache_policy.get(self._action)
         if ask is None:
             return None
         try:

@@ -7,7 +7,7 @@ from orchestrator.encoding import to_json
 _LONGEST: Final = 80
 
 
-def shown(value: Any) -> str:
+def format_value(value: Any) -> str:
     """Return a value as JSON, cut where it gets too long to read; of a list or an object only which it is."""
     if isinstance(value, dict | list):
         return "{…}" if isinstance(value, dict) else "[…]"

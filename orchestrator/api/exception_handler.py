@@ -12,7 +12,13 @@ from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
 from orchestrator.auth.throttling import TooManyAttempts
-from orchestrator.exceptions import LastAdmin, LeaseLost, OutOfDate, TransitionNotAllowed, ValueTaken
+from orchestrator.exceptions import (
+    DuplicateValue,
+    LastAdmin,
+    LeaseLost,
+    PreconditionFailed,
+    TransitionNotAllowed,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -20,7 +26,7 @@ logger = logging.getLogger(__name__)
 RETRY_AFTER_SECONDS: Final = 1
 
 
-def handler(error: Exception, context: Mapping[str, Any]) -> Response | None:
+def handle_exception(error: Exception, context: Mapping[str, Any]) -> Response | None:
     """Return the answer that tells of an error, or None for one that nobody foresaw, which becomes a 500."""
     for kinds, answer in _ANSWERS:
         if isinstance(error, kinds):
@@ -37,11 +43,11 @@ def _transition(error: TransitionNotAllowed) -> Response:
     return Response(body, status=HTTPStatus.CONFLICT)
 
 
-def _out_of_date(error: OutOfDate) -> Response:
+def _out_of_date(error: PreconditionFailed) -> Response:
     return Response({"detail": str(error)}, status=HTTPStatus.PRECONDITION_FAILED)
 
 
-def _taken(error: ValueTaken) -> Response:
+def _taken(error: DuplicateValue) -> Response:
     return Response({error.field: [str(error)]}, status=HTTPStatus.BAD_REQUEST)
 
 
@@ -75,8 +81,8 @@ _ANSWERS: Final[
 ] = (
     (TransitionNotAllowed, _transition),
     ((LeaseLost, LastAdmin), _conflict),
-    (OutOfDate, _out_of_date),
-    (ValueTaken, _taken),
+    (PreconditionFailed, _out_of_date),
+    (DuplicateValue, _taken),
     (TooManyAttempts, _too_many),
     (ObjectDoesNotExist, _not_found),
     (RequestDataTooBig, _too_large),

@@ -1,4 +1,4 @@
-"""Asking again: an answer of the API, by the recipe it is cached under, from the database."""
+"""SpecBuilder again: an answer of the API, by the recipe it is cached under, from the database."""
 
 from http import HTTPStatus
 from io import BytesIO
@@ -12,7 +12,7 @@ from django.urls import Resolver404, resolve
 
 from orchestrator.api import cache_policy
 from orchestrator.api.cached_responses import REPLAY, body_of
-from orchestrator.auth.cached_users import Account
+from orchestrator.auth.cached_users import CachedUser
 from orchestrator.cache.audit import Replayed
 from orchestrator.choices import Role
 from orchestrator.models import User
@@ -34,7 +34,7 @@ def replay(recipe: str) -> Replayed | None:
 
 def _account(user_id: UUID) -> Replayed:
     user = User.objects.get(pk=user_id)
-    return Replayed(cache_policy.account(user_id), Account.of(user).to_bytes())
+    return Replayed(cache_policy.account(user_id), CachedUser.from_user(user).to_bytes())
 
 
 def _address(address: str, user: User) -> Replayed | None:

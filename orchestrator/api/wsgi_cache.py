@@ -1,9 +1,9 @@
-"""The fast lane: an answer that is in the cache goes out before Django sees the request.
+"""A WSGI middleware that serves cached responses before Django sees the request.
 
-``FastLane`` wraps the WSGI application. It knows the addresses whose answers the views have given before and
-the question that each one asks, but nothing of routes, filters or hosts: a request that it does not know, or
-that has no good token, takes Django's way, which teaches it. What it serves is what the view would serve, by
-the same cache, the same sign-in data and the same rights, in one round trip.
+``CachedResponseMiddleware`` knows the URLs whose responses the views have served before, and the cache spec of
+each; it knows nothing of routes, filters or hosts. A request that it does not know, or that carries no valid
+token, goes to Django, whose response teaches it. What it serves is what the view would serve: from the same
+cache, for the same cached user, under the same role, in one round trip.
 """
 
 import threading
@@ -30,7 +30,7 @@ StartResponse = Callable[..., Any]
 Application = Callable[[Environment, StartResponse], Iterable[bytes]]
 
 #: Addresses remembered at most, a kilobyte each: of more, few are asked for again before they are stale.
-LANES: Final = 1024
+MAX_ROUTES: Final = 1024
 
 #: What makes an address: where these are the same, so is the answer.
 _ADDRESS: Final = (
@@ -59,7 +59,7 @@ _JSON: Final = ("Content-Type", "application/json")
 
 
 @dataclass(frozen=True)
-class Lane:
+class CachedRoute:
     """What is known of an address: its question, who may ask it, and the headers of its answers."""
 
     question: Question
@@ -67,11 +67,11 @@ class Lane:
     headers: tuple[tuple[str, str], ...]
 
 
-_lanes: OrderedDict[tuple[Any, ...], Lane] = OrderedDict()
+_routes: OrderedDict[tuple[Any, ...], CachedRoute] = OrderedDict()
 _lock = threading.Lock()
 
 
-def offer(request: HttpRequest, question: Question, needs: Role) -> None:
+def remember(request: HttpRequest, question: Question, needs: Role) -> None:
     """Offer the question of the address that is being answered: the lane takes it when the answer is out.
 
     Args:
@@ -83,7 +83,7 @@ def offer(request: HttpRequest, question: Question, needs: Role) -> None:
         request.META[_OFFER] = (question, needs)
 
 
-class FastLane:
+class CachedResponseMiddleware:
     """A WSGI application that serves cached answers itself and leaves the rest to another one.
 
     Args:
@@ -95,7 +95,7 @@ class FastLane:
 
     def __call__(self, environ: Environment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request."""
-        lane = _lanes.get(_address(environ)) if _is_plain(environ) else None
+        lane = _routes.get(_address(environ)) if _is_plain(environ) else None
         found = _answer(environ, lane) if lane else None
         if lane is None or found is None:
             return self._application(environ, _learning(environ, start_response))
@@ -111,7 +111,7 @@ def _learning(environ: Environment, start_response: StartResponse) -> StartRespo
         if offered and status.startswith(str(HTTPStatus.OK.value)):
             repeated = tuple((name, value) for name, value in headers if name.lower() not in _OWN_HEADERS)
             question, needs = offered
-            _remember(_address(environ), Lane(question, needs, _shared(repeated)))
+            _remember(_address(environ), CachedRoute(question, needs, _shared(repeated)))
         return start_response(status, headers, *more)
 
     return start
@@ -123,11 +123,11 @@ def _shared(headers: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]
     return headers
 
 
-def _remember(address: tuple[Any, ...], lane: Lane) -> None:
+def _remember(address: tuple[Any, ...], lane: CachedRoute) -> None:
     with _lock:
-        _lanes[address] = lane
-        while len(_lanes) > LANES:
-            _lanes.popitem(last=False)
+        _routes[address] = lane
+        while len(_routes) > MAX_ROUTES:
+            _routes.popitem(last=False)
 
 
 def _address(environ: Environment) -> tuple[Any, ...]:
@@ -144,13 +144,13 @@ def _is_plain(environ: Environment) -> bool:
     )
 
 
-def _answer(environ: Environment, lane: Lane) -> Found | None:
+def _answer(environ: Environment, lane: CachedRoute) -> Found | None:
     """Return what the cache has for who may have it."""
     try:
         token = bearer_token(environ)
         if token is None:
             return None
-        claims = tokens.read(token)
+        claims = tokens.decode(token)
         who = cache_policy.account(claims.user_id)
         known, found = reads.peek(who, lane.question) or (NOTHING, NOTHING)
     except tokens.InvalidToken:
@@ -166,12 +166,14 @@ def _answer(environ: Environment, lane: Lane) -> Found | None:
 def _admits(claims: tokens.Claims, kept: bytes, needs: Role) -> bool:
     """Tell whether claims stand for an account, as the cache keeps it now, that may do what ``needs`` may."""
     try:
-        return tokens.account_in(claims, kept).role.covers(needs)
+        return tokens.user_in(claims, kept).role.covers(needs)
     except tokens.InvalidToken:
         return False
 
 
-def _serve(environ: Environment, lane: Lane, found: Found, start_response: StartResponse) -> Iterable[bytes]:
+def _serve(
+    environ: Environment, lane: CachedRoute, found: Found, start_response: StartResponse
+) -> Iterable[bytes]:
     etag = f'"{found.etag}"'
     headers = [*lane.headers, ("ETag", etag), _HIT]
     if is_known(environ.get("HTTP_IF_NONE_MATCH", ""), etag):

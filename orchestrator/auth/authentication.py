@@ -8,7 +8,7 @@ from rest_framework import authentication
 from rest_framework.exceptions import AuthenticationFailed, NotAuthenticated
 from rest_framework.request import Request
 
-from orchestrator.auth.tokens import InvalidToken, account_for, account_last_known, read
+from orchestrator.auth.tokens import InvalidToken, account_last_known, decode, user_for
 from orchestrator.models import User
 
 _SCHEME: Final = "bearer"
@@ -44,7 +44,7 @@ def last_known(request: Request) -> tuple[User, str] | None:
     """
     try:
         token = bearer_token(request.META)
-        account = account_last_known(read(token)) if token else None
+        account = account_last_known(decode(token)) if token else None
     except InvalidToken as error:
         raise AuthenticationFailed(str(error)) from error
     if token is None and settings.SESSION_COOKIE_NAME not in request.COOKIES:
@@ -67,7 +67,7 @@ class BearerAuthentication(authentication.BaseAuthentication):
                 return None
             # The view may have asked the cache already, together with the answer itself.
             found = getattr(request._request, "account_found", None)  # noqa: SLF001
-            return account_for(read(token), found).as_user(), token
+            return user_for(decode(token), found).as_user(), token
         except InvalidToken as error:
             raise AuthenticationFailed(str(error)) from error
 

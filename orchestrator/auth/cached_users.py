@@ -18,7 +18,7 @@ _FINGERPRINT_LENGTH = 22
 
 
 @dataclass(frozen=True)
-class Account:
+class CachedUser:
     """A user, and what tokens remember of their password."""
 
     id: UUID
@@ -27,10 +27,10 @@ class Account:
     role: Role
     active: bool
     created_at: datetime
-    fingerprint: str
+    password_fingerprint: str
 
     @classmethod
-    def of(cls, user: User) -> "Account":
+    def from_user(cls, user: User) -> "CachedUser":
         """Return the account of a user."""
         return cls(
             user.pk,
@@ -39,7 +39,7 @@ class Account:
             Role(user.role),
             user.active,
             user.created_at,
-            fingerprint(user),
+            password_fingerprint(user),
         )
 
     def to_bytes(self) -> bytes:
@@ -53,16 +53,16 @@ class Account:
 
 
 @lru_cache(maxsize=1024)
-def from_bytes(body: bytes) -> Account:
-    """Return the account that ``Account.to_bytes`` wrote; read once, it is remembered by its bytes."""
+def from_bytes(body: bytes) -> CachedUser:
+    """Return the account that ``CachedUser.to_bytes`` wrote; read once, it is remembered by its bytes."""
     fields = from_json(body)
     fields["id"] = UUID(fields["id"])
     fields["role"] = Role(fields["role"])
     fields["created_at"] = datetime.fromisoformat(fields["created_at"])
-    return Account(**fields)
+    return CachedUser(**fields)
 
 
-def find(user_id: UUID, found: Found | None = None) -> Account | None:
+def find(user_id: UUID, found: Found | None = None) -> CachedUser | None:
     """Return an account from the cache, or from the database, or None where there is no such user.
 
     Args:
@@ -78,7 +78,7 @@ def find(user_id: UUID, found: Found | None = None) -> Account | None:
         return None
 
 
-def last_known(user_id: UUID) -> Account | None:
+def last_known(user_id: UUID) -> CachedUser | None:
     """Return an account as it was when the database fell silent, or None where nobody can tell.
 
     Args:
@@ -88,7 +88,7 @@ def last_known(user_id: UUID) -> Account | None:
     return None if body is None else from_bytes(body)
 
 
-def fingerprint(user: User) -> str:
+def password_fingerprint(user: User) -> str:
     """Return what a token remembers of the user's password: another one after every change."""
     return salted_hmac("orchestrator.tokens", user.get_session_auth_hash(), algorithm="sha256").hexdigest()[
         :_FINGERPRINT_LENGTH
@@ -96,4 +96,4 @@ def fingerprint(user: User) -> str:
 
 
 def _from_database(user_id: UUID) -> bytes:
-    return Account.of(User.objects.get(pk=user_id)).to_bytes()
+    return CachedUser.from_user(User.objects.get(pk=user_id)).to_bytes()

@@ -10,7 +10,7 @@ from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from orchestrator.auth.throttling import SignInBrake
+from orchestrator.auth.throttling import LoginThrottle
 from orchestrator.choices import Role
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class RoleBackend(ModelBackend):
         username = kwargs.get(get_user_model().USERNAME_FIELD) if username is None else username
         if request is None or username is None:
             return super().authenticate(request, username, password, **kwargs)
-        brake = SignInBrake(username, request.META.get("REMOTE_ADDR", ""))
+        brake = LoginThrottle(username, request.META.get("REMOTE_ADDR", ""))
         brake.check()
         user = super().authenticate(request, username, password, **kwargs)
         if user is None:
@@ -87,12 +87,12 @@ class HasRole(BasePermission):
         """Tell whether the user may do this; ``message`` says what it would need."""
         if not request.user.is_authenticated:
             return False
-        needed, role = needed_role(view), Role(request.user.role)
+        needed, role = required_role(view), Role(request.user.role)
         self.message = f"This needs the role {needed}; yours is {role}."
         return role.covers(needed)
 
 
-def needed_role(view: APIView) -> Role:
+def required_role(view: APIView) -> Role:
     """Return the least role that may do what the view has been asked for."""
     roles: Mapping[str, Role] = getattr(view, "roles", {})
     return roles.get(getattr(view, "action", None) or "", Role.USER)

@@ -11,9 +11,9 @@ from django.core.exceptions import ValidationError
 
 WINDOW_SECONDS: Final = 60
 #: Failed sign-ins in a window, by user name and address together.
-FAILURES_OF_A_NAME: Final = 10
+MAX_FAILURES_PER_USERNAME: Final = 10
 #: Failed sign-ins in a window, by address, whatever the names.
-FAILURES_OF_AN_ADDRESS: Final = 100
+MAX_FAILURES_PER_IP: Final = 100
 
 # A counter and the moment its window ends live in one integer, so that counting is one atomic step.
 _COUNTER_RANGE: Final = 1_000_000
@@ -28,7 +28,7 @@ class TooManyAttempts(ValidationError):
 
 
 @dataclass(frozen=True)
-class FailureLimit:
+class FailureWindow:
     """At most ``allowed`` failures in a window that begins with the first."""
 
     key: str
@@ -50,20 +50,20 @@ class FailureLimit:
 
 
 @dataclass(frozen=True)
-class SignInBrake:
+class LoginThrottle:
     """The two limits that one attempt to sign in is under."""
 
     username: str
     address: str
 
     @property
-    def limits(self) -> tuple[FailureLimit, FailureLimit]:
+    def limits(self) -> tuple[FailureWindow, FailureWindow]:
         """Return the limit of the name at this address, and the address's own."""
         # Hashed: a name that was typed may be a password, and may be of any length and alphabet.
         name = sha256(self.username.encode(errors="replace")).hexdigest()
         return (
-            FailureLimit(f"sign-in:{self.address}:{name}", FAILURES_OF_A_NAME),
-            FailureLimit(f"sign-in:{self.address}", FAILURES_OF_AN_ADDRESS),
+            FailureWindow(f"sign-in:{self.address}:{name}", MAX_FAILURES_PER_USERNAME),
+            FailureWindow(f"sign-in:{self.address}", MAX_FAILURES_PER_IP),
         )
 
     def check(self) -> None:

@@ -11,7 +11,7 @@ from django.conf import settings
 from django.utils.crypto import constant_time_compare
 
 from orchestrator.auth import cached_users
-from orchestrator.auth.cached_users import Account
+from orchestrator.auth.cached_users import CachedUser
 from orchestrator.cache.questions import Found
 from orchestrator.models import User
 
@@ -36,7 +36,7 @@ class TokenPair:
     expires_in: int
 
 
-def issue(user: User) -> TokenPair:
+def issue_tokens(user: User) -> TokenPair:
     """Return fresh tokens for a user who has proved to be one."""
     cached_users.find(user.pk)  # from now on the cache knows whose they are, should the database fall silent
     lifetime = settings.JWT_ACCESS_MINUTES * _SECONDS_A_MINUTE
@@ -56,7 +56,7 @@ class Claims:
     fingerprint: str
 
 
-def read(token: str, kind: Kind = "access") -> Claims:
+def decode(token: str, kind: Kind = "access") -> Claims:
     """Return what a token says, without asking whether its user may still sign in.
 
     Args:
@@ -72,7 +72,7 @@ def read(token: str, kind: Kind = "access") -> Claims:
     return claims
 
 
-def account_for(claims: Claims, found: Found | None = None) -> Account:
+def user_for(claims: Claims, found: Found | None = None) -> CachedUser:
     """Return the account that claims stand for, as it is now.
 
     Args:
@@ -82,10 +82,10 @@ def account_for(claims: Claims, found: Found | None = None) -> Account:
     Raises:
         InvalidToken: when its user may not sign in any more, or has a new password.
     """
-    return _proved(claims, cached_users.find(claims.user_id, found))
+    return _require_valid(claims, cached_users.find(claims.user_id, found))
 
 
-def account_in(claims: Claims, kept: bytes) -> Account:
+def user_in(claims: Claims, kept: bytes) -> CachedUser:
     """Return the account that claims stand for.
 
     Args:
@@ -95,10 +95,10 @@ def account_in(claims: Claims, kept: bytes) -> Account:
     Raises:
         InvalidToken: when its user may not sign in any more, or has a new password.
     """
-    return _proved(claims, cached_users.from_bytes(kept))
+    return _require_valid(claims, cached_users.from_bytes(kept))
 
 
-def account_last_known(claims: Claims) -> Account | None:
+def account_last_known(claims: Claims) -> CachedUser | None:
     """Return the account that claims stand for, as it was when the database fell silent.
 
     Args:
@@ -111,7 +111,7 @@ def account_last_known(claims: Claims) -> Account | None:
         InvalidToken: when its user might not sign in any more, or had a new password.
     """
     account = cached_users.last_known(claims.user_id)
-    return account and _proved(claims, account)
+    return account and _require_valid(claims, account)
 
 
 def user_for_token(token: str, kind: Kind = "access") -> User:
@@ -120,11 +120,13 @@ def user_for_token(token: str, kind: Kind = "access") -> User:
     Raises:
         InvalidToken: when it proves nothing, or not any more.
     """
-    return account_for(read(token, kind)).as_user()
+    return user_for(decode(token, kind)).as_user()
 
 
-def _proved(claims: Claims, account: Account | None) -> Account:
-    if not (account and account.active and constant_time_compare(claims.fingerprint, account.fingerprint)):
+def _require_valid(claims: Claims, account: CachedUser | None) -> CachedUser:
+    if not (
+        account and account.active and constant_time_compare(claims.fingerprint, account.password_fingerprint)
+    ):
         raise InvalidToken("The token's user may not sign in, or has a new password.")
     return account
 
@@ -137,7 +139,7 @@ def _encode(user: User, kind: Kind, lifetime: int) -> str:
         "iat": now,
         "exp": now + lifetime,
         "jti": uuid4().hex,
-        "pwd": cached_users.fingerprint(user),
+        "pwd": cached_users.password_fingerprint(user),
     }
     return jwt.encode(claims, settings.SECRET_KEY, algorithm=_ALGORITHM)
 

@@ -1,6 +1,6 @@
 """The JSON of each resource, and what a request may hold."""
 
-from orchestrator.api.serializers.auth import Credentials, RefreshRequest, Tokens
+from orchestrator.api.serializers.auth import Credentials, RefreshRequest, TokenResponse
 from orchestrator.api.serializers.events import EventSerializer, RecentEvents
 from orchestrator.api.serializers.jobs import JobCounts, JobSerializer, StatusChange
 from orchestrator.api.serializers.tasks import TaskSerializer
@@ -15,6 +15,6 @@ __all__ = [
     "RefreshRequest",
     "StatusChange",
     "TaskSerializer",
-    "Tokens",
+    "TokenResponse",
     "UserSerializer",
 ]

@@ -4,25 +4,25 @@ from typing import Any
 
 from rest_framework import serializers
 
-from orchestrator.api.serializers.strict_fields import Secret
-from orchestrator.api.serializers.users import Username
+from orchestrator.api.serializers.strict_fields import SecretField
+from orchestrator.api.serializers.users import UsernameField
 from orchestrator.limits import PASSWORD_LONGEST, TOKEN_LONGEST, USERNAME_LONGEST
 
 
 class Credentials(serializers.Serializer[Any]):
     """What ``POST /auth/login/`` takes."""
 
-    username = Username(max_length=USERNAME_LONGEST)
-    password = Secret(max_length=PASSWORD_LONGEST)
+    username = UsernameField(max_length=USERNAME_LONGEST)
+    password = SecretField(max_length=PASSWORD_LONGEST)
 
 
 class RefreshRequest(serializers.Serializer[Any]):
     """What ``POST /auth/refresh/`` takes."""
 
-    refresh_token = Secret(max_length=TOKEN_LONGEST)
+    refresh_token = SecretField(max_length=TOKEN_LONGEST)
 
 
-class Tokens(serializers.Serializer[Any]):
+class TokenResponse(serializers.Serializer[Any]):
     """What both answer."""
 
     access_token = serializers.CharField()

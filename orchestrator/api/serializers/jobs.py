@@ -4,7 +4,12 @@ from typing import Any, ClassVar
 
 from rest_framework import serializers
 
-from orchestrator.api.serializers.strict_fields import Choice, ResourceSerializer, Text, Uuid
+from orchestrator.api.serializers.strict_fields import (
+    ResourceSerializer,
+    StrictCharField,
+    StrictChoiceField,
+    StrictUUIDField,
+)
 from orchestrator.choices import JobStatus
 from orchestrator.limits import REASON_LONGEST
 from orchestrator.models import Job
@@ -38,9 +43,11 @@ class JobSerializer(ResourceSerializer):
 class StatusChange(serializers.Serializer[Any]):
     """What ``PUT …/status/`` asks for."""
 
-    status = Choice(choices=JobStatus.choices)
-    lease_token = Uuid(required=False, allow_null=True, help_text="What the worker was given with the job.")
-    reason = Text(required=False, allow_null=True, allow_blank=True, max_length=REASON_LONGEST)
+    status = StrictChoiceField(choices=JobStatus.choices)
+    lease_token = StrictUUIDField(
+        required=False, allow_null=True, help_text="What the worker was given with the job."
+    )
+    reason = StrictCharField(required=False, allow_null=True, allow_blank=True, max_length=REASON_LONGEST)
 
 
 class _CountsByStatus(serializers.Serializer[Any]):

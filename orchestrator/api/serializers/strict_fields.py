@@ -10,7 +10,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.fields import empty
 
-from orchestrator.api.error_messages import shown
+from orchestrator.api.error_messages import format_value
 from orchestrator.encoding import from_json, is_deeper, texts_in, to_json
 from orchestrator.limits import INT32_LARGEST, INT32_SMALLEST, JSON_DEEPEST, JSON_LARGEST_BYTES
 
@@ -20,7 +20,7 @@ def _from_form(field: serializers.Field[Any, Any, Any, Any]) -> bool:
     return isinstance(getattr(field.root, "initial_data", None), QueryDict)
 
 
-class Text(serializers.CharField):
+class StrictCharField(serializers.CharField):
     """A string, without NUL and half surrogate pairs."""
 
     default_error_messages = {"invalid": "{input} is not a string."}
@@ -28,11 +28,11 @@ class Text(serializers.CharField):
     def to_internal_value(self, data: Any) -> str:
         """Return the string, without white space at its ends unless the field keeps it."""
         if not isinstance(data, str):
-            self.fail("invalid", input=shown(data))
+            self.fail("invalid", input=format_value(data))
         return super().to_internal_value(data)
 
 
-class Secret(serializers.CharField):
+class SecretField(serializers.CharField):
     """A password or token: taken as it is, and never shown, not even in an error."""
 
     default_error_messages = {"invalid": "This is not a string."}
@@ -54,7 +54,7 @@ class Secret(serializers.CharField):
         return super().to_internal_value(data)
 
 
-class Email(serializers.EmailField):
+class StrictEmailField(serializers.EmailField):
     """An e-mail address."""
 
     default_error_messages = {"invalid": '"%(value)s" is not an e-mail address, such as name@example.org.'}
@@ -62,12 +62,12 @@ class Email(serializers.EmailField):
     def to_internal_value(self, data: Any) -> str:
         """Return the address, its domain in lower case."""
         if not isinstance(data, str):
-            raise serializers.ValidationError(f"{shown(data)} is not a string.", code="invalid")
+            raise serializers.ValidationError(f"{format_value(data)} is not a string.", code="invalid")
         name, at, domain = super().to_internal_value(data).rpartition("@")
         return f"{name}{at}{domain.lower()}"
 
 
-class WholeNumber(serializers.IntegerField):
+class Int32Field(serializers.IntegerField):
     """A whole number of 32 bits."""
 
     default_error_messages = {"invalid": "{input} is not a whole number from {smallest} to {largest}."}
@@ -81,11 +81,11 @@ class WholeNumber(serializers.IntegerField):
         if isinstance(data, str) and _from_form(self) and re.fullmatch(r"\s*-?[0-9]{1,10}\s*", data):
             data = int(data)
         if type(data) is not int or not INT32_SMALLEST <= data <= INT32_LARGEST:
-            self.fail("invalid", input=shown(data), smallest=INT32_SMALLEST, largest=INT32_LARGEST)
+            self.fail("invalid", input=format_value(data), smallest=INT32_SMALLEST, largest=INT32_LARGEST)
         return data
 
 
-class Truth(serializers.BooleanField):
+class StrictBooleanField(serializers.BooleanField):
     """True or false."""
 
     default_error_messages = {"invalid": "{input} is neither true nor false."}
@@ -95,11 +95,11 @@ class Truth(serializers.BooleanField):
     def to_internal_value(self, data: Any) -> bool:
         """Return the truth value."""
         if not isinstance(data, bool) and not _from_form(self):
-            self.fail("invalid", input=shown(data))
+            self.fail("invalid", input=format_value(data))
         return bool(super().to_internal_value(data))
 
 
-class Choice(serializers.ChoiceField):
+class StrictChoiceField(serializers.ChoiceField):
     """One of several words; the error names them."""
 
     def fail(self, key: str, **kwargs: Any) -> NoReturn:
@@ -107,7 +107,9 @@ class Choice(serializers.ChoiceField):
         if key != "invalid_choice":
             super().fail(key, **kwargs)
         allowed = ", ".join(str(choice) for choice in self.choices)
-        raise serializers.ValidationError(f"{shown(kwargs['input'])} is not one of: {allowed}.", code=key)
+        raise serializers.ValidationError(
+            f"{format_value(kwargs['input'])} is not one of: {allowed}.", code=key
+        )
 
     def to_internal_value(self, data: Any) -> Any:
         """Return the word."""
@@ -116,7 +118,7 @@ class Choice(serializers.ChoiceField):
         return super().to_internal_value(data)
 
 
-class Uuid(serializers.UUIDField):
+class StrictUUIDField(serializers.UUIDField):
     """A UUID."""
 
     default_error_messages = {"invalid": "{value} is not a UUID."}
@@ -124,12 +126,12 @@ class Uuid(serializers.UUIDField):
     def to_internal_value(self, data: Any) -> UUID:
         """Return the UUID."""
         if not isinstance(data, str):
-            self.fail("invalid", value=shown(data))
+            self.fail("invalid", value=format_value(data))
         return super().to_internal_value(data)
 
 
 @extend_schema_field({"type": "object", "additionalProperties": {}})
-class JSONObject(serializers.JSONField):
+class StrictJSONObjectField(serializers.JSONField):
     """A JSON object of limited size and depth, without NUL."""
 
     default_error_messages = {
@@ -149,7 +151,7 @@ class JSONObject(serializers.JSONField):
         if getattr(data, "is_json_string", False):
             data = self._from_text(data)
         if not isinstance(data, dict):
-            self.fail("not_an_object", input=shown(data))
+            self.fail("not_an_object", input=format_value(data))
         if is_deeper(data, JSON_DEEPEST):
             self.fail("too_deep", deepest=JSON_DEEPEST)
         if any("\0" in text for text in texts_in(data)):
@@ -170,11 +172,11 @@ class ResourceSerializer(serializers.ModelSerializer[Any]):
 
     serializer_field_mapping = {
         **serializers.ModelSerializer.serializer_field_mapping,
-        models.CharField: Text,
-        models.TextField: Text,
-        models.EmailField: Email,
-        models.IntegerField: WholeNumber,
-        models.BooleanField: Truth,
-        models.JSONField: JSONObject,
+        models.CharField: StrictCharField,
+        models.TextField: StrictCharField,
+        models.EmailField: StrictEmailField,
+        models.IntegerField: Int32Field,
+        models.BooleanField: StrictBooleanField,
+        models.JSONField: StrictJSONObjectField,
     }
-    serializer_choice_field = Choice
+    serializer_choice_field = StrictChoiceField

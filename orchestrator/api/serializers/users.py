@@ -6,13 +6,13 @@ from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from rest_framework import serializers
 
-from orchestrator.api.serializers.strict_fields import ResourceSerializer, Secret, Text
+from orchestrator.api.serializers.strict_fields import ResourceSerializer, SecretField, StrictCharField
 from orchestrator.choices import Role
 from orchestrator.limits import PASSWORD_LONGEST, USERNAME_LONGEST
 from orchestrator.models import User
 
 
-class Username(Text):
+class UsernameField(StrictCharField):
     """A name to sign in with, in the one spelling of all that look the same."""
 
     def to_internal_value(self, data: Any) -> str:
@@ -24,8 +24,8 @@ class UserSerializer(ResourceSerializer):
     """A user; the password is only ever written."""
 
     # Whether a name or address is free only the database can tell, at the moment of writing.
-    username = Username(max_length=USERNAME_LONGEST)
-    password = Secret(max_length=PASSWORD_LONGEST)
+    username = UsernameField(max_length=USERNAME_LONGEST)
+    password = SecretField(max_length=PASSWORD_LONGEST)
 
     class Meta:
         model = User

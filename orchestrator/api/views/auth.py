@@ -12,9 +12,9 @@ from rest_framework.response import Response
 from rest_framework.serializers import Serializer
 from rest_framework.views import APIView
 
-from orchestrator.api.serializers import Credentials, RefreshRequest, Tokens
+from orchestrator.api.serializers import Credentials, RefreshRequest, TokenResponse
 from orchestrator.auth.authentication import BearerAuthentication
-from orchestrator.auth.tokens import InvalidToken, issue, user_for_token
+from orchestrator.auth.tokens import InvalidToken, issue_tokens, user_for_token
 from orchestrator.models import User
 
 
@@ -44,7 +44,7 @@ class _TokenView(APIView):
 
     def tokens(self, user: User) -> Response:
         """Return the answer with fresh tokens for the user; no cache may keep it."""
-        return Response(asdict(issue(user)), headers={"Cache-Control": "no-store"})
+        return Response(asdict(issue_tokens(user)), headers={"Cache-Control": "no-store"})
 
 
 class LoginView(_TokenView):
@@ -52,7 +52,7 @@ class LoginView(_TokenView):
 
     serializer_class = Credentials
 
-    @extend_schema(request=Credentials, responses=Tokens)
+    @extend_schema(request=Credentials, responses=TokenResponse)
     def post(self, request: Request) -> Response:
         """Give tokens for a user name and a password."""
         user = authenticate(request, **self.validated())
@@ -66,7 +66,7 @@ class RefreshView(_TokenView):
 
     serializer_class = RefreshRequest
 
-    @extend_schema(request=RefreshRequest, responses=Tokens)
+    @extend_schema(request=RefreshRequest, responses=TokenResponse)
     def post(self, request: Request) -> Response:
         """Give fresh tokens for a refresh token."""
         try:

@@ -15,7 +15,7 @@ from rest_framework.response import Response
 from rest_framework.reverse import reverse
 from rest_framework.viewsets import GenericViewSet
 
-from orchestrator.api.cached_responses import CachedAnswers
+from orchestrator.api.cached_responses import CachedResponses
 from orchestrator.api.serializers.strict_fields import ResourceSerializer
 from orchestrator.auth.permissions import HasRole
 from orchestrator.pagination import KeysetPagination, Orders
@@ -28,7 +28,7 @@ def shown_fields(serializer: Callable[[], ResourceSerializer]) -> tuple[str, ...
     return tuple(name for name, field in serializer().fields.items() if not field.write_only)
 
 
-class ResourceViewSet(CachedAnswers, GenericViewSet[Any]):
+class ResourceViewSet(CachedResponses, GenericViewSet[Any]):
     """The rows of one table, their list in pages, their answers with entity tags."""
 
     #: Orders of the list.

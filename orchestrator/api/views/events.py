@@ -24,7 +24,7 @@ class EventViewSet(ResourceViewSet):
     serializer_class = EventSerializer
     filterset_class = EventFilters
     orders = {"-created_at": ("-created_at", "-id"), "created_at": ("created_at", "id")}
-    asked = {
+    cache_policy = {
         "list": cache_policy.EVENT_LIST,
         "retrieve": cache_policy.EVENT_DETAIL,
         "recent": cache_policy.recent_events,

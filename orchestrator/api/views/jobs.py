@@ -28,7 +28,7 @@ class JobViewSet(ResourceViewSet):
         "-priority": ("-priority", "-created_at", "-id"),
     }
     roles = {"destroy": Role.MODERATOR}
-    asked = {
+    cache_policy = {
         "list": cache_policy.JOB_LIST,
         "retrieve": cache_policy.JOB_DETAIL,
         "counts": cache_policy.JOB_COUNTS,

@@ -14,7 +14,7 @@ from orchestrator.api.serializers import TaskSerializer
 from orchestrator.api.views.base import ResourceViewSet
 from orchestrator.choices import Role
 from orchestrator.encoding import to_json
-from orchestrator.exceptions import OutOfDate
+from orchestrator.exceptions import PreconditionFailed
 from orchestrator.filters import TaskFilters
 from orchestrator.models import Task
 
@@ -31,7 +31,7 @@ class TaskViewSet(ResourceViewSet):
         "title": ("title", "created_at", "id"),
     }
     roles = {"destroy": Role.MODERATOR}
-    asked = {"list": cache_policy.TASK_LIST, "retrieve": cache_policy.TASK_DETAIL}
+    cache_policy = {"list": cache_policy.TASK_LIST, "retrieve": cache_policy.TASK_DETAIL}
 
     def create(self, request: Request) -> Response:
         """Make a task."""
@@ -75,8 +75,8 @@ def require_current(task: Task, if_match: str) -> None:
     """Do nothing when ``If-Match`` admits the task.
 
     Raises:
-        OutOfDate: when it does not.
+        PreconditionFailed: when it does not.
     """
     etag = etag_of_task(task)
     if not is_current(if_match, etag):
-        raise OutOfDate(etag)
+        raise PreconditionFailed(etag)

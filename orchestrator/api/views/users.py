@@ -27,7 +27,7 @@ class UserViewSet(ResourceViewSet):
         "partial_update": Role.ADMIN,
         "destroy": Role.ADMIN,
     }
-    asked = {
+    cache_policy = {
         "list": cache_policy.USER_LIST,
         "retrieve": cache_policy.USER_DETAIL,
         "me": cache_policy.own_account,
