@@ -13,7 +13,7 @@ from django.db import connection  # noqa: E402
 
 from benchmarks.multiply import multiply as multiplied  # noqa: E402
 from benchmarks.suites.report_queries import measure  # noqa: E402
-from orchestrator import tokens  # noqa: E402
+from orchestrator.auth import tokens  # noqa: E402
 from orchestrator.choices import Role  # noqa: E402
 from orchestrator.models import User  # noqa: E402
 
@@ -26,7 +26,7 @@ _TRIGGERS = {
 def admin() -> dict[str, str]:
     """Make an admin; return the id and a bearer token."""
     user = User.objects.create_user("bench", "bench@example.com", role=Role.ADMIN)
-    return {"id": user.pk.hex, "token": tokens.issue(user).access_token}
+    return {"id": user.pk.hex, "token": tokens.issue_tokens(user).access_token}
 
 
 def checkpoint() -> None:

@@ -84,7 +84,7 @@ METRICS_TOKEN = env.secret("METRICS_TOKEN", minimum_bytes=16)
 AUTH_USER_MODEL = "orchestrator.User"
 LOGIN_URL = "rest_framework:login"
 LOGIN_REDIRECT_URL = "/api/v1/"
-AUTHENTICATION_BACKENDS = ["orchestrator.permissions.RoleBackend"]
+AUTHENTICATION_BACKENDS = ["orchestrator.auth.permissions.RoleBackend"]
 # scrypt needs 16 MiB a guess, which is what makes guessing on graphics cards dear, takes 0.14 s where PBKDF2
 # takes 0.20 s, lets other threads run meanwhile, and is part of Python. The second reads imported accounts.
 PASSWORD_HASHERS = [
@@ -339,21 +339,21 @@ CELERY_BEAT_SCHEDULE: dict[str, Any] = {
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
         # The first one gives a 401 its WWW-Authenticate.
-        "orchestrator.authentication.BearerAuthentication",
-        "orchestrator.authentication.SessionAuthentication",
+        "orchestrator.auth.authentication.BearerAuthentication",
+        "orchestrator.auth.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": [
-        "orchestrator.renderers.JSONRenderer",
-        "orchestrator.renderers.BrowsableAPIRenderer",
+        "orchestrator.api.renderers.JSONRenderer",
+        "orchestrator.api.renderers.BrowsableAPIRenderer",
     ],
     "DEFAULT_PARSER_CLASSES": [
-        "orchestrator.parsers.JSONParser",
-        "orchestrator.parsers.FormParser",  # what the browsable API's forms send
+        "orchestrator.api.parsers.JSONParser",
+        "orchestrator.api.parsers.FormParser",  # what the browsable API's forms send
     ],
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "EXCEPTION_HANDLER": "orchestrator.exceptions.handler",
+    "EXCEPTION_HANDLER": "orchestrator.api.exception_handler.handle_exception",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
     # Moments stay moments until the renderer writes them, so that there is one way to write them.
     "DATETIME_FORMAT": None,
@@ -366,7 +366,7 @@ SPECTACULAR_SETTINGS = {
     "COMPONENT_SPLIT_REQUEST": True,  # what a client may send is less than what it gets
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
-        "orchestrator.schema.describe_errors",
+        "orchestrator.api.openapi.describe_errors",
     ],
     "SCHEMA_PATH_PREFIX": r"/api/v1",
     # The page's script and style are served from here: it works without a network.

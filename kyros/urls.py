@@ -12,7 +12,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("api/v1/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/v1/docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
-    path("", include("orchestrator.urls")),
+    path("", include("orchestrator.api.urls")),
     path("", include("monitoring.urls")),
 ]
 

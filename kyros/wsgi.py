@@ -9,6 +9,6 @@ django = get_wsgi_application()
 
 # Imported here: what it serves needs the applications to be loaded.
 from monitoring.request_ids import RequestIds  # noqa: E402
-from orchestrator.fastlane import FastLane  # noqa: E402
+from orchestrator.api.wsgi_cache import CachedResponseMiddleware  # noqa: E402
 
-application = RequestIds(FastLane(django))
+application = RequestIds(CachedResponseMiddleware(django))

@@ -15,7 +15,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from orchestrator.choices import EVENT_OF_STATUS, JobEvent, JobStatus, Role
-from orchestrator.errors import LastAdmin, LeaseLost, TransitionNotAllowed, ValueTaken
+from orchestrator.exceptions import DuplicateValue, LastAdmin, LeaseLost, TransitionNotAllowed
 from orchestrator.models import Event, Job, Task, User
 
 #: Columns of a job that its transitions may write.
@@ -148,7 +148,7 @@ def create_user(*, password: str | None, **fields: Any) -> User:
         fields: ``username``, ``email`` and, if given, ``role`` and ``active``.
 
     Raises:
-        ValueTaken: when another user has the name or the address.
+        DuplicateValue: when another user has the name or the address.
     """
     with _unique_user(fields, but=None):
         return User.objects.create_user(password=password, **fields)
@@ -160,7 +160,7 @@ def update_user(user_id: UUID, *, password: str | None = None, **fields: Any) ->
 
     Raises:
         User.DoesNotExist: when there is no such user.
-        ValueTaken: when another user has the name or the address.
+        DuplicateValue: when another user has the name or the address.
         LastAdmin: when nobody would be left to manage users.
     """
     user = _locked_user(user_id)
@@ -214,14 +214,14 @@ def _keep_an_admin(leaving: User) -> None:
 
 @contextmanager
 def _unique_user(fields: Mapping[str, Any], *, but: UUID | None) -> Iterator[None]:
-    """Turn the database's refusal of a second user of one name or address into ``ValueTaken``."""
+    """Turn the database's refusal of a second user of one name or address into ``DuplicateValue``."""
     try:
         with transaction.atomic():
             yield
     except IntegrityError:
         for name in ("username", "email"):
             if name in fields and User.objects.filter(**{name: fields[name]}).exclude(pk=but).exists():
-                raise ValueTaken(name, fields[name]) from None
+                raise DuplicateValue(name, fields[name]) from None
         raise
 
 

@@ -1,84 +1,59 @@
-"""What each error means in HTTP."""
+"""What can go wrong in the domain, told without HTTP."""
 
-import logging
-from collections.abc import Callable, Mapping
-from http import HTTPStatus
-from typing import Any, Final
-
-from django.core.exceptions import ObjectDoesNotExist, RequestDataTooBig
-from django.db import InterfaceError, OperationalError
-from rest_framework import exceptions
-from rest_framework.response import Response
-from rest_framework.views import exception_handler
-
-from orchestrator.errors import LastAdmin, LeaseLost, OutOfDate, TransitionNotAllowed, ValueTaken
-from orchestrator.throttling import TooManyAttempts
-
-logger = logging.getLogger(__name__)
-
-#: Seconds after which a client may try again when the database did not answer.
-RETRY_AFTER_SECONDS: Final = 1
+from orchestrator.choices import JobStatus
 
 
-def handler(error: Exception, context: Mapping[str, Any]) -> Response | None:
-    """Return the answer that tells of an error, or None for one that nobody foresaw, which becomes a 500."""
-    for kinds, answer in _ANSWERS:
-        if isinstance(error, kinds):
-            return answer(error)
-    return exception_handler(error, context)  # type: ignore[arg-type]
+class DomainError(Exception):
+    """A request that the domain's rules refuse; nothing was changed."""
 
 
-def _conflict(error: Exception) -> Response:
-    return Response({"detail": str(error)}, status=HTTPStatus.CONFLICT)
+class TransitionNotAllowed(DomainError):
+    """A status was asked for that may not follow the job's."""
+
+    def __init__(self, current: JobStatus, wanted: JobStatus, allowed: tuple[JobStatus, ...]) -> None:
+        self.current = current
+        self.wanted = wanted
+        self.allowed = allowed
+        names = ", ".join(allowed) or "none, it is final"
+        super().__init__(f"A {current} job cannot become {wanted}; allowed: {names}.")
 
 
-def _transition(error: TransitionNotAllowed) -> Response:
-    body = {"detail": str(error), "status": error.current, "allowed": list(error.allowed)}
-    return Response(body, status=HTTPStatus.CONFLICT)
+class LeaseLost(DomainError):
+    """A worker reported with a lease token that is not, or no longer, the job's."""
+
+    def __init__(self) -> None:
+        super().__init__("This lease token is not, or no longer, the job's.")
 
 
-def _out_of_date(error: OutOfDate) -> Response:
-    return Response({"detail": str(error)}, status=HTTPStatus.PRECONDITION_FAILED)
+class PreconditionFailed(DomainError):
+    """A change was based on a version of a row that is not the present one."""
+
+    def __init__(self, current: str) -> None:
+        super().__init__(f"This has changed since you read it; its entity tag is {current} now.")
 
 
-def _taken(error: ValueTaken) -> Response:
-    return Response({error.field: [str(error)]}, status=HTTPStatus.BAD_REQUEST)
+class EditConflict(DomainError):
+    """A person saves what somebody else has changed since they opened it."""
+
+    def __init__(self, seen: int | None, current: int) -> None:
+        super().__init__(
+            f"Somebody has changed this since you opened it: you saw version {seen}, it is at {current} now. "
+            "Nothing was saved; open it again and repeat your change."
+        )
 
 
-def _too_many(error: TooManyAttempts) -> Response:
-    return Response(
-        {"detail": error.message},
-        status=HTTPStatus.TOO_MANY_REQUESTS,
-        headers={"Retry-After": str(error.wait_seconds)},
-    )
+class DuplicateValue(DomainError):
+    """A value was asked for that only one row may have, and another one has it."""
+
+    def __init__(self, field: str, value: str) -> None:
+        self.field = field
+        super().__init__(f'"{value}" is taken; allowed: one that no other user has.')
 
 
-def _not_found(_: Exception) -> Response:
-    return Response({"detail": exceptions.NotFound.default_detail}, status=HTTPStatus.NOT_FOUND)
+class LastAdmin(DomainError):
+    """A change would leave nobody who can manage users."""
 
-
-def _too_large(error: Exception) -> Response:
-    return Response({"detail": str(error)}, status=HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
-
-
-def _unavailable(error: Exception) -> Response:
-    logger.error("The database did not answer", exc_info=error)
-    return Response(
-        {"detail": "The database does not answer at the moment; try again."},
-        status=HTTPStatus.SERVICE_UNAVAILABLE,
-        headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
-    )
-
-
-_ANSWERS: Final[
-    tuple[tuple[type[Exception] | tuple[type[Exception], ...], Callable[[Any], Response]], ...]
-] = (
-    (TransitionNotAllowed, _transition),
-    ((LeaseLost, LastAdmin), _conflict),
-    (OutOfDate, _out_of_date),
-    (ValueTaken, _taken),
-    (TooManyAttempts, _too_many),
-    (ObjectDoesNotExist, _not_found),
-    (RequestDataTooBig, _too_large),
-    ((OperationalError, InterfaceError), _unavailable),
-)
+    def __init__(self) -> None:
+        super().__init__(
+            "This is the last active admin, who must stay one; make somebody else an admin first."
+        )

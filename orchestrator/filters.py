@@ -12,9 +12,9 @@ from django.db.models import QuerySet
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 
+from orchestrator.api.error_messages import format_value
 from orchestrator.choices import JobStatus, Role
 from orchestrator.limits import INT32_LARGEST, INT32_SMALLEST
-from orchestrator.messages import shown
 from orchestrator.models import User
 from orchestrator.querysets import JobQuerySet, TaskQuerySet
 from orchestrator.splits import Split
@@ -23,7 +23,8 @@ from orchestrator.splits import Split
 def _refusal(value: str, allowed: str) -> ValidationError:
     # As parameters: in the message itself a "%" would mean something.
     return ValidationError(
-        "%(value)s cannot be; allowed: %(allowed)s.", params={"value": shown(value), "allowed": allowed}
+        "%(value)s cannot be; allowed: %(allowed)s.",
+        params={"value": format_value(value), "allowed": allowed},
     )
 
 

@@ -16,11 +16,11 @@ from django_filters import FilterSet
 from monitoring.hot_queries import HotQuery, of_rows
 from monitoring.plans import Statement
 from orchestrator import splits
+from orchestrator.api.views import EventViewSet, JobViewSet, TaskViewSet, UserViewSet
+from orchestrator.api.views.base import ResourceViewSet
 from orchestrator.limits import PAGE_DEFAULT
 from orchestrator.models import Event, Job, Task, User
 from orchestrator.pagination import Order
-from orchestrator.viewsets import EventViewSet, JobViewSet, TaskViewSet, UserViewSet
-from orchestrator.viewsets.base import ResourceViewSet
 
 #: Filters of the time of creation, and those of later times, most of whose rows were made after them, too.
 _BY_AGE: Final = frozenset({"created_after", "created_before", "started_after", "completed_after"})

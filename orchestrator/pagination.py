@@ -15,11 +15,11 @@ from rest_framework.utils.urls import remove_query_param, replace_query_param
 from rest_framework.views import APIView
 
 from orchestrator import prepared
-from orchestrator.addresses import absolute
+from orchestrator.api.error_messages import format_value
+from orchestrator.api.request_url import absolute
 from orchestrator.cursors import BrokenCursor, Cursor, decode
 from orchestrator.encoding import from_json
 from orchestrator.limits import PAGE_DEFAULT, PAGE_LARGEST
-from orchestrator.messages import shown
 from orchestrator.rowjson import page_body
 from orchestrator.splits import Walk, first_rows
 
@@ -143,7 +143,7 @@ class KeysetPagination(BasePagination):
             cursor = decode(text, self.scope)
         except BrokenCursor as error:
             allowed = "allowed: that of `next` or `previous`, with its filters and order"
-            message = f"{shown(text)} is not a cursor of this list; {allowed}."
+            message = f"{format_value(text)} is not a cursor of this list; {allowed}."
             raise ValidationError({"cursor": [message]}) from error
         return Cursor(cursor.backward, as_columns(model, self.order.columns, cursor.position))
 
@@ -203,7 +203,7 @@ def read_limit(request: Request) -> int:
     digits = text.lstrip("0")
     if not digits or not re.fullmatch(r"[0-9]+", text):
         allowed = f"allowed: a whole number from 1 to {PAGE_LARGEST}"
-        raise ValidationError({"limit": [f"{shown(text)} is not a limit; {allowed}."]})
+        raise ValidationError({"limit": [f"{format_value(text)} is not a limit; {allowed}."]})
     # Of a number that is longer than the largest, only that it is larger matters.
     return PAGE_LARGEST if len(digits) > len(str(PAGE_LARGEST)) else min(int(digits), PAGE_LARGEST)
 
@@ -218,7 +218,7 @@ def read_order(request: Request, orders: Orders) -> Order:
     if name not in orders:
         allowed = ", ".join(orders)
         raise ValidationError(
-            {"ordering": [f"{shown(name)} is not an order of this list; allowed: {allowed}."]}
+            {"ordering": [f"{format_value(name)} is not an order of this list; allowed: {allowed}."]}
         )
     return Order.of(name, orders[name])
 

@@ -7,7 +7,7 @@ from django.db import transaction
 from django.db.models.signals import post_delete, post_save
 from django.dispatch import receiver
 
-from orchestrator import accounts
+from orchestrator.auth import cached_users
 from orchestrator.cache import families
 from orchestrator.cache.transactions import announce
 from orchestrator.models import Event, Job, Task, User
@@ -36,4 +36,4 @@ def user_changed(instance: User, using: str, **_: Any) -> None:
     """Make the lists, details and sign-in data that show this user stale."""
     announce(using, families.USERS, families.user(instance.pk))
     # What they may do now is known from now on, should the database fall silent.
-    transaction.on_commit(partial(accounts.find, instance.pk), using=using, robust=True)
+    transaction.on_commit(partial(cached_users.find, instance.pk), using=using, robust=True)

@@ -6,9 +6,9 @@ from celery import shared_task
 from django.utils import timezone
 
 from orchestrator import counts
+from orchestrator.api.replay import replay
 from orchestrator.cache import audit, server
 from orchestrator.console import minutes
-from orchestrator.replay import replay
 
 #: Cached answers that one audit looks at.
 SAMPLE: Final = 200

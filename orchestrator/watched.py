@@ -68,7 +68,7 @@ def tell_the_monitoring() -> None:
 
 def _last_known(request: Any) -> tuple[Any, Any] | None:
     # Imported when asked: it comes with the whole API, which not every command needs.
-    from orchestrator.authentication import last_known  # noqa: PLC0415
+    from orchestrator.auth.authentication import last_known  # noqa: PLC0415
 
     return last_known(request)
 

@@ -4,9 +4,9 @@ from typing import Any
 
 from rest_framework.test import APIClient
 
+from orchestrator.auth.tokens import issue_tokens
 from orchestrator.choices import Role
 from orchestrator.models import User
-from orchestrator.tokens import issue
 
 PASSWORD = "correct horse battery staple"
 
@@ -29,5 +29,5 @@ def sign_in(user: User, password: str = PASSWORD) -> APIClient:
 def signed_in(user: User) -> APIClient:
     """Return a client that carries a token as signing in gives it, without asking for it."""
     client = APIClient()
-    client.credentials(HTTP_AUTHORIZATION=f"Bearer {issue(user).access_token}")
+    client.credentials(HTTP_AUTHORIZATION=f"Bearer {issue_tokens(user).access_token}")
     return client

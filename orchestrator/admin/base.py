@@ -15,7 +15,7 @@ from django.utils.text import capfirst
 
 from orchestrator.admin.display import NOTHING
 from orchestrator.admin.paging import TableList
-from orchestrator.errors import DomainError
+from orchestrator.exceptions import DomainError
 from orchestrator.walks import Narrowing
 
 if TYPE_CHECKING:

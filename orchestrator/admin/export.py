@@ -9,8 +9,8 @@ from django.http import StreamingHttpResponse
 from django.utils import timezone
 from rest_framework.serializers import ModelSerializer
 
+from orchestrator.api.serializers import EventSerializer, JobSerializer, TaskSerializer, UserSerializer
 from orchestrator.encoding import to_json
-from orchestrator.serializers import EventSerializer, JobSerializer, TaskSerializer, UserSerializer
 
 _SERIALIZERS: Final[dict[str, type[ModelSerializer[Any]]]] = {
     "jobs": JobSerializer,

@@ -5,8 +5,8 @@ from typing import Any
 from django import forms
 from rest_framework import serializers
 
+from orchestrator.api.serializers.strict_fields import StrictJSONObjectField
 from orchestrator.encoding import from_json, to_json
-from orchestrator.serializers.fields import JSONObject
 
 
 class JSONObjectField(forms.Field):
@@ -21,7 +21,7 @@ class JSONObjectField(forms.Field):
     def to_python(self, value: Any) -> Any:
         """Return the object that a text holds."""
         try:
-            return JSONObject().run_validation(from_json((value or "").strip() or "{}"))
+            return StrictJSONObjectField().run_validation(from_json((value or "").strip() or "{}"))
         except ValueError as error:
             raise forms.ValidationError(f"This is not JSON: {error}", code="invalid") from error
         except serializers.ValidationError as error:

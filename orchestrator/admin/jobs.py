@@ -20,7 +20,7 @@ from orchestrator.admin.fields import JSONObjectField
 from orchestrator.admin.filters import PriorityFilter, WorkerFilter
 from orchestrator.bulk import SETTLED_STATUSES
 from orchestrator.choices import JobStatus
-from orchestrator.errors import DomainError
+from orchestrator.exceptions import DomainError
 from orchestrator.limits import INT32_LARGEST, INT32_SMALLEST, REASON_LONGEST
 from orchestrator.models import Event, Job
 from orchestrator.walks import Narrowing

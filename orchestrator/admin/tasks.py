@@ -11,7 +11,7 @@ from orchestrator import actions
 from orchestrator.admin.base import as_id
 from orchestrator.admin.bulk import BulkAdmin
 from orchestrator.admin.display import ago
-from orchestrator.errors import EditedMeanwhile
+from orchestrator.exceptions import EditConflict
 from orchestrator.models import Task
 from orchestrator.walks import Narrowing
 
@@ -36,7 +36,7 @@ class TaskForm(forms.ModelForm):  # type: ignore[type-arg]
         values = super().clean() or self.cleaned_data
         try:
             self.require_seen(self.instance)
-        except EditedMeanwhile as error:
+        except EditConflict as error:
             raise forms.ValidationError(str(error), code="edited_meanwhile") from error
         return values
 
@@ -44,11 +44,11 @@ class TaskForm(forms.ModelForm):  # type: ignore[type-arg]
         """Do nothing if the task is as the operator saw it.
 
         Raises:
-            EditedMeanwhile: if it is not.
+            EditConflict: if it is not.
         """
         seen = self.cleaned_data.get("seen_version")
         if not task._state.adding and seen != task.version:  # noqa: SLF001 - the documented attribute
-            raise EditedMeanwhile(seen, task.version)
+            raise EditConflict(seen, task.version)
 
 
 @admin.register(Task)

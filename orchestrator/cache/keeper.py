@@ -21,7 +21,7 @@ from orchestrator.cache.server import TICK, CacheUnavailableError, Server
 from orchestrator.cache.silence import Silence
 
 #: Makes what is entered while the database is asked.
-Asking = Callable[[], AbstractContextManager[None]]
+SpecBuilder = Callable[[], AbstractContextManager[None]]
 
 #: Seconds between two ticks; several must fit into a lease.
 TICK_EVERY: Final = 0.03
@@ -39,7 +39,7 @@ ROWS_AT_ONCE: Final = 5000
 FAMILIES_AT_ONCE: Final = 500
 
 
-def tick(server: Server, asking: Asking = nullcontext) -> bool:
+def tick(server: Server, asking: SpecBuilder = nullcontext) -> bool:
     """Drain the outbox and renew the lease; return whether the cache may be trusted now.
 
     The server's clock is read first: the lease ends ``LEASE`` after that, whatever happens in between, so
@@ -116,7 +116,7 @@ def _prune() -> None:
 _with_outbox: set[str] = set()
 
 
-def _drain(server: Server, asking: Asking = nullcontext) -> bool:
+def _drain(server: Server, asking: SpecBuilder = nullcontext) -> bool:
     """Make stale what the outbox names until it is found empty; return whether it was.
 
     Raises:
@@ -133,7 +133,7 @@ def _drain(server: Server, asking: Asking = nullcontext) -> bool:
         raise CacheUnavailableError("the outbox cannot be read") from error
 
 
-def _drained(server: Server, connection: BaseDatabaseWrapper, asking: Asking) -> bool:
+def _drained(server: Server, connection: BaseDatabaseWrapper, asking: SpecBuilder) -> bool:
     # Until a look finds it empty: a writer that waited out an earlier row takes one that is still there as a
     # sign that no lease was given since.
     while _rows_wait(connection, asking):
@@ -148,7 +148,7 @@ def _drained(server: Server, connection: BaseDatabaseWrapper, asking: Asking) ->
     return True
 
 
-def _rows_wait(connection: BaseDatabaseWrapper, asking: Asking) -> bool:
+def _rows_wait(connection: BaseDatabaseWrapper, asking: SpecBuilder) -> bool:
     with asking():
         return bool(outbox.pending(connection, 1).ids)
 

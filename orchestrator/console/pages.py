@@ -12,12 +12,12 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from monitoring import findings, registry, report
 from monitoring.limits import Patience
+from orchestrator.api.replay import replay
 from orchestrator.cache import audit, families, server
 from orchestrator.cache.server import CacheUnavailableError
 from orchestrator.cache.transactions import announce
 from orchestrator.console import dashboard
 from orchestrator.console.log import note
-from orchestrator.replay import replay
 
 #: Cached answers that the page's audit looks at; the command looks at all.
 AUDITED: Final = 200

@@ -14,8 +14,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis import GenerationMode
 from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
 
+from orchestrator.auth.tokens import issue_tokens
 from orchestrator.models import Event, Job, Task, User
-from orchestrator.tokens import issue
 from tests.people import make_user
 
 #: A schema cannot say that a cursor is ours, a title not blank, or a password not common; and the requests
@@ -69,7 +69,7 @@ def test_whatever_is_sent_that_is_wrong_the_answer_keeps_to_the_schema(one_conne
 
 def send_some(operation, mode, admin_user):
     """Send random requests, right or wrong, most of them to rows that exist."""
-    credentials = {"Authorization": f"Bearer {issue(admin_user).access_token}"}
+    credentials = {"Authorization": f"Bearer {issue_tokens(admin_user).access_token}"}
 
     @settings(
         max_examples=8 if takes_something(operation) else 1,

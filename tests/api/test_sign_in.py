@@ -10,10 +10,10 @@ from django.contrib.auth import hashers
 from django.core.cache import caches  # noqa: TID251 - to look into it
 from rest_framework.test import APIClient
 
-from orchestrator import accounts, tokens
+from orchestrator.auth import cached_users, tokens
+from orchestrator.auth.throttling import MAX_FAILURES_PER_IP, MAX_FAILURES_PER_USERNAME, WINDOW_SECONDS
 from orchestrator.choices import Role
 from orchestrator.models import User
-from orchestrator.throttling import FAILURES_OF_A_NAME, FAILURES_OF_AN_ADDRESS, WINDOW_SECONDS
 from tests.people import PASSWORD, make_user
 
 pytestmark = pytest.mark.django_db
@@ -92,7 +92,7 @@ def forged(user, key=None, algorithm="HS256", drop=(), **claims):
         "iat": now,
         "exp": now + timedelta(hours=1),
         "jti": "x",
-        "pwd": accounts.fingerprint(user),
+        "pwd": cached_users.password_fingerprint(user),
         **claims,
     }
     kept = {name: value for name, value in whole.items() if name not in drop}
@@ -183,7 +183,7 @@ def test_a_dead_token_in_the_header_does_not_stop_signing_in(api, user):
 
 
 def test_a_token_tells_nothing_of_the_password(user):
-    claims = jwt.decode(tokens.issue(user).access_token, options={"verify_signature": False})
+    claims = jwt.decode(tokens.issue_tokens(user).access_token, options={"verify_signature": False})
     assert claims.keys() == {"sub", "type", "iat", "exp", "jti", "pwd"}
     assert not any(claims["pwd"] in secret for secret in (user.password, user.get_session_auth_hash()))
 
@@ -220,8 +220,8 @@ def test_a_session_ends_with_its_user(in_session, user):
 
 
 def test_guessing_one_name_is_stopped_right_password_or_wrong(api, user):
-    answers = [login(api, "user", WRONG).status_code for _ in range(FAILURES_OF_A_NAME + 1)]
-    assert answers == [401] * FAILURES_OF_A_NAME + [429]
+    answers = [login(api, "user", WRONG).status_code for _ in range(MAX_FAILURES_PER_USERNAME + 1)]
+    assert answers == [401] * MAX_FAILURES_PER_USERNAME + [429]
     stopped = login(api)
     assert stopped.status_code == 429
     assert 0 < int(stopped["Retry-After"]) <= WINDOW_SECONDS + 1
@@ -230,7 +230,7 @@ def test_guessing_one_name_is_stopped_right_password_or_wrong(api, user):
 
 def test_guessing_one_name_stops_neither_others_nor_other_addresses(api, user):
     make_user("other")
-    for _ in range(FAILURES_OF_A_NAME):
+    for _ in range(MAX_FAILURES_PER_USERNAME):
         login(api, "user", WRONG)
     assert login(api).status_code == 429
     assert login(api, "other").status_code == 200
@@ -238,21 +238,21 @@ def test_guessing_one_name_stops_neither_others_nor_other_addresses(api, user):
 
 
 def test_guessing_many_names_stops_the_address(api, user):
-    for number in range(FAILURES_OF_AN_ADDRESS):
+    for number in range(MAX_FAILURES_PER_IP):
         assert login(api, f"nobody{number}", WRONG).status_code == 401
     assert login(api).status_code == 429
     assert login(api, REMOTE_ADDR="192.0.2.7").status_code == 200
 
 
 def test_right_passwords_are_never_too_many(api, user):
-    assert {login(api).status_code for _ in range(FAILURES_OF_A_NAME * 2)} == {200}
-    for _ in range(FAILURES_OF_A_NAME - 1):
+    assert {login(api).status_code for _ in range(MAX_FAILURES_PER_USERNAME * 2)} == {200}
+    for _ in range(MAX_FAILURES_PER_USERNAME - 1):
         login(api, "user", WRONG)
-    assert {login(api).status_code for _ in range(FAILURES_OF_A_NAME)} == {200}
+    assert {login(api).status_code for _ in range(MAX_FAILURES_PER_USERNAME)} == {200}
 
 
 def test_after_the_window_guessing_may_begin_again(api, user, monkeypatch):
-    for _ in range(FAILURES_OF_A_NAME):
+    for _ in range(MAX_FAILURES_PER_USERNAME):
         login(api, "user", WRONG)
     wait = int(login(api)["Retry-After"])
     now = time.time()
@@ -263,7 +263,7 @@ def test_after_the_window_guessing_may_begin_again(api, user, monkeypatch):
 @pytest.mark.parametrize("page", ["/auth/session/login/", "/admin/login/"])
 def test_the_pages_are_under_the_same_brake(client, page):
     admin = make_user("root", Role.ADMIN)
-    for _ in range(FAILURES_OF_A_NAME):
+    for _ in range(MAX_FAILURES_PER_USERNAME):
         client.post(page, {"username": "root", "password": WRONG})
     answer = client.post(page, {"username": "root", "password": PASSWORD})
     assert answer.status_code == 200

@@ -5,7 +5,7 @@ from django.contrib.auth.hashers import check_password
 
 from orchestrator import actions
 from orchestrator.choices import Role
-from orchestrator.errors import ValueTaken
+from orchestrator.exceptions import DuplicateValue
 from orchestrator.models import User
 from tests.people import PASSWORD, make_user, sign_in
 
@@ -90,7 +90,7 @@ def test_a_name_or_address_that_is_taken_is_refused(as_admin, user, field, value
 
 def test_a_race_for_a_name_is_lost_not_an_error(user):
     """The serializer looks at nothing beforehand: the database alone decides."""
-    with pytest.raises(ValueTaken):
+    with pytest.raises(DuplicateValue):
         actions.create_user(username="user", email="new@example.org", password=PASSWORD)
     assert User.objects.count() == 1
 

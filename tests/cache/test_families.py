@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rest_framework.test import APIClient
 
-from orchestrator import answers
+from orchestrator.api import cache_policy
 from orchestrator.cache import families, outbox, writes
 from orchestrator.choices import JobStatus
 from orchestrator.models import Event, Job, Task, User
@@ -309,10 +309,10 @@ def test_a_row_that_is_replaced_is_named():
 
 def test_each_family_of_an_answer_counts_for_its_group(rf: RequestFactory):
     row = UUID(int=1)
-    asked = [ask for name, ask in vars(answers).items() if name.isupper() and isfunction(ask)]
+    asked = [ask for name, ask in vars(cache_policy).items() if name.isupper() and isfunction(ask)]
     requests = [rf.get("/", query) for query in ({}, {"status": "pending"}, {"type": "x"})]
     questions = [ask(request, row, row) for ask in asked for request in requests]
-    questions += [answers.account(row), answers.own_account(requests[0], None, row)]
+    questions += [cache_policy.account(row), cache_policy.own_account(requests[0], None, row)]
 
     assert {question.group for question in questions} == {
         "jobs", "job_counts", "job", "events", "event", "tasks", "task", "users", "user", "user_auth",

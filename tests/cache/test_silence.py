@@ -8,7 +8,7 @@ import pytest
 from django.db import connection
 from rest_framework.test import APIClient
 
-from orchestrator import accounts
+from orchestrator.auth import cached_users
 from orchestrator.cache import keys, server, silence
 from orchestrator.cache.silence import Silence
 from orchestrator.choices import Role
@@ -51,21 +51,21 @@ class TestAccount:
         return moderator
 
     def test_is_known_on_the_keepers_word_alone(self, signed_in: User, valkey: ValkeyServer):
-        assert accounts.last_known(signed_in.pk) is None
+        assert cached_users.last_known(signed_in.pk) is None
         give_word(valkey)
-        known = accounts.last_known(signed_in.pk)
+        known = cached_users.last_known(signed_in.pk)
         assert known is not None
         assert (known.id, known.role) == (signed_in.pk, Role.MODERATOR)
 
     def test_of_somebody_who_never_signed_in_is_not(self, valkey: ValkeyServer):
         never = User.objects.bulk_create([User(username="never", email="never@example.com")])[0]
         give_word(valkey)
-        assert accounts.last_known(never.pk) is None
+        assert cached_users.last_known(never.pk) is None
 
     def test_is_known_for_as_long_as_the_token_is_good(self, signed_in: User, valkey: ValkeyServer, settings):
         give_word(valkey)
         delete(valkey, "*:e:*")  # as if its time were over
-        assert accounts.last_known(signed_in.pk) is not None
+        assert cached_users.last_known(signed_in.pk) is not None
         (copy,) = valkey.execute("KEYS", "*:l:*")
         assert valkey.execute("PTTL", copy) > settings.JWT_ACCESS_MINUTES * 60_000
 
@@ -73,7 +73,7 @@ class TestAccount:
         signed_in.role, signed_in.active = Role.USER, False
         signed_in.save()
         give_word(valkey)
-        known = accounts.last_known(signed_in.pk)
+        known = cached_users.last_known(signed_in.pk)
         assert known is not None
         assert (known.role, known.active) == (Role.USER, False)
 
@@ -83,7 +83,7 @@ class TestAccount:
     ):
         change(signed_in)
         give_word(valkey)
-        assert accounts.last_known(signed_in.pk) is None
+        assert cached_users.last_known(signed_in.pk) is None
 
     def test_is_not_known_while_a_change_is_under_way(
         self, signed_in: User, valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch
@@ -93,7 +93,7 @@ class TestAccount:
         committed = connection._end_write  # noqa: SLF001
 
         def look_then_end(write: Any) -> None:
-            known.append(accounts.last_known(signed_in.pk))
+            known.append(cached_users.last_known(signed_in.pk))
             committed(write)
 
         monkeypatch.setattr(connection, "_end_write", look_then_end)
@@ -104,15 +104,15 @@ class TestAccount:
     def test_is_not_known_where_a_key_is_lost(self, lost: str, signed_in: User, valkey: ValkeyServer):
         give_word(valkey)
         delete(valkey, lost)
-        assert accounts.last_known(signed_in.pk) is None
+        assert cached_users.last_known(signed_in.pk) is None
 
     @pytest.mark.parametrize("field", ["stamp", "etag", "seal", "body"])
     def test_is_not_known_where_somebody_forged_it(self, field: str, signed_in: User, valkey: ValkeyServer):
         give_word(valkey)
         (copy,) = valkey.execute("KEYS", "*:l:*")
         valkey.execute("HSET", copy, field, "forged")
-        accounts.reads.bodies.kept.clear()
-        assert accounts.last_known(signed_in.pk) is None
+        cached_users.reads.bodies.kept.clear()
+        assert cached_users.last_known(signed_in.pk) is None
 
     @pytest.mark.parametrize("trouble", TROUBLES.values(), ids=TROUBLES)
     def test_is_not_known_by_a_server_in_trouble(
@@ -121,9 +121,9 @@ class TestAccount:
         cache = own_cache()
         sign_in(moderator)
         give_word(cache)
-        assert accounts.last_known(moderator.pk) is not None
+        assert cached_users.last_known(moderator.pk) is not None
         trouble(cache)
-        assert accounts.last_known(moderator.pk) is None
+        assert cached_users.last_known(moderator.pk) is None
 
 
 @pytest.mark.parametrize("way", ["login", "refresh"])
@@ -135,7 +135,7 @@ def test_signing_in_makes_known(way: str, api: APIClient, valkey: ValkeyServer):
         delete(valkey, "*:l:*")
         assert api.post("/auth/refresh/", {"refresh_token": tokens["refresh_token"]}).status_code == 200
     give_word(valkey)
-    assert accounts.last_known(user.pk) is not None
+    assert cached_users.last_known(user.pk) is not None
 
 
 class Rounds:

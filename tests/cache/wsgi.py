@@ -8,8 +8,8 @@ from django.core.handlers.wsgi import WSGIHandler
 from django.test import RequestFactory
 from rest_framework.test import APIClient
 
-from orchestrator import fastlane
-from orchestrator.fastlane import FastLane
+from orchestrator.api import wsgi_cache
+from orchestrator.api.wsgi_cache import CachedResponseMiddleware
 from tests.waiting import wait_until
 
 
@@ -34,7 +34,7 @@ class Lane:
     django: WSGIHandler = field(default_factory=WSGIHandler)
 
     def __post_init__(self) -> None:
-        self._whole = FastLane(self._count)
+        self._whole = CachedResponseMiddleware(self._count)
 
     def _count(self, environ: dict[str, Any], start_response: Any) -> Any:
         self.asked += 1
@@ -64,4 +64,4 @@ class Lane:
 
 def forget_lanes() -> None:
     """Make all lanes unknown."""
-    fastlane._lanes.clear()  # noqa: SLF001
+    wsgi_cache._routes.clear()  # noqa: SLF001

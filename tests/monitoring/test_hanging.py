@@ -41,7 +41,7 @@ for name, role in (("admin", "admin"), ("moderator", "moderator"), ("gone", "mod
     if name == "moderator":
         session = SessionStore()
         session[SESSION_KEY], session[HASH_SESSION_KEY] = str(made.pk), made.get_session_auth_hash()
-        session[BACKEND_SESSION_KEY] = "orchestrator.permissions.RoleBackend"
+        session[BACKEND_SESSION_KEY] = "orchestrator.auth.permissions.RoleBackend"
         session.save()
         print(session.session_key)
 """

@@ -13,12 +13,12 @@ from django_filters import FilterSet
 from monitoring import catalogue
 from monitoring.hot_queries import HotQuery, examine
 from monitoring.plans import PRIMARY_KEY, postgresql
+from orchestrator.api.views import EventViewSet, JobViewSet, TaskViewSet, UserViewSet
+from orchestrator.api.views.base import ResourceViewSet
 from orchestrator.filters import JobFilters, WordFilter
 from orchestrator.hot_lists import HOT_LISTS, HotList
 from orchestrator.hot_queries import KEPT, every_query, query_plans
 from orchestrator.models import Event, Job, Task, User
-from orchestrator.viewsets import EventViewSet, JobViewSet, TaskViewSet, UserViewSet
-from orchestrator.viewsets.base import ResourceViewSet
 from tests.queries.asked import every, shown
 
 INDEXES = sorted(index.name for model in (Job, Event, Task, User) for index in model._meta.indexes)

@@ -7,12 +7,12 @@ from uuid import UUID
 
 import pytest
 
+from orchestrator.api.views import JobViewSet
 from orchestrator.choices import JobStatus
 from orchestrator.filters import JobFilters, TaskFilters
 from orchestrator.models import Job, Task
 from orchestrator.pagination import Order
 from orchestrator.splits import Walk, first_rows, parts
-from orchestrator.viewsets import JobViewSet
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 #: Times that meet each other, and waits at both sides of each power of ten.

@@ -8,11 +8,11 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
 
+from orchestrator.api.replay import replay
 from orchestrator.cache import audit, server
 from orchestrator.cache.audit import Report, Verdict
 from orchestrator.cache.server import CacheUnavailableError
 from orchestrator.encoding import to_json
-from orchestrator.replay import replay
 
 
 class Command(BaseCommand):

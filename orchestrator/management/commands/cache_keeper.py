@@ -6,9 +6,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
+from orchestrator.api.replay import replay
 from orchestrator.cache import keeper, server
 from orchestrator.cache.audit import audit_live
-from orchestrator.replay import replay
 
 
 class Command(BaseCommand):

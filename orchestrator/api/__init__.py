@@ -1,0 +1,1 @@
+"""The HTTP API: URLs, views, serializers, and how responses are cached."""

@@ -1,0 +1,20 @@
+"""The JSON of each resource, and what a request may hold."""
+
+from orchestrator.api.serializers.auth import Credentials, RefreshRequest, TokenResponse
+from orchestrator.api.serializers.events import EventSerializer, RecentEvents
+from orchestrator.api.serializers.jobs import JobCounts, JobSerializer, StatusChange
+from orchestrator.api.serializers.tasks import TaskSerializer
+from orchestrator.api.serializers.users import UserSerializer
+
+__all__ = [
+    "Credentials",
+    "EventSerializer",
+    "JobCounts",
+    "JobSerializer",
+    "RecentEvents",
+    "RefreshRequest",
+    "StatusChange",
+    "TaskSerializer",
+    "TokenResponse",
+    "UserSerializer",
+]

@@ -1,0 +1,62 @@
+"""Jobs, and the requests that steer them."""
+
+from typing import Any, ClassVar
+
+from rest_framework import serializers
+
+from orchestrator.api.serializers.strict_fields import (
+    ResourceSerializer,
+    StrictCharField,
+    StrictChoiceField,
+    StrictUUIDField,
+)
+from orchestrator.choices import JobStatus
+from orchestrator.limits import REASON_LONGEST
+from orchestrator.models import Job
+
+
+class JobSerializer(ResourceSerializer):
+    """A job."""
+
+    class Meta:
+        model = Job
+        fields = (
+            "id",
+            "name",
+            "description",
+            "status",
+            "priority",
+            "metadata",
+            "created_at",
+            "updated_at",
+            "started_at",
+            "completed_at",
+            "attempts",
+            "max_attempts",
+            "worker",
+            "lease_expires_at",
+        )
+        extra_kwargs: ClassVar = {"priority": {"initial": 0}}
+        read_only_fields = ("status", "attempts", "max_attempts")
+
+
+class StatusChange(serializers.Serializer[Any]):
+    """What ``PUT …/status/`` asks for."""
+
+    status = StrictChoiceField(choices=JobStatus.choices)
+    lease_token = StrictUUIDField(
+        required=False, allow_null=True, help_text="What the worker was given with the job."
+    )
+    reason = StrictCharField(required=False, allow_null=True, allow_blank=True, max_length=REASON_LONGEST)
+
+
+class _CountsByStatus(serializers.Serializer[Any]):
+    def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
+        return {status: serializers.IntegerField(min_value=0) for status in JobStatus.values}
+
+
+class JobCounts(serializers.Serializer[Any]):
+    """How many jobs there are, and of each status."""
+
+    counts = _CountsByStatus()
+    total = serializers.IntegerField(min_value=0)

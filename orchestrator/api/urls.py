@@ -1,0 +1,21 @@
+"""The addresses of the API and of signing in."""
+
+from django.urls import include, path
+from rest_framework.routers import DefaultRouter
+
+from orchestrator.api import views
+
+router = DefaultRouter()
+router.include_format_suffixes = False
+router.register("jobs", views.JobViewSet)
+router.register("events", views.EventViewSet)
+router.register("tasks", views.TaskViewSet)
+router.register("users", views.UserViewSet)
+
+urlpatterns = [
+    path("auth/login/", views.LoginView.as_view(), name="token-login"),
+    path("auth/refresh/", views.RefreshView.as_view(), name="token-refresh"),
+    # The pages by which a browser signs in and out.
+    path("auth/session/", include("rest_framework.urls")),
+    path("api/v1/", include(router.urls)),
+]

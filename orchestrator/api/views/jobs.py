@@ -1,0 +1,80 @@
+"""Jobs: what clients submit, workers report on and operators steer."""
+
+from django.http import Http404
+from django.http.response import HttpResponseBase
+from drf_spectacular.utils import extend_schema
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from orchestrator import actions
+from orchestrator.api import cache_policy
+from orchestrator.api.serializers import EventSerializer, JobCounts, JobSerializer, StatusChange
+from orchestrator.api.views.base import ResourceViewSet
+from orchestrator.choices import JobStatus, Role
+from orchestrator.filters import JobFilters
+from orchestrator.models import Event, Job
+
+
+class JobViewSet(ResourceViewSet):
+    """Jobs."""
+
+    queryset = Job.objects.all()
+    serializer_class = JobSerializer
+    filterset_class = JobFilters
+    orders = {
+        "-created_at": ("-created_at", "-id"),
+        "created_at": ("created_at", "id"),
+        "-priority": ("-priority", "-created_at", "-id"),
+    }
+    roles = {"destroy": Role.MODERATOR}
+    cache_policy = {
+        "list": cache_policy.JOB_LIST,
+        "retrieve": cache_policy.JOB_DETAIL,
+        "counts": cache_policy.JOB_COUNTS,
+        "events": cache_policy.JOB_EVENTS,
+    }
+
+    def create(self, request: Request) -> Response:
+        """Submit a job; it is pending."""
+        return self.created(actions.create_job(by=request.user.username, **self.validated()))
+
+    def partial_update(self, request: Request, pk: str) -> Response:
+        """Change a job's name, description, priority or metadata."""
+        fields = self.validated(partial=True)
+        return self.answer(actions.update_job(self.row_id, by=request.user.username, **fields))
+
+    def destroy(self, request: Request, pk: str) -> Response:
+        """Delete a job; its history stays."""
+        actions.delete_job(self.row_id, by=request.user.username)
+        return Response(status=204)
+
+    @extend_schema(responses=JobSerializer)
+    @action(detail=True, methods=["put"], serializer_class=StatusChange)
+    def status(self, request: Request, pk: str) -> Response:
+        """Take a job to another status."""
+        wanted = self.validated()
+        job = actions.change_status(
+            self.row_id, JobStatus(wanted.pop("status")), by=request.user.username, **wanted
+        )
+        return Response(JobSerializer(job).data)
+
+    @action(detail=False, serializer_class=JobCounts, filterset_class=None, pagination_class=None)
+    def counts(self, request: Request) -> Response:
+        """Count the jobs, all and by status."""
+        counts = Job.objects.counts()
+        return Response({"counts": counts, "total": sum(counts.values())})
+
+    @extend_schema(responses=EventSerializer(many=True))
+    @action(
+        detail=True,
+        serializer_class=EventSerializer,
+        filterset_class=None,
+        orders={"-created_at": ("-created_at", "-id")},
+    )
+    def events(self, request: Request, pk: str) -> HttpResponseBase:
+        """List a job's history, newest first. It outlives the job."""
+        response = self.page(lambda: Event.objects.of_job(self.row_id))
+        if not self.paginator.rows and not Job.objects.filter(pk=self.row_id).exists():
+            raise Http404
+        return response

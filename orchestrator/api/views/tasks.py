@@ -1,0 +1,82 @@
+"""Tasks: edited by several at once, none of whom overwrites what they have not seen."""
+
+from collections.abc import Callable
+
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from orchestrator import actions
+from orchestrator.api import cache_policy
+from orchestrator.api.etags import etag_of, is_current
+from orchestrator.api.openapi import IF_MATCH
+from orchestrator.api.serializers import TaskSerializer
+from orchestrator.api.views.base import ResourceViewSet
+from orchestrator.choices import Role
+from orchestrator.encoding import to_json
+from orchestrator.exceptions import PreconditionFailed
+from orchestrator.filters import TaskFilters
+from orchestrator.models import Task
+
+
+class TaskViewSet(ResourceViewSet):
+    """Tasks."""
+
+    queryset = Task.objects.all()
+    serializer_class = TaskSerializer
+    filterset_class = TaskFilters
+    orders = {
+        "-created_at": ("-created_at", "-id"),
+        "created_at": ("created_at", "id"),
+        "title": ("title", "created_at", "id"),
+    }
+    roles = {"destroy": Role.MODERATOR}
+    cache_policy = {"list": cache_policy.TASK_LIST, "retrieve": cache_policy.TASK_DETAIL}
+
+    def create(self, request: Request) -> Response:
+        """Make a task."""
+        task = actions.create_task(**self.validated())
+        return self.created(task, {"ETag": etag_of_task(task)})
+
+    @extend_schema(parameters=[IF_MATCH])
+    def update(self, request: Request, pk: str) -> Response:
+        """Write a task anew."""
+        # No ETag: after a PUT it would mean that the request's body was stored as it came (RFC 9110, 9.3.4).
+        return self.answer(self._changed(partial=False))
+
+    @extend_schema(parameters=[IF_MATCH])
+    def partial_update(self, request: Request, pk: str) -> Response:
+        """Change a task's title or description."""
+        task = self._changed(partial=True)
+        return self.answer(task, headers={"ETag": etag_of_task(task)})
+
+    @extend_schema(parameters=[IF_MATCH])
+    def destroy(self, request: Request, pk: str) -> Response:
+        """Delete a task."""
+        actions.delete_task(self.row_id, guard=self._guard)
+        return Response(status=204)
+
+    def _changed(self, *, partial: bool) -> Task:
+        return actions.update_task(self.row_id, guard=self._guard, **self.validated(partial=partial))
+
+    @property
+    def _guard(self) -> Callable[[Task], None] | None:
+        """Return what stops a change by a client whose ``If-Match`` does not name the task as it is now."""
+        if_match = self.request.META.get("HTTP_IF_MATCH")
+        return None if if_match is None else lambda task: require_current(task, if_match)
+
+
+def etag_of_task(task: Task) -> str:
+    """Return the entity tag of a task's JSON."""
+    return etag_of(to_json(TaskSerializer(task).data))
+
+
+def require_current(task: Task, if_match: str) -> None:
+    """Do nothing when ``If-Match`` admits the task.
+
+    Raises:
+        PreconditionFailed: when it does not.
+    """
+    etag = etag_of_task(task)
+    if not is_current(if_match, etag):
+        raise PreconditionFailed(etag)

@@ -1,0 +1,1 @@
+"""Who a user is and what they may do: tokens, authentication, roles, login throttling."""
