@@ -13,7 +13,7 @@ help: ## this list
 # has it thrown away, each is there a fifth sooner.
 run test: export PYTHONDONTWRITEBYTECODE :=
 run: venv ## the service, with all it needs, until Ctrl-C
-	@exec $(BIN)/python -m kyros.launch
+	@exec $(BIN)/python -m kyros.run
 
 test: venv ## all tests, on SQLite, PostgreSQL and Valkey
 	@exec $(BIN)/python -m pytest -n auto $(ARGS)
@@ -34,13 +34,13 @@ lint: venv ## style, types, import rules, missing migrations, Django's checks
 	$(BIN)/python manage.py check --fail-level WARNING
 
 bench: python ## what it does in a second, beside others: ROUNDS=5 SECONDS=4 ONLY=lists,writes BIG=1
-	@$(PYTHON) kyros/launch/install.py .venv-bench benchmarks/requirements.txt
+	@$(PYTHON) scripts/create_venv.py .venv-bench benchmarks/requirements.txt
 	@exec .venv-bench/bin/python -m benchmarks $(if $(ROUNDS),--rounds $(ROUNDS)) \
 	  $(if $(SECONDS),--seconds $(SECONDS)) $(if $(ONLY),--only $(ONLY)) $(if $(BIG),--big)
 
 # The requirements are installed again when they, or the Python, are others than last time.
 venv: python
-	@$(PYTHON) kyros/launch/install.py .venv requirements.txt
+	@$(PYTHON) scripts/create_venv.py .venv requirements.txt
 
 python:
 	@command -v $(PYTHON) >/dev/null 2>&1 || { echo "make: $(PYTHON) is not there; name one with PYTHON=…" >&2; exit 1; }

@@ -14,7 +14,7 @@ from orchestrator import accounts, tokens
 from orchestrator.choices import Role
 from orchestrator.models import User
 from orchestrator.throttling import FAILURES_OF_A_NAME, FAILURES_OF_AN_ADDRESS, WINDOW_SECONDS
-from tests.people import PASSWORD, make_user
+from tests.users import PASSWORD, make_user
 
 pytestmark = pytest.mark.django_db
 

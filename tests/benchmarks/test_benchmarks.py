@@ -10,7 +10,7 @@ from benchmarks import load
 from benchmarks.lab import ROOT
 from benchmarks.load import Request, drive
 from benchmarks.results import Goal, Report, Sample
-from tests.people import PASSWORD, make_user, sign_in
+from tests.users import PASSWORD, make_user, sign_in
 
 #: Our own client, and wrk on a machine that has it.
 clients = pytest.mark.parametrize(

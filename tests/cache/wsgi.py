@@ -10,7 +10,7 @@ from rest_framework.test import APIClient
 
 from orchestrator import fastlane
 from orchestrator.fastlane import FastLane
-from tests.waiting import wait_until
+from tests.polling import wait_until
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,10 @@ from execnet import XSpec
 from xdist.remote import Producer
 
 from tests.engines import ENGINE_VARIABLE, ENGINES, POSTGRES, SQLITE
-from tests.engines.emptying import empty_instead_of_flush
-from tests.engines.scheduling import EngineScheduling, engine_of
-from tests.engines.servers import RunServers, write_to_memory
-from tests.servers.leashed import ServerError
+from tests.engines.run_servers import RunServers, write_to_memory
+from tests.engines.scheduler import EngineScheduling, engine_of
+from tests.engines.table_cleanup import empty_instead_of_flush
+from tests.servers.child_process import ServerError
 
 WORKERS_PER_CORE = 2
 MOST_WORKERS = 8

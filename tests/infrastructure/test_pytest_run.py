@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.waiting import wait_until
+from tests.polling import wait_until
 
 pytestmark = pytest.mark.engine_neutral
 

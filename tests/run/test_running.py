@@ -9,8 +9,8 @@ import psutil
 import pytest
 from django.contrib.auth.hashers import check_password
 
-from tests.launch.service import Service, rows
-from tests.waiting import wait_until
+from tests.polling import wait_until
+from tests.run.service import Service, rows
 
 pytestmark = pytest.mark.engine_neutral
 

@@ -12,7 +12,7 @@ from tests.engines import ENGINE_VARIABLE, ENGINES
 
 ENGINE_OF_ID = re.compile(rf"^[^\[]*\[({'|'.join(ENGINES)})(?:-.*)?\]$", re.DOTALL)
 # Where a single test takes many seconds: begun first of their kind, so that none is the last, and alone.
-LONG = ("tests/launch/", "tests/infrastructure/test_run.py")
+LONG = ("tests/run/", "tests/infrastructure/test_pytest_run.py")
 # xdist starts a test only when it knows the next one, so that it can end fixtures that nobody needs any more.
 AHEAD = 2
 

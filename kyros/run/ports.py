@@ -3,7 +3,7 @@
 import errno
 import socket
 
-from kyros.launch import LaunchError
+from kyros.run import LaunchError
 
 
 def require_free(host: str, port: int) -> None:

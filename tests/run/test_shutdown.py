@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.launch.conftest import folder_to_be
-from tests.launch.service import rows
+from tests.run.conftest import folder_to_be
+from tests.run.service import rows
 
 pytestmark = pytest.mark.engine_neutral
 

@@ -10,15 +10,15 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 import environ
 
-DATABASE_ADDRESSES = "sqlite:///FILE or postgresql://USER:PASSWORD@HOST:PORT/NAME"
-REPLICA_ADDRESSES = "comma separated, each postgresql://USER:PASSWORD@HOST:PORT/NAME"
-CACHE_ADDRESSES = "redis://:PASSWORD@HOST:PORT/DB, rediss://…, unix:///SOCKET?db=DB, or none"
+DATABASE_URL_FORMS = "sqlite:///FILE or postgresql://USER:PASSWORD@HOST:PORT/NAME"
+REPLICA_URL_FORMS = "comma separated, each postgresql://USER:PASSWORD@HOST:PORT/NAME"
+CACHE_URL_FORMS = "redis://:PASSWORD@HOST:PORT/DB, rediss://…, unix:///SOCKET?db=DB, or none"
 
 # A cache that does not answer in this time is slower than the database; a frozen server costs every request
 # this much until the circuit breaker opens.
 CACHE_TIMEOUT_SECONDS = "0.1"
 # A server whose packets get lost would otherwise be waited for 130 seconds.
-POSTGRESQL_CONNECT_SECONDS = 10
+POSTGRESQL_CONNECT_TIMEOUT_SECONDS = 10
 # What a row somewhere else costs against the next one (4 by default, of the days of turning disks). With the
 # default the planner reads a long way in a list's order, hoping for rows that the filter's own index finds
 # at once.
@@ -27,12 +27,12 @@ _PAGE_COST = "-c random_page_cost=1.1"
 # (orchestrator/db/postgresql).
 _LISTENS = "-c kyros.listens=on"
 POSTGRESQL_SETTINGS = f"{_PAGE_COST} {_LISTENS}"
-LARGEST_PORT = 65535
-LARGEST_CACHE_DB = 15
+MAX_PORT = 65535
+MAX_CACHE_DB = 15
 
 # How long a connection waits for another's write before it gives up. Writes take milliseconds; only a bulk
 # load or a checkpoint holds the lock for longer.
-SQLITE_LOCK_SECONDS = 10
+SQLITE_BUSY_TIMEOUT_SECONDS = 10
 # WAL: readers and the one writer do not wait for each other. NORMAL: a commit survives a crash of the process
 # without an fsync each; only a power cut may take back the last commits, and never corrupts the file.
 # cache_size: 16 MiB of pages a connection (2 MB by default) keeps the inner pages of every index of a ten
@@ -50,11 +50,11 @@ SQLITE_PRAGMAS = """
 """
 
 
-def database(url: str, *, base: Path) -> dict[str, Any]:
+def database_config(url: str, *, base: Path) -> dict[str, Any]:
     """Return Django's description of the database at `url`; a relative file starts at the folder `base`."""
     if re.match(r"sqlite:", url):
-        return sqlite(_sqlite_file(url, base))
-    return postgresql(url)
+        return sqlite_config(_sqlite_file(url, base))
+    return postgresql_config(url)
 
 
 def _sqlite_file(url: str, base: Path) -> Path:
@@ -67,7 +67,7 @@ def _sqlite_file(url: str, base: Path) -> Path:
     return (base / name).resolve()
 
 
-def sqlite(file: Path) -> dict[str, Any]:
+def sqlite_config(file: Path) -> dict[str, Any]:
     """Return Django's description of the SQLite database in `file`."""
     return {
         "ENGINE": "orchestrator.db.sqlite3",
@@ -78,7 +78,7 @@ def sqlite(file: Path) -> dict[str, Any]:
             # A transaction takes the write lock at its start, so that none fails half way at the upgrade
             # from reading to writing, which no timeout can wait for.
             "transaction_mode": "IMMEDIATE",
-            "timeout": SQLITE_LOCK_SECONDS,
+            "timeout": SQLITE_BUSY_TIMEOUT_SECONDS,
             "init_command": SQLITE_PRAGMAS,
         },
         # A file, not Django's default of memory: what is tested has the same locks as what runs.
@@ -86,7 +86,7 @@ def sqlite(file: Path) -> dict[str, Any]:
     }
 
 
-def postgresql(url: str) -> dict[str, Any]:
+def postgresql_config(url: str) -> dict[str, Any]:
     """Return Django's description of the PostgreSQL database at `url`, without a connection pool."""
     if not re.match(r"postgres(ql)?:", url):
         raise ValueError("the engine is neither SQLite nor PostgreSQL")
@@ -96,7 +96,7 @@ def postgresql(url: str) -> dict[str, Any]:
     options = {
         "application_name": "kyros",
         "options": POSTGRESQL_SETTINGS,
-        "connect_timeout": POSTGRESQL_CONNECT_SECONDS,
+        "connect_timeout": POSTGRESQL_CONNECT_TIMEOUT_SECONDS,
         **config.get("OPTIONS", {}),
     }
     return {
@@ -110,7 +110,7 @@ def postgresql(url: str) -> dict[str, Any]:
     }
 
 
-def pool(*, min_size: int, max_size: int, timeout: int) -> dict[str, Any] | bool:
+def pool_config(*, min_size: int, max_size: int, timeout: int) -> dict[str, Any] | bool:
     """Return psycopg's pool of `min_size` to `max_size` connections, or False for 0.
 
     A thread waits `timeout` seconds for a connection before its request fails.
@@ -120,14 +120,14 @@ def pool(*, min_size: int, max_size: int, timeout: int) -> dict[str, Any] | bool
     return {"min_size": min_size, "max_size": max_size, "timeout": timeout}
 
 
-def cache_at(host: str, port: int, db: int, password: str | None) -> str:
+def cache_url_from_parts(host: str, port: int, db: int, password: str | None) -> str:
     """Return the address of the cache server that `REDIS_HOST` and its companions describe."""
     login = f":{quote(password, safe='')}@" if password else ""
     name = f"[{host}]" if ":" in host else host
-    return cache(f"redis://{login}{name}:{port}/{db}")
+    return cache_url(f"redis://{login}{name}:{port}/{db}")
 
 
-def cache(url: str) -> str:
+def cache_url(url: str) -> str:
     """Return the cache server's address `url`, completed by the timeouts of every call to it.
 
     The timeouts are part of the address because django-redis knows its connection pools by the address alone.
@@ -143,7 +143,7 @@ def cache(url: str) -> str:
     return f"{url.partition('?')[0]}?{urlencode(query)}"
 
 
-def broker(url: str) -> str:
+def broker_url(url: str) -> str:
     """Return the address of Celery's broker on the cache server at `url`, an address that `cache` has made.
 
     Its timeouts are left out: a worker waits for its next task for as long as that takes.

@@ -1,11 +1,11 @@
-"""The program behind `make run`: `python -m kyros.launch`."""
+"""The program behind `make run`: `python -m kyros.run`."""
 
 import os
 import sys
 
 from django.core.exceptions import ImproperlyConfigured
 
-from kyros.launch import LaunchError, console, signals
+from kyros.run import LaunchError, output, process_signals
 
 
 def main() -> int:
@@ -14,16 +14,16 @@ def main() -> int:
     It is never 0: a signal ends the service (128 and the signal's number), or it cannot go on (1).
     """
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "kyros.settings")
-    signals.raise_on_end()
+    process_signals.raise_on_signal()
     try:
         # Imported under the handlers: a signal that comes this early ends quietly too.
-        from kyros.launch.launcher import launch  # noqa: PLC0415
+        from kyros.run.launcher import launch  # noqa: PLC0415
 
         return launch()
-    except signals.Ended as ended:
+    except process_signals.Terminated as ended:
         return ended.status
     except (LaunchError, ImproperlyConfigured) as error:
-        console.complain(str(error))
+        output.error(str(error))
         return 1
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from django.conf import settings
 
-from kyros import keys
-from kyros.launch import announcement, cachedir, datadir, ports, preparation
-from kyros.launch.supervisor import supervise
+from kyros import secret_key
+from kyros.run import banner, data_dir, embedded_valkey, ports, prepare_process
+from kyros.run.supervisor import supervise
 
 
 def launch() -> int:
@@ -21,8 +21,8 @@ def launch() -> int:
         SystemExit: the preparation failed and said why.
     """
     _load_settings()
-    datadir.make(settings.KYROS_DATA_DIR)
-    with datadir.locked(settings.KYROS_DATA_DIR, announcement.address()):
+    data_dir.create(settings.KYROS_DATA_DIR)
+    with data_dir.locked(settings.KYROS_DATA_DIR, banner.service_url()):
         ports.require_free(settings.HOST, settings.PORT)
         return _run()
 
@@ -31,25 +31,25 @@ def _load_settings() -> None:
     """Load the settings; make and keep a secret key if that is all they lack."""
     try:
         settings.SECRET_KEY  # noqa: B018 - the first look loads them
-    except keys.MissingKeyError as missing:
-        datadir.make(missing.file.parent)
-        keys.keep_new(missing.file)
+    except secret_key.MissingKeyError as missing:
+        data_dir.create(missing.file.parent)
+        secret_key.create(missing.file)
 
 
 def _run() -> int:
-    server = None if settings.CACHE_CHOSEN else cachedir.configured(settings.KYROS_DATA_DIR)
-    prepared = preparation.in_a_process({**os.environ, **_preparation_environment(server)})
+    server = None if settings.CACHE_CONFIGURED else embedded_valkey.configure(settings.KYROS_DATA_DIR)
+    prepared = prepare_process.run_in_process({**os.environ, **_preparation_environment(server)})
     # Counts of processes that have ended; those to come start from nothing.
     shutil.rmtree(settings.METRICS_DIR, ignore_errors=True)
-    announced = announcement.Announcement(password=prepared.password, cache=_cache(server))
+    announced = banner.Banner(password=prepared.password, cache=_cache(server))
     return supervise(
         {**os.environ, **_process_environment(server)},
         without=_without(server),
-        meanwhile=announced.when_ready,
+        on_started=announced.when_ready,
     )
 
 
-def _without(server: cachedir.CacheServer | None) -> frozenset[str]:
+def _without(server: embedded_valkey.CacheServer | None) -> frozenset[str]:
     """Return the processes of the Procfile that this configuration does not need."""
     # The keeper is needed without a cache, too: it keeps the outbox small. The worker's tasks come by way of
     # the cache server.
@@ -57,7 +57,7 @@ def _without(server: cachedir.CacheServer | None) -> frozenset[str]:
     return frozenset(without if settings.CACHE_ENABLED else {*without, "worker"})
 
 
-def _preparation_environment(server: cachedir.CacheServer | None) -> dict[str, str]:
+def _preparation_environment(server: embedded_valkey.CacheServer | None) -> dict[str, str]:
     """Return the variables by which the preparation differs from the service it prepares."""
     environment = {"DB_POOL_MAX_SIZE": "0"}  # one connection is enough, and tells at once if it is refused
     if server:
@@ -66,7 +66,7 @@ def _preparation_environment(server: cachedir.CacheServer | None) -> dict[str, s
     return environment
 
 
-def _process_environment(server: cachedir.CacheServer | None) -> dict[str, str]:
+def _process_environment(server: embedded_valkey.CacheServer | None) -> dict[str, str]:
     """Return the variables that the Procfile's commands, and the settings in their processes, read."""
     environment = {
         # The programs of this virtual environment come first, whether or not it is activated.
@@ -94,7 +94,7 @@ def _cores() -> int:
     return os.cpu_count() or 1
 
 
-def _cache(server: cachedir.CacheServer | None) -> str:
+def _cache(server: embedded_valkey.CacheServer | None) -> str:
     if server:
         return f"on, a server of its own in {server.configuration.parent}"
     return "on, the server that the settings name" if settings.CACHE_ENABLED else "off"

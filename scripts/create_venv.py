@@ -1,4 +1,4 @@
-"""Makes the virtual environment: `python3 kyros/launch/install.py FOLDER REQUIREMENTS`.
+"""Makes the virtual environment: `python3 scripts/create_venv.py FOLDER REQUIREMENTS`.
 
 Runs before anything is installed, so it uses the standard library only and is no part of the launcher.
 """

@@ -6,7 +6,7 @@ import psutil
 import pytest
 from django.contrib.auth.hashers import check_password
 
-from tests.launch.service import rows
+from tests.run.service import rows
 
 pytestmark = pytest.mark.engine_neutral
 

@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from kyros.launch import LaunchError
+from kyros.run import LaunchError
 
 #: Seconds to wait for what a killed launcher left behind; its processes end themselves in less.
 LEFTOVER_SECONDS = 15.0
 POLL_SECONDS = 0.1
 
 
-def make(folder: Path) -> None:
+def create(folder: Path) -> None:
     """Make the data folder, with its parents, unless it is there; raise `LaunchError` if that fails."""
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)

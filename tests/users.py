@@ -26,7 +26,7 @@ def sign_in(user: User, password: str = PASSWORD) -> APIClient:
     return client
 
 
-def signed_in(user: User) -> APIClient:
+def client_for(user: User) -> APIClient:
     """Return a client that carries a token as signing in gives it, without asking for it."""
     client = APIClient()
     client.credentials(HTTP_AUTHORIZATION=f"Bearer {issue(user).access_token}")

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from email.message import Message
 from typing import Any
 
-from tests.people import PASSWORD
+from tests.users import PASSWORD
 
 TIMEOUT = 30
 
 
 @dataclass(frozen=True)
-class Answer:
+class Response:
     """What the server answered."""
 
     status: int
@@ -38,26 +38,26 @@ class HttpClient:
         self.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
         return self
 
-    def get(self, path: str) -> Answer:
+    def get(self, path: str) -> Response:
         return self._send(urllib.request.Request(f"{self.url}{path}", headers=self.headers))  # noqa: S310
 
-    def post(self, path: str, body: Any) -> Answer:
+    def post(self, path: str, body: Any) -> Response:
         return self.send("POST", path, body)
 
-    def patch(self, path: str, body: Any) -> Answer:
+    def patch(self, path: str, body: Any) -> Response:
         return self.send("PATCH", path, body)
 
-    def send(self, method: str, path: str, body: Any) -> Answer:
+    def send(self, method: str, path: str, body: Any) -> Response:
         headers = {**self.headers, "Content-Type": "application/json"}
         data = json.dumps(body).encode()
         return self._send(
             urllib.request.Request(f"{self.url}{path}", data=data, headers=headers, method=method)  # noqa: S310
         )
 
-    def _send(self, request: urllib.request.Request) -> Answer:
+    def _send(self, request: urllib.request.Request) -> Response:
         try:
             with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:  # noqa: S310 - our own address
-                return Answer(answer.status, answer.headers, answer.read().decode())
+                return Response(answer.status, answer.headers, answer.read().decode())
         except urllib.error.HTTPError as refused:
             with refused:
-                return Answer(refused.code, refused.headers, refused.read().decode())
+                return Response(refused.code, refused.headers, refused.read().decode())

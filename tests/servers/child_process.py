@@ -17,7 +17,7 @@ class ServerError(Exception):
     """A server ended by itself or never came up; the text holds the end of its log."""
 
 
-class Leashed:
+class ChildProcess:
     """A running command that ends with this process, even if this process is killed."""
 
     def __init__(
@@ -105,7 +105,7 @@ class Leashed:
         self._leash.wait(END_SECONDS)
 
 
-class DoomedFolder:
+class EphemeralFolder:
     """A folder that is removed with all its contents when this process ends, however it ends."""
 
     def __init__(self, path: Path) -> None:

@@ -16,8 +16,8 @@ from typing import Any
 import psutil
 from django.conf import settings
 
+from tests.polling import wait_until
 from tests.servers.web import free_port
-from tests.waiting import wait_until
 
 START_SECONDS = 90
 END_SECONDS = 30
@@ -58,7 +58,7 @@ class Service:
         self.data_dir = Path(str(variables["KYROS_DATA_DIR"]))
         with log.open("wb") as output:
             self.launcher = psutil.Popen(
-                command or (sys.executable, "-m", "kyros.launch"),
+                command or (sys.executable, "-m", "kyros.run"),
                 cwd=settings.BASE_DIR,
                 env=clean_environment(variables),
                 stdin=subprocess.DEVNULL,

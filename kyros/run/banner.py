@@ -8,8 +8,8 @@ from http import HTTPStatus
 
 from django.conf import settings
 
-from kyros.launch import console
-from kyros.launch.supervisor import Supervisor
+from kyros.run import output
+from kyros.run.supervisor import Supervisor
 
 #: Seconds the web server has to become ready; it needs two on a slow machine.
 READY_SECONDS = 60.0
@@ -18,7 +18,7 @@ ANSWER_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
-class Announcement:
+class Banner:
     """What the person who started the service wants to know; `password` is None but for a new account."""
 
     password: str | None
@@ -32,12 +32,12 @@ class Announcement:
                 supervisor.fail(f"the web server was not ready after {READY_SECONDS:.0f} seconds: {problem}")
                 return
             time.sleep(POLL_SECONDS)
-        console.say(self.text())
+        output.line(self.text())
 
     def text(self) -> str:
         """Return the lines that describe the running service."""
         lines = {
-            "address": f"{address()}/",
+            "address": f"{service_url()}/",
             "login": settings.KYROS_ADMIN_USERNAME,
             "password": self._password(),
             "data": str(settings.KYROS_DATA_DIR),
@@ -55,7 +55,7 @@ class Announcement:
         return f"{self.password}   (shown this once)"
 
 
-def address() -> str:
+def service_url() -> str:
     """Return the web server's address as a browser takes it, without a slash at its end."""
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.HOST, settings.HOST)  # noqa: S104 - any: here too
     return f"http://{f'[{host}]' if ':' in host else host}:{settings.PORT}"
@@ -70,7 +70,7 @@ def _database() -> str:
 
 def _problem() -> str | None:
     """Return why the web server is not ready, or None if it is."""
-    connection = http.client.HTTPConnection(address().removeprefix("http://"), timeout=ANSWER_SECONDS)
+    connection = http.client.HTTPConnection(service_url().removeprefix("http://"), timeout=ANSWER_SECONDS)
     try:
         connection.request("GET", "/readyz", headers={"Host": _allowed_host()})
         response = connection.getresponse()

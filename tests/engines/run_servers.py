@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 
 from tests.engines import POSTGRES
-from tests.servers.leashed import DoomedFolder
+from tests.servers.child_process import EphemeralFolder
 from tests.servers.postgres import PostgresServer
 from tests.servers.valkey import ValkeyServer
 
@@ -39,7 +39,7 @@ class RunServers:
         # Not pytest's: the path of a socket has to be short, and PostgreSQL's user has to get through.
         self.folder = Path(tempfile.mkdtemp(prefix="kyros-tests-"))
         self.folder.chmod(0o711)
-        self._doomed = DoomedFolder(self.folder)
+        self._doomed = EphemeralFolder(self.folder)
         self.postgres = PostgresServer(self.folder / "postgres")
         self._caches: dict[str, ValkeyServer] = {}
 

@@ -4,7 +4,7 @@ import pytest
 from django.db import connection
 from django.db.migrations.recorder import MigrationRecorder
 
-from tests.over_http import HttpClient
+from tests.http_client import HttpClient
 from tests.servers.web import WebServer
 
 pytestmark = pytest.mark.django_db

@@ -22,18 +22,18 @@ ENV_FILE_LINE = re.compile(r"(export )?[A-Za-z_][A-Za-z_0-9]*=")
 # Greedy up to the last "@": a password that was not percent-encoded may hold any character.
 PASSWORD_IN_URL = re.compile(r"(://[^:/?#@]*:).*@")
 PASSWORD_IN_QUERY = re.compile(r"([?&][^=&]*pass[^=&]*=)[^&]*", re.IGNORECASE)
-LONGEST_SHOWN = 120
+MAX_SHOWN_CHARACTERS = 120
 
 
-def masked(url: str) -> str:
+def mask_passwords(url: str) -> str:
     """Return `url` with every password in it replaced by `***`."""
     return PASSWORD_IN_QUERY.sub(r"\1***", PASSWORD_IN_URL.sub(r"\1***@", url))
 
 
-def refuse(name: str, shown: str, allowed: str) -> NoReturn:
+def raise_invalid(name: str, shown: str, allowed: str) -> NoReturn:
     """Raise the one-line `ImproperlyConfigured` for variable `name`, whose value may be shown as `shown`."""
-    if len(shown) > LONGEST_SHOWN:
-        shown = f"{shown[:LONGEST_SHOWN]}…"
+    if len(shown) > MAX_SHOWN_CHARACTERS:
+        shown = f"{shown[:MAX_SHOWN_CHARACTERS]}…"
     raise ImproperlyConfigured(f"{name}={shown!r} cannot be used; allowed: {allowed}")
 
 
@@ -76,7 +76,7 @@ class Environment:
         if value is None:
             return default
         if not re.fullmatch(pattern, value):
-            refuse(name, value, allowed)
+            raise_invalid(name, value, allowed)
         return value
 
     def boolean(self, name: str, *, default: bool) -> bool:
@@ -85,7 +85,7 @@ class Environment:
         if value is None:
             return default
         if value.lower() not in TRUE | FALSE:
-            refuse(name, value, "true, yes, on, 1 or false, no, off, 0")
+            raise_invalid(name, value, "true, yes, on, 1 or false, no, off, 0")
         return value.lower() in TRUE
 
     def integer(self, name: str, default: int, *, minimum: int, maximum: int, unit: str = "") -> int:
@@ -95,16 +95,16 @@ class Environment:
             return default
         if re.fullmatch(r"[0-9]{1,15}", value) and minimum <= int(value) <= maximum:
             return int(value)
-        refuse(name, value, f"a whole number{unit and f' of {unit}'} from {minimum} to {maximum}")
+        raise_invalid(name, value, f"a whole number{unit and f' of {unit}'} from {minimum} to {maximum}")
 
     def choice(self, name: str, default: str, *, choices: Iterable[str]) -> str:
         """Return the value of `name` in upper case, which must be one of `choices`."""
         value = (self.optional(name) or default).upper()
         if value not in choices:
-            refuse(name, value, ", ".join(choices))
+            raise_invalid(name, value, ", ".join(choices))
         return value
 
-    def items(self, name: str, default: list[str], *, pattern: str, allowed: str) -> list[str]:
+    def comma_separated(self, name: str, default: list[str], *, pattern: str, allowed: str) -> list[str]:
         """Return the comma-separated values of `name`, each of which must match `pattern` as a whole."""
         value = self.optional(name)
         if value is None:
@@ -112,7 +112,7 @@ class Environment:
         items = [item.strip() for item in value.split(",") if item.strip()]
         for item in items:
             if not re.fullmatch(pattern, item):
-                refuse(name, item, f"comma separated, each {allowed}")
+                raise_invalid(name, item, f"comma separated, each {allowed}")
         return items
 
     def secret(self, name: str, *, minimum_bytes: int) -> str | None:
@@ -131,10 +131,10 @@ class Environment:
         if value is None:
             return default
         if "\0" in value:
-            refuse(name, value, "a path")
+            raise_invalid(name, value, "a path")
         return (base / Path(value).expanduser()).resolve()
 
-    def parsed(self, name: str, parse: Callable[[str], T], *, allowed: str) -> T | None:
+    def url(self, name: str, parse: Callable[[str], T], *, allowed: str) -> T | None:
         """Return `parse(value)`, or None when `name` is not set; a `ValueError` of `parse` is a refusal.
 
         The value is an address that may hold a password, so it is shown masked and the `ValueError`'s own
@@ -146,5 +146,5 @@ class Environment:
         try:
             return parse(value)
         except ValueError:
-            shown = masked(value)
-        refuse(name, shown, allowed)
+            shown = mask_passwords(value)
+        raise_invalid(name, shown, allowed)

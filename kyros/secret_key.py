@@ -6,8 +6,8 @@ from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
 
-MINIMUM_BYTES = 32
-RULE = f"at least {MINIMUM_BYTES} bytes"
+MIN_BYTES = 32
+RULE = f"at least {MIN_BYTES} bytes"
 
 
 class MissingKeyError(ImproperlyConfigured):
@@ -19,7 +19,7 @@ class MissingKeyError(ImproperlyConfigured):
         self.file = file
 
 
-def kept(file: Path) -> str:
+def read(file: Path) -> str:
     """Return the key kept in `file`; raise `MissingKeyError` without one, `ImproperlyConfigured` if unfit."""
     try:
         key = file.read_text(encoding="ascii").strip()
@@ -27,12 +27,12 @@ def kept(file: Path) -> str:
         raise MissingKeyError(file) from None
     except (OSError, UnicodeDecodeError) as error:
         raise ImproperlyConfigured(f"{file} cannot be read: {type(error).__name__}") from None
-    if len(key) < MINIMUM_BYTES:
+    if len(key) < MIN_BYTES:
         raise ImproperlyConfigured(f"{file} holds {len(key)} bytes; allowed: {RULE}")
     return key
 
 
-def keep_new(file: Path) -> None:
+def create(file: Path) -> None:
     """Make a random key and keep it in `file`, for its owner only, unless another process was quicker."""
     draft = file.with_name(f"{file.name}.{os.getpid()}")
     draft.unlink(missing_ok=True)

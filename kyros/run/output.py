@@ -3,7 +3,7 @@
 import sys
 
 
-def say(text: str) -> None:
+def line(text: str) -> None:
     """Write `text` as lines of their own to the standard output."""
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
@@ -15,7 +15,7 @@ def progress(text: str) -> None:
     sys.stderr.flush()
 
 
-def complain(text: str) -> None:
+def error(text: str) -> None:
     """Write `text` as the one line that says why the service cannot run."""
     sys.stdout.flush()
     sys.stderr.write(f"kyros: {' '.join(text.split())}\n")

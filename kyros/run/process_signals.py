@@ -12,7 +12,7 @@ GRACE_SECONDS = 5.0
 POLL_SECONDS = 0.05
 
 
-class Ended(BaseException):
+class Terminated(BaseException):
     """The launcher was told to end while it was starting."""
 
     def __init__(self, number: int) -> None:
@@ -22,19 +22,19 @@ class Ended(BaseException):
         self.status = 128 + number
 
 
-def raise_on_end() -> None:
-    """Make Ctrl-C and SIGTERM raise `Ended` in the main thread, once: cleaning up is not interrupted."""
+def raise_on_signal() -> None:
+    """Make Ctrl-C and SIGTERM raise `Terminated` in the main thread, once: cleaning up is not interrupted."""
     for number in END_SIGNALS:
-        signal.signal(number, _raise_ended)
+        signal.signal(number, _raise_terminated)
 
 
-def _raise_ended(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001 - Python hands it over
+def _raise_terminated(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001 - Python hands it over
     for each in END_SIGNALS:
         signal.signal(each, signal.SIG_IGN)
-    raise Ended(number)
+    raise Terminated(number)
 
 
-def end_group(group: int, grace: float = GRACE_SECONDS) -> None:
+def terminate_group(group: int, grace: float = GRACE_SECONDS) -> None:
     """End every process of `group`, by force after `grace` seconds; wait until none is left."""
     for number, seconds in ((signal.SIGTERM, grace), (signal.SIGKILL, GRACE_SECONDS)):
         if not _signal_group(group, number) or _gone_within(group, seconds):

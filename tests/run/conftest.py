@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 import pytest
 from django.conf import settings
 
-from tests.launch.service import Service, left_of
+from tests.run.service import Service, left_of
 
 DEFAULTS = {"DEMO_JOBS": 0, "WEB_WORKERS": 1}
 

@@ -13,7 +13,7 @@ from django.db import OperationalError, connection, connections, transaction
 
 from orchestrator.db.sqlite3 import turns
 from orchestrator.models import Task
-from tests.waiting import wait_until
+from tests.polling import wait_until
 
 pytestmark = [pytest.mark.sqlite, pytest.mark.django_db(transaction=True)]
 
