@@ -71,7 +71,7 @@ class Web:
                 return
             finally:
                 connection.close()
-        raise RuntimeError(self.process.explain("The web server did not start"))
+        raise RuntimeError(self.process.with_log("The web server did not start"))
 
     def __enter__(self) -> Self:
         return self

@@ -1,4 +1,4 @@
-"""A client of a server that runs as a process of its own."""
+"""An HTTP client for servers that run in separate processes."""
 
 import json
 import urllib.error
@@ -9,12 +9,12 @@ from typing import Any
 
 from tests.users import PASSWORD
 
-TIMEOUT = 30
+TIMEOUT_SECONDS = 30
 
 
 @dataclass(frozen=True)
 class Response:
-    """What the server answered."""
+    """An HTTP response."""
 
     status: int
     headers: Message
@@ -26,16 +26,16 @@ class Response:
 
 @dataclass
 class HttpClient:
-    """Asks the server at ``url``, each time over a connection of its own: any worker may get it."""
+    """Sends requests to the server at ``url``, each over a new connection, so that any worker may get it."""
 
     url: str
     headers: dict[str, str] = field(default_factory=dict)
 
     def sign_in(self, username: str, password: str = PASSWORD) -> "HttpClient":
-        """Sign in and bring the bearer token from then on."""
-        answer = self.post("/auth/login/", {"username": username, "password": password})
-        assert answer.status == 200, answer.text
-        self.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
+        """Sign in; later requests carry the bearer token."""
+        response = self.post("/auth/login/", {"username": username, "password": password})
+        assert response.status == 200, response.text
+        self.headers["Authorization"] = f"Bearer {response.json()['access_token']}"
         return self
 
     def get(self, path: str) -> Response:
@@ -56,8 +56,8 @@ class HttpClient:
 
     def _send(self, request: urllib.request.Request) -> Response:
         try:
-            with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:  # noqa: S310 - our own address
-                return Response(answer.status, answer.headers, answer.read().decode())
-        except urllib.error.HTTPError as refused:
-            with refused:
-                return Response(refused.code, refused.headers, refused.read().decode())
+            with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as response:  # noqa: S310 - our own http URL
+                return Response(response.status, response.headers, response.read().decode())
+        except urllib.error.HTTPError as error:
+            with error:
+                return Response(error.code, error.headers, error.read().decode())

@@ -1,4 +1,4 @@
-"""Users of the tests, and how they sign in."""
+"""Users for tests, and clients that are signed in as them."""
 
 from typing import Any
 
@@ -12,22 +12,22 @@ PASSWORD = "correct horse battery staple"
 
 
 def make_user(username: str, role: Role = Role.USER, **fields: Any) -> User:
-    """Make a user whose password is ``PASSWORD`` unless ``fields`` say otherwise."""
+    """Create a user. Its password is ``PASSWORD`` unless ``fields`` has another."""
     defaults = {"email": f"{username}@example.com", "password": PASSWORD, "role": role}
     return User.objects.create_user(username, **{**defaults, **fields})
 
 
 def sign_in(user: User, password: str = PASSWORD) -> APIClient:
-    """Sign a user in as a client would and return a client that carries the bearer token."""
+    """Sign in over the API, as a client does, and return a client that sends the bearer token."""
     client = APIClient()
-    answer = client.post("/auth/login/", {"username": user.username, "password": password})
-    assert answer.status_code == 200, answer.content
-    client.credentials(HTTP_AUTHORIZATION=f"Bearer {answer.json()['access_token']}")
+    response = client.post("/auth/login/", {"username": user.username, "password": password})
+    assert response.status_code == 200, response.content
+    client.credentials(HTTP_AUTHORIZATION=f"Bearer {response.json()['access_token']}")
     return client
 
 
 def client_for(user: User) -> APIClient:
-    """Return a client that carries a token as signing in gives it, without asking for it."""
+    """Return a client that sends a valid token of ``user``, without the sign-in request."""
     client = APIClient()
     client.credentials(HTTP_AUTHORIZATION=f"Bearer {issue(user).access_token}")
     return client

@@ -157,7 +157,7 @@ def test_numbers_are_right_at_every_instant_while_writers_are_killed(
                 assert [number for number in counts.verify() if not number.right] == []
             writers[victim].kill()
         wait_until(Job.objects.exists, what="a job")
-        assert writers[3].running, writers[3].explain("A writer met an error")
+        assert writers[3].running, writers[3].with_log("A writer met an error")
     finally:
         for writer in writers:
             writer.kill()

@@ -1,4 +1,4 @@
-"""The scheduler that sends each test to a worker of its engine."""
+"""An xdist scheduler that sends each test to a worker with the right engine."""
 
 import re
 from itertools import chain
@@ -11,40 +11,39 @@ from xdist.workermanage import WorkerController
 from tests.engines import ENGINE_VARIABLE, ENGINES
 
 ENGINE_OF_ID = re.compile(rf"^[^\[]*\[({'|'.join(ENGINES)})(?:-.*)?\]$", re.DOTALL)
-# Where a single test takes many seconds: begun first of their kind, so that none is the last, and alone.
+# Files whose tests take many seconds each. They start first, so that the run does not end waiting for one.
 LONG = ("tests/run/", "tests/infrastructure/test_pytest_run.py")
-# xdist starts a test only when it knows the next one, so that it can end fixtures that nobody needs any more.
-AHEAD = 2
+# A worker starts a test only when it knows the next one, which tells it which fixtures to tear down.
+TESTS_AHEAD = 2
 
 
 def engine_of(nodeid: str) -> str | None:
-    """Return the engine that a test's id begins its parameters with, or None for a test that is neutral."""
+    """Return the engine in a test's id (its first parameter), or None for a neutral test."""
     match = ENGINE_OF_ID.match(nodeid)
     return match[1] if match else None
 
 
 class EngineScheduling(LoadScheduling):
-    """Hands out one test after the other: a worker takes those of its engine first, then what is neutral.
+    """Hands out tests one by one: to each worker first the tests of its engine, then neutral tests.
 
-    Neutral tests come last because every worker can take them: they level out what the engines take
-    longer or shorter, the long ones first. A worker stays in a file while it has tests, for the fixtures it
-    has made there.
+    Neutral tests come last because any worker can run them: they balance the engines' different run times.
+    The long ones come first. A worker stays in a file as long as the file has tests, to reuse its fixtures.
     """
 
     def __init__(self, config: pytest.Config, log: Producer | None = None) -> None:
-        """Make the scheduler of a run whose workers have an engine in their environment."""
+        """Create the scheduler of a run whose workers have an engine in their environment."""
         super().__init__(config, log)
         self._engines: list[str | None] = []
         self._files: list[str] = []
 
     def schedule(self) -> None:
-        """Start the distribution, or go on with it after a worker that had crashed was replaced."""
+        """Start handing out tests, or go on after a crashed worker was replaced."""
         if self.collection is None:
             if not self._check_nodes_have_same_collection():
                 return
             self.collection = next(iter(self.node2collection.values()))
-            # Only the id is known here. A neutral test whose id looks like one of an engine goes there, as it
-            # might go anywhere; where no worker has that engine, it is neutral for sure.
+            # Only the test's id is known here. A neutral test whose id looks like that of an engine runs on
+            # that engine, which does no harm. If no worker has the engine, the test must be neutral.
             served = {node.gateway.spec.env[ENGINE_VARIABLE] for node in self.nodes}
             engines = [engine_of(nodeid) for nodeid in self.collection]
             self._engines = [engine if engine in served else None for engine in engines]
@@ -56,8 +55,8 @@ class EngineScheduling(LoadScheduling):
             self.check_schedule(node)
 
     def check_schedule(self, node: WorkerController, duration: float = 0) -> None:
-        """Give a worker its next tests, or let it end when there is nothing left that it could run."""
-        while not node.shutting_down and len(self.node2pending[node]) < AHEAD:
+        """Give a worker its next tests, or shut it down when no test is left for it."""
+        while not node.shutting_down and len(self.node2pending[node]) < TESTS_AHEAD:
             index = self._next(node)
             if index is None:
                 node.shutdown()
@@ -68,14 +67,14 @@ class EngineScheduling(LoadScheduling):
 
     def _next(self, node: WorkerController) -> int | None:
         engine = node.gateway.spec.env[ENGINE_VARIABLE]
-        mine = {self._files[index] for index in self.node2pending[node]}
-        others = {self._files[index] for index in chain.from_iterable(self.node2pending.values())}
+        own_files = {self._files[index] for index in self.node2pending[node]}
+        others_files = {self._files[index] for index in chain.from_iterable(self.node2pending.values())}
         first: dict[tuple[bool, int], int] = {}
         for index in self.pending:
             if self._engines[index] not in (engine, None):
                 continue
             file = self._files[index]
-            rank = (self._engines[index] is None, 0 if file in mine else 2 if file in others else 1)
+            rank = (self._engines[index] is None, 0 if file in own_files else 2 if file in others_files else 1)
             if rank == (False, 0):
                 return index
             first.setdefault(rank, index)

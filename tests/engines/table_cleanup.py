@@ -1,7 +1,7 @@
-"""How a database is emptied after a test that commits.
+"""Empties the database after a test that commits.
 
-Django's ``flush`` gives every table new files and makes the permissions of every model again: a tenth of a
-second, where most tests have left a handful of rows. Here they are deleted, and nothing else is done.
+Django's ``flush`` truncates every table and creates the permissions of every model again, which takes a tenth
+of a second. Most tests leave a handful of rows; deleting them is much faster.
 """
 
 from collections.abc import Sequence
@@ -12,14 +12,14 @@ from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.test import TransactionTestCase
 
-#: Filled by ``migrate`` alone.
-KEPT = frozenset({"django_migrations", "django_content_type", "auth_permission"})
-#: Bytes from which a table of PostgreSQL gets new files: what is only deleted is still scanned.
-LARGE = 1_000_000
+#: Tables that only ``migrate`` fills.
+KEPT_TABLES = frozenset({"django_migrations", "django_content_type", "auth_permission"})
+#: Size in bytes from which a PostgreSQL table is truncated: scans still read deleted rows.
+TRUNCATE_FROM_BYTES = 1_000_000
 
 
-def empty_instead_of_flush() -> None:
-    """Have Django empty its databases in this way after every test that commits."""
+def delete_rows_instead_of_flush() -> None:
+    """Replace Django's ``flush`` after tests that commit."""
     TransactionTestCase._fixture_teardown = _empty_all  # noqa: SLF001 - where Django calls flush
 
 
@@ -30,27 +30,27 @@ def _empty_all(case: TransactionTestCase) -> None:
             _empty_postgres(connection)
         else:
             tables = connection.introspection.django_table_names(only_existing=True, include_views=False)
-            statements = connection.ops.sql_flush(no_style(), sorted(set(tables) - KEPT))
+            statements = connection.ops.sql_flush(no_style(), sorted(set(tables) - KEPT_TABLES))
             connection.ops.execute_sql_flush(statements)
 
 
 def _empty_postgres(connection: BaseDatabaseWrapper) -> None:
-    # Those of the triggers as well, which are switched off here: they would write into what is empty by then.
-    tables = sorted(set(connection.introspection.table_names()) - KEPT)
-    # Past Django, whose hooks would announce it to the cache.
+    # This includes the tables that triggers fill. Triggers are off here, or they would fill them again.
+    tables = sorted(set(connection.introspection.table_names()) - KEPT_TABLES)
+    # Not through Django: its commit hook would invalidate the cache.
     with connection.connection.transaction(), connection.connection.cursor() as cursor:
-        # Waits for whoever still writes: a process that was killed may leave a COMMIT under way.
+        # Wait for other writers: a COMMIT of a killed process may still be running.
         cursor.execute(f"LOCK TABLE {', '.join(tables)} IN ACCESS EXCLUSIVE MODE")
         cursor.execute("SET LOCAL session_replication_role = replica")
-        filled = _sizes_of_filled(cursor, tables)
-        if large := [table for table, size in filled.items() if size >= LARGE]:
+        nonempty = _sizes_of_nonempty(cursor, tables)
+        if large := [table for table, size in nonempty.items() if size >= TRUNCATE_FROM_BYTES]:
             cursor.execute(f"TRUNCATE {', '.join(large)} CASCADE")
-        for table in filled:
+        for table in nonempty:
             cursor.execute(f"DELETE FROM {table}")  # noqa: S608 - our own names
 
 
-def _sizes_of_filled(cursor: Any, tables: Sequence[str]) -> dict[str, int]:
-    """Return the bytes of each table that has a row."""
+def _sizes_of_nonempty(cursor: Any, tables: Sequence[str]) -> dict[str, int]:
+    """Return the size in bytes of each table that has a row."""
     size = "CASE WHEN EXISTS (SELECT FROM {0}) THEN pg_relation_size('{0}') END"
     cursor.execute(f"SELECT {', '.join(size.format(table) for table in tables)}")
     sizes = zip(tables, cursor.fetchone(), strict=True)

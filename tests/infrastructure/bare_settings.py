@@ -1,4 +1,4 @@
-"""Settings of the runs inside tests: the run's database and nothing else, so that they start fast."""
+"""Settings for pytest runs inside tests: only the run's database, so that they start fast."""
 
 import os
 from pathlib import Path

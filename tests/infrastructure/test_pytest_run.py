@@ -1,4 +1,4 @@
-"""What a whole run does: which test runs where, and what is left of it afterwards."""
+"""A whole pytest run: which test runs on which engine, and that nothing is left afterwards."""
 
 import os
 import re
@@ -13,11 +13,11 @@ import pytest
 
 from tests.polling import wait_until
 
-pytestmark = pytest.mark.engine_neutral
+pytestmark = [pytest.mark.engine_neutral, pytest.mark.slow]
 
 PROJECT = Path(__file__).resolve().parents[2]
 
-TESTS_OF_EVERY_KIND = """
+TESTS_OF_ALL_KINDS = """
 import os
 import pytest
 from django.db import connection
@@ -45,7 +45,7 @@ ON_SQLITE = {"test_both[sqlite-1]", "test_both[sqlite-2]", "test_sqlite[sqlite]"
 ON_POSTGRES = {"test_both[postgres-1]", "test_both[postgres-2]", "test_postgres[postgres]"}
 NEUTRAL = {"test_neutral[postgres]", "test_neutral[other]"}
 
-A_CRASH = """
+CRASHING_TEST = """
 @pytest.mark.postgres
 def test_crash():
     os._exit(1)
@@ -55,7 +55,7 @@ def test_crash():
 def test_after(number):
     assert connection.vendor == "postgresql"
 """
-AFTER_THE_CRASH = {f"test_after[postgres-{number}]" for number in range(3)}
+TESTS_AFTER_CRASH = {f"test_after[postgres-{number}]" for number in range(3)}
 
 WAITING_TESTS = """
 import os
@@ -70,14 +70,14 @@ def test_that_waits(engine):
 
 @pytest.fixture
 def temporary() -> Iterator[Path]:
-    """A folder for the run's temporary files whose path is short enough for sockets."""
+    """A folder for the run's temporary files, with a path that is short enough for sockets."""
     with tempfile.TemporaryDirectory(prefix="k") as folder:
         Path(folder).chmod(0o711)
         yield Path(folder)
 
 
 def start(tests: str, folder: Path, temporary: Path, *arguments: str) -> "subprocess.Popen[str]":
-    """Start pytest on one file of tests, as if from a shell."""
+    """Start pytest on one test file, as a shell would."""
     file = folder / "test_inner.py"
     file.write_text(tests)
     outer = ("PYTEST_", "KYROS_TEST_")
@@ -96,7 +96,7 @@ def start(tests: str, folder: Path, temporary: Path, *arguments: str) -> "subpro
 
 
 def passed(output: str) -> list[str]:
-    """Return the names of the tests that the output reports as passed."""
+    """Return the names of the passed tests in the output."""
     return re.findall(r"^PASSED \S*::(\S+)", output, re.MULTILINE)
 
 
@@ -108,37 +108,37 @@ def passed(output: str) -> list[str]:
     ],
     ids=["one worker", "alone"],
 )
-def test_each_test_runs_once_where_it_belongs(
+def test_each_test_runs_once_on_its_engine(
     arguments: list[str], expected: set[str], tmp_path: Path, temporary: Path
 ) -> None:
-    run = start(TESTS_OF_EVERY_KIND, tmp_path, temporary, *arguments)
+    run = start(TESTS_OF_ALL_KINDS, tmp_path, temporary, *arguments)
     output, _ = run.communicate()
     assert sorted(passed(output)) == sorted(expected), output
     assert run.returncode == 0
     assert not list(temporary.glob("kyros-tests-*"))
 
 
-def test_side_by_side_they_run_on_both_engines_and_who_crashes_is_replaced(
+def test_parallel_run_uses_both_engines_and_replaces_a_crashed_worker(
     tmp_path: Path, temporary: Path
 ) -> None:
-    run = start(TESTS_OF_EVERY_KIND + A_CRASH, tmp_path, temporary, "-n", "2")
+    run = start(TESTS_OF_ALL_KINDS + CRASHING_TEST, tmp_path, temporary, "-n", "2")
     output, _ = run.communicate()
-    assert sorted(passed(output)) == sorted(ON_SQLITE | ON_POSTGRES | NEUTRAL | AFTER_THE_CRASH), output
+    assert sorted(passed(output)) == sorted(ON_SQLITE | ON_POSTGRES | NEUTRAL | TESTS_AFTER_CRASH), output
     assert "1 failed" in output
     assert not list(temporary.glob("kyros-tests-*"))
 
 
-def test_one_worker_is_not_enough_for_two_engines(tmp_path: Path, temporary: Path) -> None:
-    run = start(TESTS_OF_EVERY_KIND, tmp_path, temporary, "-n", "1")
+def test_one_worker_for_two_engines_is_refused(tmp_path: Path, temporary: Path) -> None:
+    run = start(TESTS_OF_ALL_KINDS, tmp_path, temporary, "-n", "1")
     output, _ = run.communicate()
     assert run.returncode != 0
     assert "use -n 2 or more" in output
 
 
-def test_run_whose_server_cannot_start_fails_and_says_why(tmp_path: Path, temporary: Path) -> None:
+def test_run_fails_with_the_reason_when_a_server_does_not_start(tmp_path: Path, temporary: Path) -> None:
     too_long = temporary / ("x" * 100)
     too_long.mkdir()
-    run = start(TESTS_OF_EVERY_KIND, tmp_path, too_long, "-n", "2")
+    run = start(TESTS_OF_ALL_KINDS, tmp_path, too_long, "-n", "2")
     output, _ = run.communicate()
     assert run.returncode != 0
     assert "The PostgreSQL server did not start" in output
@@ -146,20 +146,20 @@ def test_run_whose_server_cannot_start_fails_and_says_why(tmp_path: Path, tempor
     assert "passed" not in output
 
 
-def test_nothing_is_left_of_a_run_that_was_killed(tmp_path: Path, temporary: Path) -> None:
+def test_killed_run_leaves_no_process_and_no_folder(tmp_path: Path, temporary: Path) -> None:
     run = start(WAITING_TESTS, tmp_path, temporary, "-n", "2")
     wait_until(
-        lambda: {"sqlite", "postgres"} <= {path.name for path in tmp_path.iterdir()}, what="both tests"
+        lambda: {"sqlite", "postgres"} <= {path.name for path in tmp_path.iterdir()}, what="start of both tests"
     )
     assert processes_of(temporary)
     run.kill()
     run.communicate()
-    wait_until(lambda: not processes_of(temporary), what="the end of the servers")
-    wait_until(lambda: not list(temporary.glob("kyros-tests-*")), what="the end of the run's folder")
+    wait_until(lambda: not processes_of(temporary), what="end of the servers")
+    wait_until(lambda: not list(temporary.glob("kyros-tests-*")), what="removal of the run's folder")
 
 
 def processes_of(temporary: Path) -> list[psutil.Process]:
-    """Return the processes of the run: those with its temporary folder in their environment."""
+    """Return the processes of the run: they have its temporary folder in their environment."""
 
     def belongs(process: psutil.Process) -> bool:
         try:
@@ -170,8 +170,8 @@ def processes_of(temporary: Path) -> list[psutil.Process]:
     return [process for process in psutil.process_iter() if belongs(process)]
 
 
-def test_ids_name_one_test_each_and_hold_no_address(request: pytest.FixtureRequest) -> None:
-    # That all workers have the same ids, xdist sees to itself.
+def test_test_ids_are_unique_and_hold_no_memory_address(request: pytest.FixtureRequest) -> None:
+    # xdist itself checks that all workers collect the same ids.
     ids = [item.nodeid for item in request.session.items]
     assert len(ids) == len(set(ids))
     assert not [nodeid for nodeid in ids if re.search(r" at 0x[0-9a-f]{6,}", nodeid)]

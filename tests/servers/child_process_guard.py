@@ -1,12 +1,13 @@
-"""Run a command that ends when the process that holds this one's standard input ends, however it ends.
+"""Runs a command and ends it when the process that holds this process's standard input ends.
 
-    python leash.py [--user UID:GID] [--stop-signal NAME] [--grace SECONDS] COMMAND [ARGUMENT ...]
-    python leash.py --remove FOLDER
+    python child_process_guard.py [--user UID:GID] [--stop-signal NAME] [--grace SECONDS] COMMAND [ARGUMENT ...]
+    python child_process_guard.py --remove FOLDER
 
-The command's process id is the only line on standard output; what the command itself writes goes to standard
-error. The end of standard input sends it the stop signal, and SIGKILL after the grace. The second form only
-waits for that end and removes a folder. A pipe is used because the kernel
-closes it even if its holder is killed, on every system.
+The first form writes one line to standard output: the command's process id. The command's own output goes to
+standard error. When standard input is closed, the command gets the stop signal, and SIGKILL after the grace
+period. The second form only waits for standard input to close and then removes a folder.
+
+A pipe is used because the kernel closes it even when its holder is killed, on every system.
 """
 
 import argparse
@@ -19,11 +20,11 @@ import threading
 import time
 from pathlib import Path
 
-REMOVE_SECONDS = 60
+REMOVE_TIMEOUT_SECONDS = 60
 
 
 def main() -> int:
-    """Do what the command line says and return the exit status."""
+    """Run the command line and return the exit status."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--user")
     parser.add_argument("--stop-signal", default="SIGTERM")
@@ -32,20 +33,20 @@ def main() -> int:
     parser.add_argument("command", nargs=argparse.REMAINDER)
     options = parser.parse_args()
     if options.remove:
-        wait_for_holder()
+        wait_for_parent_to_end()
         return remove(options.remove)
     return run(options.command, options.user, signal.Signals[options.stop_signal], options.grace)
 
 
-def wait_for_holder() -> None:
-    """Return when nobody holds the other end of standard input any more."""
+def wait_for_parent_to_end() -> None:
+    """Return when standard input is closed: when the parent has closed it or has ended."""
     while os.read(sys.stdin.fileno(), 1024):
         pass
 
 
 def remove(folder: Path) -> int:
-    """Remove the folder, again and again while servers that are just ending still write to it."""
-    deadline = time.monotonic() + REMOVE_SECONDS
+    """Remove the folder. Try again while servers that are still ending write to it."""
+    deadline = time.monotonic() + REMOVE_TIMEOUT_SECONDS
     while folder.exists() and time.monotonic() < deadline:
         shutil.rmtree(folder, ignore_errors=True)
         time.sleep(0.1)
@@ -53,40 +54,40 @@ def remove(folder: Path) -> int:
 
 
 def run(command: list[str], user: str | None, stop_signal: signal.Signals, grace: float) -> int:
-    """Run the command to its end or to the holder's, whichever comes first."""
+    """Run the command until it ends or the parent ends; return the command's exit status."""
     child = subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=sys.stderr, start_new_session=True, **identity(user)
     )
     sys.stdout.write(f"{child.pid}\n")
     sys.stdout.flush()
-    threading.Thread(target=end_with_holder, args=(child, stop_signal, grace), daemon=True).start()
+    threading.Thread(target=end_with_parent, args=(child, stop_signal, grace), daemon=True).start()
     status = child.wait()
-    signal_group(child.pid, signal.SIGKILL)  # whatever the command itself left running
+    signal_group(child.pid, signal.SIGKILL)  # processes that the command left running
     return status
 
 
 def identity(user: str | None) -> dict[str, object]:
-    """Return the arguments of Popen that make the child run as the user `UID:GID`."""
+    """Return the arguments of Popen that run the child as the user `UID:GID`."""
     if user is None:
         return {}
     uid, gid = user.split(":")
     return {"user": int(uid), "group": int(gid), "extra_groups": []}
 
 
-def end_with_holder(child: "subprocess.Popen[bytes]", stop_signal: signal.Signals, grace: float) -> None:
-    """End the child's process group once the holder is gone."""
-    wait_for_holder()
+def end_with_parent(child: "subprocess.Popen[bytes]", stop_signal: signal.Signals, grace: float) -> None:
+    """Wait for the parent to end, then end the child's process group."""
+    wait_for_parent_to_end()
     signal_group(child.pid, stop_signal)
-    signal_group(child.pid, signal.SIGCONT)  # a frozen process would not see the signal
+    signal_group(child.pid, signal.SIGCONT)  # a frozen process does not receive the stop signal
     time.sleep(grace)
     signal_group(child.pid, signal.SIGKILL)
 
 
 def signal_group(pid: int, number: signal.Signals) -> None:
-    """Send a signal to the process group that the child leads, if any of it is left."""
+    """Send a signal to the process group that the child leads, if it still exists."""
     try:
         os.killpg(pid, number)
-    except (ProcessLookupError, PermissionError):  # macOS says the second of a group of zombies
+    except (ProcessLookupError, PermissionError):  # macOS raises the second for a group of zombies
         return
 
 
