@@ -86,6 +86,7 @@ def test_a_report_is_a_table_and_what_was_to_be_reached() -> None:
     ],
     ids=lambda value: value[0] if isinstance(value, list) else "",
 )
+@pytest.mark.slow
 def test_wrong_arguments_are_refused_before_anything_starts(arguments, message) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks", *arguments],

@@ -58,6 +58,7 @@ def test_ready_means_that_migrations_are_applied(client):
     assert answer.json()["reason"] == f"migrations are not applied: {'.'.join(migration)}"
 
 
+@pytest.mark.slow
 def test_database_that_does_not_answer_is_not_ready_but_alive(tmp_path):
     name = "ENGINE_THAT_IS_NOT_THERE"
     env = {"DATABASE_URL": f"postgresql://nobody@/{name}?host=/nowhere", "DB_POOL_MAX_SIZE": "0"}

@@ -153,6 +153,7 @@ def test_refusal_shows_no_secret(name, value, secret):
     assert secret not in line
 
 
+@pytest.mark.slow
 def test_every_program_refuses_with_the_same_line(tmp_path):
     expected = "kyros: PORT='0' cannot be used; allowed: a whole number from 1 to 65535"
     granian = [
@@ -288,6 +289,7 @@ def env_file(project, text, **variables):
     )
 
 
+@pytest.mark.slow
 def test_env_file_is_read_and_the_environment_wins(project):
     text = '# a comment\n\nPORT=8123\nexport LOG_LEVEL="error"\n'
     assert env_file(project, text).stdout.split() == ["8123", "ERROR"]
@@ -295,6 +297,7 @@ def test_env_file_is_read_and_the_environment_wins(project):
     assert env_file(project, text, LOG_LEVEL="").stdout.split() == ["8123", "INFO"]
 
 
+@pytest.mark.slow
 def test_line_of_the_env_file_that_cannot_be_read_is_refused_unseen(project):
     result = env_file(project, "PORT=8123\nhunter2 my secret\n")
     assert result.returncode
@@ -318,6 +321,7 @@ def test_example_shows_the_defaults():
     assert loaded(*names) == loaded(*names, **{name: shown[name] for name in names})
 
 
+@pytest.mark.slow
 def test_deployment_checks_are_content_behind_https():
     result = run(
         "manage.py",

@@ -81,6 +81,7 @@ def test_of_threads(background: Callable[..., Future[None]]):
 
 
 @pytest.mark.parametrize("ends", ["commit", "kill"])
+@pytest.mark.slow
 def test_of_processes(ends: str, database_url: str, background: Callable[..., Future[None]]):
     with holder(database_url) as other:
         waiting = [background(write, str(number)) for number in range(4)]
@@ -97,6 +98,7 @@ def test_of_processes(ends: str, database_url: str, background: Callable[..., Fu
     assert Task.objects.count() == (5 if ends == "commit" else 4)
 
 
+@pytest.mark.slow
 def test_a_process_that_is_stopped_is_not_waited_for_for_ever(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ):

@@ -54,6 +54,7 @@ def test_two_workers_make_one_snapshot(
 
 
 @pytest.mark.engine_neutral
+@pytest.mark.slow
 def test_every_task_of_the_timetable_exists():
     code = (
         "from kyros.celery import app; app.loader.import_default_modules(); "
