@@ -5,7 +5,7 @@ import sys
 
 from django.core.management import execute_from_command_line
 
-from kyros.startup import load_settings
+from kyros.bootstrap import load_settings
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from tests.servers.leashed import DoomedFolder, Leashed
+from tests.servers.child_process import ChildProcess, EphemeralFolder
 from tests.servers.postgres import PostgresServer
 from tests.servers.valkey import ValkeyServer
 
@@ -78,7 +78,7 @@ class Lab:
         # Short, for the paths of sockets, and open to PostgreSQL's user.
         self.folder = Path(tempfile.mkdtemp(prefix="kyros-bench-"))
         self.folder.chmod(0o711)
-        self._doomed = DoomedFolder(self.folder)
+        self._doomed = EphemeralFolder(self.folder)
         self._ends = ExitStack()
         self._postgres: PostgresServer | None = None
         self._rows: dict[str, Site] = {}
@@ -134,7 +134,7 @@ class Lab:
         """Run the keeper of a site's cache."""
         environment = {**os.environ, **site.environment}
         log = self.folder / site.name / "keeper.log"
-        keeper = Leashed([sys.executable, ROOT / "manage.py", "cache_keeper"], log, env=environment)
+        keeper = ChildProcess([sys.executable, ROOT / "manage.py", "cache_keeper"], log, env=environment)
         self._ends.callback(keeper.close)
 
     def _signed_in(self, site: Site) -> Site:

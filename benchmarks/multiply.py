@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from django.db import connection
 
-from kyros.addresses import SQLITE_PRAGMAS
+from kyros.connection_urls import SQLITE_PRAGMAS
 from orchestrator import counts
 from orchestrator.demo.loading import analyze
 

@@ -12,7 +12,7 @@ from typing import Self
 
 from benchmarks.lab import ROOT, Site
 from benchmarks.load import Load, Request, drive
-from tests.servers.leashed import Leashed
+from tests.servers.child_process import ChildProcess
 from tests.servers.web import HOST, free_port
 
 OURS = "kyros.wsgi:application"
@@ -51,7 +51,7 @@ class Web:
         )
         options = "--backpressure 512 --no-ws --log-level warning"
         environment = {**os.environ, **site.environment, "DJANGO_SETTINGS_MODULE": settings}
-        self.process = Leashed(
+        self.process = ChildProcess(
             [Path(sys.executable).parent / "granian", *arguments.split(), *options.split(), application],
             folder / f"web-{self.port}.log",
             env={**environment, "PYTHONPATH": str(ROOT), "ALLOWED_HOSTS": HOST},
@@ -71,7 +71,7 @@ class Web:
                 return
             finally:
                 connection.close()
-        raise RuntimeError(self.process.explain("The web server did not start"))
+        raise RuntimeError(self.process.with_log("The web server did not start"))
 
     def __enter__(self) -> Self:
         return self

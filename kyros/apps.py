@@ -3,7 +3,7 @@
 from django.contrib.admin.apps import SimpleAdminConfig
 
 
-class ConsoleConfig(SimpleAdminConfig):
+class OperatorAdminConfig(SimpleAdminConfig):
     """Django's admin, with the orchestrator's site as its own.
 
     The site's pages are found when its addresses are loaded: who serves none starts without them.

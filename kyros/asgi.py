@@ -2,7 +2,7 @@
 
 from django.core.asgi import get_asgi_application
 
-from kyros.startup import load_settings
+from kyros.bootstrap import load_settings
 
 load_settings()
 application = get_asgi_application()

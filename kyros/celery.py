@@ -6,7 +6,7 @@ disturb each other, and without any the same is done from cron (``docs/runbook/b
 
 from celery import Celery
 
-from kyros.startup import load_settings
+from kyros.bootstrap import load_settings
 
 load_settings()
 

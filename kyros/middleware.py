@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponseBase
 View = Callable[[HttpRequest], HttpResponseBase]
 
 
-def chunked_bodies(get_response: View) -> View:
+def buffer_chunked_body(get_response: View) -> View:
     """Return a middleware that gives a body in chunks (RFC 9112, 7.1) its length: Django sees none without.
 
     Of a body that is too large, one byte over `DATA_UPLOAD_MAX_MEMORY_SIZE` is read: enough to refuse it.

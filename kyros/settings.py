@@ -1,7 +1,7 @@
 """All settings, and the only place that reads the environment.
 
 Every variable is described in `.env.example`. One that cannot be read stops any start with a line that names
-it (see `kyros.environment`).
+it (see `kyros.env`).
 """
 
 import os
@@ -11,8 +11,8 @@ from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 
-from kyros import __version__, addresses, keys
-from kyros.environment import Environment
+from kyros import __version__, connection_urls, secret_key
+from kyros.env import Environment
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = Environment(BASE_DIR / ".env")
@@ -25,7 +25,7 @@ DAYS_A_CENTURY = 36_500
 
 DEBUG = env.boolean("DEBUG", default=False)
 HOST = env.text("HOST", "127.0.0.1", pattern=r"[A-Za-z0-9.:_-]{1,253}", allowed="a host name or address")
-PORT = env.integer("PORT", 8000, minimum=1, maximum=addresses.LARGEST_PORT)
+PORT = env.integer("PORT", 8000, minimum=1, maximum=connection_urls.MAX_PORT)
 KYROS_DATA_DIR = env.path("KYROS_DATA_DIR", BASE_DIR / "var", base=BASE_DIR)
 WEB_WORKERS = env.integer("WEB_WORKERS", 0, minimum=1, maximum=256) or None  # None: one a core
 KYROS_ADMIN_USERNAME = env.text(
@@ -49,17 +49,17 @@ LOCAL_HOSTS = ["localhost", "127.0.0.1", "[::1]"]
 WILDCARD_HOSTS = ("0.0.0.0", "::")  # noqa: S104 - compared with, not bound to
 ORIGIN = r"https?://[^/\s,]+"
 
-ALLOWED_HOSTS = env.items(
+ALLOWED_HOSTS = env.comma_separated(
     "ALLOWED_HOSTS",
     LOCAL_HOSTS if HOST in (*LOCAL_HOSTS, *WILDCARD_HOSTS) else [*LOCAL_HOSTS, HOST],
     pattern=r"[^/\s:]+|\[[0-9A-Fa-f:.]+\]",
     allowed="a host name without scheme or port",
 )
 _LOCAL_ORIGINS = [f"http://{host}:{PORT}" for host in LOCAL_HOSTS]
-CSRF_TRUSTED_ORIGINS = env.items(
+CSRF_TRUSTED_ORIGINS = env.comma_separated(
     "CSRF_TRUSTED_ORIGINS", _LOCAL_ORIGINS, pattern=ORIGIN, allowed="http(s)://HOST or http(s)://HOST:PORT"
 )
-CORS_ALLOWED_ORIGINS = env.items(
+CORS_ALLOWED_ORIGINS = env.comma_separated(
     "CORS_ALLOWED_ORIGINS", _LOCAL_ORIGINS, pattern=ORIGIN, allowed="http(s)://HOST or http(s)://HOST:PORT"
 )
 CORS_URLS_REGEX = r"^/(api|auth|monitoring)/"
@@ -117,7 +117,7 @@ SQL_ECHO = env.boolean("SQL_ECHO", default=False)
 def _pooled(database: dict[str, Any]) -> dict[str, Any]:
     """Return the PostgreSQL `database` with a pool of connections; any other as it is."""
     if database["ENGINE"].endswith("postgresql"):
-        database["OPTIONS"]["pool"] = addresses.pool(
+        database["OPTIONS"]["pool"] = connection_urls.pool_config(
             min_size=DB_POOL_MIN_SIZE, max_size=DB_POOL_MAX_SIZE, timeout=DB_POOL_TIMEOUT
         )
     return database
@@ -127,22 +127,22 @@ def _replicas(urls: str) -> list[dict[str, Any]]:
     """Return the read-only copies of the default database that the comma-separated `urls` name."""
     return [
         # In tests a replica is the default database itself: its rows are not committed where a copy could be.
-        {**_pooled(addresses.postgresql(url.strip())), "TEST": {"MIRROR": "default"}}
+        {**_pooled(connection_urls.postgresql_config(url.strip())), "TEST": {"MIRROR": "default"}}
         for url in urls.split(",")
         if url.strip()
     ]
 
 
 DATABASES: dict[str, dict[str, Any]] = {
-    "default": env.parsed(
+    "default": env.url(
         "DATABASE_URL",
-        lambda url: _pooled(addresses.database(url, base=BASE_DIR)),
-        allowed=addresses.DATABASE_ADDRESSES,
+        lambda url: _pooled(connection_urls.database_config(url, base=BASE_DIR)),
+        allowed=connection_urls.DATABASE_URL_FORMS,
     )
-    or addresses.sqlite(KYROS_DATA_DIR / "kyros.sqlite3"),
+    or connection_urls.sqlite_config(KYROS_DATA_DIR / "kyros.sqlite3"),
 }
 for number, replica in enumerate(
-    env.parsed("DATABASE_REPLICA_URLS", _replicas, allowed=addresses.REPLICA_ADDRESSES) or [], start=1
+    env.url("DATABASE_REPLICA_URLS", _replicas, allowed=connection_urls.REPLICA_URL_FORMS) or [], start=1
 ):
     DATABASES[f"replica{number}"] = replica
 DATABASE_REPLICAS = [alias for alias in DATABASES if alias != "default"]
@@ -177,20 +177,25 @@ CACHE_PREFIX = env.text(
 CACHE_TRIGGERS = env.boolean("CACHE_TRIGGERS", default=True)
 
 _REDIS_HOST = env.text("REDIS_HOST", "", pattern=r"[A-Za-z0-9.:_-]{1,253}", allowed="a host name or address")
-_REDIS_PORT = env.integer("REDIS_PORT", 6379, minimum=1, maximum=addresses.LARGEST_PORT)
-_REDIS_DB = env.integer("REDIS_DB", 0, minimum=0, maximum=addresses.LARGEST_CACHE_DB)
+_REDIS_PORT = env.integer("REDIS_PORT", 6379, minimum=1, maximum=connection_urls.MAX_PORT)
+_REDIS_DB = env.integer("REDIS_DB", 0, minimum=0, maximum=connection_urls.MAX_CACHE_DB)
 _REDIS_PASSWORD = env.secret("REDIS_PASSWORD", minimum_bytes=1)
-_REDIS_URL = env.parsed(
+_REDIS_URL = env.url(
     "REDIS_URL",
-    lambda url: "none" if url.lower() == "none" else addresses.cache(url),
-    allowed=addresses.CACHE_ADDRESSES,
+    lambda url: "none" if url.lower() == "none" else connection_urls.cache_url(url),
+    allowed=connection_urls.CACHE_URL_FORMS,
 )
 
 # Whether somebody chose a server, or chose none; if not, `make run` starts one.
-CACHE_CHOSEN = bool(_REDIS_URL or _REDIS_HOST)
+CACHE_CONFIGURED = bool(_REDIS_URL or _REDIS_HOST)
 CACHE_ENABLED = _REDIS_URL != "none"
 CACHE_URL: str | None = (
-    (_REDIS_URL or addresses.cache_at(_REDIS_HOST or "localhost", _REDIS_PORT, _REDIS_DB, _REDIS_PASSWORD))
+    (
+        _REDIS_URL
+        or connection_urls.cache_url_from_parts(
+            _REDIS_HOST or "localhost", _REDIS_PORT, _REDIS_DB, _REDIS_PASSWORD
+        )
+    )
     if CACHE_ENABLED
     else None
 )
@@ -223,7 +228,7 @@ INSTALLED_APPS = [
     "orchestrator",  # before the admin and rest_framework: its templates come first
     "orchestrator.console.apps.ConsoleConfig",
     "monitoring",
-    "kyros.apps.ConsoleConfig",  # django.contrib.admin
+    "kyros.apps.OperatorAdminConfig",  # django.contrib.admin
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -238,7 +243,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "monitoring.middleware.Observed",  # first: it measures the others
     "django.middleware.security.SecurityMiddleware",
-    "kyros.middleware.chunked_bodies",
+    "kyros.middleware.buffer_chunked_body",
     "corsheaders.middleware.CorsMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -314,7 +319,7 @@ os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(METRICS_DIR)  # its client has no o
 
 # Tasks are started by the timetable alone and leave no result; what is late by more than its interval is
 # dropped, so that a worker that was away does not catch up on what it missed.
-CELERY_BROKER_URL = addresses.broker(CACHE_URL) if CACHE_URL else "memory://"
+CELERY_BROKER_URL = connection_urls.broker_url(CACHE_URL) if CACHE_URL else "memory://"
 CELERY_BROKER_TRANSPORT_OPTIONS = {"global_keyprefix": f"{CACHE_PREFIX}:tasks:"}
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # a server that is away for long must not end the worker
@@ -380,11 +385,11 @@ SPECTACULAR_SETTINGS = {
 
 def _secret_key() -> str:
     """Return the key of the environment, else the one `make run` keeps, else one to debug with."""
-    if key := env.secret("SECRET_KEY", minimum_bytes=keys.MINIMUM_BYTES):
+    if key := env.secret("SECRET_KEY", minimum_bytes=secret_key.MIN_BYTES):
         return key
     try:
-        return keys.kept(KYROS_DATA_DIR / "secret_key")
-    except keys.MissingKeyError:
+        return secret_key.read(KYROS_DATA_DIR / "secret_key")
+    except secret_key.MissingKeyError:
         if not DEBUG:
             raise
         return secrets.token_urlsafe(48)  # sessions and tokens end with this process

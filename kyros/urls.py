@@ -16,7 +16,7 @@ urlpatterns = [
     path("", include("monitoring.urls")),
 ]
 
-handler400 = "kyros.errors.bad_request"
-handler403 = "kyros.errors.permission_denied"
-handler404 = "kyros.errors.not_found"
-handler500 = "kyros.errors.server_error"
+handler400 = "kyros.error_views.bad_request"
+handler403 = "kyros.error_views.permission_denied"
+handler404 = "kyros.error_views.not_found"
+handler500 = "kyros.error_views.server_error"

@@ -2,7 +2,7 @@
 
 from django.core.wsgi import get_wsgi_application
 
-from kyros.startup import load_settings
+from kyros.bootstrap import load_settings
 
 load_settings()
 django = get_wsgi_application()

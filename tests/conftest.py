@@ -20,10 +20,10 @@ from monitoring import limits
 from orchestrator.choices import Role
 from orchestrator.models import User
 from tests.engines import POSTGRES
-from tests.people import make_user, signed_in
 from tests.servers.postgres import PostgresServer
 from tests.servers.valkey import ValkeyServer
 from tests.servers.web import WebServer
+from tests.users import client_for, make_user
 
 
 def pytest_collection_finish() -> None:
@@ -44,7 +44,7 @@ def api() -> APIClient:
 
 @pytest.fixture
 def user(db: None) -> User:
-    """A user of the role user. More of them: ``tests.people.make_user("ada", Role.MODERATOR)``."""
+    """A user of the role user. More of them: ``tests.users.make_user("ada", Role.MODERATOR)``."""
     return make_user("user")
 
 
@@ -62,20 +62,20 @@ def admin_user(db: None) -> User:
 
 @pytest.fixture
 def as_user(user: User) -> APIClient:
-    """A client with a token of ``user``. For other users: ``tests.people.signed_in(user)``."""
-    return signed_in(user)
+    """A client with a token of ``user``. For other users: ``tests.users.client_for(user)``."""
+    return client_for(user)
 
 
 @pytest.fixture
 def as_moderator(moderator: User) -> APIClient:
     """A client with a token of ``moderator``."""
-    return signed_in(moderator)
+    return client_for(moderator)
 
 
 @pytest.fixture
 def as_admin(admin_user: User) -> APIClient:
     """A client with a token of ``admin_user``."""
-    return signed_in(admin_user)
+    return client_for(admin_user)
 
 
 # --- Servers ------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ from django.urls import reverse
 
 from orchestrator.choices import Role
 from orchestrator.models import User
-from tests.people import PASSWORD, make_user
+from tests.users import PASSWORD, make_user
 
 MODELS = ("job", "event", "task", "user")
 ADDABLE = {"admin": {"job", "task", "user"}, "moderator": {"job", "task"}}

@@ -16,7 +16,7 @@ from orchestrator.choices import JobStatus
 from orchestrator.console.models import BulkChange
 from orchestrator.models import Event, Job
 from tests.admin.browser import browser, program, violations
-from tests.people import PASSWORD, make_user
+from tests.users import PASSWORD, make_user
 
 #: Milliseconds until what a page fetches by itself is there, at the latest.
 SOON = 30_000

@@ -15,7 +15,7 @@ from orchestrator.choices import JobStatus, Role
 from orchestrator.console import bulk as changes
 from orchestrator.console.models import BulkChange
 from orchestrator.models import Event, Job, Task, User
-from tests.people import make_user, sign_in
+from tests.users import make_user, sign_in
 
 JOBS = "/admin/orchestrator/job/"
 TASKS, USERS, EVENTS = (f"/admin/orchestrator/{name}/" for name in ("task", "user", "event"))

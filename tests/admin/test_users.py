@@ -5,7 +5,7 @@ from django.contrib.admin.models import LogEntry
 
 from orchestrator.choices import Role
 from orchestrator.models import User
-from tests.people import PASSWORD, make_user, sign_in
+from tests.users import PASSWORD, make_user, sign_in
 
 USERS = "/admin/orchestrator/user/"
 NEW = {"username": "grace", "email": "Grace@EXAMPLE.com", "role": "moderator", "usable_password": "true"}

@@ -7,7 +7,7 @@ import pytest
 from django.db.models import Model
 
 from orchestrator.models import Event, Job, Task, User
-from tests.people import PASSWORD
+from tests.users import PASSWORD
 
 pytestmark = pytest.mark.django_db
 

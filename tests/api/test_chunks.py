@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from orchestrator.models import Job
-from tests.people import PASSWORD, make_user
+from tests.users import PASSWORD, make_user
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from orchestrator.choices import JobStatus, Role
 from orchestrator.filters import JobFilters
 from orchestrator.models import Event, Job, Task, User
-from tests.people import make_user
+from tests.users import make_user
 
 pytestmark = pytest.mark.django_db
 

@@ -7,7 +7,7 @@ import pytest
 
 from orchestrator.choices import Role
 from orchestrator.models import Job, Task, User
-from tests.people import PASSWORD, make_user
+from tests.users import PASSWORD, make_user
 
 pytestmark = pytest.mark.django_db
 

@@ -5,7 +5,7 @@ from django.urls import get_resolver
 
 from orchestrator.choices import Role
 from orchestrator.models import Event, Job, Task
-from tests.people import make_user, signed_in
+from tests.users import client_for, make_user
 
 pytestmark = pytest.mark.django_db
 
@@ -49,7 +49,7 @@ def rows(db):
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("path", NEEDED)
 def test_each_role_may_do_what_it_covers_and_nothing_else(rows, role, method, path):
-    client = signed_in(make_user("asking", Role(role)))
+    client = client_for(make_user("asking", Role(role)))
     answer = client.generic(method, path.format(**rows), *body(client, path))
     needed = NEEDED[path].get(method)
     if needed is None:

@@ -16,7 +16,7 @@ from schemathesis.specs.openapi.checks import negative_data_rejection, positive_
 
 from orchestrator.auth.tokens import issue_tokens
 from orchestrator.models import Event, Job, Task, User
-from tests.people import make_user
+from tests.users import make_user
 
 #: A schema cannot say that a cursor is ours, a title not blank, or a password not common; and the requests
 #: below carry credentials and ids that its generator did not choose.

@@ -14,7 +14,7 @@ from orchestrator.auth import cached_users, tokens
 from orchestrator.auth.throttling import MAX_FAILURES_PER_IP, MAX_FAILURES_PER_USERNAME, WINDOW_SECONDS
 from orchestrator.choices import Role
 from orchestrator.models import User
-from tests.people import PASSWORD, make_user
+from tests.users import PASSWORD, make_user
 
 pytestmark = pytest.mark.django_db
 

@@ -7,7 +7,7 @@ from orchestrator import actions
 from orchestrator.choices import Role
 from orchestrator.exceptions import DuplicateValue
 from orchestrator.models import User
-from tests.people import PASSWORD, make_user, sign_in
+from tests.users import PASSWORD, make_user, sign_in
 
 pytestmark = pytest.mark.django_db
 

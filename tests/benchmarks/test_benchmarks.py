@@ -10,7 +10,7 @@ from benchmarks import load
 from benchmarks.lab import ROOT
 from benchmarks.load import Request, drive
 from benchmarks.results import Goal, Report, Sample
-from tests.people import PASSWORD, make_user, sign_in
+from tests.users import PASSWORD, make_user, sign_in
 
 #: Our own client, and wrk on a machine that has it.
 clients = pytest.mark.parametrize(
@@ -86,6 +86,7 @@ def test_a_report_is_a_table_and_what_was_to_be_reached() -> None:
     ],
     ids=lambda value: value[0] if isinstance(value, list) else "",
 )
+@pytest.mark.slow
 def test_wrong_arguments_are_refused_before_anything_starts(arguments, message) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks", *arguments],

@@ -10,11 +10,11 @@ import pytest
 from django.conf import LazySettings, settings
 from django.db import connection
 
-from kyros import addresses
+from kyros import connection_urls
 from orchestrator.cache import bodies, keys, triggers
 from orchestrator.cache import server as servers
 from tests.cache.wsgi import Lane, forget_lanes
-from tests.servers.leashed import Leashed
+from tests.servers.child_process import ChildProcess
 from tests.servers.valkey import ValkeyServer
 
 #: A machine that is busy with other tests must not look like a server that is frozen.
@@ -30,7 +30,7 @@ def own_cache(
 
     def start(config: Mapping[str, str] | None = None) -> ValkeyServer:
         server = valkey_server(config)
-        settings.CACHE_URL = addresses.cache(f"{server.url}&{PATIENCE}")
+        settings.CACHE_URL = connection_urls.cache_url(f"{server.url}&{PATIENCE}")
         settings.CACHES = {
             **settings.CACHES,
             "default": {**settings.CACHES["default"], "LOCATION": settings.CACHE_URL},
@@ -105,17 +105,19 @@ def script(database_url: str) -> Callable[..., "subprocess.CompletedProcess[str]
 
 
 @pytest.fixture
-def keeper_on(database_url: str, valkey: ValkeyServer, tmp_path: Path) -> Iterator[Callable[..., Leashed]]:
+def keeper_on(
+    database_url: str, valkey: ValkeyServer, tmp_path: Path
+) -> Iterator[Callable[..., ChildProcess]]:
     """A function that starts the keeper's process on this test's database: ``keeper_on(cache)``.
 
     Without a server it keeps that of this process.
     """
-    processes: list[Leashed] = []
+    processes: list[ChildProcess] = []
 
-    def start(cache: ValkeyServer | None = None) -> Leashed:
+    def start(cache: ValkeyServer | None = None) -> ChildProcess:
         env = {"DATABASE_URL": database_url, "REDIS_URL": (cache or valkey).url}
         processes.append(
-            Leashed(
+            ChildProcess(
                 [sys.executable, settings.BASE_DIR / "manage.py", "cache_keeper"],
                 tmp_path / "keeper.log",
                 env={**os.environ, **env},

@@ -8,7 +8,7 @@ from typing import Any
 from django.test import override_settings
 from rest_framework.test import APIClient
 
-from tests.waiting import POLL_SECONDS, wait_until
+from tests.polling import POLL_SECONDS, wait_until
 
 #: Seconds for which a machine may be too busy to let a lease live from one request to the next.
 BUSY = 5

@@ -14,10 +14,10 @@ from orchestrator.cache.breaker import BreakerState
 from orchestrator.models import Job, User
 from tests.cache.looking import asked_once, outcome, past_the_cache, warm
 from tests.cache.relay import Relay
-from tests.over_http import HttpClient
+from tests.http_client import HttpClient
+from tests.polling import wait_until
 from tests.servers.valkey import ValkeyServer
 from tests.servers.web import free_port
-from tests.waiting import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

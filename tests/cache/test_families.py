@@ -19,7 +19,7 @@ from orchestrator.cache import families, outbox, writes
 from orchestrator.choices import JobStatus
 from orchestrator.models import Event, Job, Task, User
 from tests.cache.looking import assert_right, outcome, warm
-from tests.people import make_user
+from tests.users import make_user
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("long_lease")]
 

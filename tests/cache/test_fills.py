@@ -14,7 +14,7 @@ from orchestrator.cache.reads import Outcome
 from orchestrator.cache.writes import Write
 from orchestrator.models import Job, User
 from tests.cache.looking import asked_once, outcome, past_the_cache
-from tests.over_http import HttpClient
+from tests.http_client import HttpClient
 from tests.servers.valkey import ValkeyServer
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -12,8 +12,8 @@ from rest_framework.test import APIClient
 from orchestrator.cache import keeper, outbox, server
 from orchestrator.models import Job, Task
 from tests.cache.looking import assert_right, outcome, past_the_cache, warm
+from tests.polling import wait_until
 from tests.servers.postgres import PROGRAMS
-from tests.waiting import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

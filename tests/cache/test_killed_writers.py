@@ -9,9 +9,9 @@ from orchestrator.cache import families, keys
 from orchestrator.models import Job
 from tests.cache.looking import assert_right, outcome, past_the_cache, warm
 from tests.cache.writer import KILLED_AT
+from tests.polling import wait_until
 from tests.servers.valkey import ValkeyServer
 from tests.servers.web import free_port
-from tests.waiting import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

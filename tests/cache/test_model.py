@@ -12,7 +12,7 @@ from tests.cache.model.protocol import find, prove
 from tests.cache.model.rules import Rules, Take, World
 from tests.cache.model.state import is_stale, is_stale_for_newcomers, is_useful, is_useful_as_last_known
 
-pytestmark = pytest.mark.engine_neutral
+pytestmark = [pytest.mark.engine_neutral, pytest.mark.slow]
 
 CUT_OFF = World(cut_off=2, late=True, keepers=1)
 SILENT = replace(CUT_OFF, writers=1, cut_off=1, silences=True)

@@ -12,8 +12,8 @@ from orchestrator.choices import Role
 from orchestrator.models import Job, User
 from tests.cache.looking import outcome, warm
 from tests.cache.wsgi import Lane
-from tests.people import PASSWORD, make_user, sign_in
 from tests.servers.valkey import ValkeyServer
+from tests.users import PASSWORD, make_user, sign_in
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("long_lease")]
 

@@ -13,8 +13,8 @@ from orchestrator.cache import keys, server, silence
 from orchestrator.cache.silence import Silence
 from orchestrator.choices import Role
 from orchestrator.models import User
-from tests.people import make_user, sign_in
 from tests.servers.valkey import ValkeyServer
+from tests.users import make_user, sign_in
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("long_lease")]
 

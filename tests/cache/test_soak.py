@@ -12,7 +12,7 @@ from django.utils import timezone
 from orchestrator.choices import JobStatus
 from orchestrator.models import Job, User
 from tests.cache.soak import Soak
-from tests.over_http import HttpClient
+from tests.http_client import HttpClient
 from tests.servers.valkey import ValkeyServer
 
 #: Of all soaks of one engine together.

@@ -12,8 +12,8 @@ from orchestrator.cache import bodies, families, keys, seals
 from orchestrator.choices import Role
 from orchestrator.models import Job, User
 from tests.cache.looking import outcome, past_the_cache, warm
-from tests.people import make_user, sign_in
 from tests.servers.valkey import ValkeyServer
+from tests.users import make_user, sign_in
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("long_lease")]
 

@@ -15,8 +15,8 @@ from orchestrator.cache import server
 from orchestrator.models import Event, Job, Task, User
 from tests.cache.looking import assert_right, outcome, past_the_cache, warm
 from tests.cache.ways import WAYS
-from tests.people import make_user
 from tests.servers.valkey import ValkeyServer
+from tests.users import make_user
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("long_lease")]
 

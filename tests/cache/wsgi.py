@@ -10,7 +10,7 @@ from rest_framework.test import APIClient
 
 from orchestrator.api import wsgi_cache
 from orchestrator.api.wsgi_cache import CachedResponseMiddleware
-from tests.waiting import wait_until
+from tests.polling import wait_until
 
 
 @dataclass(frozen=True)

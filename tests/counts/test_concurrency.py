@@ -12,8 +12,8 @@ from django.db import connection, transaction
 
 from orchestrator import counts
 from orchestrator.models import Event, Job
-from tests.servers.leashed import Leashed
-from tests.waiting import wait_until
+from tests.polling import wait_until
+from tests.servers.child_process import ChildProcess
 
 pytestmark = [pytest.mark.postgres, pytest.mark.django_db(transaction=True)]
 
@@ -157,7 +157,7 @@ def test_numbers_are_right_at_every_instant_while_writers_are_killed(
                 assert [number for number in counts.verify() if not number.right] == []
             writers[victim].kill()
         wait_until(Job.objects.exists, what="a job")
-        assert writers[3].running, writers[3].explain("A writer met an error")
+        assert writers[3].running, writers[3].with_log("A writer met an error")
     finally:
         for writer in writers:
             writer.kill()
@@ -167,8 +167,8 @@ def test_numbers_are_right_at_every_instant_while_writers_are_killed(
     assert counts.rows_of("events") == Event.objects.count() > 0
 
 
-def start_writer(database_url: str, tmp_path: Path, seed: int) -> Leashed:
-    return Leashed([sys.executable, WRITER, database_url, str(seed)], tmp_path / f"writer{seed}")
+def start_writer(database_url: str, tmp_path: Path, seed: int) -> ChildProcess:
+    return ChildProcess([sys.executable, WRITER, database_url, str(seed)], tmp_path / f"writer{seed}")
 
 
 def newest_is(event_id: object) -> bool:

@@ -72,6 +72,7 @@ def test_the_same_plan_has_the_same_rows(tables):
     assert rows_of(PLAN) == tables
 
 
+@pytest.mark.slow
 def test_rows_do_not_depend_on_the_process():
     code = (
         "from tests.demo.test_rows import digest, PLAN\n"  # another hash seed, another order of sets

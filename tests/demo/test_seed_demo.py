@@ -185,6 +185,7 @@ def run(*arguments, **environment):
 
 
 @pytest.mark.engine_neutral
+@pytest.mark.slow
 def test_a_process_ends_with_2_and_a_line(tmp_path):
     database = f"sqlite:///{tmp_path}/empty.sqlite3"
     for arguments, told in (
@@ -198,6 +199,7 @@ def test_a_process_ends_with_2_and_a_line(tmp_path):
 
 
 @pytest.mark.engine_neutral
+@pytest.mark.slow
 def test_a_database_that_is_not_there_is_told_in_a_line():
     done = run(
         DATABASE_URL="postgresql://nobody@127.0.0.1:1/nothing", DB_POOL_MAX_SIZE="0", DB_POOL_MIN_SIZE="0"

@@ -1,8 +1,8 @@
-"""One run of the tests on two database engines: each process has one, and each test goes where it belongs."""
+"""One test run on two database engines: each process has one engine, and each test runs on its engines."""
 
 SQLITE = "sqlite"
 POSTGRES = "postgres"
 ENGINES = (SQLITE, POSTGRES)
 
-# In a worker's environment: the engine that it was given.
+# The environment variable of a worker that holds its engine.
 ENGINE_VARIABLE = "KYROS_TEST_ENGINE"

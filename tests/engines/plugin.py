@@ -1,8 +1,8 @@
-"""The pytest plugin that gives every process its engine and every test the engines it runs on.
+"""A pytest plugin: gives every process an engine, and runs every test on its engines.
 
-With xdist (``pytest -n auto``, at least two workers) half of the workers have SQLite and half PostgreSQL:
-one run covers both. Without it, or with ``--engine``, everything runs on one engine and the tests of the
-other are left out.
+With xdist (``pytest -n auto``, at least two workers) half of the workers use SQLite and half PostgreSQL, so one
+run covers both. Without xdist, or with ``--engine``, everything runs on one engine and tests that are only
+about the other are deselected.
 """
 
 import os
@@ -15,29 +15,34 @@ from execnet import XSpec
 from xdist.remote import Producer
 
 from tests.engines import ENGINE_VARIABLE, ENGINES, POSTGRES, SQLITE
-from tests.engines.emptying import empty_instead_of_flush
-from tests.engines.scheduling import EngineScheduling, engine_of
-from tests.engines.servers import RunServers, write_to_memory
-from tests.servers.leashed import ServerError
+from tests.engines.run_servers import RunServers, write_to_memory
+from tests.engines.scheduler import EngineScheduling, engine_of
+from tests.engines.table_cleanup import delete_rows_instead_of_flush
+from tests.servers.child_process import ServerError
 
 WORKERS_PER_CORE = 2
-MOST_WORKERS = 8
+MAX_WORKERS = 8
 NEUTRAL = "engine_neutral"
-# What a test asks for when it uses the database of its process.
+# A test that requests one of these fixtures uses the database of its process.
 DATABASE_FIXTURES = frozenset({"db", "transactional_db", "scratch_database"})
+
+# A test that requests one of these fixtures starts programs or migrates a new database: it is marked as slow.
+SLOW_FIXTURES = frozenset(
+    {"postgres_server", "running", "scratch_database", "script", "service", "valkey_server", "web"}
+)
 
 servers_key = pytest.StashKey[RunServers]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the choice of one engine."""
+    """Add the option ``--engine``."""
     parser.addoption(
         "--engine", choices=ENGINES, help="run on this engine only (without -n, the default is sqlite)"
     )
 
 
 def in_worker() -> bool:
-    """Tell whether this process was started by xdist, which has given it its environment."""
+    """Return whether xdist started this process; its environment is then already complete."""
     return "PYTEST_XDIST_WORKER" in os.environ
 
 
@@ -50,7 +55,7 @@ def engine_of_process(config: pytest.Config) -> str:
 def engine(pytestconfig: pytest.Config) -> str:
     """The engine under test, ``"sqlite"`` or ``"postgres"``.
 
-    A test that is about one of them is marked with its name instead of asking.
+    A test about one engine only is marked with the engine's name instead.
     """
     return engine_of_process(pytestconfig)
 
@@ -60,24 +65,24 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     """Set the environment before pytest-django reads the settings."""
     if in_worker():
         return
-    forget_own_settings(early_config.rootpath)
+    clear_project_variables(early_config.rootpath)
     write_to_memory()
     servers = early_config.stash[servers_key] = RunServers()
     early_config.add_cleanup(servers.close)
     os.environ.update(servers.environment(engine_of_process(early_config), "main"))
 
 
-def forget_own_settings(project: Path) -> None:
-    """Empty every variable that the project reads: neither the shell nor ``.env`` reaches the tests."""
+def clear_project_variables(project: Path) -> None:
+    """Set every variable of the settings to "", so that neither the shell nor ``.env`` affects the tests."""
     example = (project / ".env.example").read_text(encoding="utf-8")
     os.environ.update(dict.fromkeys(re.findall(r"^#?([A-Z_]+)=", example, re.MULTILINE), ""))
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the hashes of passwords cheap, which any process can check all the same, and the end of a test."""
+    """Make password hashing and the clean-up after a test cheap. Real hashes stay verifiable."""
     ScryptPasswordHasher.work_factor = 2
-    empty_instead_of_flush()
+    delete_rows_instead_of_flush()
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -89,14 +94,15 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 
 @pytest.hookimpl(tryfirst=True, optionalhook=True)
-def pytest_xdist_auto_num_workers() -> int:
-    """Return how many workers ``-n auto`` starts: one of each engine a core, since they wait a lot."""
-    return min(WORKERS_PER_CORE * (os.cpu_count() or 1), MOST_WORKERS)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Return how many workers ``-n auto`` starts: one per core and engine, because they often wait."""
+    cores = os.cpu_count() or 1
+    return min(cores if config.option.engine else WORKERS_PER_CORE * cores, MAX_WORKERS)
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_setupnodes(config: pytest.Config, specs: list[XSpec]) -> None:
-    """Give each worker its engine and start the servers; who replaces a crashed worker gets the same."""
+    """Give each worker its engine and start the servers. A worker's replacement gets the same engine."""
     engines = [config.option.engine] if config.option.engine else ENGINES
     if len(specs) < len(engines):
         pytest.exit("one worker cannot have two engines: use -n 2 or more, or choose one with --engine", 4)
@@ -108,7 +114,7 @@ def pytest_xdist_setupnodes(config: pytest.Config, specs: list[XSpec]) -> None:
 
 
 def start(config: pytest.Config, *, postgres: bool) -> None:
-    """Start the servers, or end the run with the reason why that cannot be done."""
+    """Start the servers; end the run with the reason if one does not start."""
     try:
         config.stash[servers_key].start(postgres=postgres)
     except (ServerError, OSError) as error:
@@ -123,7 +129,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> EngineS
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run a test once for each engine that it is about."""
+    """Run a test once for each of its engines."""
     if metafunc.definition.get_closest_marker(NEUTRAL):
         return
     named = [engine for engine in ENGINES if metafunc.definition.get_closest_marker(engine)]
@@ -132,24 +138,26 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Refuse tests that belong nowhere, and leave out those of the other engine if one process runs all."""
+    """Refuse tests without a known engine; deselect tests of the other engine if there is only one."""
     for item in items:
-        refuse_homeless(item)
+        require_engine(item)
+        if SLOW_FIXTURES.intersection(item.fixturenames):
+            item.add_marker(pytest.mark.slow)
     if in_worker() and config.option.engine is None:
         return
     others = [item for item in items if engine_of_item(item) not in (engine_of_process(config), None)]
-    left_out = set(others)
-    items[:] = [item for item in items if item not in left_out]
+    deselected = set(others)
+    items[:] = [item for item in items if item not in deselected]
     config.hook.pytest_deselected(items=others)
 
 
 def engine_of_item(item: pytest.Item) -> str | None:
-    """Return the engine that a test has to run on, or None for a test that is neutral."""
+    """Return the engine of a test, or None for a neutral test."""
     return None if item.get_closest_marker(NEUTRAL) else engine_of(item.nodeid)
 
 
-def refuse_homeless(item: pytest.Item) -> None:
-    """Raise the usage error of a test whose engine cannot be told."""
+def require_engine(item: pytest.Item) -> None:
+    """Raise a usage error for a test whose engine is unknown or contradicts its marker."""
     neutral = item.get_closest_marker(NEUTRAL)
     if neutral and (
         item.get_closest_marker("django_db") or DATABASE_FIXTURES.intersection(item.fixturenames)

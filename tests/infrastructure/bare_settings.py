@@ -1,9 +1,9 @@
-"""Settings of the runs inside tests: the run's database and nothing else, so that they start fast."""
+"""Settings for pytest runs inside tests: only the run's database, so that they start fast."""
 
 import os
 from pathlib import Path
 
-from kyros import addresses
+from kyros import connection_urls
 
 SECRET_KEY = os.environ["SECRET_KEY"]
-DATABASES = {"default": addresses.database(os.environ["DATABASE_URL"], base=Path.cwd())}
+DATABASES = {"default": connection_urls.database_config(os.environ["DATABASE_URL"], base=Path.cwd())}

@@ -1,4 +1,4 @@
-"""What conftest promises."""
+"""The fixtures of tests/conftest.py."""
 
 import http.client
 import json
@@ -13,34 +13,34 @@ from django.db import connection, connections
 from rest_framework.test import APIClient
 
 from orchestrator.models import Job, User
-from tests.people import PASSWORD
+from tests.polling import wait_until
 from tests.servers.valkey import ValkeyServer
-from tests.waiting import wait_until
+from tests.users import PASSWORD
 
 VENDORS = {"sqlite": "sqlite", "postgres": "postgresql"}
 
 
-def test_database_is_of_the_engine(engine: str) -> None:
+def test_database_belongs_to_the_engine(engine: str) -> None:
     assert connection.vendor == VENDORS[engine]
 
 
 @pytest.mark.django_db
-def test_database_is_not_in_memory_and_empty(engine: str) -> None:
+def test_database_is_a_file_or_server_and_empty(engine: str) -> None:
     assert "memory" not in connection.settings_dict["NAME"]
     assert not Job.objects.exists()
 
 
 @pytest.mark.parametrize("attempt", range(2))
-def test_cache_is_empty_at_the_start(valkey: ValkeyServer, attempt: int) -> None:
+def test_cache_is_empty_at_the_start_of_each_test(valkey: ValkeyServer, attempt: int) -> None:
     assert valkey.execute("DBSIZE") == 0
-    valkey.execute("SET", "left", "behind")
+    valkey.execute("SET", "from", "an earlier test")
 
 
-def test_cache_is_that_of_the_settings(valkey: ValkeyServer) -> None:
+def test_valkey_fixture_is_the_server_of_the_settings(valkey: ValkeyServer) -> None:
     assert str(valkey.socket) in str(settings.CACHE_URL)
 
 
-def test_hashing_is_cheap_and_real(user: User) -> None:
+def test_password_hashing_is_cheap_and_real(user: User) -> None:
     assert user.password.startswith("scrypt$2$") or user.password.split("$")[2] == "2"
     assert check_password(PASSWORD, user.password)
 
@@ -61,18 +61,18 @@ def test_only_on_postgres(engine: str) -> None:
 @pytest.mark.parametrize(
     ("client", "role"), [("as_user", "user"), ("as_moderator", "moderator"), ("as_admin", "admin")]
 )
-def test_client_is_signed_in(request: pytest.FixtureRequest, client: str, role: str) -> None:
-    answer = request.getfixturevalue(client).get("/api/v1/users/me/")
-    assert answer.json()["role"] == role
+def test_client_is_signed_in_with_its_role(request: pytest.FixtureRequest, client: str, role: str) -> None:
+    response = request.getfixturevalue(client).get("/api/v1/users/me/")
+    assert response.json()["role"] == role
 
 
-def test_client_without_credentials_is_nobody(api: APIClient) -> None:
+def test_client_without_credentials_is_refused(api: APIClient) -> None:
     assert api.get("/api/v1/users/me/").status_code == 401
 
 
-def test_web_server_works_on_the_same_database(web: Callable[..., str], user: User) -> None:
-    address = urlsplit(web(workers=1))
-    client = http.client.HTTPConnection(str(address.hostname), address.port, timeout=30)
+def test_web_server_uses_the_same_database(web: Callable[..., str], user: User) -> None:
+    url = urlsplit(web(workers=1))
+    client = http.client.HTTPConnection(str(url.hostname), url.port, timeout=30)
     body = json.dumps({"username": user.username, "password": PASSWORD})
     with closing(client):
         client.request("POST", "/auth/login/", body, {"Content-Type": "application/json"})
@@ -84,8 +84,8 @@ def test_scratch_database_is_new_and_empty(scratch_database: str) -> None:
 
 
 @pytest.mark.engine_neutral
-def test_waiting_ends_with_what_came_or_with_a_failure() -> None:
-    answers = iter([0, None, "came"])
-    assert wait_until(lambda: next(answers)) == "came"
-    with pytest.raises(AssertionError, match="the end did not come within 0 seconds"):
-        wait_until(lambda: False, timeout=0, what="the end")
+def test_wait_until_returns_the_first_true_result_or_fails() -> None:
+    results = iter([0, None, "true"])
+    assert wait_until(lambda: next(results)) == "true"
+    with pytest.raises(AssertionError, match="no shutdown within 0 seconds"):
+        wait_until(lambda: False, timeout=0, what="shutdown")

@@ -1,4 +1,4 @@
-"""What a test may do to a private cache server."""
+"""Private cache servers for tests."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -16,17 +16,17 @@ def server(valkey_server: Callable[[], ValkeyServer]) -> ValkeyServer:
     return valkey_server()
 
 
-def test_servers_are_apart_from_each_other(server: ValkeyServer, valkey: ValkeyServer) -> None:
+def test_private_server_shares_nothing_with_the_run_s_server(server: ValkeyServer, valkey: ValkeyServer) -> None:
     server.execute("SET", "here", 1)
     assert valkey.execute("EXISTS", "here") == 0
 
 
-def test_address_is_one_for_clients(server: ValkeyServer) -> None:
+def test_clients_can_connect_to_its_url(server: ValkeyServer) -> None:
     with redis.Redis.from_url(server.url) as client:
         assert client.ping()
 
 
-def test_frozen_server_takes_connections_and_never_answers(server: ValkeyServer) -> None:
+def test_frozen_server_accepts_connections_and_never_responds(server: ValkeyServer) -> None:
     server.freeze()
     with server.client(timeout=0.2) as client:
         with pytest.raises(redis.TimeoutError):
@@ -36,7 +36,7 @@ def test_frozen_server_takes_connections_and_never_answers(server: ValkeyServer)
 
 
 @pytest.mark.parametrize("state", ["alive", "frozen"])
-def test_killed_server_refuses(server: ValkeyServer, state: str) -> None:
+def test_killed_server_refuses_connections(server: ValkeyServer, state: str) -> None:
     if state == "frozen":
         server.freeze()
     server.kill()
@@ -45,7 +45,7 @@ def test_killed_server_refuses(server: ValkeyServer, state: str) -> None:
         server.execute("PING")
 
 
-def test_restarted_server_is_another_and_empty(server: ValkeyServer) -> None:
+def test_restarted_server_has_a_new_run_id_and_is_empty(server: ValkeyServer) -> None:
     server.execute("SET", "old", 1)
     server.save()
     run_id = server.client().info("server")["run_id"]
@@ -54,7 +54,7 @@ def test_restarted_server_is_another_and_empty(server: ValkeyServer) -> None:
     assert server.client().info("server")["run_id"] != run_id
 
 
-def test_restarted_server_may_hold_what_it_held_before(server: ValkeyServer, tmp_path: Path) -> None:
+def test_server_can_restart_from_a_snapshot(server: ValkeyServer, tmp_path: Path) -> None:
     server.execute("SET", "key", "old")
     snapshot = server.save(tmp_path / "old.rdb")
     server.execute("SET", "key", "new")
@@ -62,7 +62,7 @@ def test_restarted_server_may_hold_what_it_held_before(server: ValkeyServer, tmp
     assert server.execute("GET", "key") == b"old"
 
 
-def test_server_may_be_short_of_memory(valkey_server: Callable[..., ValkeyServer]) -> None:
+def test_server_can_be_limited_in_memory(valkey_server: Callable[..., ValkeyServer]) -> None:
     server = valkey_server({"maxmemory": "2mb", "maxmemory-policy": "noeviction"})
     with pytest.raises(redis.OutOfMemoryError):
         server.execute("SET", "large", b"x" * 4_000_000)

@@ -14,8 +14,8 @@ import pytest
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
-from kyros import addresses
-from tests.launch.service import clean_environment
+from kyros import connection_urls
+from tests.run.service import clean_environment
 
 pytestmark = pytest.mark.engine_neutral
 
@@ -153,6 +153,7 @@ def test_refusal_shows_no_secret(name, value, secret):
     assert secret not in line
 
 
+@pytest.mark.slow
 def test_every_program_refuses_with_the_same_line(tmp_path):
     expected = "kyros: PORT='0' cannot be used; allowed: a whole number from 1 to 65535"
     granian = [
@@ -164,7 +165,7 @@ def test_every_program_refuses_with_the_same_line(tmp_path):
         str(tmp_path / "socket"),
         "kyros.wsgi:application",
     ]
-    for command in (["manage.py", "help"], ["manage.py", "check"], ["-m", "kyros.launch"], granian):
+    for command in (["manage.py", "help"], ["manage.py", "check"], ["-m", "kyros.run"], granian):
         result = run(*command, PORT="0")
         assert result.returncode == 1
         assert expected in result.stderr.splitlines()
@@ -204,10 +205,10 @@ def test_switch_is_off(value):
 
 @pytest.mark.parametrize("value", ["none", "None", "NONE"])
 def test_cache_is_off(value):
-    assert loaded("CACHE_ENABLED", "CACHE_URL", "CACHE_CHOSEN", REDIS_URL=value) == [False, None, True]
+    assert loaded("CACHE_ENABLED", "CACHE_URL", "CACHE_CONFIGURED", REDIS_URL=value) == [False, None, True]
 
 
-SECONDS = addresses.CACHE_TIMEOUT_SECONDS
+SECONDS = connection_urls.CACHE_TIMEOUT_SECONDS
 TIMEOUTS = f"socket_timeout={SECONDS}&socket_connect_timeout={SECONDS}"
 
 
@@ -288,6 +289,7 @@ def env_file(project, text, **variables):
     )
 
 
+@pytest.mark.slow
 def test_env_file_is_read_and_the_environment_wins(project):
     text = '# a comment\n\nPORT=8123\nexport LOG_LEVEL="error"\n'
     assert env_file(project, text).stdout.split() == ["8123", "ERROR"]
@@ -295,6 +297,7 @@ def test_env_file_is_read_and_the_environment_wins(project):
     assert env_file(project, text, LOG_LEVEL="").stdout.split() == ["8123", "INFO"]
 
 
+@pytest.mark.slow
 def test_line_of_the_env_file_that_cannot_be_read_is_refused_unseen(project):
     result = env_file(project, "PORT=8123\nhunter2 my secret\n")
     assert result.returncode
@@ -318,6 +321,7 @@ def test_example_shows_the_defaults():
     assert loaded(*names) == loaded(*names, **{name: shown[name] for name in names})
 
 
+@pytest.mark.slow
 def test_deployment_checks_are_content_behind_https():
     result = run(
         "manage.py",

@@ -10,7 +10,7 @@ import pytest
 from django.db import OperationalError, connections
 
 from tests.migrations.schema import INDEXES, INITIAL, PERFORMANCE, applied_migrations, indexes, migrate
-from tests.waiting import wait_until
+from tests.polling import wait_until
 
 pytestmark = pytest.mark.postgres
 

@@ -15,9 +15,9 @@ from rest_framework.test import APIClient
 
 from orchestrator.models import User
 from orchestrator.watched import TTL_SETTINGS
-from tests.over_http import HttpClient
+from tests.http_client import HttpClient
+from tests.polling import wait_until
 from tests.servers.valkey import ValkeyServer
-from tests.waiting import wait_until
 
 PATH = "/monitoring/cache/health"
 

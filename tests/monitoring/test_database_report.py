@@ -332,6 +332,7 @@ def test_partitions_are_added_to_their_parent():
 
 
 @pytest.mark.sqlite
+@pytest.mark.slow
 def test_a_database_that_is_not_there_is_critical():
     env = {"DATABASE_URL": "postgresql://nobody@/x?host=/nowhere", "DB_POOL_MAX_SIZE": "0"}
     told = subprocess.run(

@@ -6,11 +6,11 @@ from contextlib import contextmanager
 import pytest
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from kyros import addresses
+from kyros import connection_urls
 from monitoring.engines import postgresql
 from orchestrator.db.postgresql.base import DatabaseWrapper
+from tests.polling import wait_until
 from tests.servers.postgres import SUPERUSER, PostgresServer
-from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.postgres, pytest.mark.django_db]
 
@@ -22,7 +22,7 @@ def connected(server: PostgresServer) -> Iterator[BaseDatabaseWrapper]:
         "ATOMIC_REQUESTS": False,
         "TIME_ZONE": None,
         "TEST": {},
-        **addresses.postgresql(server.url()),
+        **connection_urls.postgresql_config(server.url()),
     }
     wrapper = DatabaseWrapper(description, "other")
     try:

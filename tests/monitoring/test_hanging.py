@@ -16,12 +16,12 @@ from rest_framework.test import APIClient
 
 from monitoring import registry
 from monitoring.limits import HANGING_AT_MOST, Look, Patience
-from tests.over_http import HttpClient
-from tests.servers.leashed import Leashed
+from tests.http_client import HttpClient
+from tests.polling import wait_until
+from tests.servers.child_process import ChildProcess
 from tests.servers.postgres import PostgresServer
 from tests.servers.valkey import ValkeyServer
 from tests.servers.web import WebServer
-from tests.waiting import wait_until
 
 pytestmark = pytest.mark.engine_neutral
 
@@ -33,7 +33,7 @@ PREPARE = """
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.sessions.backends.db import SessionStore
 from django.core.management import call_command
-from tests.people import make_user
+from tests.users import make_user
 
 call_command("migrate", verbosity=0)
 for name, role in (("admin", "admin"), ("moderator", "moderator"), ("gone", "moderator"), ("user", "user")):
@@ -95,7 +95,7 @@ class Service:
     def keep(self) -> None:
         """Start a keeper."""
         env = {**os.environ, **self.env}
-        keeper = Leashed(list(self.shell(KEEP)), self.folder / "keeper.log", env=env)
+        keeper = ChildProcess(list(self.shell(KEEP)), self.folder / "keeper.log", env=env)
         self.ends.callback(keeper.close)
         wait_until(lambda: self.cache.execute("EXISTS", "{kyros}:lease"), what="the keeper's lease")
 

@@ -11,9 +11,9 @@ from rest_framework.test import APIClient
 
 from monitoring import metrics
 from orchestrator.models import User
-from tests.over_http import HttpClient
+from tests.http_client import HttpClient
+from tests.polling import wait_until
 from tests.servers.valkey import ValkeyServer
-from tests.waiting import wait_until
 
 PATH = "/metrics"
 TOKEN = "a metrics token of the tests"

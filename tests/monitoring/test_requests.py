@@ -12,8 +12,8 @@ from monitoring import request_ids, statements
 from monitoring.logs import JsonFormatter, RequestIdFilter
 from monitoring.middleware import Observed
 from orchestrator.models import Task, User
-from tests.over_http import HttpClient
-from tests.people import PASSWORD
+from tests.http_client import HttpClient
+from tests.users import PASSWORD
 
 pytestmark = pytest.mark.django_db
 

@@ -10,18 +10,18 @@ import pytest
 from celery import Celery
 from django.conf import settings
 
-from kyros import addresses
+from kyros import connection_urls
 from monitoring.models import TableSnapshot
-from tests.servers.leashed import Leashed
+from tests.polling import wait_until
+from tests.servers.child_process import ChildProcess
 from tests.servers.valkey import ValkeyServer
 from tests.servers.web import procfile
-from tests.waiting import wait_until
 
 
-def start(log: Path, env: Mapping[str, str]) -> Leashed:
+def start(log: Path, env: Mapping[str, str]) -> ChildProcess:
     Path(env["KYROS_DATA_DIR"]).mkdir()
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    return Leashed(["/bin/sh", "-c", procfile("worker")], log, env={**os.environ, "PATH": path, **env})
+    return ChildProcess(["/bin/sh", "-c", procfile("worker")], log, env={**os.environ, "PATH": path, **env})
 
 
 @pytest.mark.django_db(transaction=True)
@@ -35,7 +35,7 @@ def test_two_workers_make_one_snapshot(
         for name in ("one", "two")
     ]
     try:
-        client = Celery(broker=addresses.broker(addresses.cache(server.url)))
+        client = Celery(broker=connection_urls.broker_url(connection_urls.cache_url(server.url)))
         client.conf.broker_transport_options = settings.CELERY_BROKER_TRANSPORT_OPTIONS
         for _ in range(6):
             client.send_task("monitoring.tasks.snapshot_tables")
@@ -54,6 +54,7 @@ def test_two_workers_make_one_snapshot(
 
 
 @pytest.mark.engine_neutral
+@pytest.mark.slow
 def test_every_task_of_the_timetable_exists():
     code = (
         "from kyros.celery import app; app.loader.import_default_modules(); "

@@ -49,6 +49,7 @@ def wrong(queries: tuple[HotQuery, ...], **options: bool) -> Problems:
 
 
 @pytest.mark.usefixtures("empty_tables")
+@pytest.mark.slow
 def test_every_hot_query_is_served_on_empty_tables() -> None:
     assert wrong(every()) == {}
 
@@ -90,6 +91,7 @@ def test_an_index_that_goes_is_missed(execute: Execute, index: str) -> None:
 
 @pytest.mark.timeout(300)
 @pytest.mark.usefixtures("many_rows")
+@pytest.mark.slow
 def test_the_planner_chooses_what_is_declared_for_large_tables_and_otherwise_without_an_index(
     execute: Execute, monkeypatch: pytest.MonkeyPatch
 ) -> None:

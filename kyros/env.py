@@ -1,0 +1,150 @@
+"""Typed readers of environment variables that refuse what they cannot read.
+
+Only `kyros.settings` uses them. Every refusal is an `ImproperlyConfigured` of one line that names the
+variable, the value and what is allowed; the value of a secret, or of a password inside an address, is never
+shown.
+"""
+
+import io
+import re
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import NoReturn, TypeVar
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+T = TypeVar("T")
+
+TRUE = frozenset({"1", "on", "true", "yes"})
+FALSE = frozenset({"0", "off", "false", "no"})
+ENV_FILE_LINE = re.compile(r"(export )?[A-Za-z_][A-Za-z_0-9]*=")
+# Greedy up to the last "@": a password that was not percent-encoded may hold any character.
+PASSWORD_IN_URL = re.compile(r"(://[^:/?#@]*:).*@")
+PASSWORD_IN_QUERY = re.compile(r"([?&][^=&]*pass[^=&]*=)[^&]*", re.IGNORECASE)
+MAX_SHOWN_CHARACTERS = 120
+
+
+def mask_passwords(url: str) -> str:
+    """Return `url` with every password in it replaced by `***`."""
+    return PASSWORD_IN_QUERY.sub(r"\1***", PASSWORD_IN_URL.sub(r"\1***@", url))
+
+
+def raise_invalid(name: str, shown: str, allowed: str) -> NoReturn:
+    """Raise the one-line `ImproperlyConfigured` for variable `name`, whose value may be shown as `shown`."""
+    if len(shown) > MAX_SHOWN_CHARACTERS:
+        shown = f"{shown[:MAX_SHOWN_CHARACTERS]}…"
+    raise ImproperlyConfigured(f"{name}={shown!r} cannot be used; allowed: {allowed}")
+
+
+class Environment:
+    """The process's environment, completed by an optional `.env` file.
+
+    A variable that is set in the environment wins over the file. One that is set but empty counts as not set,
+    so that `NAME= make run` is the way to do without a value the file gives.
+
+    `names` holds every variable asked for so far: the complete list once the settings are loaded.
+    """
+
+    def __init__(self, env_file: Path) -> None:
+        """Read `env_file` if it exists; raise `ImproperlyConfigured` if a line of it cannot be read."""
+        self.names: set[str] = set()
+        self._env = environ.Env()
+        if env_file.is_file():
+            self._read_file(env_file)
+
+    def _read_file(self, path: Path) -> None:
+        try:
+            content = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ImproperlyConfigured(f"{path} cannot be read: {type(error).__name__}") from None
+        for number, line in enumerate(content.splitlines(), start=1):
+            if line.strip() and not line.startswith("#") and not ENV_FILE_LINE.match(line):
+                # The line itself is not shown: it may hold a secret.
+                raise ImproperlyConfigured(f"{path}, line {number}: not NAME=value and no # comment")
+        self._env.read_env(io.StringIO(content))
+
+    def optional(self, name: str) -> str | None:
+        """Return the value of `name`, or None when it is not set or empty."""
+        self.names.add(name)
+        # Asked of the mapping, not of `Env.str`: that would expand a value of "$OTHER" to another variable's.
+        return self._env.ENVIRON.get(name, "").strip() or None
+
+    def text(self, name: str, default: str, *, pattern: str, allowed: str) -> str:
+        """Return the text of `name`, which must match the regular expression `pattern` as a whole."""
+        value = self.optional(name)
+        if value is None:
+            return default
+        if not re.fullmatch(pattern, value):
+            raise_invalid(name, value, allowed)
+        return value
+
+    def boolean(self, name: str, *, default: bool) -> bool:
+        """Return whether `name` is switched on."""
+        value = self.optional(name)
+        if value is None:
+            return default
+        if value.lower() not in TRUE | FALSE:
+            raise_invalid(name, value, "true, yes, on, 1 or false, no, off, 0")
+        return value.lower() in TRUE
+
+    def integer(self, name: str, default: int, *, minimum: int, maximum: int, unit: str = "") -> int:
+        """Return the whole number of `name`, from `minimum` to `maximum`; the refusal names the `unit`."""
+        value = self.optional(name)
+        if value is None:
+            return default
+        if re.fullmatch(r"[0-9]{1,15}", value) and minimum <= int(value) <= maximum:
+            return int(value)
+        raise_invalid(name, value, f"a whole number{unit and f' of {unit}'} from {minimum} to {maximum}")
+
+    def choice(self, name: str, default: str, *, choices: Iterable[str]) -> str:
+        """Return the value of `name` in upper case, which must be one of `choices`."""
+        value = (self.optional(name) or default).upper()
+        if value not in choices:
+            raise_invalid(name, value, ", ".join(choices))
+        return value
+
+    def comma_separated(self, name: str, default: list[str], *, pattern: str, allowed: str) -> list[str]:
+        """Return the comma-separated values of `name`, each of which must match `pattern` as a whole."""
+        value = self.optional(name)
+        if value is None:
+            return default
+        items = [item.strip() for item in value.split(",") if item.strip()]
+        for item in items:
+            if not re.fullmatch(pattern, item):
+                raise_invalid(name, item, f"comma separated, each {allowed}")
+        return items
+
+    def secret(self, name: str, *, minimum_bytes: int) -> str | None:
+        """Return the secret `name` or None when it is not set; the refusal tells its length only."""
+        value = self.optional(name)
+        if value is not None and len(value.encode()) < minimum_bytes:
+            size = len(value.encode())
+            raise ImproperlyConfigured(
+                f"{name} (not shown) has {size} bytes; allowed: at least {minimum_bytes}"
+            )
+        return value
+
+    def path(self, name: str, default: Path, *, base: Path) -> Path:
+        """Return `name` as an absolute path; a relative one starts at the folder `base`."""
+        value = self.optional(name)
+        if value is None:
+            return default
+        if "\0" in value:
+            raise_invalid(name, value, "a path")
+        return (base / Path(value).expanduser()).resolve()
+
+    def url(self, name: str, parse: Callable[[str], T], *, allowed: str) -> T | None:
+        """Return `parse(value)`, or None when `name` is not set; a `ValueError` of `parse` is a refusal.
+
+        The value is an address that may hold a password, so it is shown masked and the `ValueError`'s own
+        text is not shown at all.
+        """
+        value = self.optional(name)
+        if value is None:
+            return None
+        try:
+            return parse(value)
+        except ValueError:
+            shown = mask_passwords(value)
+        raise_invalid(name, shown, allowed)

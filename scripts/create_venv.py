@@ -1,0 +1,49 @@
+"""Makes the virtual environment: `python3 scripts/create_venv.py FOLDER REQUIREMENTS`.
+
+Runs before anything is installed, so it uses the standard library only and is no part of the launcher.
+"""
+
+import fcntl
+import hashlib
+import re
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+
+def wanted(requirements: Path) -> str:
+    """Return what an environment must have been made of to serve: this very Python and these requirements."""
+    digest = hashlib.sha256(requirements.read_bytes())
+    for included in re.findall(r"^-r (\S+)$", requirements.read_text(encoding="utf-8"), re.MULTILINE):
+        digest.update((requirements.parent / included).read_bytes())
+    return f"{sys.version} {sys.base_prefix} {digest.hexdigest()}"
+
+
+def install(folder: Path, requirements: Path) -> None:
+    """Make the environment in `folder` anew; raise `CalledProcessError` if `requirements` cannot be had."""
+    sys.stderr.write(f"installing {requirements} into {folder} …\n")
+    venv.create(folder, clear=True, with_pip=True)
+    pip = [str(folder / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "--quiet"]
+    subprocess.run([*pip, "install", "--requirement", str(requirements)], check=True)
+
+
+def main(folder: Path, requirements: Path) -> int:
+    """Install unless it was done; return the exit status."""
+    # Two instances may be started at once from one fresh folder.
+    with requirements.open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        stamp = folder / "installed"
+        if stamp.is_file() and stamp.read_text(encoding="utf-8") == wanted(requirements):
+            return 0
+        try:
+            install(folder, requirements)
+        except subprocess.CalledProcessError as error:
+            sys.stderr.write(f"make: the requirements could not be installed ({error})\n")
+            return 1
+        stamp.write_text(wanted(requirements), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*map(Path, sys.argv[1:3])))

@@ -1,0 +1,172 @@
+"""Writers on SQLite take turns: each of these transactions would fail at once if it met SQLite's own lock."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+
+import pytest
+from django.db import OperationalError, connection, connections, transaction
+
+from orchestrator.db.sqlite3 import turns
+from orchestrator.models import Task
+from tests.polling import wait_until
+
+pytestmark = [pytest.mark.sqlite, pytest.mark.django_db(transaction=True)]
+
+#: Says that it is in a transaction, and commits when it is told to.
+HOLDER = """
+import django
+django.setup()
+from django.db import transaction
+from orchestrator.models import Task
+with transaction.atomic():
+    Task.objects.create(title="of another process")
+    print("in", flush=True)
+    input()
+"""
+
+
+def write(title: str) -> None:
+    """Write in a transaction that SQLite would not let wait."""
+    try:
+        connection.ensure_connection()
+        connection.connection.execute("PRAGMA busy_timeout = 0")
+        with transaction.atomic():
+            Task.objects.create(title=title)
+    finally:
+        connections.close_all()
+
+
+@pytest.fixture
+def background() -> Iterator[Callable[..., Future[None]]]:
+    """A function that has something done in a thread of its own."""
+    with ThreadPoolExecutor(16) as pool:
+        yield pool.submit
+
+
+@contextmanager
+def holder(database_url: str) -> Iterator[subprocess.Popen[str]]:
+    """Have another process in a transaction."""
+    environment = {**os.environ, "DATABASE_URL": database_url, "REDIS_URL": "none"}
+    command = [sys.executable, "-c", HOLDER]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, env=environment, text=True, stdin=pipe, stdout=pipe) as process:
+        try:
+            assert process.stdout
+            assert process.stdout.readline() == "in\n"
+            yield process
+        finally:
+            process.kill()
+
+
+def is_waiting() -> bool:
+    """Tell whether this process waits for others."""
+    taken = turns._turns.get(str(connection.settings_dict["NAME"]))  # noqa: SLF001
+    return taken is not None and taken._here.locked()  # noqa: SLF001
+
+
+def test_of_threads(background: Callable[..., Future[None]]):
+    titles = {str(number) for number in range(16)}
+    with transaction.atomic():
+        Task.objects.create(title="first")
+        waiting = [background(write, title) for title in titles]
+    for each in waiting:
+        each.result()
+
+    assert set(Task.objects.values_list("title", flat=True)) == {"first", *titles}
+
+
+@pytest.mark.parametrize("ends", ["commit", "kill"])
+@pytest.mark.slow
+def test_of_processes(ends: str, database_url: str, background: Callable[..., Future[None]]):
+    with holder(database_url) as other:
+        waiting = [background(write, str(number)) for number in range(4)]
+        wait_until(is_waiting, what="the queue")
+        assert not any(each.done() for each in waiting)
+
+        if ends == "commit":
+            other.communicate("\n")
+        else:
+            other.kill()
+
+        for each in waiting:
+            each.result()
+    assert Task.objects.count() == (5 if ends == "commit" else 4)
+
+
+@pytest.mark.slow
+def test_a_process_that_is_stopped_is_not_waited_for_for_ever(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setitem(connection.settings_dict["OPTIONS"], "timeout", 0.2)
+    with holder(database_url) as other:
+        other.send_signal(signal.SIGSTOP)
+
+        with pytest.raises(OperationalError, match="database is locked"), transaction.atomic():
+            """It does not begin."""
+
+        other.kill()
+        other.wait()
+    write("afterwards")
+    assert Task.objects.get().title == "afterwards"
+
+
+def test_a_thread_that_stays_is_not_waited_for_for_ever(
+    background: Callable[..., Future[None]], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setitem(connection.settings_dict["OPTIONS"], "timeout", 0.2)
+    with transaction.atomic(), pytest.raises(OperationalError, match="database is locked"):
+        background(write, "x").result()
+    write("afterwards")
+
+
+def test_a_turn_ends_with_its_transaction_however_that_ends(background: Callable[..., Future[None]]):
+    with transaction.atomic():
+        Task.objects.create(title="rolled back")
+        transaction.set_rollback(True)
+    background(write, "after a rollback").result()
+
+    connection.connection.execute("BEGIN IMMEDIATE")  # SQLite refuses to begin once more
+    with pytest.raises(OperationalError), transaction.atomic():
+        """It does not begin."""
+    connection.connection.execute("ROLLBACK")
+    background(write, "after no beginning").result()
+
+    def close() -> None:
+        with transaction.atomic():
+            Task.objects.create(title="closed")
+            connections.close_all()
+
+    background(close).result()
+    background(write, "after a close").result()
+
+    written = set(Task.objects.values_list("title", flat=True))
+    assert written == {"after a rollback", "after no beginning", "after a close"}
+
+
+def test_where_there_is_no_room_for_the_file_threads_still_do(
+    background: Callable[..., Future[None]], monkeypatch: pytest.MonkeyPatch
+):
+    nowhere = turns.Turns("/nowhere/database")
+    monkeypatch.setitem(turns._turns, str(connection.settings_dict["NAME"]), nowhere)  # noqa: SLF001
+    test_of_threads(background)
+
+
+@pytest.mark.parametrize("step", ["take", "leave"])
+def test_where_the_file_fails_nobody_is_kept_out(
+    step: str, background: Callable[..., Future[None]], monkeypatch: pytest.MonkeyPatch
+):
+    def fail(_: turns.Places, place: int, *__: float) -> None:
+        if step == "take" or place == turns._WRITES:  # noqa: SLF001
+            raise OSError("No locks available")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(turns.Places, step, fail)
+        with pytest.raises(OSError, match="No locks available"):
+            write("x")
+
+    background(write, "afterwards").result(30)

@@ -1,0 +1,62 @@
+"""Fixtures that start the service as `make run` does."""
+
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from django.conf import settings
+
+from tests.run.service import Service, left_of
+
+DEFAULTS = {"DEMO_JOBS": 0, "WEB_WORKERS": 1}
+
+
+@contextmanager
+def folder_to_be() -> Iterator[Path]:
+    """Give a data folder that does not exist yet, with a path short enough for sockets."""
+    with TemporaryDirectory(dir=settings.KYROS_DATA_DIR) as folder:
+        yield Path(folder) / "data"
+
+
+@pytest.fixture
+def data_dir() -> Iterator[Path]:
+    """A data folder that does not exist yet, with a path short enough for sockets."""
+    with folder_to_be() as folder:
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Service]:
+    """A service on its first start, for all tests of a file, which leave it running.
+
+    After whatever they did to it, a signal ends every process.
+    """
+    with folder_to_be() as folder:
+        started = Service(folder.parent / "log", {**DEFAULTS, "KYROS_DATA_DIR": folder})
+        try:
+            yield started.until_ready()
+            assert started.end() == 128 + signal.SIGTERM
+        finally:
+            started.close()
+
+
+@pytest.fixture
+def service(data_dir: Path, tmp_path: Path) -> Iterator[Callable[..., Service]]:
+    """A function that starts the service on a free port, with `data_dir` and without demo data.
+
+    Keyword arguments are further variables: ``service(REDIS_URL="none")``. It ends with the test, whole.
+    """
+    services: list[Service] = []
+
+    def start(**variables: object) -> Service:
+        log = tmp_path / f"service{len(services)}.log"
+        services.append(Service(log, {**DEFAULTS, "KYROS_DATA_DIR": data_dir, **variables}))
+        return services[-1]
+
+    yield start
+    for started in services:
+        started.close()
+    assert left_of(data_dir) == []

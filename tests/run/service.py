@@ -1,0 +1,157 @@
+"""The service as a person starts it, and every process that belongs to it."""
+
+import json
+import os
+import re
+import signal
+import sqlite3
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import psutil
+from django.conf import settings
+
+from tests.polling import wait_until
+from tests.servers.web import free_port
+
+START_SECONDS = 90
+END_SECONDS = 30
+#: The last line of the announcement.
+ANNOUNCED = "  end       Ctrl-C"
+
+
+def clean_environment(variables: Mapping[str, object]) -> dict[str, str]:
+    """Return an environment with `variables` and nothing else that the settings read."""
+    return {
+        **{name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ},
+        **dict.fromkeys(settings.ENVIRONMENT_VARIABLES, ""),
+        **{name: str(value) for name, value in variables.items()},
+    }
+
+
+def rows(data_dir: Path, sql: str) -> list[tuple[Any, ...]]:
+    """Return what a query gives in the SQLite file of a service."""
+    with closing(sqlite3.connect(data_dir / "kyros.sqlite3")) as database:
+        return database.execute(sql).fetchall()
+
+
+class Service:
+    """A launcher with all the processes it starts."""
+
+    def __init__(self, log: Path, variables: Mapping[str, object], command: tuple[str, ...] = ()) -> None:
+        """Start the launcher.
+
+        Args:
+            log: file for all it writes.
+            variables: its settings; `PORT` is a free one unless they say another.
+            command: what to run instead of the launcher.
+        """
+        variables = {"PORT": free_port(), **variables}
+        self.log = log
+        self._seen: set[psutil.Process] = set()
+        self.url = f"http://127.0.0.1:{variables['PORT']}"
+        self.data_dir = Path(str(variables["KYROS_DATA_DIR"]))
+        with log.open("wb") as output:
+            self.launcher = psutil.Popen(
+                command or (sys.executable, "-m", "kyros.run"),
+                cwd=settings.BASE_DIR,
+                env=clean_environment(variables),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    @property
+    def output(self) -> str:
+        """Return all it has written so far."""
+        return self.log.read_text(encoding="utf-8")
+
+    def until(self, text: str) -> "Service":
+        """Wait until it has written `text`."""
+        wait_until(
+            lambda: text in self.output or not self.launcher.is_running() or self.launcher.poll() is not None,
+            START_SECONDS,
+            what=f"the line {text!r}",
+        )
+        assert text in self.output, self.output
+        return self
+
+    def until_ready(self) -> "Service":
+        """Wait until it has said where it is."""
+        return self.until(ANNOUNCED)
+
+    def get(self, path: str) -> dict[str, object]:
+        """Return the JSON document at `path` of the web server."""
+        with urllib.request.urlopen(f"{self.url}{path}", timeout=10) as answer:  # noqa: S310 - http
+            return json.load(answer)
+
+    @property
+    def password(self) -> str:
+        """Return what the announcement says of the password."""
+        found = re.search(r"^  password +(.*)$", self.output, re.MULTILINE)
+        assert found, self.output
+        return found[1].partition("   ")[0]
+
+    @property
+    def processes(self) -> list[psutil.Process]:
+        """Return the launcher and every process it has started that still runs."""
+        found = [self.launcher, *self.launcher.children(recursive=True)]
+        self._seen.update(found)
+        return found
+
+    @property
+    def running(self) -> list[psutil.Process]:
+        """Return those of its processes that are programs by now, and have not ended."""
+        ended = (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
+        return [each for each in self.processes if each.is_running() and each.status() not in ended]
+
+    def process(self, program: str) -> psutil.Process:
+        """Return the first process of the service that runs `program`."""
+        return next(each for each in self.processes if program in " ".join(each.cmdline()))
+
+    def end(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """Send the launcher a signal and return its exit status; fail if it leaves a process behind."""
+        processes = self.processes
+        self.launcher.send_signal(number)
+        return self.ended(processes)
+
+    def ended(self, processes: list[psutil.Process] | None = None) -> int:
+        """Wait for the launcher and return its exit status; fail if one of `processes` is left."""
+        status = self.launcher.wait(END_SECONDS)
+        _, left = psutil.wait_procs(processes or [], END_SECONDS)
+        assert not left, f"{left}\n{self.output}"
+        return status
+
+    def refused(self) -> str:
+        """Return the one line that its start is refused with; fail if there is more, or if it runs."""
+        assert self.ended() == 1
+        (line,) = self.output.splitlines()
+        return line
+
+    def close(self) -> None:
+        """End it, by force if need be, whatever became of it."""
+        if self.launcher.poll() is None:
+            self._seen.update(self.processes)
+            self.launcher.send_signal(signal.SIGTERM)
+        _, left = psutil.wait_procs([self.launcher, *self._seen], END_SECONDS)
+        for each in left:
+            each.kill()
+        psutil.wait_procs(left, END_SECONDS)
+
+
+def left_of(data_dir: Path) -> list[psutil.Process]:
+    """Return the processes that run with a data folder, whoever started them."""
+
+    def runs_with_it(process: psutil.Process) -> bool:
+        try:
+            return process.environ().get("KYROS_DATA_DIR") == str(data_dir)
+        except psutil.Error:  # ended, or somebody else's
+            return False
+
+    return [process for process in psutil.process_iter() if runs_with_it(process)]

@@ -1,0 +1,107 @@
+"""What a start makes, and what it tells."""
+
+import socket
+
+import psutil
+import pytest
+from django.contrib.auth.hashers import check_password
+
+from tests.run.service import rows
+
+pytestmark = pytest.mark.engine_neutral
+
+
+def test_second_start_keeps_what_the_first_has_made_also_with_a_chosen_cache_server(
+    service, data_dir, valkey_server
+):
+    first = service(DEMO_JOBS=30).until_ready()
+    password, key = first.password, (data_dir / "secret_key").read_text()
+    first.end()
+    assert rows(data_dir, "SELECT count(*) FROM jobs") == [(30,)]
+    files = [file for file in data_dir.rglob("*") if file.is_file() and "static" not in file.parts]
+    assert not [file for file in files if password.encode() in file.read_bytes()]
+
+    server = valkey_server()
+    second = service(DEMO_JOBS=40, REDIS_URL=server.url).until_ready()
+    assert password not in second.output
+    assert "migrating" not in second.output
+    assert (data_dir / "secret_key").read_text() == key
+    assert rows(data_dir, "SELECT count(*) FROM jobs") == [(30,)]
+    assert second.get("/readyz")["cache"] == "up"
+    assert not any("valkey" in process.name() for process in second.processes)
+    server.kill()
+    assert second.get("/readyz")["cache"] == "down"
+
+
+def test_chosen_name_password_and_folder_are_used_whatever_signs_they_have(service, data_dir):
+    odd = data_dir / "a b\"%20#?'$x"
+    started = service(
+        KYROS_DATA_DIR=odd, KYROS_ADMIN_USERNAME="ada@example.com", KYROS_ADMIN_PASSWORD="chosen-hunter2"
+    ).until_ready()
+    assert started.get("/readyz") == {"status": "ready", "cache": "up"}
+    assert "  login     ada@example.com" in started.output
+    assert "chosen-hunter2" not in started.output
+    ((digest,),) = rows(odd, "SELECT password FROM users WHERE username = 'ada@example.com'")
+    assert check_password("chosen-hunter2", digest)
+
+
+def test_folder_too_deep_for_a_socket_gets_a_cache_behind_a_password(service, data_dir):
+    deep = data_dir / ("deep" * 20) / ("deep" * 20)
+    started = service(KYROS_DATA_DIR=deep).until_ready()
+    assert started.get("/readyz")["cache"] == "up"
+    (address,) = [
+        connection.laddr
+        for connection in started.process("valkey-server").net_connections("inet")
+        if connection.status == psutil.CONN_LISTEN
+    ]
+    assert address.ip == "127.0.0.1"
+    with socket.create_connection(address, timeout=10) as stranger:
+        stranger.sendall(b"DBSIZE\r\n")
+        assert stranger.recv(100).startswith(b"-NOAUTH")
+
+
+def test_port_that_is_taken_is_one_line(service, data_dir):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        line = service(PORT=port).refused()
+    assert f"port {port} of 127.0.0.1 is taken" in line
+    assert not list(data_dir.glob("*.sqlite3"))
+
+
+def test_data_folder_that_cannot_be_made_is_one_line(service, tmp_path):
+    (tmp_path / "file").touch()
+    line = service(KYROS_DATA_DIR=tmp_path / "file" / "data").refused()
+    assert "KYROS_DATA_DIR=" in line
+    assert "Not a directory" in line
+
+
+def test_host_of_another_machine_is_one_line(service):
+    assert "192.0.2.1 cannot be used" in service(HOST="192.0.2.1").refused()
+
+
+def test_setting_that_cannot_be_read_is_one_line(service, data_dir):
+    line = service(CACHE_TTL_JOB_LIST="abc").refused()
+    assert "CACHE_TTL_JOB_LIST='abc'" in line
+    assert not data_dir.exists()
+
+
+def test_database_that_does_not_answer_is_one_line(service):
+    line = service(DATABASE_URL="postgresql://kyros:hunter2@127.0.0.1:1/kyros").refused()
+    assert "database" in line
+    assert "hunter2" not in line
+
+
+def test_postgresql_serves_as_database_and_the_cache_can_be_turned_off(service, postgres_server):
+    url = postgres_server().url()
+    first = service(DATABASE_URL=url, DEMO_JOBS=30).until_ready()
+    assert first.get("/readyz") == {"status": "ready", "cache": "up"}
+    assert "  database  PostgreSQL" in first.output
+    password = first.password
+    first.end()
+
+    second = service(DATABASE_URL=url, REDIS_URL="None").until_ready()
+    assert password not in second.output
+    assert second.get("/readyz") == {"status": "ready", "cache": "disabled"}
+    assert "  cache     off" in second.output
+    commands = [" ".join(process.cmdline()) for process in second.processes]
+    assert not any("valkey-server" in command for command in commands)
