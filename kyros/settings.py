@@ -236,7 +236,7 @@ INSTALLED_APPS = [
     "drf_spectacular_sidecar",
 ]
 MIDDLEWARE = [
-    "monitoring.middleware.Observed",  # first: it measures the others
+    "monitoring.middleware.ObservabilityMiddleware",  # first: it measures the others
     "django.middleware.security.SecurityMiddleware",
     "kyros.middleware.chunked_bodies",
     "corsheaders.middleware.CorsMiddleware",
