@@ -241,7 +241,7 @@ INSTALLED_APPS = [
     "drf_spectacular_sidecar",
 ]
 MIDDLEWARE = [
-    "monitoring.middleware.Observed",  # first: it measures the others
+    "monitoring.middleware.ObservabilityMiddleware",  # first: it measures the others
     "django.middleware.security.SecurityMiddleware",
     "kyros.middleware.buffer_chunked_body",
     "corsheaders.middleware.CorsMiddleware",

@@ -14,6 +14,6 @@ class MonitoringConfig(AppConfig):
         # Imported here: it needs the settings.
         from django.db.backends.signals import connection_created  # noqa: PLC0415
 
-        from monitoring import statements  # noqa: PLC0415
+        from monitoring import query_stats  # noqa: PLC0415
 
-        connection_created.connect(statements.watch_connection, dispatch_uid="monitoring.statements")
+        connection_created.connect(query_stats.watch_connection, dispatch_uid="monitoring.query_stats")

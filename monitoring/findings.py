@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
-from monitoring.documents import instant_text
 from monitoring.models import Acknowledgement
+from monitoring.serialization import instant_text
 
 Level = Literal["info", "warning", "critical"]
 

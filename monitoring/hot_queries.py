@@ -13,8 +13,8 @@ from django.db import DatabaseError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import QuerySet
 
-from monitoring import catalogue
-from monitoring.catalogue import Index
+from monitoring import index_catalog
+from monitoring.index_catalog import Index
 from monitoring.plans import PRIMARY_KEY, Plan, Reader, Reading, Sort, Statement, reader
 
 #: Rows from which a table is large enough for the planner's free choice to mean something.
@@ -34,31 +34,31 @@ class HotQuery:
 
     Args:
         name: what people call it.
-        asked_by: what asks it.
+        caller: what asks it.
         table: that it reads.
         statement: makes it, for a connection.
         index: that must be there, and must serve it.
-        or_else: indexes that may serve it as well, where the best one depends on the rows.
+        alternatives: indexes that may serve it as well, where the best one depends on the rows.
         conditions: columns whose conditions must bound what is read of the declared index.
-        ordered: whether the index must give the order, all but that of rows equal in it.
-        bound: what its cost grows with, where that is not only the rows it gives; nothing where it is flat.
+        index_ordered: whether the index must give the order, all but that of rows equal in it.
+        cost_grows_with: what its cost grows with, where that is not only the rows it gives; nothing where it is flat.
         engine: the only engine that it is asked on; nothing for every one.
     """
 
     name: str
-    asked_by: str
+    caller: str
     table: str
     statement: Callable[[BaseDatabaseWrapper], Statement]
     index: str
-    or_else: tuple[str, ...] = ()
+    alternatives: tuple[str, ...] = ()
     conditions: tuple[str, ...] = ()
-    ordered: bool = True
-    bound: str = ""
+    index_ordered: bool = True
+    cost_grows_with: str = ""
     engine: str = ""
 
 
 @dataclass(frozen=True)
-class Examined:
+class PlanCheck:
     """What the planner answered to a hot query.
 
     Args:
@@ -99,7 +99,7 @@ class Examined:
         return None if self.plan is None or self.plan.ms is None else round(self.plan.ms, 3)
 
 
-def of_rows(rows: QuerySet[Any]) -> Callable[[BaseDatabaseWrapper], Statement]:
+def from_queryset(rows: QuerySet[Any]) -> Callable[[BaseDatabaseWrapper], Statement]:
     """Return what makes the statement of a query set, for ``HotQuery``."""
 
     def statement(connection: BaseDatabaseWrapper) -> Statement:
@@ -116,7 +116,7 @@ def examine(
     analyze: bool = False,
     seconds: float = SECONDS_IN_ALL,
     penalized: bool | None = None,
-) -> tuple[Examined, ...]:
+) -> tuple[PlanCheck, ...]:
     """Ask the planner about hot queries; nothing is locked or changed.
 
     Args:
@@ -139,7 +139,7 @@ def examine(
 
 def examine_without(
     index: Index, queries: Iterable[HotQuery], using: str = "default"
-) -> tuple[Examined, ...]:
+) -> tuple[PlanCheck, ...]:
     """Ask the planner about hot queries as if an index were not there; it stays, and nobody has to wait.
 
     SQLite plans on a copy that has the file's statistics, as it would choose without the index. PostgreSQL
@@ -174,14 +174,14 @@ class _Look:
 
 
 def _present(connection: BaseDatabaseWrapper) -> dict[tuple[str, str], Index]:
-    return {(index.table, index.name): index for index in catalogue.present(connection)}
+    return {(index.table, index.name): index for index in index_catalog.present(connection)}
 
 
-def _all_examined(look: _Look, queries: Iterable[HotQuery]) -> tuple[Examined, ...]:
+def _all_examined(look: _Look, queries: Iterable[HotQuery]) -> tuple[PlanCheck, ...]:
     asked = [query for query in queries if query.engine in ("", look.connection.vendor)]
     large = {table for table in {query.table for query in asked} if _is_large(look.connection, table)}
 
-    def examined(query: HotQuery) -> Examined:
+    def examined(query: HotQuery) -> PlanCheck:
         free = query.table in large if look.penalized is None else not look.penalized
         left = min(SECONDS_A_QUERY, look.until - time.monotonic())
         return _examined(look, query, Reading(look.analyze, not free, left))
@@ -190,20 +190,20 @@ def _all_examined(look: _Look, queries: Iterable[HotQuery]) -> tuple[Examined, .
 
 
 def _is_large(connection: BaseDatabaseWrapper, table: str) -> bool:
-    rows = catalogue.estimated_rows(connection, table)
+    rows = index_catalog.estimated_rows(connection, table)
     return rows is not None and rows >= LARGE_FROM
 
 
-def _examined(look: _Look, query: HotQuery, reading: Reading) -> Examined:
+def _examined(look: _Look, query: HotQuery, reading: Reading) -> PlanCheck:
     free = not reading.penalized
     if reading.seconds <= 0:
-        return Examined(query, None, (OUT_OF_TIME,), free)
+        return PlanCheck(query, None, (OUT_OF_TIME,), free)
     try:
         plan = look.read(query.statement(look.connection), reading)
     except DatabaseError as error:
-        return Examined(query, None, (f"no plan: {_first_line(error)}",), free)
+        return PlanCheck(query, None, (f"no plan: {_first_line(error)}",), free)
     problems = (*_lacks(query, look.present), *_differences(query, plan, look.present, free=free))
-    return Examined(query, plan, problems, free)
+    return PlanCheck(query, plan, problems, free)
 
 
 def _lacks(query: HotQuery, present: Mapping[tuple[str, str], Index]) -> Iterator[str]:
@@ -224,17 +224,17 @@ def _differences(
         return
     if free and plan.sort is Sort.FEW and not plan.full_scan:
         return  # the planner knows the rows to be few: any bounded way to them is as good
-    allowed = {query.index, *query.or_else}
+    allowed = {query.index, *query.alternatives}
     if not free:
         # All ways into a small table cost the same: that it is bounded is what counts.
         allowed |= _alike(query, present)
     if not allowed.issuperset(plan.indexes):
         yield f"served by {' + '.join(plan.indexes)}"
     missing = [column for column in query.conditions if column not in plan.conditions]
-    declared = query.index in plan.indexes or not query.or_else
+    declared = query.index in plan.indexes or not query.alternatives
     if missing and (declared if free else len(missing) == len(query.conditions)):
         yield f"not bounded by {', '.join(missing)}"
-    if free and query.ordered and plan.sort is Sort.FULL:
+    if free and query.index_ordered and plan.sort is Sort.FULL:
         yield "sorted after it was read"
 
 

@@ -51,7 +51,7 @@ class Look(Generic[T]):
 
     def _run(self) -> None:
         try:
-            pools.step_aside(connections[DEFAULT_DB_ALIAS])
+            pools.bypass_exhausted_pool(connections[DEFAULT_DB_ALIAS])
             self._answers.put((self._look(),))
         except BaseException as error:  # noqa: BLE001 - raised again, in the thread that asked
             self._answers.put(error)

@@ -7,7 +7,7 @@ from typing import Any, Final
 import orjson
 
 from monitoring import request_ids
-from monitoring.documents import instant_text
+from monitoring.serialization import instant_text
 
 #: Attributes of every record; what else is on one was given with ``extra``.
 _OWN: Final = frozenset(vars(logging.makeLogRecord({}))) | {

@@ -8,15 +8,15 @@ from typing import Final
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
-from monitoring import instruments, pools, request_ids, statements
-from monitoring.statements import Queries
+from monitoring import pools, prometheus, query_stats, request_ids
+from monitoring.query_stats import Queries
 
 logger = logging.getLogger("monitoring.requests")
 
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
-class Observed:
+class ObservabilityMiddleware:
     """Measures requests and their statements, tells of slow ones, and gives each an id.
 
     Args:
@@ -25,18 +25,18 @@ class Observed:
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self._get_response = get_response
-        instruments.make_folder()
+        prometheus.make_folder()
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Answer a request."""
         request_id = request_ids.identify(request.META)
         queries = Queries()
-        token = statements.of_request.set(queries)
+        token = query_stats.of_request.set(queries)
         started = time.perf_counter()
         try:
             response = self._get_response(request)
         finally:
-            statements.of_request.reset(token)
+            query_stats.of_request.reset(token)
         seconds = time.perf_counter() - started
         if request_ids.TOLD_OUTSIDE not in request.META:
             response[request_ids.HEADER] = request_id
@@ -49,11 +49,11 @@ class Observed:
 def _note(request: HttpRequest, response: HttpResponse, seconds: float, queries: Queries) -> None:
     route = request.resolver_match.route if request.resolver_match else "none"
     method = request.method if request.method in _METHODS else "other"
-    instruments.REQUESTS.labels(method, route, f"{response.status_code // 100}xx").observe(seconds)
+    prometheus.REQUESTS.labels(method, route, f"{response.status_code // 100}xx").observe(seconds)
     for statement in queries.repeated:
-        instruments.REPEATED.labels(route, statements.bounded(statement)).inc()
+        prometheus.REPEATED.labels(route, query_stats.bounded(statement)).inc()
     if seconds * 1000 >= settings.SLOW_REQUEST_MS:
-        instruments.SLOW_REQUESTS.labels(route).inc()
+        prometheus.SLOW_REQUESTS.labels(route).inc()
         _tell(request, response, seconds, queries)
     pools.observe()
 

@@ -10,8 +10,8 @@ from typing import Any, Final
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from monitoring import engines
-from monitoring.documents import instant_text
 from monitoring.engines import Row
+from monitoring.serialization import instant_text
 
 _DAY: Final = timedelta(days=1)
 _WRITTEN: Final = {

@@ -8,7 +8,7 @@ from typing import Any, Final
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from monitoring import instruments
+from monitoring import prometheus
 
 #: What is told of a pool, by the name that psycopg gives it; what it leaves out is 0.
 _FIGURES: Final = {
@@ -78,7 +78,7 @@ def observe() -> None:
         _publish(stats)
 
 
-def step_aside(connection: BaseDatabaseWrapper) -> None:
+def bypass_exhausted_pool(connection: BaseDatabaseWrapper) -> None:
     """Let a thread connect by itself where the pool has nothing to lend.
 
     What is asked about a database must not wait behind the requests that it is asked about: it would take a
@@ -111,14 +111,14 @@ def _own_pools() -> dict[str, Any]:
 def _publish(stats: dict[str, dict[str, int]]) -> None:
     for alias, pool in stats.items():
         for figure, name in _FIGURES.items():
-            instruments.POOL.labels(alias, figure).set(pool.get(name, 0))
-        instruments.POOL.labels(alias, "most_used").set(_most_used[alias])
+            prometheus.POOL.labels(alias, figure).set(pool.get(name, 0))
+        prometheus.POOL.labels(alias, "most_used").set(_most_used[alias])
 
 
 def figures() -> tuple[PoolFigures, ...]:
     """Return the figures that the living processes told last."""
     found: dict[tuple[int, str], dict[str, int]] = defaultdict(dict)
-    for metric in instruments.collected():
+    for metric in prometheus.collected():
         if metric.name == "kyros_db_pool":
             for sample in metric.samples:
                 labels = sample.labels

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from monitoring.caching import CacheHealth, no_cache
-from monitoring.hot_queries import Examined, HotQuery
+from monitoring.cache_report import CacheHealth, no_cache
+from monitoring.hot_queries import HotQuery, PlanCheck
 from monitoring.limits import Patience
 
 
@@ -61,7 +61,7 @@ class Table:
 
 
 @dataclass(frozen=True)
-class Watched:
+class MonitoredApp:
     """All that an application hands over.
 
     Args:
@@ -83,20 +83,20 @@ class Watched:
     rows: Callable[[], Mapping[str, int]] = dict
     verify: Callable[[bool], Sequence[VerifiedRows]] = lambda _repair: ()
     hot_queries: Callable[[], Sequence[HotQuery]] = tuple
-    query_plans: Callable[[], Sequence[Examined]] = tuple
+    query_plans: Callable[[], Sequence[PlanCheck]] = tuple
     kept_indexes: Callable[[], Mapping[str, str]] = dict
     ttl_settings: Mapping[str, str] = field(default_factory=dict)
 
 
-_watched = Watched()
+_monitored_app = MonitoredApp()
 
 
-def watch(watched: Watched) -> None:
+def register(app: MonitoredApp) -> None:
     """Take what is to be watched from now on."""
-    global _watched  # noqa: PLW0603 - set once, while the applications are loaded
-    _watched = watched
+    global _monitored_app  # noqa: PLW0603 - set once, while the applications are loaded
+    _monitored_app = app
 
 
-def watched() -> Watched:
+def monitored_app() -> MonitoredApp:
     """Return what is watched."""
-    return _watched
+    return _monitored_app

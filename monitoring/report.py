@@ -16,29 +16,29 @@ from monitoring import (
     disk,
     engines,
     findings,
-    health,
-    indexes,
+    index_usage,
+    missing_indexes,
     partitions,
     pools,
+    query_stats,
+    readiness,
     registry,
     retention,
     rules,
-    schema,
     snapshots,
-    statements,
     tables,
 )
-from monitoring.caching import CacheHealth
+from monitoring.cache_report import CacheHealth
 from monitoring.disk import Disk
-from monitoring.documents import now_text
 from monitoring.findings import Finding
-from monitoring.hot_queries import Examined
-from monitoring.indexes import Use
+from monitoring.hot_queries import PlanCheck
+from monitoring.index_usage import IndexUsage
 from monitoring.limits import SILENT_AFTER, Look, Patience, TooSlowError
+from monitoring.missing_indexes import MissingIndex
 from monitoring.partitions import Partitioned
 from monitoring.pools import PoolFigures
 from monitoring.retention import Expired
-from monitoring.schema import MissingIndex
+from monitoring.serialization import now_text
 from monitoring.tables import TableFigures
 
 #: Seconds that one section may take of a database that is slow, but answers.
@@ -73,7 +73,7 @@ class DatabaseReport:
 
     cache: CacheHealth
     tables: tuple[TableFigures, ...] = ()
-    plans: tuple[Examined, ...] = ()
+    plans: tuple[PlanCheck, ...] = ()
     server: Mapping[str, Any] = field(default_factory=dict)
     connections: Mapping[str, Any] = field(default_factory=dict)
     pools: tuple[PoolFigures, ...] = ()
@@ -85,7 +85,7 @@ class DatabaseReport:
     partitioned: tuple[Partitioned, ...] | None = None
     expired: tuple[Expired, ...] = ()
     missing_indexes: tuple[MissingIndex, ...] = ()
-    index_uses: tuple[Use, ...] = ()
+    index_uses: tuple[IndexUsage, ...] = ()
     errors: Mapping[str, str] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
 
@@ -171,10 +171,10 @@ def _answer(look: Look[T], patience: Patience) -> T:
 
 def _is_alive(since: float, patience: Patience) -> bool:
     """Tell whether the database answers: anybody in this process, as a busy one shows, or a ping."""
-    if not statements.answered_since(since):
+    if not query_stats.answered_since(since):
         with suppress(TooSlowError, DatabaseError, InterfaceError):
-            patience.answer(Look(health.ping))
-    alive = statements.answered_since(since)
+            patience.answer(Look(readiness.ping))
+    alive = query_stats.answered_since(since)
     if alive:
         patience.renew()
     return alive
@@ -205,7 +205,7 @@ def database_report(*, plans: bool = True, patience: Patience | None = None) -> 
         plans: ask the planner about the hot queries, too.
         patience: what is left of it, if somebody was silent already.
     """
-    watched, patience = registry.watched(), patience or Patience()
+    watched, patience = registry.monitored_app(), patience or Patience()
     sections = _Sections(patience)
     # Meanwhile. It asks the database as well, and has to be back when that is given up.
     cache = Look(partial(watched.cache, Patience(patience.left * _CACHE_SHARE)), "cache")
@@ -213,7 +213,7 @@ def database_report(*, plans: bool = True, patience: Patience | None = None) -> 
     exact: Mapping[str, int] = sections.ask("rows", lambda _: watched.rows(), {})
     measured: tuple[TableFigures, ...] = sections.ask("tables", lambda c: tables.measure(c, names, exact), ())
     known = sections.ask("growth", lambda _: snapshots.with_history(measured), measured)
-    none: Sequence[Examined] = ()
+    none: Sequence[PlanCheck] = ()
     examined = tuple(sections.ask("query_plans", lambda _: watched.query_plans(), none)) if plans else ()
     report = DatabaseReport(
         cache=_cache(cache, patience),
@@ -223,13 +223,13 @@ def database_report(*, plans: bool = True, patience: Patience | None = None) -> 
         connections=sections.ask("connections", lambda c: engines.of(c).connections(c), {}),
         pools=pools.figures(),
         sessions=tuple(sections.ask("sessions", _sessions, [])),
-        slow_queries=tuple(sections.ask("slow_queries", _slow, statements.slowest())),
-        suspects=statements.suspects(),
+        slow_queries=tuple(sections.ask("slow_queries", _slow, query_stats.slowest())),
+        suspects=query_stats.suspects(),
         replication=sections.ask("replication", _replication, None),
         disk=sections.ask("disk", lambda c: disk.measure(c, known), None),
         partitioned=sections.ask("partitions", lambda c: partitions.measure(c, timezone.now()), None),
         expired=sections.ask("retention", lambda c: retention.expired(c, watched.tables, known), ()),
-        missing_indexes=sections.ask("schema", lambda c: schema.missing_indexes(c, known), ()),
+        missing_indexes=sections.ask("schema", lambda c: missing_indexes.missing_indexes(c, known), ()),
         index_uses=sections.ask("index_uses", lambda _: _uses(examined), ()),
         errors=sections.errors,
     )
@@ -243,12 +243,12 @@ def _cache(look: Look[CacheHealth], patience: Patience) -> CacheHealth:
         return CacheHealth("unhealthy", error=str(error))
 
 
-def _uses(examined: tuple[Examined, ...]) -> tuple[Use, ...]:
+def _uses(examined: tuple[PlanCheck, ...]) -> tuple[IndexUsage, ...]:
     """Return what each index is good for, which nobody can tell without the plans."""
     if not examined:
         return ()
-    watched = registry.watched()
-    return indexes.upkeep(examined, reasons=watched.kept_indexes(), queries=watched.hot_queries())
+    watched = registry.monitored_app()
+    return index_usage.index_usage(examined, reasons=watched.kept_indexes(), queries=watched.hot_queries())
 
 
 def _judged(report: DatabaseReport, sections: _Sections) -> DatabaseReport:
@@ -261,16 +261,16 @@ def _judged(report: DatabaseReport, sections: _Sections) -> DatabaseReport:
 def _sessions(connection: BaseDatabaseWrapper) -> Sequence[Mapping[str, Any]]:
     """Return sessions, their statements without the values that somebody sent."""
     rows = engines.of(connection).sessions(connection)
-    return [{**row, "query": statements.normalised(row["query"] or "")} for row in rows]
+    return [{**row, "query": query_stats.normalised(row["query"] or "")} for row in rows]
 
 
 def _slow(connection: BaseDatabaseWrapper) -> list[dict[str, Any]]:
     """Return the statements that took the most time: as the server counts them, else as we do."""
     counted = engines.of(connection).statements(connection)
     if counted is None:
-        return statements.slowest()
-    told = [{**row, "query": statements.normalised(row["query"]), "source": "server"} for row in counted]
-    return [*told, *statements.slowest()]
+        return query_stats.slowest()
+    told = [{**row, "query": query_stats.normalised(row["query"]), "source": "server"} for row in counted]
+    return [*told, *query_stats.slowest()]
 
 
 def _replication(connection: BaseDatabaseWrapper) -> tuple[Mapping[str, Any], ...] | None:

@@ -27,7 +27,7 @@ def take() -> int:
     There is one an hour and table: run twice at once, or again too soon, it changes nothing. Snapshots older
     than ``KEPT_FOR`` go.
     """
-    watched, now = registry.watched(), timezone.now()
+    watched, now = registry.monitored_app(), timezone.now()
     hour = now.replace(minute=0, second=0, microsecond=0)
     there = set(TableSnapshot.objects.filter(hour=hour).values_list("table", flat=True))
     names = [table.name for table in watched.tables if table.name not in there]

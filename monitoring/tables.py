@@ -8,8 +8,8 @@ from typing import Any, Final
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from monitoring import engines
-from monitoring.documents import instant_text
 from monitoring.engines import Row
+from monitoring.serialization import instant_text
 
 
 @dataclass(frozen=True)

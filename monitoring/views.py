@@ -25,10 +25,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from monitoring import health, metrics, registry
+from monitoring import exposition, readiness, registry
 from monitoring import report as reports
-from monitoring.documents import cache_document
 from monitoring.limits import SILENT_AFTER, Look, Patience, TooSlowError
+from monitoring.serialization import cache_document
 
 logger = logging.getLogger(__name__)
 
@@ -44,11 +44,11 @@ def healthz(request: HttpRequest) -> JsonResponse:  # noqa: ARG001 - Django hand
 @require_safe
 def readyz(request: HttpRequest) -> JsonResponse:  # noqa: ARG001 - Django hands it over
     """Answer 200 when requests may be sent here, else 503 with the reason."""
-    readiness = health.readiness()
-    if readiness.ready:
-        return JsonResponse({"status": "ready", "cache": readiness.cache})
+    state = readiness.readiness()
+    if state.ready:
+        return JsonResponse({"status": "ready", "cache": state.cache})
     return JsonResponse(
-        {"status": "unavailable", "reason": readiness.reason, "cache": readiness.cache},
+        {"status": "unavailable", "reason": state.reason, "cache": state.cache},
         status=HTTPStatus.SERVICE_UNAVAILABLE,
     )
 
@@ -108,7 +108,7 @@ class StaffView(APIView):
         """Ask the cache who that was; it may be silent as well."""
         started = time.monotonic()
         try:
-            return registry.watched().last_known(request)
+            return registry.monitored_app().last_known(request)
         finally:
             self.patience.spend(time.monotonic() - started)
 
@@ -119,7 +119,7 @@ class CacheHealthView(StaffView):
     @extend_schema(summary="How the cache is", responses={HTTPStatus.OK: dict})
     def get(self, request: Request) -> Response:
         """Return the cache's health, whether or not it answers."""
-        return Response(cache_document(registry.watched().cache(self.patience)))
+        return Response(cache_document(registry.monitored_app().cache(self.patience)))
 
 
 class DatabasePerformanceView(StaffView):
@@ -151,7 +151,7 @@ class MetricsView(StaffView):
     @extend_schema(exclude=True)
     def get(self, request: Request) -> HttpResponse:
         """Return every metric in Prometheus' text format."""
-        return HttpResponse(metrics.text(self.patience), content_type=CONTENT_TYPE_PLAIN_0_0_4)
+        return HttpResponse(exposition.text(self.patience), content_type=CONTENT_TYPE_PLAIN_0_0_4)
 
     def get_authenticators(self) -> list[Any]:
         """Return nobody to ask where the token says enough: it is none of a user."""

@@ -13,11 +13,11 @@ class OrchestratorConfig(AppConfig):
     def ready(self) -> None:
         """Connect the receivers, and hand the monitoring what it watches here."""
         # Imported here: what needs the settings can be imported once they are loaded.
-        from monitoring import health  # noqa: PLC0415
+        from monitoring import readiness  # noqa: PLC0415
         from orchestrator import checks, signals, watched  # noqa: F401, PLC0415
         from orchestrator.cache import probe, triggers  # noqa: PLC0415
 
-        health.register_cache(probe.state)
-        watched.tell_the_monitoring()
+        readiness.register_cache(probe.state)
+        watched.register_with_monitoring()
         pre_migrate.connect(triggers.before_migrate, sender=self)
         post_migrate.connect(triggers.after_migrate, sender=self)

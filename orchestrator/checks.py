@@ -33,7 +33,7 @@ def compare(
     """
     queries = tuple(queries)
     read = {query.index for query in queries}
-    named = read.union(*(query.or_else for query in queries)) - {PRIMARY_KEY, *known}
+    named = read.union(*(query.alternatives for query in queries)) - {PRIMARY_KEY, *known}
     unread = [
         checks.Warning(
             f"No hot query must be served by the index {name}.",

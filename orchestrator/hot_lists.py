@@ -13,7 +13,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 from django_filters import FilterSet
 
-from monitoring.hot_queries import HotQuery, of_rows
+from monitoring.hot_queries import HotQuery, from_queryset
 from monitoring.plans import Statement
 from orchestrator import splits
 from orchestrator.api.views import EventViewSet, JobViewSet, TaskViewSet, UserViewSet
@@ -59,7 +59,7 @@ class Served:
 
     index: str
     conditions: tuple[str, ...] = ()
-    or_else: tuple[str, ...] = ()
+    alternatives: tuple[str, ...] = ()
     bound: str = ""
 
 
@@ -172,14 +172,14 @@ class HotList:
         served = tells(frozenset(filters), order)
         return HotQuery(
             name=self._title(filters, order, later=later, part=part),
-            asked_by=f"GET /api/v1/{self.name}/",
+            caller=f"GET /api/v1/{self.name}/",
             table=self.name,
             statement=self._statement(filters, order, later=later, part=part),
             index=served.index,
-            or_else=tuple(other for other in served.or_else if other != served.index),
+            alternatives=tuple(other for other in served.alternatives if other != served.index),
             conditions=served.conditions,
-            ordered=not served.or_else,
-            bound=served.bound,
+            index_ordered=not served.alternatives,
+            cost_grows_with=served.bound,
         )
 
     @staticmethod
@@ -210,7 +210,7 @@ class HotList:
             walk = splits.Walk(ordering.columns, ordering.descending, position, PAGE_DEFAULT + 1)
             split = getattr(rows, "split", None)
             if split is None:
-                return of_rows(walk.of(rows))(connection)
+                return from_queryset(walk.of(rows))(connection)
             return _asked(part, list(splits.parts(rows, split, walk)), connection)
 
         return statement
@@ -222,7 +222,7 @@ def _asked(part: Part, found: list[splits.Part], connection: BaseDatabaseWrapper
         # One of its searches, which are all alike.
         return Statement(*next(one.searches[0] for one in found if one.searches))
     walks = [one.rows for one in found if not one.searches]
-    return of_rows(walks[-1] if part is Part.OTHER_PRIORITIES else walks[0])(connection)
+    return from_queryset(walks[-1] if part is Part.OTHER_PRIORITIES else walks[0])(connection)
 
 
 def _ago(**duration: int) -> str:

@@ -9,7 +9,7 @@ from uuid import UUID
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from monitoring.hot_queries import HotQuery, of_rows
+from monitoring.hot_queries import HotQuery, from_queryset
 from orchestrator.choices import JobStatus, Role
 from orchestrator.cursors import Cursor
 from orchestrator.models import Event, Job, Task, User
@@ -94,9 +94,9 @@ def page_query(table: str, filters: tuple[str, ...], order: str, *, later: bool 
     words = f" by {' and '.join(filters)}" if filters else ""
     return HotQuery(
         name=f"the admin's {table}{words}, {order} first{', next page' if later else ''}",
-        asked_by=f"/admin/orchestrator/{table.removesuffix('s')}/",
+        caller=f"/admin/orchestrator/{table.removesuffix('s')}/",
         table=table,
-        statement=of_rows(page),
+        statement=from_queryset(page),
         conditions=_columns_of(filters),
         **_served(table, filters, ordering),
     )
@@ -111,9 +111,9 @@ def _served(table: str, filters: tuple[str, ...], order: Order) -> dict[str, Any
     if table == "users" and fixed:
         # SQLite believes a role or a state to be as common as any other of them, and walks past the others.
         more = {
-            "or_else": (f"ix_users_{columns[-1]}",),
-            "ordered": False,
-            "bound": "rows walked until a page is full, where the planner believes every role to be common",
+            "alternatives": (f"ix_users_{columns[-1]}",),
+            "index_ordered": False,
+            "cost_grows_with": "rows walked until a page is full, where every role is common",
         }
     return {"index": _SHORT.get(name, name), **more}
 

@@ -14,7 +14,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from monitoring.hot_queries import OUT_OF_TIME, Examined, HotQuery, examine, of_rows
+from monitoring.hot_queries import OUT_OF_TIME, HotQuery, PlanCheck, examine, from_queryset
 from monitoring.plans import PRIMARY_KEY, Statement
 from orchestrator.cache import outbox
 from orchestrator.choices import JobStatus, Role
@@ -59,7 +59,7 @@ def every_query() -> tuple[HotQuery, ...]:
     return (*combinations, *page_queries(), *_rows(), *_work(), *_in_any_order(), *_outbox())
 
 
-def query_plans() -> tuple[Examined, ...]:
+def query_plans() -> tuple[PlanCheck, ...]:
     """Return how one query of each index is served now, with its real time: what a page can afford to ask."""
     one_of_each = {
         query.index if query.index != PRIMARY_KEY else query.name: query for query in hot_queries()[::-1]
@@ -107,7 +107,7 @@ def _rows() -> Iterator[HotQuery]:
         User.objects.filter(role=Role.ADMIN, active__in=[True]),
         "ix_users_role_active_username",
         ("role",),
-        or_else=(
+        alternatives=(
             "ix_users_role_active_created",
             "ix_users_role",
             "ix_users_role_username",
@@ -115,12 +115,12 @@ def _rows() -> Iterator[HotQuery]:
         ),
     )
     history = Event.objects.of_job(_NOBODY)
-    asked_by = "GET /api/v1/jobs/{id}/events/"
+    caller = "GET /api/v1/jobs/{id}/events/"
     index, conditions = "ix_events_job_id_created_at", ("job_id",)
-    yield _hot("events of a job", asked_by, history[: PAGE_DEFAULT + 1], index, conditions)
+    yield _hot("events of a job", caller, history[: PAGE_DEFAULT + 1], index, conditions)
     order = Order.of("-created_at", ("-created_at", "-id"))
     rest = found_beyond(history, order.columns, (timezone.now(), _NOBODY), descending=True)
-    yield _hot("events of a job, next page", asked_by, rest[: PAGE_DEFAULT + 1], index, conditions)
+    yield _hot("events of a job, next page", caller, rest[: PAGE_DEFAULT + 1], index, conditions)
     yield _hot(
         "recent events",
         "GET /api/v1/events/recent/",
@@ -207,7 +207,7 @@ def _in_any_order() -> Iterator[HotQuery]:
             rows.order_by()[:PAGE_DEFAULT],
             "_".join(("ix", table, *columns)),
             columns,
-            or_else=tuple(f"ix_{table}_{name}" for name in wider),
+            alternatives=tuple(f"ix_{table}_{name}" for name in wider),
         )
 
 
@@ -253,12 +253,12 @@ def _outbox() -> Iterator[HotQuery]:
 
 def _hot(
     name: str,
-    asked_by: str,
+    caller: str,
     rows: QuerySet[Any],
     index: str,
     conditions: tuple[str, ...] = (),
     **more: Any,
 ) -> HotQuery:
     return HotQuery(
-        name, asked_by, rows.model._meta.db_table, of_rows(rows), index, conditions=conditions, **more
+        name, caller, rows.model._meta.db_table, from_queryset(rows), index, conditions=conditions, **more
     )

@@ -16,7 +16,7 @@ from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils import timezone
 
-from monitoring.hot_queries import HotQuery, of_rows
+from monitoring.hot_queries import HotQuery, from_queryset
 from monitoring.plans import Plan as QueryPlan
 from monitoring.plans import read, require_known_engine
 from orchestrator.demo.loading import analyze, load
@@ -140,7 +140,7 @@ def _queries(connection: BaseDatabaseWrapper) -> Iterator[HotQuery]:
         if query.table == "cache_outbox":
             continue
         if query.name == "user by name":
-            yield replace(query, statement=of_rows(User.objects.filter(username=somebody)))
+            yield replace(query, statement=from_queryset(User.objects.filter(username=somebody)))
         else:
             yield query
 

@@ -7,8 +7,8 @@ from typing import Any, Final
 from django.conf import settings
 
 from monitoring import registry
-from monitoring.hot_queries import Examined, HotQuery
-from monitoring.registry import Retention, Table, Watched
+from monitoring.hot_queries import HotQuery, PlanCheck
+from monitoring.registry import MonitoredApp, Retention, Table
 from orchestrator import counts
 from orchestrator.cache import health
 from orchestrator.choices import ENDED_STATUSES
@@ -31,11 +31,11 @@ TTL_SETTINGS: Final = {
 LARGE_FROM: Final = 10_000
 
 
-def tell_the_monitoring() -> None:
+def register_with_monitoring() -> None:
     """Hand over all that is watched."""
     ended = ", ".join(f"'{status}'" for status in ENDED_STATUSES)
-    registry.watch(
-        Watched(
+    registry.register(
+        MonitoredApp(
             tables=(
                 Table(
                     "jobs",
@@ -79,7 +79,7 @@ def _hot_queries() -> Sequence[HotQuery]:
     return hot_queries()
 
 
-def _query_plans() -> Sequence[Examined]:
+def _query_plans() -> Sequence[PlanCheck]:
     from orchestrator.hot_queries import query_plans  # noqa: PLC0415 - as above
 
     return query_plans()

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from monitoring.engines.rows import fetch
+from monitoring.engines.query import fetch
 
 #: Sessions and statements shown at most.
 SHOWN: Final = 10

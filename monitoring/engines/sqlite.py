@@ -8,7 +8,7 @@ from typing import Any, Final
 from django.db import OperationalError
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from monitoring.engines.rows import fetch
+from monitoring.engines.query import fetch
 
 #: Bytes of the file up to which sizes are measured on the spot: every page of every tree is visited for them,
 #: a gigabyte a second. Of larger files only the snapshots measure.

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from monitoring.documents import to_text
+from monitoring.serialization import to_text
 
 
 class ReportCommand(BaseCommand):

@@ -1,7 +1,7 @@
 """How an engine answers a query, read from its own planner: one reader an engine, one value from both."""
 
+from monitoring.plans.dispatch import UnknownEngineError, read, reader, require_known_engine
 from monitoring.plans.plan import PRIMARY_KEY, Plan, Reader, Reading, Sort, Statement
-from monitoring.plans.reading import UnknownEngineError, read, reader, require_known_engine
 
 __all__ = [
     "PRIMARY_KEY",

@@ -10,9 +10,9 @@ from typing import Any, Final
 from django.db import DatabaseError, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from monitoring.catalogue import Index, rows_of
+from monitoring.index_catalog import Index, rows_of
 from monitoring.plans.plan import FEW_ROWS, PRIMARY_KEY, Plan, Reader, Reading, Sort, Statement
-from monitoring.plans.shadows import shadowed
+from monitoring.plans.shadow_tables import shadowed
 
 #: Of each index: its name, its partitioned parent's, whether it is a primary key's, its columns.
 _INDEXES_SQL: Final = """

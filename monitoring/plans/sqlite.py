@@ -10,8 +10,8 @@ from typing import Final
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from monitoring.catalogue import Index
-from monitoring.plans import copies
+from monitoring.index_catalog import Index
+from monitoring.plans import schema_copy
 from monitoring.plans.plan import PRIMARY_KEY, Plan, Reader, Reading, Sort, Statement
 
 _ACCESS: Final = re.compile(
@@ -69,7 +69,7 @@ def _explain(
     connection: BaseDatabaseWrapper, statement: Statement, reading: Reading, without: str
 ) -> list[tuple[int, int, int, str]]:
     if reading.penalized or without:
-        copy = copies.copy_of(connection, without, statistics=not reading.penalized)
+        copy = schema_copy.copy_of(connection, without, statistics=not reading.penalized)
         with connection.wrap_database_errors:
             sql = statement.sql % (("?",) * len(statement.parameters))
             return copy.execute(f"EXPLAIN QUERY PLAN {sql}", tuple(statement.parameters)).fetchall()

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 from monitoring import registry
-from monitoring.caching import CacheHealth, Family, human_bytes
+from monitoring.cache_report import CacheHealth, Family, human_bytes
 from monitoring.findings import Finding
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def _longer(health: CacheHealth, name: str, family: Family) -> Finding | None:
     most as many as there were changes; those of the second become fewer as the time becomes longer.
     """
     hour, changes = family.hour, family.invalidations_hour
-    setting = registry.watched().ttl_settings.get(name)
+    setting = registry.monitored_app().ttl_settings.get(name)
     longer = min(_LONGER * family.ttl, _LONGEST)
     if not (health.connection and hour and setting and changes is not None) or hour.misses < _MISSES_FROM:
         return None

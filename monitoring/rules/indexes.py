@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from monitoring.documents import instant_text
 from monitoring.findings import Finding
-from monitoring.indexes import Use, removal
+from monitoring.index_usage import IndexUsage, removal
+from monitoring.serialization import instant_text
 
 if TYPE_CHECKING:
     from monitoring.report import DatabaseReport
@@ -62,7 +62,7 @@ def needless(report: "DatabaseReport") -> Iterator[Finding]:
             )
 
 
-def _evidence(use: Use) -> dict[str, Any]:
+def _evidence(use: IndexUsage) -> dict[str, Any]:
     return {
         "scans": use.scans,
         "since": use.since and instant_text(use.since),

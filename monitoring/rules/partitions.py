@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 from monitoring.findings import Finding, Level
-from monitoring.rules.actions import has_command
+from monitoring.rules.commands import has_command
 
 if TYPE_CHECKING:
     from monitoring.report import DatabaseReport

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Final
 
 from monitoring import registry
 from monitoring.findings import Finding
+from monitoring.missing_indexes import app_of
 from monitoring.retention import condition
-from monitoring.rules.actions import has_command
-from monitoring.schema import app_of
+from monitoring.rules.commands import has_command
 
 if TYPE_CHECKING:
     from monitoring.report import DatabaseReport
@@ -79,7 +79,7 @@ def _days_ago(report: "DatabaseReport", days: int) -> str:
 
 def partitioning(report: "DatabaseReport") -> Iterator[Finding]:
     """Find tables that are large enough for partitions by time, where the engine has them."""
-    large_from = {table.name: table.large_from for table in registry.watched().tables}
+    large_from = {table.name: table.large_from for table in registry.monitored_app().tables}
     for table in report.tables:
         limit = large_from.get(table.name)
         # An engine that has partitions tells how many there are.

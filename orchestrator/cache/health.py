@@ -8,7 +8,7 @@ from typing import Any, Final
 from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, InterfaceError, connections
 
-from monitoring.caching import CacheHealth, Family, Hits, Outbox, ServerFigures
+from monitoring.cache_report import CacheHealth, Family, Hits, Outbox, ServerFigures
 from monitoring.limits import Look, Patience, TooSlowError
 from orchestrator.cache import outbox, server, statistics
 from orchestrator.cache.audit import Verdict

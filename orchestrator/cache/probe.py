@@ -1,6 +1,6 @@
 """How the cache server is, for whoever watches the service."""
 
-from monitoring.health import CacheState
+from monitoring.readiness import CacheState
 from orchestrator.cache import server
 from orchestrator.cache.server import CacheUnavailableError
 

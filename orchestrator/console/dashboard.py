@@ -11,7 +11,7 @@ from django.db import models
 from django.utils import timezone
 
 from monitoring import registry
-from monitoring.caching import CacheHealth
+from monitoring.cache_report import CacheHealth
 from monitoring.limits import Patience
 from orchestrator import counts
 from orchestrator.choices import JobEvent, JobStatus
@@ -126,7 +126,7 @@ def dashboard(chosen: str) -> Dashboard:
         charts=charts(spans),
         running=tuple(_in_status(JobStatus.RUNNING)[:LISTED]),
         failures=_failures(),
-        cache=registry.watched().cache(Patience()),
+        cache=registry.monitored_app().cache(Patience()),
     )
 
 

@@ -52,7 +52,7 @@ def database(request: HttpRequest) -> HttpResponse:
 @require_safe
 def cache(request: HttpRequest) -> HttpResponse:
     """Show how the cache is."""
-    context = {"health": registry.watched().cache(Patience()), "clearable": list(families.OF_TABLE)}
+    context = {"health": registry.monitored_app().cache(Patience()), "clearable": list(families.OF_TABLE)}
     return _page(request, "Cache", "console/cache.html", context)
 
 

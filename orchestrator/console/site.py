@@ -14,8 +14,8 @@ from django.urls import path
 from django.utils.decorators import method_decorator
 from django.views.decorators.cache import never_cache
 
-from monitoring.health import ping
 from monitoring.limits import Look, Patience, TooSlowError
+from monitoring.readiness import ping
 
 Page = Callable[..., Any]
 

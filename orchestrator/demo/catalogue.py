@@ -27,7 +27,7 @@ class Kind:
     Attributes:
         name: what its jobs are called; may hold one field of ``vocabulary.SUBJECTS`` and ``{number}``.
         description: of each of its jobs, with the same fields but the number.
-        asked_by: the account that submits it.
+        caller: the account that submits it.
         source: what made that account do so.
         priorities: those of 32 of its jobs.
         pool: the workers that run it.
@@ -40,7 +40,7 @@ class Kind:
 
     name: str
     description: str = ""
-    asked_by: str
+    caller: str
     source: str = "agent"
     priorities: tuple[int, ...] = USUAL
     pool: str = "cpu"
@@ -55,7 +55,7 @@ KINDS: Final = (
     Kind(
         name="Review pull request {repository}#{number}",
         description="Read the change to {repository}, comment on it, approve it if nothing is left to say.",
-        asked_by="review-agent",
+        caller="review-agent",
         source="webhook",
         priorities=RAISED,
         pool="gpu",
@@ -66,7 +66,7 @@ KINDS: Final = (
     Kind(
         name="Run tests of {repository}",
         description="Build {repository} at its newest commit and run all of its tests.",
-        asked_by="review-agent",
+        caller="review-agent",
         source="webhook",
         seconds=260,
         share=26,
@@ -75,7 +75,7 @@ KINDS: Final = (
     ),
     Kind(
         name="Index repository {repository}",
-        asked_by="review-agent",
+        caller="review-agent",
         source="schedule",
         priorities=BACKGROUND,
         seconds=95,
@@ -84,7 +84,7 @@ KINDS: Final = (
     Kind(
         name="Scan {repository} for leaked secrets",
         description="Look for credentials in every commit of {repository} since the last scan.",
-        asked_by="ops-agent",
+        caller="ops-agent",
         source="schedule",
         seconds=34,
         share=9,
@@ -92,7 +92,7 @@ KINDS: Final = (
     ),
     Kind(
         name="Summarise ticket #{number}",
-        asked_by="support-agent",
+        caller="support-agent",
         source="webhook",
         priorities=RAISED,
         pool="gpu",
@@ -104,7 +104,7 @@ KINDS: Final = (
     Kind(
         name="Draft reply to ticket #{number}",
         description="Propose an answer in the customer's language; a person sends it.",
-        asked_by="support-agent",
+        caller="support-agent",
         source="webhook",
         priorities=RAISED,
         pool="gpu",
@@ -114,7 +114,7 @@ KINDS: Final = (
     ),
     Kind(
         name="Classify incoming mail, batch {number}",
-        asked_by="support-agent",
+        caller="support-agent",
         source="schedule",
         pool="gpu",
         seconds=17,
@@ -123,7 +123,7 @@ KINDS: Final = (
     ),
     Kind(
         name="Transcribe call {number}",
-        asked_by="support-agent",
+        caller="support-agent",
         source="webhook",
         priorities=BACKGROUND,
         pool="gpu",
@@ -134,7 +134,7 @@ KINDS: Final = (
     Kind(
         name="Export {dataset} to the warehouse",
         description="Copy what changed in {dataset} since the last export, then compare row counts.",
-        asked_by="data-agent",
+        caller="data-agent",
         source="schedule",
         pool="io",
         seconds=310,
@@ -143,7 +143,7 @@ KINDS: Final = (
     ),
     Kind(
         name="Refresh embeddings of {dataset}",
-        asked_by="data-agent",
+        caller="data-agent",
         source="schedule",
         priorities=BACKGROUND,
         pool="gpu",
@@ -154,7 +154,7 @@ KINDS: Final = (
     ),
     Kind(
         name="Deduplicate {dataset}",
-        asked_by="data-agent",
+        caller="data-agent",
         priorities=BACKGROUND,
         seconds=450,
         share=7,
@@ -162,7 +162,7 @@ KINDS: Final = (
     ),
     Kind(
         name="Sync {dataset} from the CRM",
-        asked_by="data-agent",
+        caller="data-agent",
         source="schedule",
         pool="io",
         seconds=75,
@@ -173,7 +173,7 @@ KINDS: Final = (
     Kind(
         name="Back up {store}",
         description="Full backup of {store}, encrypted, kept for 35 days and read back once.",
-        asked_by="scheduler",
+        caller="scheduler",
         source="schedule",
         pool="io",
         priorities=URGENT,
@@ -185,7 +185,7 @@ KINDS: Final = (
     Kind(
         name="Evaluate {model} on every suite",
         description="Run {model} on golden-tickets, long-context, multilingual, regression and tool-use.",
-        asked_by="research-agent",
+        caller="research-agent",
         pool="gpu",
         seconds=1900,
         share=4,
@@ -195,7 +195,7 @@ KINDS: Final = (
     Kind(
         name="Fine-tune {model}, run {number}",
         description="Train {model} on what was labelled since the last run; promote it if it wins.",
-        asked_by="research-agent",
+        caller="research-agent",
         priorities=BACKGROUND,
         pool="gpu",
         seconds=5400,
@@ -205,7 +205,7 @@ KINDS: Final = (
     ),
     Kind(
         name="Collect sources on {product} competitors",
-        asked_by="research-agent",
+        caller="research-agent",
         pool="io",
         seconds=210,
         share=6,
@@ -215,7 +215,7 @@ KINDS: Final = (
     Kind(
         name="Deploy {service} to production",
         description="Roll {service} out to 5 %, 25 % and all of production; back if errors rise.",
-        asked_by="ops-agent",
+        caller="ops-agent",
         priorities=URGENT,
         seconds=420,
         share=8,
@@ -225,7 +225,7 @@ KINDS: Final = (
     ),
     Kind(
         name="Deploy {service} to staging",
-        asked_by="ops-agent",
+        caller="ops-agent",
         source="webhook",
         priorities=RAISED,
         seconds=150,
@@ -234,7 +234,7 @@ KINDS: Final = (
     ),
     Kind(
         name="Rotate credentials of {service}",
-        asked_by="scheduler",
+        caller="scheduler",
         source="schedule",
         seconds=9,
         share=5,
@@ -242,7 +242,7 @@ KINDS: Final = (
     ),
     Kind(
         name="Render invoices, batch {number}",
-        asked_by="finance-agent",
+        caller="finance-agent",
         source="schedule",
         priorities=RAISED,
         seconds=58,
@@ -253,7 +253,7 @@ KINDS: Final = (
     Kind(
         name="Reconcile payments of {region}",
         description="Match bank statements with open invoices of {region}; list what is left for a person.",
-        asked_by="finance-agent",
+        caller="finance-agent",
         source="schedule",
         seconds=130,
         share=10,
@@ -261,7 +261,7 @@ KINDS: Final = (
     ),
     Kind(
         name="Import price list of {supplier}",
-        asked_by="finance-agent",
+        caller="finance-agent",
         source="webhook",
         pool="io",
         seconds=40,
@@ -271,14 +271,14 @@ KINDS: Final = (
     ),
     Kind(
         name="Forecast demand in {region}",
-        asked_by="planner-agent",
+        caller="planner-agent",
         source="schedule",
         seconds=340,
         share=8,
     ),
     Kind(
         name="Plan the week of {team}",
-        asked_by="planner-agent",
+        caller="planner-agent",
         source="schedule",
         pool="gpu",
         seconds=28,
@@ -287,7 +287,7 @@ KINDS: Final = (
     Kind(
         name="Weekly report for {team}",
         description="Numbers, what changed since last week, and three sentences on why.",
-        asked_by="planner-agent",
+        caller="planner-agent",
         source="schedule",
         pool="gpu",
         seconds=66,
@@ -295,14 +295,14 @@ KINDS: Final = (
     ),
     Kind(
         name="Translate release notes of {product} into 14 languages",
-        asked_by="planner-agent",
+        caller="planner-agent",
         pool="gpu",
         seconds=52,
         share=5,
     ),
     Kind(
         name="Check links in the documentation of {product}",
-        asked_by="scheduler",
+        caller="scheduler",
         source="schedule",
         priorities=BACKGROUND,
         pool="io",
@@ -313,7 +313,7 @@ KINDS: Final = (
     ),
     Kind(
         name="Resize product images, batch {number}",
-        asked_by="data-agent",
+        caller="data-agent",
         source="webhook",
         seconds=31,
         share=28,

@@ -259,7 +259,7 @@ def _made_of(kind: Kind) -> Iterator[Template]:
     for subject in _subjects(kind):
         # The number comes in later: the template holds what is before and behind it.
         head, found, tail = kind.name.format(**subject, number="\0").partition("\0")
-        metadata = {"source": kind.source, "agent": kind.asked_by, "pool": kind.pool, **subject}
+        metadata = {"source": kind.source, "agent": kind.caller, "pool": kind.pool, **subject}
         yield Template(
             name=(head, tail if found else None),
             description=kind.description.format(**subject),

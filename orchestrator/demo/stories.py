@@ -139,7 +139,7 @@ def _steps(kind: Kind) -> tuple[Step, ...]:
     runner, operator = RUNNERS[kind.pool], "operator"
     failures = kind.failures * 2 + FAILURES[kind.pool]
     return (
-        Step(JobEvent.CREATED, None, pending, Gap.NOTHING, kind.asked_by),
+        Step(JobEvent.CREATED, None, pending, Gap.NOTHING, kind.caller),
         Step(JobEvent.STARTED, pending, running, Gap.WAIT, runner),
         Step(JobEvent.COMPLETED, running, JobStatus.COMPLETED, Gap.RUN, runner),
         Step(JobEvent.FAILED, running, failed, Gap.RUN, runner, failures),

@@ -8,7 +8,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from monitoring import findings, registry
-from monitoring.caching import CacheHealth
+from monitoring.cache_report import CacheHealth
 from orchestrator import actions
 from orchestrator.admin.display import NOTHING
 from orchestrator.choices import JobStatus
@@ -187,8 +187,8 @@ def test_it_costs_few_queries_and_reads_no_table_whole(console, job, django_asse
 
 @pytest.mark.parametrize("status", ["unhealthy", "disabled"])
 def test_it_works_without_the_cache(console, monkeypatch, status):
-    down = registry.Watched(
-        rows=registry.watched().rows, cache=lambda _: CacheHealth(status, error="refused", families={})
+    down = registry.MonitoredApp(
+        rows=registry.monitored_app().rows, cache=lambda _: CacheHealth(status, error="refused", families={})
     )
     monkeypatch.setattr(registry, "_watched", down)
     content = console.get("/admin/").content.decode()

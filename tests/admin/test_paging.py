@@ -9,7 +9,7 @@ from django.contrib import admin
 from django.db import connection
 from django.test import RequestFactory
 
-from monitoring.hot_queries import of_rows
+from monitoring.hot_queries import from_queryset
 from orchestrator import walks
 from orchestrator.admin.base import TableAdmin
 from orchestrator.choices import JobStatus, Role
@@ -199,7 +199,7 @@ def asked_by_the_list(user, query):
     assert listing.rest is None
     position = tuple({"priority": 0, "id": UUID(int=0)}.get(name, START) for name in listing.order.columns)
     later = Cursor(position=position) if order.endswith("next page") else Cursor()
-    return of_rows(listing.beginning(later))(connection)
+    return from_queryset(listing.beginning(later))(connection)
 
 
 def conditions_of(statement):

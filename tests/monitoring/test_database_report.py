@@ -16,7 +16,7 @@ from django.db import connection
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from monitoring import findings, health, limits, report, rules, snapshots, tables
+from monitoring import findings, limits, readiness, report, rules, snapshots, tables
 from monitoring.limits import Look, Patience, TooSlowError
 from monitoring.models import Acknowledgement, TableSnapshot
 from monitoring.report import DatabaseReport, database_report
@@ -268,7 +268,9 @@ def test_a_pool_that_has_nothing_to_lend_is_not_taken_for_a_silent_database():
 
 def test_a_process_whose_statements_are_answered_has_no_silent_database(monkeypatch: pytest.MonkeyPatch):
     end = threading.Event()
-    monkeypatch.setattr(health, "ping", end.wait)  # as on a busy machine, where one more question takes long
+    monkeypatch.setattr(
+        readiness, "ping", end.wait
+    )  # as on a busy machine, where one more question takes long
     try:
         began = time.monotonic()
         execute("SELECT 1")

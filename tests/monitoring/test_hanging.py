@@ -212,7 +212,7 @@ def as_many_hang_as_may() -> Iterator[None]:
 
 
 def test_the_cache_is_asked_though_the_database_cannot_be(as_many_hang_as_may: None):
-    assert registry.watched().cache(Patience(0.5)).connection
+    assert registry.monitored_app().cache(Patience(0.5)).connection
 
 
 def test_who_brings_nothing_is_told_so_though_the_database_cannot_be_asked(

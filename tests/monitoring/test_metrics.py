@@ -9,7 +9,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from rest_framework.test import APIClient
 
-from monitoring import metrics
+from monitoring import exposition
 from orchestrator.models import User
 from tests.http_client import HttpClient
 from tests.polling import wait_until
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture(autouse=True)
 def _always_fresh(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(metrics, "_FRESH_FOR", 0)
+    monkeypatch.setattr(exposition, "_FRESH_FOR", 0)
 
 
 def samples(text: str) -> dict[tuple[str, frozenset], float]:

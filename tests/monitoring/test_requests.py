@@ -8,9 +8,9 @@ import pytest
 from django.http import HttpResponse
 from rest_framework.test import APIClient
 
-from monitoring import request_ids, statements
+from monitoring import query_stats, request_ids
 from monitoring.logs import JsonFormatter, RequestIdFilter
-from monitoring.middleware import Observed
+from monitoring.middleware import ObservabilityMiddleware
 from orchestrator.models import Task, User
 from tests.http_client import HttpClient
 from tests.users import PASSWORD
@@ -70,21 +70,21 @@ class TestTiming:
 class TestStatements:
     def test_values_are_left_out(self):
         text = "SELECT * FROM t WHERE a = 'se''cret' AND b IN (%s, %s, %s) AND c = 12 LIMIT 21"
-        assert statements.normalised(text) == "SELECT * FROM t WHERE a = ? AND b IN (…) AND c = ? LIMIT ?"
+        assert query_stats.normalised(text) == "SELECT * FROM t WHERE a = ? AND b IN (…) AND c = ? LIMIT ?"
 
     def test_rows_of_an_insert_are_one(self):
         one, many = ("INSERT INTO t (a, b) VALUES " + ", ".join(["(%s, %s)"] * rows) for rows in (1, 9))  # noqa: S608
-        assert statements.normalised(one) == statements.normalised(many)
+        assert query_stats.normalised(one) == query_stats.normalised(many)
 
     def test_a_request_that_asks_for_each_row_is_suspected(self, rf, settings):
         def view(request):
-            for number in range(statements.SUSPICIOUS_FROM):
+            for number in range(query_stats.SUSPICIOUS_FROM):
                 Task.objects.filter(title=f"t{number}").first()
             return HttpResponse()
 
-        before = sum(row["requests"] for row in statements.suspects())
-        Observed(view)(rf.get("/"))
-        assert sum(row["requests"] for row in statements.suspects()) == before + 1
+        before = sum(row["requests"] for row in query_stats.suspects())
+        ObservabilityMiddleware(view)(rf.get("/"))
+        assert sum(row["requests"] for row in query_stats.suspects()) == before + 1
 
     def test_the_echo_has_no_values(self, api: APIClient, settings, caplog, user):
         settings.SQL_ECHO = True

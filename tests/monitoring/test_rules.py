@@ -5,11 +5,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from monitoring import rules
-from monitoring.caching import CacheHealth, Family, Hits, Outbox, ServerFigures
-from monitoring.catalogue import Index
+from monitoring.cache_report import CacheHealth, Family, Hits, Outbox, ServerFigures
 from monitoring.disk import Disk
 from monitoring.findings import Finding
-from monitoring.indexes import Proof, Use
+from monitoring.index_catalog import Index
+from monitoring.index_usage import DropProof, IndexUsage
 from monitoring.partitions import Partitioned
 from monitoring.pools import PoolFigures
 from monitoring.report import DatabaseReport
@@ -119,7 +119,7 @@ class TestIndexes:
     def test_needless_ones_are_told(self, prefix_of: tuple, since: datetime | None, kind: str | None):
         scans = 0 if since else None
         index = Index("ix_narrow", "jobs", ("a",))
-        use = Use(index, scans, None, since, 8192, prefix_of, (), (), "", Proof(9, ()))
+        use = IndexUsage(index, scans, None, since, 8192, prefix_of, (), (), "", DropProof(9, ()))
         table = TableFigures("jobs", row_count=50_000, estimated_rows=50_000)
         findings = found(DatabaseReport(cache=cache(), tables=(table,), index_uses=(use,)))
         assert set(findings) == ({f"index:{kind}:ix_narrow"} if kind else set())
@@ -132,15 +132,17 @@ class TestIndexes:
         ],
     )
     def test_one_that_no_model_declares_goes_beside_writers(self, server: dict, action: str):
-        use = Use(Index("ix_narrow", "jobs", ("a",)), 0, None, None, 8, ("ix",), (), (), "", Proof(9, ()))
+        use = IndexUsage(
+            Index("ix_narrow", "jobs", ("a",)), 0, None, None, 8, ("ix",), (), (), "", DropProof(9, ())
+        )
         table = TableFigures("jobs", row_count=50_000, estimated_rows=50_000)
         report = DatabaseReport(cache=cache(), tables=(table,), index_uses=(use,), server=server)
         assert found(report)["index:redundant:ix_narrow"].action == action
 
-    @pytest.mark.parametrize("proof", [None, Proof(9, ("jobs",))], ids=["not tried", "loses a plan"])
-    def test_none_is_needless_without_a_proof(self, proof: Proof | None):
+    @pytest.mark.parametrize("proof", [None, DropProof(9, ("jobs",))], ids=["not tried", "loses a plan"])
+    def test_none_is_needless_without_a_proof(self, proof: DropProof | None):
         long_ago = datetime.now(UTC) - timedelta(days=30)
-        use = Use(Index("ix_narrow", "jobs", ("a",)), 0, None, long_ago, 8192, (), (), (), "", proof)
+        use = IndexUsage(Index("ix_narrow", "jobs", ("a",)), 0, None, long_ago, 8192, (), (), (), "", proof)
         table = TableFigures("jobs", row_count=50_000, estimated_rows=50_000)
         assert found(DatabaseReport(cache=cache(), tables=(table,), index_uses=(use,))) == {}
 

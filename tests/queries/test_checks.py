@@ -27,7 +27,7 @@ def test_an_index_that_nobody_reads_is_a_warning(monkeypatch: pytest.MonkeyPatch
     assert "hot_queries.py" in warning.hint
 
 
-@pytest.mark.parametrize("field", ["index", "or_else"])
+@pytest.mark.parametrize("field", ["index", "alternatives"])
 def test_a_name_that_is_no_index_is_a_warning(field: str) -> None:
     first, *others = every_query()
     wrong = replace(first, **{field: "ix_jobs_gone" if field == "index" else ("ix_jobs_gone",)})

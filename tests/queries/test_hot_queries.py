@@ -10,7 +10,7 @@ from django.db import connection, transaction
 from django.urls import get_resolver
 from django_filters import FilterSet
 
-from monitoring import catalogue
+from monitoring import index_catalog
 from monitoring.hot_queries import HotQuery, examine
 from monitoring.plans import PRIMARY_KEY, postgresql
 from orchestrator.api.views import EventViewSet, JobViewSet, TaskViewSet, UserViewSet
@@ -72,7 +72,7 @@ def test_every_hot_query_is_run_in_time() -> None:
 def test_an_index_that_goes_is_missed(execute: Execute, index: str) -> None:
     declared = [query for query in shown() if query.index == index]
     # Alone on its table, so that no other index can do its work.
-    for other in catalogue.present(connection):
+    for other in index_catalog.present(connection):
         if other.table == declared[0].table and not other.unique and other.name != index:
             execute(f"DROP INDEX {other.name}")
     carried = [

@@ -9,7 +9,7 @@ from django.db import connections
 from django.db.migrations.loader import MigrationLoader
 
 from monitoring.hot_queries import HotQuery, examine
-from monitoring.indexes import Use, removal, upkeep
+from monitoring.index_usage import IndexUsage, index_usage, removal
 from orchestrator.hot_queries import KEPT
 from tests.queries.asked import every, shown
 
@@ -18,10 +18,10 @@ Execute = Callable[[str], list[tuple[Any, ...]]]
 pytestmark = pytest.mark.django_db
 
 
-def uses(queries: tuple[HotQuery, ...] = ()) -> dict[str, Use]:
+def uses(queries: tuple[HotQuery, ...] = ()) -> dict[str, IndexUsage]:
     """Return what each index is good for, by name, to some of the queries: to those shown, unless told."""
     queries = queries or shown()
-    return {use.index.name: use for use in upkeep(examine(queries), reasons=KEPT, queries=queries)}
+    return {use.index.name: use for use in index_usage(examine(queries), reasons=KEPT, queries=queries)}
 
 
 @pytest.mark.usefixtures("rows")
@@ -67,7 +67,9 @@ def test_an_invalid_index_is_to_be_rebuilt(execute: Execute) -> None:
 def test_the_migration_takes_the_index_away_and_puts_it_back(scratch_database: str) -> None:
     call_command("migrate", database=scratch_database, verbosity=0)
     connection = connections[scratch_database]
-    use = next(use for use in upkeep((), scratch_database) if use.index.name == "ix_jobs_name_created_at")
+    use = next(
+        use for use in index_usage((), scratch_database) if use.index.name == "ix_jobs_name_created_at"
+    )
     text = removal(use, scratch_database)
     assert text is not None
     namespace: dict[str, Any] = {}
@@ -84,4 +86,4 @@ def test_the_migration_takes_the_index_away_and_puts_it_back(scratch_database: s
 
 
 def names(alias: str) -> set[str]:
-    return {use.index.name for use in upkeep((), alias)}
+    return {use.index.name for use in index_usage((), alias)}

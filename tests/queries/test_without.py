@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from monitoring import catalogue, plans
-from monitoring.catalogue import Index
-from monitoring.hot_queries import HotQuery, examine, examine_without, of_rows
-from monitoring.indexes import proof, upkeep
-from monitoring.plans import copies
+from monitoring import index_catalog, plans
+from monitoring.hot_queries import HotQuery, examine, examine_without, from_queryset
+from monitoring.index_catalog import Index
+from monitoring.index_usage import index_usage, proof
+from monitoring.plans import schema_copy
 from orchestrator.hot_queries import KEPT
 from orchestrator.models import Job
 from tests.queries.asked import shown
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.django_db
 
 
 def present(name: str) -> Index:
-    return next(index for index in catalogue.present(connection) if index.name == name)
+    return next(index for index in index_catalog.present(connection) if index.name == name)
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def attempts(execute: Execute) -> HotQuery:
     """A query that nobody declares, and an index that nothing else needs."""
     execute("CREATE INDEX ix_jobs_attempts ON jobs (attempts, worker)")
     rows = Job.objects.order_by().filter(attempts=3)[:10]
-    return HotQuery("jobs by attempts", "nobody", "jobs", of_rows(rows), "ix_jobs_attempts")
+    return HotQuery("jobs by attempts", "nobody", "jobs", from_queryset(rows), "ix_jobs_attempts")
 
 
 @pytest.mark.usefixtures("empty_tables")
@@ -46,14 +46,14 @@ def test_another_index_takes_over_where_there_is_one() -> None:
     examined = {one.query: one for one in examine_without(present("ix_jobs_status"), shown())}
     without = examined["jobs of a status, in any order"]
     assert without.problems == ("ix_jobs_status is not there",)
-    assert without.index in without.hot.or_else
+    assert without.index in without.hot.alternatives
 
 
 @pytest.mark.sqlite
 def test_a_copy_has_the_statistics_of_the_file(execute: Execute) -> None:
     execute("ANALYZE")
     execute("INSERT INTO sqlite_stat1 VALUES ('jobs', 'ix_jobs_priority', '1000000 10')")
-    copy = copies.copy_of(connection, "ix_jobs_status", statistics=True)
+    copy = schema_copy.copy_of(connection, "ix_jobs_status", statistics=True)
     assert ("ix_jobs_priority", "1000000 10") in copy.execute("SELECT idx, stat FROM sqlite_stat1").fetchall()
     of_jobs = [query for query in shown() if query.table == "jobs"]
     assert all(one.free for one in examine_without(present("ix_jobs_status"), of_jobs))
@@ -72,7 +72,7 @@ def test_an_index_goes_only_with_a_proof(attempts: HotQuery) -> None:
     examined = examine(shown())
 
     def verdict(*queries: HotQuery) -> str:
-        uses = upkeep(examined, reasons=KEPT, queries=queries)
+        uses = index_usage(examined, reasons=KEPT, queries=queries)
         return next(use.verdict for use in uses if use.index.name == "ix_jobs_attempts")
 
     assert verdict(*shown()) == "drop"
@@ -81,13 +81,13 @@ def test_an_index_goes_only_with_a_proof(attempts: HotQuery) -> None:
 
 def test_of_a_table_that_no_hot_query_reads_nothing_is_proven() -> None:
     foreign = {
-        use for use in upkeep(examine(shown()), queries=shown()) if use.index.table.startswith("auth_")
+        use for use in index_usage(examine(shown()), queries=shown()) if use.index.table.startswith("auth_")
     }
     assert {(use.proof, use.can_go) for use in foreign} == {(None, False)}
 
 
 def test_an_index_is_declared_by_queries_that_nobody_had_time_to_examine() -> None:
-    ours = {use.index.name: use for use in upkeep((), queries=shown())}
+    ours = {use.index.name: use for use in index_usage((), queries=shown())}
     assert "jobs by status" in ours["ix_jobs_status_created_at"].declared_by
     assert ours["ix_jobs_status_created_at"].verdict == "keep"
 
@@ -109,7 +109,7 @@ def test_a_database_that_cannot_try_proves_nothing(attempts: HotQuery, execute: 
     index = present("ix_jobs_attempts")
     execute("SET TRANSACTION READ ONLY")  # as on a replica
     assert proof(index, [attempts]) is None
-    uses = upkeep(examine(shown()), queries=shown())
+    uses = index_usage(examine(shown()), queries=shown())
     assert [(use.idle, use.verdict) for use in uses if use.index == index] == [(True, "keep")]
 
 

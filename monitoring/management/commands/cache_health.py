@@ -4,10 +4,10 @@ import sys
 from typing import Any, Final
 
 from monitoring import registry
-from monitoring.caching import CacheHealth, human_bytes
-from monitoring.documents import cache_document
+from monitoring.cache_report import CacheHealth, human_bytes
 from monitoring.limits import Patience
 from monitoring.management.reports import ReportCommand
+from monitoring.serialization import cache_document
 
 _EXIT: Final = {"healthy": 0, "degraded": 1, "unhealthy": 1, "disabled": 2}
 
@@ -19,7 +19,7 @@ class Command(ReportCommand):
     )
 
     def handle(self, **options: Any) -> None:
-        health = registry.watched().cache(Patience())
+        health = registry.monitored_app().cache(Patience())
         if options["json"]:
             self.write_json(cache_document(health))
         else:

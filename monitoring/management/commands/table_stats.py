@@ -8,11 +8,11 @@ from django.core.management.base import CommandError
 from django.db import DatabaseError
 
 from monitoring import registry
-from monitoring.caching import human_bytes
-from monitoring.documents import now_text
+from monitoring.cache_report import human_bytes
 from monitoring.management.reports import ReportCommand
 from monitoring.registry import VerifiedRows
 from monitoring.report import DatabaseReport, database_report
+from monitoring.serialization import now_text
 
 
 class Command(ReportCommand):
@@ -81,7 +81,7 @@ class Command(ReportCommand):
 
 def _verified(*, repair: bool) -> Sequence[VerifiedRows]:
     try:
-        return registry.watched().verify(repair)
+        return registry.monitored_app().verify(repair)
     except DatabaseError as error:
         reason = str(error).strip().partition("\n")[0]
         raise CommandError(f"The rows cannot be counted: {reason}", returncode=2) from error

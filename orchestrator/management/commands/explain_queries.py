@@ -8,8 +8,8 @@ from typing import Any
 from django.core.management.base import CommandError
 from django.db import connections
 
-from monitoring import catalogue
-from monitoring.hot_queries import SECONDS_IN_ALL, Examined, HotQuery, examine, examine_without
+from monitoring import index_catalog
+from monitoring.hot_queries import SECONDS_IN_ALL, HotQuery, PlanCheck, examine, examine_without
 from monitoring.management.reports import ReportCommand
 from monitoring.plans import UnknownEngineError
 from orchestrator.hot_queries import every_query, hot_queries
@@ -71,7 +71,7 @@ class Command(ReportCommand):
             self._write(examined, analyzed=options["analyze"])
         sys.exit(0 if ok else 1)
 
-    def _write(self, examined: tuple[Examined, ...], *, analyzed: bool) -> None:
+    def _write(self, examined: tuple[PlanCheck, ...], *, analyzed: bool) -> None:
         figures = ("ms", "rows", "pages") if analyzed else ("ms to plan",)
         rows = (
             (
@@ -91,11 +91,11 @@ class Command(ReportCommand):
 
 def _examined_without(
     name: str, queries: Iterable[HotQuery], alias: str, *, analyze: bool
-) -> tuple[Examined, ...]:
+) -> tuple[PlanCheck, ...]:
     if analyze:
         raise CommandError("--without cannot be used with --analyze; allowed: one of them", returncode=2)
     droppable = [
-        index for index in catalogue.present(connections[alias]) if not (index.primary or index.unique)
+        index for index in index_catalog.present(connections[alias]) if not (index.primary or index.unique)
     ]
     for index in droppable:
         if index.name == name:
@@ -104,27 +104,27 @@ def _examined_without(
     raise CommandError(f"--without {name!r} cannot be used; allowed: {known}", returncode=2)
 
 
-def _figures(one: Examined, *, analyzed: bool) -> tuple[object, ...]:
+def _figures(one: PlanCheck, *, analyzed: bool) -> tuple[object, ...]:
     milliseconds = None if one.ms is None else f"{one.ms:.3f}"
     if not analyzed:
         return (milliseconds,)
     return (milliseconds, one.plan.rows, one.plan.buffers) if one.plan else (None, None, None)
 
 
-def _entry(one: Examined) -> dict[str, Any]:
+def _entry(one: PlanCheck) -> dict[str, Any]:
     plan = one.plan
     return {
         "query": one.query,
-        "asked_by": one.hot.asked_by,
+        "caller": one.hot.caller,
         "table": one.hot.table,
         "index": one.index,
         "expected": one.expected,
-        "declared": [one.hot.index, *one.hot.or_else],
+        "declared": [one.hot.index, *one.hot.alternatives],
         "ok": one.ok,
         "problems": list(one.problems),
         "ms": one.ms,
         "planner_was_free": one.free,
-        "cost_grows_with": one.hot.bound or None,
+        "cost_grows_with": one.hot.cost_grows_with or None,
         "conditions": list(plan.conditions) if plan else None,
         "full_scan": plan.full_scan if plan else None,
         "sort": plan.sort.value if plan else None,

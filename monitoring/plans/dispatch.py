@@ -5,7 +5,7 @@ from typing import Final
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from monitoring.catalogue import Index
+from monitoring.index_catalog import Index
 from monitoring.plans import postgresql, sqlite
 from monitoring.plans.plan import Plan, Reader, Reading, Statement
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 from django.conf import settings
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from monitoring import instruments
+from monitoring import prometheus
 
 logger = logging.getLogger("monitoring.sql")
 
@@ -98,7 +98,7 @@ def _note(queries: Queries | None, sql: str, seconds: float) -> None:
     queries.count += 1
     queries.seconds += seconds
     queries.by_statement[text] += 1
-    instruments.STATEMENTS.labels(bounded(text)).observe(seconds)
+    prometheus.STATEMENTS.labels(bounded(text)).observe(seconds)
 
 
 def bounded(text: str) -> str:
@@ -120,7 +120,7 @@ def watch_connection(connection: BaseDatabaseWrapper, **_: Any) -> None:
 def slowest() -> list[dict[str, Any]]:
     """Return the statements that took the requests of all processes the most time."""
     sums: dict[str, dict[str, float]] = {}
-    for metric in instruments.collected():
+    for metric in prometheus.collected():
         if metric.name == "kyros_sql_seconds":
             for sample in metric.samples:
                 if not sample.name.endswith("_bucket"):
@@ -149,7 +149,7 @@ def suspects() -> tuple[dict[str, Any], ...]:
             "statement": sample.labels["statement"],
             "requests": int(sample.value),
         }
-        for metric in instruments.collected()
+        for metric in prometheus.collected()
         if metric.name == "kyros_sql_repeated"
         for sample in metric.samples
     )

@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from monitoring.caching import CacheHealth
+from monitoring.cache_report import CacheHealth
 
 
 def instant_text(moment: datetime) -> str:

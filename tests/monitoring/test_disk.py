@@ -7,7 +7,7 @@ from django.db import connection
 from django.utils import timezone
 
 from monitoring import disk, partitions, rules
-from monitoring.caching import no_cache
+from monitoring.cache_report import no_cache
 from monitoring.engines import postgresql
 from monitoring.partitions import Partitioned
 from monitoring.report import DatabaseReport

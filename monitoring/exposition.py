@@ -9,8 +9,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from monitoring import instruments
-from monitoring.caching import CacheHealth
+from monitoring import prometheus
+from monitoring.cache_report import CacheHealth
 from monitoring.disk import Disk
 from monitoring.limits import Patience
 from monitoring.report import DatabaseReport, database_report
@@ -41,7 +41,7 @@ class _Counted(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Yield the sums."""
-        yield from instruments.collected()
+        yield from prometheus.collected()
 
 
 class _Reported(Collector):

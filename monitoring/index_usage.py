@@ -10,10 +10,10 @@ from django.db import DatabaseError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.loader import MigrationLoader
 
-from monitoring import catalogue
-from monitoring.catalogue import Index
-from monitoring.documents import instant_text
-from monitoring.hot_queries import Examined, HotQuery, examine, examine_without
+from monitoring import index_catalog
+from monitoring.hot_queries import HotQuery, PlanCheck, examine, examine_without
+from monitoring.index_catalog import Index
+from monitoring.serialization import instant_text
 
 # last_idx_scan came with PostgreSQL 16; read like this, an older one says NULL.
 _USE_SQL: Final = """
@@ -56,7 +56,7 @@ _UNTOLD: Final[dict[str, Any]] = dict.fromkeys(("scans", "last_used", "since", "
 
 
 @dataclass(frozen=True)
-class Proof:
+class DropProof:
     """What planning without an index has shown.
 
     Args:
@@ -69,7 +69,7 @@ class Proof:
 
 
 @dataclass(frozen=True)
-class Use:
+class IndexUsage:
     """What an index is good for.
 
     Args:
@@ -94,7 +94,7 @@ class Use:
     declared_by: tuple[str, ...]
     serves: tuple[str, ...]
     reason: str
-    proof: Proof | None = None
+    proof: DropProof | None = None
 
     @property
     def verdict(self) -> str:
@@ -134,13 +134,13 @@ class Use:
         }
 
 
-def upkeep(
-    examined: Iterable[Examined],
+def index_usage(
+    examined: Iterable[PlanCheck],
     using: str = "default",
     *,
     reasons: Mapping[str, str] | None = None,
     queries: Sequence[HotQuery] = (),
-) -> tuple[Use, ...]:
+) -> tuple[IndexUsage, ...]:
     """Return what each index is good for.
 
     Args:
@@ -150,12 +150,12 @@ def upkeep(
         queries: every hot query; they are planned without each index that seems good for nothing.
     """
     connection = connections[using]
-    every = catalogue.present(connection)
+    every = index_catalog.present(connection)
     figures = _figures(connection)
     declared = _by_index((query.index, query.name) for query in queries)
     serves = _by_index((index, one.query) for one in examined if one.plan for index in one.plan.indexes)
     uses = [
-        Use(
+        IndexUsage(
             index,
             **figures.get(index.name, _UNTOLD),
             prefix_of=tuple(other.name for other in every if index.is_prefix_of(other)),
@@ -168,7 +168,7 @@ def upkeep(
     return tuple(replace(use, proof=proof(use.index, queries, using)) if use.idle else use for use in uses)
 
 
-def proof(index: Index, queries: Iterable[HotQuery], using: str = "default") -> Proof | None:
+def proof(index: Index, queries: Iterable[HotQuery], using: str = "default") -> DropProof | None:
     """Plan the hot queries of an index's table as if it were not there; it stays, and nobody has to wait.
 
     Args:
@@ -190,10 +190,10 @@ def proof(index: Index, queries: Iterable[HotQuery], using: str = "default") -> 
         return None
     served = {name for name, one in now.items() if one.plan and index.name in one.plan.indexes}
     lost = {one.query for one in without if not one.ok and (now[one.query].ok or one.plan is None)}
-    return Proof(len(without), tuple(sorted(served | lost)))
+    return DropProof(len(without), tuple(sorted(served | lost)))
 
 
-def removal(use: Use, using: str = "default") -> str | None:
+def removal(use: IndexUsage, using: str = "default") -> str | None:
     """Return the Django migration that takes an index away and, backwards, puts it back.
 
     Args:
@@ -217,10 +217,10 @@ def _figures(connection: BaseDatabaseWrapper) -> dict[str, dict[str, Any]]:
     """Return what the engine has counted of each index by its name; nothing where it does not count."""
     if connection.vendor != "postgresql":
         return {}
-    ((since,),) = catalogue.rows_of(connection, _SINCE_SQL)
+    ((since,),) = index_catalog.rows_of(connection, _SINCE_SQL)
     return {
         name: {"scans": scans, "last_used": last_used, "since": since, "bytes": size}
-        for name, scans, last_used, size in catalogue.rows_of(connection, _USE_SQL)
+        for name, scans, last_used, size in index_catalog.rows_of(connection, _USE_SQL)
     }
 
 
