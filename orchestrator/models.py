@@ -182,7 +182,7 @@ class Job(Touched):
             return columns | {"started_at": at}
         columns |= {"lease_token": None, "lease_expires_at": None}
         if status == JobStatus.PENDING:
-            columns |= {"started_at": None, "attempts": 0, "worker": None}
+            columns |= {"started_at": None, "attempts": 0, "worker": None, "result": None, "progress": None}
         return columns
 
 

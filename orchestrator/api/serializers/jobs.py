@@ -8,10 +8,11 @@ from orchestrator.api.serializers.strict_fields import (
     ResourceSerializer,
     StrictCharField,
     StrictChoiceField,
+    StrictJSONObjectField,
     StrictUUIDField,
 )
 from orchestrator.choices import JobStatus
-from orchestrator.limits import REASON_LONGEST
+from orchestrator.limits import MAX_MAX_ATTEMPTS, REASON_LONGEST
 from orchestrator.models import Job
 
 
@@ -26,9 +27,13 @@ class JobSerializer(ResourceSerializer):
             "description",
             "status",
             "priority",
+            "queue",
             "metadata",
+            "result",
+            "progress",
             "created_at",
             "updated_at",
+            "available_at",
             "started_at",
             "completed_at",
             "attempts",
@@ -36,18 +41,32 @@ class JobSerializer(ResourceSerializer):
             "worker",
             "lease_expires_at",
         )
-        extra_kwargs: ClassVar = {"priority": {"initial": 0}}
-        read_only_fields = ("status", "attempts", "max_attempts")
+        extra_kwargs: ClassVar = {
+            "priority": {"initial": 0},
+            "queue": {"initial": "default"},
+            "max_attempts": {"initial": 3, "min_value": 1, "max_value": MAX_MAX_ATTEMPTS},
+        }
+        read_only_fields = ("status", "attempts")
 
 
 class StatusChange(serializers.Serializer[Any]):
-    """What ``PUT …/status/`` asks for."""
+    """The body of ``PUT …/status/``."""
 
     status = StrictChoiceField(choices=JobStatus.choices)
     lease_token = StrictUUIDField(
         required=False, allow_null=True, help_text="What the worker was given with the job."
     )
     reason = StrictCharField(required=False, allow_null=True, allow_blank=True, max_length=REASON_LONGEST)
+    result = StrictJSONObjectField(
+        required=False, allow_null=True, initial=None, help_text="Only with the status completed."
+    )
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Refuse a result for any status other than completed."""
+        if attrs.get("result") is not None and attrs["status"] != JobStatus.COMPLETED:
+            message = f"A {attrs['status']} job has no result; allowed: only with the status completed."
+            raise serializers.ValidationError({"result": [message]})
+        return attrs
 
 
 class _CountsByStatus(serializers.Serializer[Any]):

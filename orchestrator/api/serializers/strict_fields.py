@@ -146,6 +146,12 @@ class StrictJSONObjectField(serializers.JSONField):
         """Make a field that forms begin with an empty object."""
         super().__init__(**{"initial": dict, **kwargs})
 
+    def get_value(self, dictionary: Any) -> Any:
+        """Return the value that was sent; an empty text of a form is null where the field allows null."""
+        value = super().get_value(dictionary)
+        is_text = getattr(value, "is_json_string", False)
+        return None if self.allow_null and is_text and value.strip() in ("", "null") else value
+
     def to_internal_value(self, data: Any) -> dict[str, Any]:
         """Return the object."""
         if getattr(data, "is_json_string", False):
