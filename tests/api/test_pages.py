@@ -165,7 +165,7 @@ def test_a_page_offers_only_what_the_role_may_do(client, rows):
     client.post("/auth/session/login/", {"username": "plain", "password": PASSWORD})
     assert 'data-method="DELETE"' not in page(client, f"/api/v1/jobs/{rows['job']}/")
     assert 'data-method="PATCH"' in page(client, f"/api/v1/jobs/{rows['job']}/")
-    assert "This needs the role moderator; yours is user." in page(client, "/api/v1/users/")
+    assert "This requires the role moderator; your role is user." in page(client, "/api/v1/users/")
 
 
 def test_the_filters_are_a_form_that_keeps_what_was_asked(browser):
