@@ -1,4 +1,4 @@
-"""Jobs, and the requests that steer them."""
+"""Jobs, changes of their status, and their counts."""
 
 from typing import Any, ClassVar
 
@@ -41,11 +41,11 @@ class JobSerializer(ResourceSerializer):
 
 
 class StatusChange(serializers.Serializer[Any]):
-    """What ``PUT …/status/`` asks for."""
+    """The body of ``PUT …/status/``."""
 
     status = StrictChoiceField(choices=JobStatus.choices)
     lease_token = StrictUUIDField(
-        required=False, allow_null=True, help_text="What the worker was given with the job."
+        required=False, allow_null=True, help_text="The token that the worker was given with the job."
     )
     reason = StrictCharField(required=False, allow_null=True, allow_blank=True, max_length=REASON_LONGEST)
 
@@ -56,7 +56,7 @@ class _CountsByStatus(serializers.Serializer[Any]):
 
 
 class JobCounts(serializers.Serializer[Any]):
-    """How many jobs there are, and of each status."""
+    """The number of jobs, in total and by status."""
 
     counts = _CountsByStatus()
     total = serializers.IntegerField(min_value=0)
