@@ -72,16 +72,18 @@ class WholeNumber(serializers.IntegerField):
 
     default_error_messages = {"invalid": "{input} is not a whole number from {smallest} to {largest}."}
 
-    def __init__(self, **kwargs: Any) -> None:
+    def __init__(self, *, min_value: int | None = None, max_value: int | None = None, **kwargs: Any) -> None:
         """Make a field of 32 bits, or of the narrower limits that are given."""
-        super().__init__(**{**kwargs, "min_value": INT32_SMALLEST, "max_value": INT32_LARGEST})
+        self.smallest = INT32_SMALLEST if min_value is None else max(min_value, INT32_SMALLEST)
+        self.largest = INT32_LARGEST if max_value is None else min(max_value, INT32_LARGEST)
+        super().__init__(min_value=self.smallest, max_value=self.largest, **kwargs)
 
     def to_internal_value(self, data: Any) -> int:
         """Return the number."""
         if isinstance(data, str) and _from_form(self) and re.fullmatch(r"\s*-?[0-9]{1,10}\s*", data):
             data = int(data)
-        if type(data) is not int or not INT32_SMALLEST <= data <= INT32_LARGEST:
-            self.fail("invalid", input=shown(data), smallest=INT32_SMALLEST, largest=INT32_LARGEST)
+        if type(data) is not int or not self.smallest <= data <= self.largest:
+            self.fail("invalid", input=shown(data), smallest=self.smallest, largest=self.largest)
         return data
 
 
@@ -180,6 +182,8 @@ class ResourceSerializer(serializers.ModelSerializer[Any]):
         models.TextField: Text,
         models.EmailField: Email,
         models.IntegerField: WholeNumber,
+        models.PositiveIntegerField: WholeNumber,
+        models.PositiveSmallIntegerField: WholeNumber,
         models.BooleanField: Truth,
         models.JSONField: JSONObject,
     }

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 from rest_framework import serializers
 
 from orchestrator.choices import JobStatus
-from orchestrator.limits import MAX_MAX_ATTEMPTS, REASON_LONGEST
+from orchestrator.limits import REASON_LONGEST
 from orchestrator.models import Job
 from orchestrator.serializers.fields import Choice, JSONObject, ResourceSerializer, Text, Uuid
 
@@ -37,8 +37,8 @@ class JobSerializer(ResourceSerializer):
         )
         extra_kwargs: ClassVar = {
             "priority": {"initial": 0},
-            "queue": {"initial": "default"},
-            "max_attempts": {"initial": 3, "min_value": 1, "max_value": MAX_MAX_ATTEMPTS},
+            "queue": {"initial": "default", "trim_whitespace": False},
+            "max_attempts": {"initial": 3},
         }
         read_only_fields = ("status", "attempts")
 
