@@ -18,7 +18,7 @@ class TableSnapshot(models.Model):
     # NULL: the engine does not tell.
     table_bytes = models.BigIntegerField(null=True)
     index_bytes = models.BigIntegerField(null=True)
-    indexes = models.JSONField(default=dict, help_text="Bytes by index.")
+    indexes = models.JSONField(default=dict, db_default={}, help_text="Bytes by index.")
 
     class Meta:
         db_table = "monitoring_table_snapshots"

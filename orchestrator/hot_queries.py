@@ -50,13 +50,13 @@ KEPT: Final = {
 
 def hot_queries() -> tuple[HotQuery, ...]:
     """Return the queries that are shown to people: of the lists' combinations those that tell most."""
-    return (*_lists(), *_rows(), *_work(), *_pages(), *_in_any_order(), *_outbox())
+    return (*_lists(), *_rows(), *_pages(), *_in_any_order(), *_outbox())
 
 
 def every_query() -> tuple[HotQuery, ...]:
     """Return all of them, with every combination of filters and order that the lists can be asked for."""
     combinations = (query for hot in HOT_LISTS for query in hot.queries())
-    return (*combinations, *page_queries(), *_rows(), *_work(), *_in_any_order(), *_outbox())
+    return (*combinations, *page_queries(), *_rows(), *_in_any_order(), *_outbox())
 
 
 def query_plans() -> tuple[Examined, ...]:
@@ -105,14 +105,8 @@ def _rows() -> Iterator[HotQuery]:
         "active admins",
         "the check that an admin is left",
         User.objects.filter(role=Role.ADMIN, active__in=[True]),
-        "ix_users_role_active_username",
+        "ix_users_role",
         ("role",),
-        or_else=(
-            "ix_users_role_active_created",
-            "ix_users_role",
-            "ix_users_role_username",
-            "ix_users_role_created_at",
-        ),
     )
     history = Event.objects.of_job(_NOBODY)
     asked_by = "GET /api/v1/jobs/{id}/events/"
@@ -128,34 +122,6 @@ def _rows() -> Iterator[HotQuery]:
         "ix_events_created_at",
         ("created_at",),
     )
-
-
-def _work() -> Iterator[HotQuery]:
-    """Yield what workers, sweepers, the archive and operators ask."""
-    old = timezone.now() - timedelta(days=60)
-    yield _hot(
-        "claimable jobs",
-        "POST /api/v1/jobs/claim/",
-        Job.objects.claimable()[:PAGE_DEFAULT],
-        "ix_jobs_claimable",
-    )
-    yield _hot(
-        "jobs whose lease ran out",
-        "requeue_expired",
-        Job.objects.lease_expired(timezone.now())[:PAGE_DEFAULT],
-        "ix_jobs_lease_expires_at",
-        ("lease_expires_at",),
-    )
-    ended = Job.objects.filter(completed_at__lt=old)
-    yield _hot(
-        "jobs that ended long ago",
-        "archive",
-        ended.order_by("completed_at", "id")[:PAGE_DEFAULT],
-        "ix_jobs_completed_at",
-        ("completed_at",),
-    )
-    aged = Event.objects.filter(created_at__lt=old).order_by("created_at", "id")
-    yield _hot("events of long ago", "archive", aged[:PAGE_DEFAULT], "ix_events_created_at", ("created_at",))
 
 
 def _pages() -> Iterator[HotQuery]:
@@ -177,7 +143,6 @@ def _in_any_order() -> Iterator[HotQuery]:
     jobs, users = Job.objects.all(), User.objects.all()
     # PostgreSQL 18 can skip through the five statuses of an index that has the priority after them.
     skipped = ("status_priority", "status_prio_created")
-    of_a_role = ("role_username", "role_created_at", "role_active_username", "role_active_created")
     # The question, its rows, the index's columns, and the wider indexes without their table.
     questions: tuple[tuple[str, QuerySet[Any], tuple[str, ...], tuple[str, ...]], ...] = (
         ("jobs of a status", jobs.filter(status=failed), ("status",), (*skipped, "status_created_at")),
@@ -191,13 +156,8 @@ def _in_any_order() -> Iterator[HotQuery]:
         ),
         ("events of a type", Event.objects.filter(type="job_failed"), ("type",), ("type_created_at",)),
         ("tasks of a title", Task.objects.filter(title="Review"), ("title",), ("title_created_at",)),
-        ("users of a role", users.filter(role=Role.MODERATOR), ("role",), of_a_role),
-        (
-            "inactive users",
-            users.filter(active__in=[False]),
-            ("active",),
-            ("active_username", "active_created_at"),
-        ),
+        ("users of a role", users.filter(role=Role.MODERATOR), ("role",), ()),
+        ("inactive users", users.filter(active__in=[False]), ("active",), ()),
     )
     for question, rows, columns, wider in questions:
         table = rows.model._meta.db_table

@@ -13,6 +13,13 @@ JSON_DEEPEST: Final = 100
 #: Levels in a whole body. Far below what exhausts the stack, above what a field's own limit answers for.
 BODY_DEEPEST: Final = 2 * JSON_DEEPEST
 
+#: Characters of a queue's name.
+MAX_QUEUE_LENGTH: Final = 100
+#: The progress of a job whose work is done.
+MAX_PROGRESS: Final = 100
+#: Expired leases that a job may be allowed before it fails.
+MAX_MAX_ATTEMPTS: Final = 100
+
 #: Characters of the reason given for a change of status.
 REASON_LONGEST: Final = 1024
 USERNAME_LONGEST: Final = 150

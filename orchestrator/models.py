@@ -1,7 +1,10 @@
 """The four tables, their constraints and their indexes.
 
-Each index names the query that reads it. Those called existing and new are the two groups of the performance
-report: the first come with ``0001_initial``, the second with ``0002_performance_optimization``.
+A comment names the query that reads each index. "existing" and "new" are the two groups of the performance
+report: migration ``0001_initial`` creates the first, ``0002_performance_optimization`` the second.
+
+Every column with a default also has it in the database (``db_default``), so that an INSERT written by hand
+need not name the column. Ids are the exception: only Python makes UUIDv7s.
 """
 
 from collections.abc import Collection, Iterable
@@ -10,15 +13,16 @@ from typing import Any, ClassVar
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
-from django.core.validators import MaxLengthValidator
+from django.core.validators import MaxLengthValidator, MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models, router, transaction
 from django.db.models import Index, Q
 from django.utils import timezone
 
 from orchestrator.choices import ENDED_STATUSES, STARTED_STATUSES, TRANSITIONS, JobStatus, Role
-from orchestrator.expressions import Apart, DigitsOfSeconds
+from orchestrator.expressions import CurrentTimestamp
 from orchestrator.fields import ByteOrderedCharField, UniqueByIndex, UniqueIndex
 from orchestrator.ids import new_id
+from orchestrator.limits import MAX_MAX_ATTEMPTS, MAX_PROGRESS, MAX_QUEUE_LENGTH
 from orchestrator.querysets import CoherentQuerySet, EventQuerySet, JobQuerySet, TaskQuerySet
 
 
@@ -38,8 +42,8 @@ class Coherent(models.Model):
 class Touched(Coherent):
     """A row that knows when it was made and last saved."""
 
-    created_at = models.DateTimeField(default=timezone.now, editable=False)
-    updated_at = models.DateTimeField(default=timezone.now, editable=False)
+    created_at = models.DateTimeField(default=timezone.now, db_default=CurrentTimestamp(), editable=False)
+    updated_at = models.DateTimeField(default=timezone.now, db_default=CurrentTimestamp(), editable=False)
 
     class Meta:
         abstract = True
@@ -62,15 +66,38 @@ class Job(Touched):
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     name = ByteOrderedCharField(max_length=255)
-    description = models.CharField(max_length=1024, blank=True, default="")
-    status = models.CharField(max_length=16, choices=JobStatus, default=JobStatus.PENDING)
-    priority = models.IntegerField(default=0, help_text="Higher goes first.")
-    metadata = models.JSONField(default=dict, blank=True)
+    description = models.CharField(max_length=1024, blank=True, default="", db_default="")
+    status = models.CharField(
+        max_length=16, choices=JobStatus, default=JobStatus.PENDING, db_default=JobStatus.PENDING
+    )
+    priority = models.IntegerField(default=0, db_default=0, help_text="Higher goes first.")
+    queue = models.CharField(
+        max_length=MAX_QUEUE_LENGTH,
+        default="default",
+        db_default="default",
+        validators=[RegexValidator(r"\A[a-z0-9._-]+\Z", "Use only a-z, 0-9, dots, underscores and hyphens.")],
+        help_text="Workers claim jobs of the queues they name.",
+    )
+    metadata = models.JSONField(default=dict, db_default={}, blank=True)
+    # NULL: the job has no result. Only a completed job has one.
+    result = models.JSONField(null=True, blank=True, editable=False)
+    # NULL: the worker reports no progress.
+    progress = models.PositiveSmallIntegerField(null=True, blank=True, editable=False)
+    available_at = models.DateTimeField(
+        default=timezone.now, db_default=CurrentTimestamp(), help_text="No worker gets the job before."
+    )
     started_at = models.DateTimeField(null=True, blank=True, editable=False)
     completed_at = models.DateTimeField(null=True, blank=True, editable=False)
-    attempts = models.PositiveSmallIntegerField(default=0, help_text="Leases that ran out so far.")
-    max_attempts = models.PositiveSmallIntegerField(default=3)
-    # NULL, not "": no worker has the job, and no name stands for that.
+    attempts = models.PositiveSmallIntegerField(
+        default=0, db_default=0, help_text="How many leases have expired."
+    )
+    max_attempts = models.PositiveSmallIntegerField(
+        default=3,
+        db_default=3,
+        validators=[MinValueValidator(1), MaxValueValidator(MAX_MAX_ATTEMPTS)],
+        help_text="How many leases may expire before the job fails.",
+    )
+    # NULL, not "": no worker has the job.
     worker = models.CharField(max_length=255, null=True, blank=True, editable=False)  # noqa: DJ001
     lease_token = models.UUIDField(null=True, blank=True, editable=False)
     lease_expires_at = models.DateTimeField(null=True, blank=True, editable=False)
@@ -80,79 +107,35 @@ class Job(Touched):
     class Meta:
         db_table = "jobs"
         indexes: ClassVar = [
-            # existing: the list in its default order, by page and by creation range
+            # existing: the list in its default order, and by a range of created_at
             Index(fields=["created_at"], name="ix_jobs_created_at"),
-            # existing: jobs of one status
+            # existing: bulk changes of the jobs of one status, in any order
             Index(fields=["status"], name="ix_jobs_status"),
-            # existing: jobs of one priority
+            # existing: bulk changes of the jobs of one priority, in any order
             Index(fields=["priority"], name="ix_jobs_priority"),
-            # new: jobs of one status and priority
+            # new: bulk changes of the jobs of one status and priority, in any order
             Index(fields=["status", "priority"], name="ix_jobs_status_priority"),
-            # new: the list of one status in order of creation
+            # new: the list of one status, in order of creation
             Index(fields=["status", "created_at"], name="ix_jobs_status_created_at"),
-            # new: the list of one priority in order of creation, and the list in order of priority
+            # new: the list of one priority in order of creation, and the whole list in order of priority
             Index(fields=["priority", "created_at"], name="ix_jobs_priority_created_at"),
-            # new: jobs started since a moment, in any order
+            # new: the list by a range of started_at
             Index(fields=["started_at"], name="ix_jobs_started_at"),
-            # new: the archive, which begins with the jobs that ended first
+            # new: the list by a range of completed_at
             Index(fields=["completed_at"], name="ix_jobs_completed_at"),
-            # the filters started_after and completed_after: jobs made before a moment that started, or ended,
-            # after it, in order of creation, and of one priority or in order of priority
-            # (orchestrator.splits). The last column tells the others, so that of those nothing is read.
-            Index(
-                DigitsOfSeconds("started_at", "created_at"),
-                Apart("created_at"),
-                Apart("started_at"),
-                name="ix_jobs_waited",
-                condition=Q(started_at__isnull=False),
-            ),
-            Index(
-                DigitsOfSeconds("started_at", "created_at"),
-                "priority",
-                Apart("created_at"),
-                Apart("started_at"),
-                name="ix_jobs_waited_priority",
-                condition=Q(started_at__isnull=False),
-            ),
-            Index(
-                DigitsOfSeconds("completed_at", "created_at"),
-                Apart("created_at"),
-                Apart("completed_at"),
-                name="ix_jobs_took",
-                condition=Q(completed_at__isnull=False),
-            ),
-            Index(
-                DigitsOfSeconds("completed_at", "created_at"),
-                "priority",
-                Apart("created_at"),
-                Apart("completed_at"),
-                name="ix_jobs_took_priority",
-                condition=Q(completed_at__isnull=False),
-            ),
             # the list of one status in order of priority, and of one status and priority in order of creation
             Index(fields=["status", "priority", "created_at"], name="ix_jobs_status_prio_created"),
-            # the claim: which pending job is next. Without the jobs of other statuses; with their own, as
-            # SQLite takes an index whose first column is given for the better one.
-            Index(
-                fields=["status", "-priority", "created_at"],
-                name="ix_jobs_claimable",
-                condition=Q(status="pending"),
-            ),
-            # the sweep: whose lease ran out; only jobs that a worker has
-            Index(
-                fields=["lease_expires_at"],
-                name="ix_jobs_lease_expires_at",
-                condition=Q(lease_expires_at__isnull=False),
-            ),
-            # the operators' search by the beginning of a name, and their list by name: jobs that share one in
-            # order of creation, so that a page of them is found however many they are
-            Index(fields=["name", "created_at"], name="ix_jobs_name_created_at"),
-            # the operators' list of one worker's jobs; only jobs that a worker has, or had last
+            # the list of one queue, in order of creation
+            Index(fields=["queue", "created_at"], name="ix_jobs_queue_created_at"),
+            # the list of one worker's jobs, in order of creation; only jobs that a worker has or had
             Index(
                 fields=["worker", "created_at"],
                 name="ix_jobs_worker_created_at",
                 condition=Q(worker__isnull=False),
             ),
+            # the admin's search by the beginning of a name, and its list in order of name; created_at keeps a
+            # page cheap where many jobs have the same name
+            Index(fields=["name", "created_at"], name="ix_jobs_name_created_at"),
         ]
         constraints: ClassVar = [
             models.CheckConstraint(condition=Q(status__in=JobStatus.values), name="ck_jobs_status"),
@@ -163,6 +146,11 @@ class Job(Touched):
             models.CheckConstraint(
                 condition=~Q(status__in=ENDED_STATUSES) | Q(completed_at__isnull=False),
                 name="ck_jobs_completed_at",
+            ),
+            models.CheckConstraint(condition=~Q(queue=""), name="ck_jobs_queue"),
+            models.CheckConstraint(
+                condition=Q(progress__isnull=True) | Q(progress__range=(0, MAX_PROGRESS)),
+                name="ck_jobs_progress",
             ),
         ]
 
@@ -199,7 +187,7 @@ class Job(Touched):
             return columns | {"started_at": at}
         columns |= {"lease_token": None, "lease_expires_at": None}
         if status == JobStatus.PENDING:
-            columns |= {"started_at": None, "attempts": 0, "worker": None}
+            columns |= {"started_at": None, "attempts": 0, "worker": None, "result": None, "progress": None}
         return columns
 
 
@@ -208,8 +196,8 @@ class Event(Coherent):
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     type = models.CharField(max_length=100)
-    payload = models.JSONField(default=dict, blank=True)
-    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    payload = models.JSONField(default=dict, db_default={}, blank=True)
+    created_at = models.DateTimeField(default=timezone.now, db_default=CurrentTimestamp(), editable=False)
     # The job whose history this event belongs to. No foreign key: history outlives its job, and archives.
     job_id = models.UUIDField(null=True, blank=True, editable=False)
 
@@ -218,13 +206,13 @@ class Event(Coherent):
     class Meta:
         db_table = "events"
         indexes: ClassVar = [
-            # existing: the list in its default order, recent events, retention
+            # existing: the list in its default order and by a range of created_at, and recent events
             Index(fields=["created_at"], name="ix_events_created_at"),
-            # new: events of one type
+            # new: events of one type, in any order
             Index(fields=["type"], name="ix_events_type"),
-            # new: the list of one type in order of creation
+            # new: the list of one type, in order of creation
             Index(fields=["type", "created_at"], name="ix_events_type_created_at"),
-            # one job's history
+            # one job's history, and the list of one job's events
             Index(fields=["job_id", "created_at"], name="ix_events_job_id_created_at"),
         ]
 
@@ -237,19 +225,22 @@ class Task(Touched):
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     title = ByteOrderedCharField(max_length=255)
-    description = models.TextField(blank=True, default="", validators=[MaxLengthValidator(10_000)])
-    version = models.PositiveIntegerField(default=1, editable=False)
+    description = models.TextField(
+        blank=True, default="", db_default="", validators=[MaxLengthValidator(10_000)]
+    )
+    version = models.PositiveIntegerField(default=1, db_default=1, editable=False)
 
     objects = TaskQuerySet.as_manager()
 
     class Meta:
         db_table = "tasks"
         indexes: ClassVar = [
-            # existing: the list in its default order
+            # existing: the list in its default order, and by a range of created_at
             Index(fields=["created_at"], name="ix_tasks_created_at"),
-            # new: the task of a title, and titles by their beginning
+            # new: tasks of one title, in any order
             Index(fields=["title"], name="ix_tasks_title"),
-            # the tasks of one title in order of creation, and the list in order of title
+            # the list of one title in order of creation, and the lists in order of title: all tasks, or those
+            # whose title begins with a prefix
             Index(fields=["title", "created_at"], name="ix_tasks_title_created_at"),
         ]
 
@@ -297,11 +288,13 @@ class User(Coherent, AbstractBaseUser, PermissionsMixin):
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     username = ByteOrderedCharField(max_length=150)
     email = models.EmailField(max_length=254)
-    role = models.CharField(max_length=16, choices=Role, default=Role.USER)
+    role = models.CharField(max_length=16, choices=Role, default=Role.USER, db_default=Role.USER)
     active = models.BooleanField(
-        default=True, help_text="An inactive user cannot sign in, from the next request on."
+        default=True,
+        db_default=True,
+        help_text="An inactive user cannot sign in, from the next request on.",
     )
-    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    created_at = models.DateTimeField(default=timezone.now, db_default=CurrentTimestamp(), editable=False)
 
     objects = UserManager()
 
@@ -314,23 +307,14 @@ class User(Coherent, AbstractBaseUser, PermissionsMixin):
         indexes: ClassVar = [
             # existing: sign-in, and the list in its default order
             UniqueIndex(fields=["username"], name="ix_users_username"),
-            # existing: the user of an address
+            # existing: the check that no two users have one email address
             UniqueIndex(fields=["email"], name="ix_users_email"),
-            # new: users of one role
+            # new: the list of one role
             Index(fields=["role"], name="ix_users_role"),
-            # new: active or inactive users
+            # new: the list of active or inactive users
             Index(fields=["active"], name="ix_users_active"),
             # the list in order of creation
             Index(fields=["created_at"], name="ix_users_created_at"),
-            # the list of one role, by name and in order of creation
-            Index(fields=["role", "username"], name="ix_users_role_username"),
-            Index(fields=["role", "created_at"], name="ix_users_role_created_at"),
-            # the list of active or inactive users, by name and in order of creation
-            Index(fields=["active", "username"], name="ix_users_active_username"),
-            Index(fields=["active", "created_at"], name="ix_users_active_created_at"),
-            # the list of one role's active or inactive users, by name and in order of creation
-            Index(fields=["role", "active", "username"], name="ix_users_role_active_username"),
-            Index(fields=["role", "active", "created_at"], name="ix_users_role_active_created"),
         ]
         constraints: ClassVar = [
             UniqueByIndex(fields=["username"], name="uq_users_username"),

@@ -12,6 +12,8 @@ from django.db.migrations.operations.base import Operation
 from django.db.migrations.state import ProjectState
 from django.db.models import Index, Model
 
+from orchestrator.choices import JobStatus
+
 _SQL_FILES: Final = Path(__file__).parent / "migrations" / "sql"
 
 #: Asked past Django's introspection, which takes the SQL of a whole table apart on SQLite.
@@ -102,7 +104,8 @@ class RemoveIndexUnderWrites(RemoveIndex):
 class RunEngineSQL(Operation):
     """Run the statements of a file that was written for the database's engine.
 
-    The files are ``migrations/sql/<name>.<engine>.sql`` and, to undo it, ``<name>.<engine>.reverse.sql``.
+    The files are ``migrations/sql/<name>.<engine>.sql`` and, to undo it, ``<name>.<engine>.reverse.sql``. In
+    them ``:job_statuses`` stands for the quoted statuses of ``JobStatus``, separated by commas.
 
     Args:
         name: the files' common name.
@@ -143,6 +146,7 @@ class RunEngineSQL(Operation):
     def _run(self, schema_editor: BaseDatabaseSchemaEditor, ending: str) -> None:
         vendor = schema_editor.connection.vendor
         script = (_SQL_FILES / f"{self.name}.{vendor}.{ending}").read_text(encoding="utf-8")
+        script = script.replace(":job_statuses", ", ".join(f"'{status}'" for status in JobStatus.values))
         for statement in [script] if vendor == "postgresql" else _statements(script):
             schema_editor.execute(statement, params=None)
 

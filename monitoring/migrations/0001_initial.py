@@ -44,11 +44,12 @@ class Migration(migrations.Migration):
                 ("exact", models.BooleanField()),
                 ("table_bytes", models.BigIntegerField(null=True)),
                 ("index_bytes", models.BigIntegerField(null=True)),
-                ("indexes", models.JSONField(default=dict, help_text="Bytes by index.")),
+                ("indexes", models.JSONField(db_default={}, default=dict, help_text="Bytes by index.")),
             ],
             options={
                 "db_table": "monitoring_table_snapshots",
                 "constraints": [
+                    # the growth of a table: its first snapshot after a time, and its last one
                     models.UniqueConstraint(fields=("table", "hour"), name="uq_snapshots_table_hour")
                 ],
             },

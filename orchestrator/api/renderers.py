@@ -48,8 +48,8 @@ class BrowsableAPIRenderer(renderers.BrowsableAPIRenderer):
         self, data: Any, accepted_media_type: str | None, renderer_context: Mapping[str, Any]
     ) -> dict[str, Any]:
         """Return the context of the page's template."""
-        renderer_context["response"]["Content-Security-Policy"] = _CONTENT_SECURITY_POLICY
         context: dict[str, Any] = super().get_context(data, accepted_media_type, renderer_context)
+        renderer_context["response"]["Content-Security-Policy"] = _CONTENT_SECURITY_POLICY
         return {**context, "content": link_ids(context["content"], _list_url(renderer_context["view"]))}
 
 

@@ -5,14 +5,16 @@ from typing import ClassVar
 from django.db import models
 from django.utils import timezone
 
+from orchestrator.expressions import CurrentTimestamp
+
 
 class Minute(models.Model):
     """What happened to jobs in a minute that is over: counted once, so that charts are always cheap."""
 
     minute = models.BigIntegerField(primary_key=True, help_text="Minutes since 1970, UTC.")
-    created = models.BigIntegerField(default=0)
-    completed = models.BigIntegerField(default=0)
-    failed = models.BigIntegerField(default=0)
+    created = models.BigIntegerField(default=0, db_default=0)
+    completed = models.BigIntegerField(default=0, db_default=0)
+    failed = models.BigIntegerField(default=0, db_default=0)
     # NULL: no job was started.
     wait = models.FloatField(null=True, help_text="Median seconds from creation to start.")
 
@@ -47,21 +49,23 @@ class BulkChange(models.Model):
     """A change of many rows, done in batches: what was asked for, by whom, and how far it is."""
 
     by = models.CharField(max_length=150, help_text="The user name of who asked for it.")
-    table = models.CharField(max_length=16, default="jobs")
+    table = models.CharField(max_length=16, default="jobs", db_default="jobs")
     action = models.CharField(max_length=16, choices=BulkAction)
     # NULL: the action needs none.
     priority = models.IntegerField(null=True)
-    reason = models.CharField(max_length=1024, blank=True, default="")
+    reason = models.CharField(max_length=1024, blank=True, default="", db_default="")
     #: Either the rows themselves, or the query string of the list that showed them.
     row_ids = models.JSONField(null=True)
-    query = models.TextField(blank=True, default="")
-    state = models.CharField(max_length=16, choices=BulkState, default=BulkState.PREPARED)
+    query = models.TextField(blank=True, default="", db_default="")
+    state = models.CharField(
+        max_length=16, choices=BulkState, default=BulkState.PREPARED, db_default=BulkState.PREPARED
+    )
     # NULL: no row was looked at, or rows need not be: an index finds those that are still to be changed.
     position = models.JSONField(null=True)
-    changed = models.BigIntegerField(default=0)
+    changed = models.BigIntegerField(default=0, db_default=0)
     # NULL: more than were counted.
     total = models.BigIntegerField(null=True)
-    created_at = models.DateTimeField(default=timezone.now)
+    created_at = models.DateTimeField(default=timezone.now, db_default=CurrentTimestamp())
     ended_at = models.DateTimeField(null=True)
 
     class Meta:

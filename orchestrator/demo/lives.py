@@ -25,7 +25,8 @@ from orchestrator.demo.values import (
     new_id,
     stream,
 )
-from orchestrator.demo.vocabulary import SUBJECTS, WORKERS
+from orchestrator.demo.vocabulary import QUEUES, SUBJECTS, WORKERS
+from orchestrator.limits import MAX_PROGRESS
 
 JOB_COLUMNS: Final = (
     "id",
@@ -33,9 +34,13 @@ JOB_COLUMNS: Final = (
     "description",
     "status",
     "priority",
+    "queue",
     "metadata",
+    "result",
+    "progress",
     "created_at",
     "updated_at",
+    "available_at",
     "started_at",
     "completed_at",
     "attempts",
@@ -60,6 +65,8 @@ _OUTAGE_LUCK: Final = 0.8
 _NUMBER_EVERY: Final = 4 * MINUTE
 _BATCH_CHANCE: Final = 0.012
 _BATCH_SIZES: Final = (3, 30)
+# Workers report the progress of jobs that usually take so long.
+_REPORTED_FROM: Final = MINUTE / SECOND
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +75,9 @@ class Template:
 
     name: tuple[str, str | None]
     description: str
+    queue: str
     metadata: str
+    reports_progress: bool
     priorities: tuple[int, ...]
     gaps: tuple[float, ...]
     workers: tuple[str, ...]
@@ -164,7 +173,7 @@ class Lives:
     def _job(self, draw: Draw, job_id: str, texts: list[str], random: Random) -> Row:
         template, story = draw.template, draw.story
         choice = random.getrandbits(48)
-        number = _number(draw.age, choice >> 20 & 0xF)
+        number, items = _number(draw.age, choice >> 20 & 0xF), (choice >> 5 & 0x1FF) + 1
         head, tail = template.name
         started = story.started_by
         lease = self._lease(random) if story.status == JobStatus.RUNNING else (None, None)
@@ -174,9 +183,13 @@ class Lives:
             template.description,
             story.status.value,
             template.priorities[choice & 31],
-            f'{template.metadata}"number":{number},"items":{(choice >> 5 & 0x1FF) + 1}}}',
+            template.queue,
+            f'{template.metadata}"number":{number},"items":{items}}}',
+            _result(items, choice) if story.status == JobStatus.COMPLETED else None,
+            None if started is None or not template.reports_progress else _progress(story, choice),
             texts[0],
             texts[-1],
+            texts[story.available_by],
             None if started is None else texts[started],
             texts[-1] if story.ended else None,
             story.attempts,
@@ -204,6 +217,17 @@ def _history(
 def _number(age: int, step: int) -> int:
     """Return the number in the name of a job of this age: tickets and batches count on with time."""
     return 2_000 + (SPAN - age) // _NUMBER_EVERY + step
+
+
+def _result(items: int, choice: int) -> str:
+    """Return the result of a job that had so many items: a few of them may have been skipped."""
+    skipped = min(items - 1, max(0, (choice >> 24 & 0xF) - 12))
+    return f'{{"processed":{items - skipped},"skipped":{skipped}}}'
+
+
+def _progress(story: Story, choice: int) -> int:
+    """Return the progress that a started job has reported."""
+    return MAX_PROGRESS if story.status == JobStatus.COMPLETED else (choice >> 28 & 0xFFF) % MAX_PROGRESS
 
 
 def _picked(stories: tuple[Story, ...], luck: float) -> Story:
@@ -239,6 +263,8 @@ def _made_of(kind: Kind) -> Iterator[Template]:
         yield Template(
             name=(head, tail if found else None),
             description=kind.description.format(**subject),
+            queue=QUEUES[kind.pool] + ("-batch" if kind.priorities == BACKGROUND else ""),
+            reports_progress=kind.seconds >= _REPORTED_FROM,
             metadata=json_text(metadata)[:-1] + ",",
             priorities=kind.priorities,
             gaps=tuple(gaps[gap] for gap in Gap),

@@ -50,7 +50,7 @@ def load(plan: Plan, *, progress: Callable[[int], object], using: str = DEFAULT_
         for batch in _free(plan, using).batches():
             with transaction.atomic(using=using):
                 for rows in batch.tables:
-                    _insert(connection, rows)
+                    _insert(connection, _with_defaults(connection, rows))
             loaded.update({rows.table: len(rows.rows) for rows in batch.tables})
             progress(batch.entries)
         analyze(connection)
@@ -91,6 +91,18 @@ def _prepared(connection: BaseDatabaseWrapper) -> Iterator[None]:
 def _set(cursor: Any, pragmas: dict[str, int]) -> None:
     for name, value in pragmas.items():
         cursor.execute(f"PRAGMA {name} = {value}")
+
+
+def _with_defaults(connection: BaseDatabaseWrapper, rows: Rows) -> Rows:
+    """Add the columns that the demo does not set and for which only Python has a default."""
+    fields = [
+        field
+        for field in _MODELS[rows.table]._meta.concrete_fields
+        if field.column not in rows.columns and field.has_default() and not field.has_db_default()
+    ]
+    values = [field.get_db_prep_save(field.get_default(), connection) for field in fields]
+    columns = (*rows.columns, *(field.column for field in fields))
+    return rows._replace(columns=columns, rows=[(*row, *values) for row in rows.rows]) if fields else rows
 
 
 def _insert(connection: BaseDatabaseWrapper, rows: Rows) -> None:

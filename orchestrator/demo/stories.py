@@ -68,6 +68,7 @@ class Story:
         steps: from the job's creation on.
         status: how it ends.
         ended: whether nobody works on the job any more.
+        available_by: the number of the step that last made the job pending.
         started_by: the number of the step that set ``started_at``, or None where it is not set.
         attempts: leases that ran out since the job was last given a fresh start.
     """
@@ -76,6 +77,7 @@ class Story:
     steps: tuple[WrittenStep, ...]
     status: JobStatus
     ended: bool
+    available_by: int
     started_by: int | None
     attempts: int
 
@@ -152,6 +154,11 @@ def _steps(kind: Kind) -> tuple[Step, ...]:
 def _story(share: float, *steps: Step) -> Story:
     status = steps[-1].to
     starts = [number for number, step in enumerate(steps) if step.to == JobStatus.RUNNING]
+    pendings = [
+        number
+        for number, step in enumerate(steps)
+        if step.to == JobStatus.PENDING and step.previous != JobStatus.PENDING
+    ]
     attempts = 0
     for step in steps:
         if step.gap == Gap.LEASE:
@@ -163,6 +170,7 @@ def _story(share: float, *steps: Step) -> Story:
         steps=tuple(WrittenStep(step.event.value, step.gap, tuple(_endings(step))) for step in steps),
         status=status,
         ended=status in ENDED_STATUSES,
+        available_by=pendings[-1],
         started_by=starts[-1] if starts and status != JobStatus.PENDING else None,
         attempts=attempts,
     )

@@ -83,6 +83,8 @@ AGENTS: Final = (
     "scheduler",
 )
 RUNNERS: Final = MappingProxyType({"cpu": "runner-cpu", "gpu": "runner-gpu", "io": "runner-io"})
+#: The queue of each pool of workers; one for its background jobs has the same name with "-batch".
+QUEUES: Final = MappingProxyType({"cpu": "default", "gpu": "gpu", "io": "transfers"})
 WORKERS: Final = MappingProxyType(
     {
         "cpu": tuple(f"cpu-{place}-{number:02}" for place in ("fra", "iad", "sin") for number in range(1, 6)),

@@ -1,9 +1,10 @@
-"""The four tables, with the indexes that the service this one takes over from already had."""
+"""The four tables, with the indexes that the performance report calls existing."""
 
 import django.core.validators
 import django.utils.timezone
 from django.db import migrations, models
 
+import orchestrator.expressions
 import orchestrator.fields
 import orchestrator.ids
 
@@ -26,20 +27,44 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("type", models.CharField(max_length=100)),
-                ("payload", models.JSONField(blank=True, default=dict)),
-                ("created_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
+                ("payload", models.JSONField(blank=True, db_default={}, default=dict)),
+                (
+                    "created_at",
+                    models.DateTimeField(
+                        db_default=orchestrator.expressions.CurrentTimestamp(),
+                        default=django.utils.timezone.now,
+                        editable=False,
+                    ),
+                ),
                 ("job_id", models.UUIDField(blank=True, editable=False, null=True)),
             ],
             options={
                 "db_table": "events",
-                "indexes": [models.Index(fields=["created_at"], name="ix_events_created_at")],
+                "indexes": [
+                    # the list in its default order and by a range of created_at, and recent events
+                    models.Index(fields=["created_at"], name="ix_events_created_at"),
+                ],
             },
         ),
         migrations.CreateModel(
             name="Job",
             fields=[
-                ("created_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
-                ("updated_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
+                (
+                    "created_at",
+                    models.DateTimeField(
+                        db_default=orchestrator.expressions.CurrentTimestamp(),
+                        default=django.utils.timezone.now,
+                        editable=False,
+                    ),
+                ),
+                (
+                    "updated_at",
+                    models.DateTimeField(
+                        db_default=orchestrator.expressions.CurrentTimestamp(),
+                        default=django.utils.timezone.now,
+                        editable=False,
+                    ),
+                ),
                 (
                     "id",
                     models.UUIDField(
@@ -47,7 +72,7 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("name", orchestrator.fields.ByteOrderedCharField(max_length=255)),
-                ("description", models.CharField(blank=True, default="", max_length=1024)),
+                ("description", models.CharField(blank=True, db_default="", default="", max_length=1024)),
                 (
                     "status",
                     models.CharField(
@@ -58,19 +83,57 @@ class Migration(migrations.Migration):
                             ("failed", "Failed"),
                             ("cancelled", "Cancelled"),
                         ],
+                        db_default="pending",
                         default="pending",
                         max_length=16,
                     ),
                 ),
-                ("priority", models.IntegerField(default=0, help_text="Higher goes first.")),
-                ("metadata", models.JSONField(blank=True, default=dict)),
+                ("priority", models.IntegerField(db_default=0, default=0, help_text="Higher goes first.")),
+                (
+                    "queue",
+                    models.CharField(
+                        db_default="default",
+                        default="default",
+                        help_text="Workers claim jobs of the queues they name.",
+                        max_length=100,
+                        validators=[
+                            django.core.validators.RegexValidator(
+                                "\\A[a-z0-9._-]+\\Z", "Use only a-z, 0-9, dots, underscores and hyphens."
+                            )
+                        ],
+                    ),
+                ),
+                ("metadata", models.JSONField(blank=True, db_default={}, default=dict)),
+                ("result", models.JSONField(blank=True, editable=False, null=True)),
+                ("progress", models.PositiveSmallIntegerField(blank=True, editable=False, null=True)),
+                (
+                    "available_at",
+                    models.DateTimeField(
+                        db_default=orchestrator.expressions.CurrentTimestamp(),
+                        default=django.utils.timezone.now,
+                        help_text="No worker gets the job before.",
+                    ),
+                ),
                 ("started_at", models.DateTimeField(blank=True, editable=False, null=True)),
                 ("completed_at", models.DateTimeField(blank=True, editable=False, null=True)),
                 (
                     "attempts",
-                    models.PositiveSmallIntegerField(default=0, help_text="Leases that ran out so far."),
+                    models.PositiveSmallIntegerField(
+                        db_default=0, default=0, help_text="How many leases have expired."
+                    ),
                 ),
-                ("max_attempts", models.PositiveSmallIntegerField(default=3)),
+                (
+                    "max_attempts",
+                    models.PositiveSmallIntegerField(
+                        db_default=3,
+                        default=3,
+                        help_text="How many leases may expire before the job fails.",
+                        validators=[
+                            django.core.validators.MinValueValidator(1),
+                            django.core.validators.MaxValueValidator(100),
+                        ],
+                    ),
+                ),
                 ("worker", models.CharField(blank=True, editable=False, max_length=255, null=True)),
                 ("lease_token", models.UUIDField(blank=True, editable=False, null=True)),
                 ("lease_expires_at", models.DateTimeField(blank=True, editable=False, null=True)),
@@ -78,8 +141,11 @@ class Migration(migrations.Migration):
             options={
                 "db_table": "jobs",
                 "indexes": [
+                    # the list in its default order, and by a range of created_at
                     models.Index(fields=["created_at"], name="ix_jobs_created_at"),
+                    # bulk changes of the jobs of one status, in any order
                     models.Index(fields=["status"], name="ix_jobs_status"),
+                    # bulk changes of the jobs of one priority, in any order
                     models.Index(fields=["priority"], name="ix_jobs_priority"),
                 ],
                 "constraints": [
@@ -105,14 +171,37 @@ class Migration(migrations.Migration):
                         ),
                         name="ck_jobs_completed_at",
                     ),
+                    models.CheckConstraint(
+                        condition=models.Q(("queue", ""), _negated=True), name="ck_jobs_queue"
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("progress__isnull", True), ("progress__range", (0, 100)), _connector="OR"
+                        ),
+                        name="ck_jobs_progress",
+                    ),
                 ],
             },
         ),
         migrations.CreateModel(
             name="Task",
             fields=[
-                ("created_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
-                ("updated_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
+                (
+                    "created_at",
+                    models.DateTimeField(
+                        db_default=orchestrator.expressions.CurrentTimestamp(),
+                        default=django.utils.timezone.now,
+                        editable=False,
+                    ),
+                ),
+                (
+                    "updated_at",
+                    models.DateTimeField(
+                        db_default=orchestrator.expressions.CurrentTimestamp(),
+                        default=django.utils.timezone.now,
+                        editable=False,
+                    ),
+                ),
                 (
                     "id",
                     models.UUIDField(
@@ -123,14 +212,20 @@ class Migration(migrations.Migration):
                 (
                     "description",
                     models.TextField(
-                        blank=True, default="", validators=[django.core.validators.MaxLengthValidator(10000)]
+                        blank=True,
+                        db_default="",
+                        default="",
+                        validators=[django.core.validators.MaxLengthValidator(10000)],
                     ),
                 ),
-                ("version", models.PositiveIntegerField(default=1, editable=False)),
+                ("version", models.PositiveIntegerField(db_default=1, default=1, editable=False)),
             ],
             options={
                 "db_table": "tasks",
-                "indexes": [models.Index(fields=["created_at"], name="ix_tasks_created_at")],
+                "indexes": [
+                    # the list in its default order, and by a range of created_at
+                    models.Index(fields=["created_at"], name="ix_tasks_created_at"),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -150,6 +245,7 @@ class Migration(migrations.Migration):
                     "role",
                     models.CharField(
                         choices=[("user", "User"), ("moderator", "Moderator"), ("admin", "Admin")],
+                        db_default="user",
                         default="user",
                         max_length=16,
                     ),
@@ -157,10 +253,19 @@ class Migration(migrations.Migration):
                 (
                     "active",
                     models.BooleanField(
-                        default=True, help_text="An inactive user cannot sign in, from the next request on."
+                        db_default=True,
+                        default=True,
+                        help_text="An inactive user cannot sign in, from the next request on.",
                     ),
                 ),
-                ("created_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
+                (
+                    "created_at",
+                    models.DateTimeField(
+                        db_default=orchestrator.expressions.CurrentTimestamp(),
+                        default=django.utils.timezone.now,
+                        editable=False,
+                    ),
+                ),
                 (
                     "groups",
                     models.ManyToManyField(
@@ -187,7 +292,9 @@ class Migration(migrations.Migration):
             options={
                 "db_table": "users",
                 "indexes": [
+                    # sign-in, and the list in its default order
                     orchestrator.fields.UniqueIndex(fields=["username"], name="ix_users_username"),
+                    # the check that no two users have one email address
                     orchestrator.fields.UniqueIndex(fields=["email"], name="ix_users_email"),
                 ],
                 "constraints": [

@@ -1,4 +1,4 @@
-"""Indexes of lists that the report did not know: a job's history, priority order, titles in order."""
+"""The indexes of the lists that the performance report did not know."""
 
 from django.db import migrations, models
 
@@ -6,20 +6,43 @@ from orchestrator.operations import AddIndexUnderWrites
 
 
 class Migration(migrations.Migration):
-    # Indexes that are built concurrently cannot be built in a transaction.
+    # PostgreSQL builds no index concurrently within a transaction.
     atomic = False
 
     dependencies = [("orchestrator", "0002_performance_optimization")]
 
     operations = [
+        # the list of one status in order of priority, and of one status and priority in order of creation
         AddIndexUnderWrites(
             "job",
             models.Index(fields=["status", "priority", "created_at"], name="ix_jobs_status_prio_created"),
         ),
+        # the list of one queue, in order of creation
+        AddIndexUnderWrites(
+            "job", models.Index(fields=["queue", "created_at"], name="ix_jobs_queue_created_at")
+        ),
+        # the list of one worker's jobs, in order of creation
+        AddIndexUnderWrites(
+            "job",
+            models.Index(
+                fields=["worker", "created_at"],
+                name="ix_jobs_worker_created_at",
+                condition=models.Q(worker__isnull=False),
+            ),
+        ),
+        # the admin's search by the beginning of a name, and its list in order of name
+        AddIndexUnderWrites(
+            "job", models.Index(fields=["name", "created_at"], name="ix_jobs_name_created_at")
+        ),
+        # one job's history, and the list of one job's events
         AddIndexUnderWrites(
             "event", models.Index(fields=["job_id", "created_at"], name="ix_events_job_id_created_at")
         ),
+        # the list of one title in order of creation, and the lists in order of title: all tasks, or those
+        # whose title begins with a prefix
         AddIndexUnderWrites(
             "task", models.Index(fields=["title", "created_at"], name="ix_tasks_title_created_at")
         ),
+        # the list in order of creation
+        AddIndexUnderWrites("user", models.Index(fields=["created_at"], name="ix_users_created_at")),
     ]

@@ -9,6 +9,6 @@ class Migration(migrations.Migration):
     # On PostgreSQL each table is locked in a transaction of its own, and none while its rows are counted.
     atomic = False
 
-    dependencies = [("orchestrator", "0004_cache_outbox")]
+    dependencies = [("orchestrator", "0004_cache")]
 
     operations = [RunEngineSQL("0005_exact_counts")]

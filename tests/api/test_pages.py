@@ -4,6 +4,7 @@ import re
 from urllib.parse import urlencode
 
 import pytest
+from django.utils import timezone
 
 from orchestrator.choices import Role
 from orchestrator.models import Job, Task, User
@@ -213,3 +214,13 @@ def test_the_page_of_a_status_has_its_form(browser, rows):
         == 200
     )
     assert Job.objects.get().status == "running"
+
+
+@pytest.mark.parametrize(("text", "result"), [("", None), ("null", None), ('{"a": 1}', {"a": 1})])
+def test_the_form_of_a_status_takes_a_result(browser, rows, text, result):
+    Job.objects.update(status="running", started_at=timezone.now())
+    answer = send(
+        browser, "PUT", f"/api/v1/jobs/{rows['job']}/status/", status="completed", reason="", result=text
+    )
+    assert answer.status_code == 200
+    assert Job.objects.get().result == result

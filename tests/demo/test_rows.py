@@ -19,7 +19,15 @@ pytestmark = pytest.mark.engine_neutral
 
 UNTIL = datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
 PLAN = Plan(jobs=3000, events=None, tasks=200, users=120, seed=7, until=UNTIL)
-TIMES = {"created_at", "updated_at", "started_at", "completed_at", "lease_expires_at", "last_login"}
+TIMES = {
+    "created_at",
+    "updated_at",
+    "available_at",
+    "started_at",
+    "completed_at",
+    "lease_expires_at",
+    "last_login",
+}
 
 
 def rows_of(plan):
@@ -190,6 +198,19 @@ def test_jobs_are_as_their_histories_left_them(histories):
         assert not running or instant(job["lease_expires_at"]) > UNTIL + timedelta(minutes=15)
         assert 0 <= job["attempts"] <= job["max_attempts"]
         assert job["attempts"] < job["max_attempts"] or job["status"] == JobStatus.FAILED
+        requeues = [event["created_at"] for event in events if event["type"] == JobEvent.REQUEUED]
+        assert job["available_at"] == (requeues[-1] if requeues else job["created_at"])
+        assert (job["result"] is not None) == (job["status"] == JobStatus.COMPLETED)
+        assert job["progress"] is None or (started and 0 <= job["progress"] <= 100)
+
+
+def test_jobs_are_in_several_queues_and_some_report_progress(tables):
+    queues = Counter(job["queue"] for job in tables["jobs"])
+    assert len(queues) > 4
+    assert queues["default"] > 0.2 * PLAN.jobs
+    assert all(isinstance(orjson.loads(job["result"]), dict) for job in tables["jobs"] if job["result"])
+    reported = [job["progress"] for job in tables["jobs"] if job["status"] == "running"]
+    assert {None} < set(reported)
 
 
 def test_most_jobs_completed_and_few_are_open(tables):

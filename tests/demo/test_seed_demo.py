@@ -54,7 +54,9 @@ def _stored(table, columns, pk):
 def _comparable(row):
     """A stored row without what a save changes, and its JSON without the white space."""
     return {
-        name: json.loads(value) if name in {"metadata", "payload"} and isinstance(value, str) else value
+        name: json.loads(value)
+        if name in {"metadata", "result", "payload"} and isinstance(value, str)
+        else value
         for name, value in row.items()
         if name not in {"updated_at", "version"}
     }

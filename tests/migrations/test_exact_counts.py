@@ -18,7 +18,7 @@ from tests.migrations.test_under_writes import (  # the fixtures and clients of 
 
 __all__ = ["connection", "start_migrating"]
 
-BEFORE, COUNTING = "0004_cache_outbox", "0005_exact_counts"
+BEFORE, COUNTING = "0004_cache", "0005_exact_counts"
 
 
 def wrong(database: str) -> list[counts.Verified]:

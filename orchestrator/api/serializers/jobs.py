@@ -8,6 +8,7 @@ from orchestrator.api.serializers.strict_fields import (
     ResourceSerializer,
     StrictCharField,
     StrictChoiceField,
+    StrictJSONObjectField,
     StrictUUIDField,
 )
 from orchestrator.choices import JobStatus
@@ -26,9 +27,13 @@ class JobSerializer(ResourceSerializer):
             "description",
             "status",
             "priority",
+            "queue",
             "metadata",
+            "result",
+            "progress",
             "created_at",
             "updated_at",
+            "available_at",
             "started_at",
             "completed_at",
             "attempts",
@@ -36,8 +41,12 @@ class JobSerializer(ResourceSerializer):
             "worker",
             "lease_expires_at",
         )
-        extra_kwargs: ClassVar = {"priority": {"initial": 0}}
-        read_only_fields = ("status", "attempts", "max_attempts")
+        extra_kwargs: ClassVar = {
+            "priority": {"initial": 0},
+            "queue": {"initial": "default", "trim_whitespace": False},
+            "max_attempts": {"initial": 3},
+        }
+        read_only_fields = ("status", "attempts")
 
 
 class StatusChange(serializers.Serializer[Any]):
@@ -48,6 +57,16 @@ class StatusChange(serializers.Serializer[Any]):
         required=False, allow_null=True, help_text="The token that the worker was given with the job."
     )
     reason = StrictCharField(required=False, allow_null=True, allow_blank=True, max_length=REASON_LONGEST)
+    result = StrictJSONObjectField(
+        required=False, allow_null=True, initial=None, help_text="Only with the status completed."
+    )
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Refuse a result for any status other than completed."""
+        if attrs.get("result") is not None and attrs["status"] != JobStatus.COMPLETED:
+            message = f"A {attrs['status']} job has no result. Allowed: only with the status completed."
+            raise serializers.ValidationError({"result": [message]})
+        return attrs
 
 
 class _CountsByStatus(serializers.Serializer[Any]):

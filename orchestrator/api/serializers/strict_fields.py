@@ -58,14 +58,16 @@ class Int32Field(serializers.IntegerField):
 
     default_error_messages = {"invalid": "{input} is not an integer from {minimum} to {maximum}."}
 
-    def __init__(self, **kwargs: Any) -> None:
-        """Set the limits of 32 bits."""
-        super().__init__(**{**kwargs, "min_value": INT32_SMALLEST, "max_value": INT32_LARGEST})
+    def __init__(self, *, min_value: int | None = None, max_value: int | None = None, **kwargs: Any) -> None:
+        """Set the bounds, which default to those of 32 bits."""
+        self.minimum = INT32_SMALLEST if min_value is None else max(min_value, INT32_SMALLEST)
+        self.maximum = INT32_LARGEST if max_value is None else min(max_value, INT32_LARGEST)
+        super().__init__(min_value=self.minimum, max_value=self.maximum, **kwargs)
 
     def to_internal_value(self, data: Any) -> int:
         """Return the integer."""
-        if type(data) is not int or not INT32_SMALLEST <= data <= INT32_LARGEST:
-            self.fail("invalid", input=format_value(data), minimum=INT32_SMALLEST, maximum=INT32_LARGEST)
+        if type(data) is not int or not self.minimum <= data <= self.maximum:
+            self.fail("invalid", input=format_value(data), minimum=self.minimum, maximum=self.maximum)
         return data
 
 
@@ -149,6 +151,8 @@ class ResourceSerializer(serializers.ModelSerializer[Any]):
         models.TextField: StrictCharField,
         models.EmailField: StrictEmailField,
         models.IntegerField: Int32Field,
+        models.PositiveIntegerField: Int32Field,
+        models.PositiveSmallIntegerField: Int32Field,
         models.BooleanField: StrictBooleanField,
         models.JSONField: StrictJSONObjectField,
     }

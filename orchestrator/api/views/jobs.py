@@ -41,7 +41,7 @@ class JobViewSet(ResourceViewSet):
         return self.created(actions.create_job(by=request.user.username, **self.validated()))
 
     def partial_update(self, request: Request, pk: str) -> Response:
-        """Change a job's name, description, priority or metadata."""
+        """Change a job's name, description, priority, queue, metadata, available_at or max_attempts."""
         fields = self.validated(partial=True)
         return self.answer(actions.update_job(self.row_id, by=request.user.username, **fields))
 
@@ -53,7 +53,7 @@ class JobViewSet(ResourceViewSet):
     @extend_schema(responses=JobSerializer)
     @action(detail=True, methods=["put"], serializer_class=StatusChange)
     def status(self, request: Request, pk: str) -> Response:
-        """Take a job to another status."""
+        """Take a job to another status; a completed job may have a result."""
         wanted = self.validated()
         job = actions.change_status(
             self.row_id, JobStatus(wanted.pop("status")), by=request.user.username, **wanted

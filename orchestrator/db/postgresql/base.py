@@ -16,7 +16,7 @@ from psycopg.pq import TransactionStatus
 
 from orchestrator.cache.transactions import CoherentTransactions
 
-#: The triggers' message (``0010_outbox_tells.postgresql.sql``); its detail is the families.
+#: The triggers' message (``0004_cache.postgresql.sql``); its detail is the families.
 _STALE: Final = "kyros.stale"
 _TELLS: Final = (
     "SELECT current_setting('kyros.listens', true) = 'on'"

@@ -1,6 +1,6 @@
--- Exact numbers of rows (docs/adr/0011-exact-counts.md). One transaction writes at a time here, so each number
--- is one row that the triggers change. All rows are there from the start: an upsert in a trigger would obey the
--- conflict clause of the statement that fired it.
+-- Exact numbers of rows (docs/adr/0011-exact-counts.md). SQLite has one writer at a time, so each number is one row
+-- that the triggers change. The triggers insert a status's row before they first change it; they use no upsert, which
+-- would obey the conflict clause of the statement that fired the trigger.
 BEGIN IMMEDIATE;
 
 CREATE TABLE IF NOT EXISTS row_counts (
@@ -10,22 +10,23 @@ CREATE TABLE IF NOT EXISTS row_counts (
     PRIMARY KEY (table_name, status)
 ) WITHOUT ROWID;
 
-INSERT OR IGNORE INTO row_counts (table_name, status, rows) VALUES
-    ('jobs', 'pending', 0), ('jobs', 'running', 0), ('jobs', 'completed', 0), ('jobs', 'failed', 0),
-    ('jobs', 'cancelled', 0), ('events', '', 0), ('tasks', '', 0), ('users', '', 0);
-
-UPDATE row_counts SET rows = (SELECT count(*) FROM jobs WHERE jobs.status = row_counts.status)
-    WHERE table_name = 'jobs';
-UPDATE row_counts SET rows = (SELECT count(*) FROM events) WHERE table_name = 'events';
-UPDATE row_counts SET rows = (SELECT count(*) FROM tasks) WHERE table_name = 'tasks';
-UPDATE row_counts SET rows = (SELECT count(*) FROM users) WHERE table_name = 'users';
+DELETE FROM row_counts;
+INSERT INTO row_counts (table_name, status, rows)
+    SELECT 'jobs', status, count(*) FROM jobs GROUP BY status
+    UNION ALL SELECT 'events', '', count(*) FROM events
+    UNION ALL SELECT 'tasks', '', count(*) FROM tasks
+    UNION ALL SELECT 'users', '', count(*) FROM users;
 
 CREATE TRIGGER IF NOT EXISTS count_jobs_insert AFTER INSERT ON jobs BEGIN
+    INSERT INTO row_counts (table_name, status, rows) SELECT 'jobs', NEW.status, 0
+        WHERE NOT EXISTS (SELECT 1 FROM row_counts WHERE table_name = 'jobs' AND status = NEW.status);
     UPDATE row_counts SET rows = rows + 1 WHERE table_name = 'jobs' AND status = NEW.status;
 END;
 
 CREATE TRIGGER IF NOT EXISTS count_jobs_update AFTER UPDATE OF status ON jobs WHEN OLD.status <> NEW.status BEGIN
     UPDATE row_counts SET rows = rows - 1 WHERE table_name = 'jobs' AND status = OLD.status;
+    INSERT INTO row_counts (table_name, status, rows) SELECT 'jobs', NEW.status, 0
+        WHERE NOT EXISTS (SELECT 1 FROM row_counts WHERE table_name = 'jobs' AND status = NEW.status);
     UPDATE row_counts SET rows = rows + 1 WHERE table_name = 'jobs' AND status = NEW.status;
 END;
 

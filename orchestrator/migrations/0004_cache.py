@@ -8,4 +8,4 @@ from orchestrator.operations import RunEngineSQL
 class Migration(migrations.Migration):
     dependencies = [("orchestrator", "0003_list_indexes")]
 
-    operations = [RunEngineSQL("0004_cache_outbox")]
+    operations = [RunEngineSQL("0004_cache")]

@@ -21,8 +21,8 @@ DECLARE
     rows_changed integer;
 BEGIN
     IF TG_OP = 'TRUNCATE' THEN
-        touched := ARRAY['jobs:counts', 'jobs:bulk', 'jobs:status:pending', 'jobs:status:running',
-                         'jobs:status:completed', 'jobs:status:failed', 'jobs:status:cancelled'];
+        SELECT array_agg('jobs:status:' || status) || ARRAY['jobs:counts', 'jobs:bulk'] INTO touched
+        FROM unnest(ARRAY[:job_statuses]) AS status;
     ELSIF TG_OP = 'INSERT' THEN
         SELECT array_agg(DISTINCT 'jobs:status:' || status) || ARRAY['jobs:counts'] INTO touched
         FROM new_rows HAVING count(*) > 0;
@@ -145,3 +145,21 @@ CREATE TRIGGER cache_users_delete AFTER DELETE ON users REFERENCING OLD TABLE AS
     FOR EACH STATEMENT EXECUTE FUNCTION cache_rows_changed();
 CREATE TRIGGER cache_users_truncate AFTER TRUNCATE ON users
     FOR EACH STATEMENT EXECUTE FUNCTION cache_rows_changed();
+
+-- On a connection that listens (kyros.listens) a message to the client takes the place of the row: the client gets it
+-- with the response to its statement and need not read the outbox before COMMIT. Only in transactions that the commit
+-- hook has begun, which are DEFERRABLE. A transaction without the hook fills the outbox, and so does the hook itself.
+CREATE FUNCTION outbox_tells() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    -- INFO, which no setting keeps from the client.
+    RAISE INFO USING MESSAGE = 'kyros.stale', DETAIL = array_to_json(NEW.families)::text;
+    RETURN NULL;
+END $$;
+
+CREATE TRIGGER outbox_tells BEFORE INSERT ON cache_outbox FOR EACH ROW
+    WHEN (
+        pg_trigger_depth() > 0
+        AND current_setting('transaction_deferrable') = 'on'
+        AND current_setting('kyros.listens', true) = 'on'
+    )
+    EXECUTE FUNCTION outbox_tells();

@@ -1,2 +1,0 @@
-DROP STATISTICS IF EXISTS st_jobs_waited;
-DROP STATISTICS IF EXISTS st_jobs_took;

@@ -1,1 +1,0 @@
--- ANALYZE looks at every index here, partial or not.

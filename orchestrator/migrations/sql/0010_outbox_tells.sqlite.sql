@@ -1,1 +1,0 @@
--- Nothing to do: what SQLite's triggers say is collected within the process.
