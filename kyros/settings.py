@@ -225,7 +225,7 @@ CACHES: dict[str, dict[str, Any]] = {
 # --- Django -------------------------------------------------------------------------------------------------
 
 INSTALLED_APPS = [
-    "orchestrator",  # before the admin and rest_framework: its templates come first
+    "orchestrator",
     "orchestrator.console.apps.ConsoleConfig",
     "monitoring",
     "kyros.apps.OperatorAdminConfig",  # django.contrib.admin
@@ -352,10 +352,7 @@ REST_FRAMEWORK = {
         "orchestrator.api.renderers.JSONRenderer",
         "orchestrator.api.renderers.BrowsableAPIRenderer",
     ],
-    "DEFAULT_PARSER_CLASSES": [
-        "orchestrator.api.parsers.JSONParser",
-        "orchestrator.api.parsers.FormParser",  # what the browsable API's forms send
-    ],
+    "DEFAULT_PARSER_CLASSES": ["orchestrator.api.parsers.JSONParser"],
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "orchestrator.api.exception_handler.handle_exception",

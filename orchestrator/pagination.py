@@ -16,7 +16,6 @@ from rest_framework.views import APIView
 
 from orchestrator import prepared
 from orchestrator.api.error_messages import format_value
-from orchestrator.api.request_url import absolute
 from orchestrator.cursors import BrokenCursor, Cursor, decode
 from orchestrator.encoding import from_json
 from orchestrator.limits import PAGE_DEFAULT, PAGE_LARGEST
@@ -148,7 +147,7 @@ class KeysetPagination(BasePagination):
         return Cursor(cursor.backward, as_columns(model, self.order.columns, cursor.position))
 
     def _link(self, cursor: Cursor) -> str:
-        address = absolute(self.request._request)  # noqa: SLF001 - the framework's, whose address it is
+        address = self.request.build_absolute_uri()
         if cursor == Cursor():
             return remove_query_param(address, "cursor")
         text = cursor.encode(self.scope)

@@ -27,18 +27,6 @@ INDEX_OF_THE_OUTBOX = {
     "postgresql": "ix_cache_outbox_transaction",
     "sqlite": "ix_cache_outbox_families",
 }
-#: Indexes whose work at this size another one can do: the planner walks past the rows of other roles, or puts
-#: in order what is pending, or what waited as long.
-DONE_OTHERWISE = {
-    "ix_jobs_claimable",
-    "ix_jobs_waited_priority",
-    "ix_jobs_took_priority",
-    "ix_users_role_username",
-    "ix_users_role_created_at",
-    "ix_users_active_username",
-    "ix_users_active_created_at",
-}
-
 Problems = dict[str, tuple[str, ...]]
 Execute = Callable[[str], list[tuple[Any, ...]]]
 
@@ -102,7 +90,7 @@ def test_the_planner_chooses_what_is_declared_for_large_tables_and_otherwise_wit
     monkeypatch.setattr(postgresql, "FEW_ROWS", 0)  # of so few rows another way to them is as good
     now = wrong(shown())
     lost = {index: lost_without(index, execute, now) for index in INDEXES}
-    assert {index for index, queries in lost.items() if not queries} <= KEPT.keys() | DONE_OTHERWISE, lost
+    assert {index for index, queries in lost.items() if not queries} <= KEPT.keys(), lost
     for index, queries in lost.items():
         print(f"{index}: {', '.join(queries) or KEPT.get(index, 'another one can do')}")  # noqa: T201 - shown with -rP
 

@@ -1,4 +1,4 @@
-"""Jobs, and the requests that steer them."""
+"""Jobs, changes of their status, and their counts."""
 
 from typing import Any, ClassVar
 
@@ -12,7 +12,7 @@ from orchestrator.api.serializers.strict_fields import (
     StrictUUIDField,
 )
 from orchestrator.choices import JobStatus
-from orchestrator.limits import MAX_MAX_ATTEMPTS, REASON_LONGEST
+from orchestrator.limits import REASON_LONGEST
 from orchestrator.models import Job
 
 
@@ -43,8 +43,8 @@ class JobSerializer(ResourceSerializer):
         )
         extra_kwargs: ClassVar = {
             "priority": {"initial": 0},
-            "queue": {"initial": "default"},
-            "max_attempts": {"initial": 3, "min_value": 1, "max_value": MAX_MAX_ATTEMPTS},
+            "queue": {"initial": "default", "trim_whitespace": False},
+            "max_attempts": {"initial": 3},
         }
         read_only_fields = ("status", "attempts")
 
@@ -54,7 +54,7 @@ class StatusChange(serializers.Serializer[Any]):
 
     status = StrictChoiceField(choices=JobStatus.choices)
     lease_token = StrictUUIDField(
-        required=False, allow_null=True, help_text="What the worker was given with the job."
+        required=False, allow_null=True, help_text="The token that the worker was given with the job."
     )
     reason = StrictCharField(required=False, allow_null=True, allow_blank=True, max_length=REASON_LONGEST)
     result = StrictJSONObjectField(
@@ -64,7 +64,7 @@ class StatusChange(serializers.Serializer[Any]):
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Refuse a result for any status other than completed."""
         if attrs.get("result") is not None and attrs["status"] != JobStatus.COMPLETED:
-            message = f"A {attrs['status']} job has no result; allowed: only with the status completed."
+            message = f"A {attrs['status']} job has no result. Allowed: only with the status completed."
             raise serializers.ValidationError({"result": [message]})
         return attrs
 
@@ -75,7 +75,7 @@ class _CountsByStatus(serializers.Serializer[Any]):
 
 
 class JobCounts(serializers.Serializer[Any]):
-    """How many jobs there are, and of each status."""
+    """The number of jobs, in total and by status."""
 
     counts = _CountsByStatus()
     total = serializers.IntegerField(min_value=0)

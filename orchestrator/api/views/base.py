@@ -15,7 +15,7 @@ from rest_framework.response import Response
 from rest_framework.reverse import reverse
 from rest_framework.viewsets import GenericViewSet
 
-from orchestrator.api.cached_responses import CachedResponses
+from orchestrator.api.cached_responses import CachedResponses, cached
 from orchestrator.api.serializers.strict_fields import ResourceSerializer
 from orchestrator.auth.permissions import HasRole
 from orchestrator.pagination import KeysetPagination, Orders
@@ -56,10 +56,12 @@ class ResourceViewSet(CachedResponses, GenericViewSet[Any]):
         """Return the row that the address names; 404 if there is none."""
         return self.get_queryset().get(pk=self.row_id)
 
+    @cached
     def list(self, request: Request) -> HttpResponseBase:
         """Answer with a page of the list."""
         return self.page(lambda: self.filter_queryset(self.get_queryset()))
 
+    @cached
     def retrieve(self, request: Request, pk: str) -> Response:
         """Answer with one row."""
         return self.answer(self.get_object())

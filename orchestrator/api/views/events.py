@@ -9,6 +9,7 @@ from rest_framework.response import Response
 
 from orchestrator import actions
 from orchestrator.api import cache_policy
+from orchestrator.api.cached_responses import cached
 from orchestrator.api.serializers import EventSerializer, RecentEvents
 from orchestrator.api.views.base import ResourceViewSet
 from orchestrator.filters import EventFilters
@@ -36,6 +37,7 @@ class EventViewSet(ResourceViewSet):
 
     @extend_schema(responses=RecentEvents)
     @action(detail=False, filterset_class=None, pagination_class=None)
+    @cached
     def recent(self, request: Request) -> HttpResponseBase:
         """List the events of the last hour, newest first, at most 100."""
         rows = Event.objects.recent()

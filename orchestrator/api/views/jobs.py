@@ -9,6 +9,7 @@ from rest_framework.response import Response
 
 from orchestrator import actions
 from orchestrator.api import cache_policy
+from orchestrator.api.cached_responses import cached
 from orchestrator.api.serializers import EventSerializer, JobCounts, JobSerializer, StatusChange
 from orchestrator.api.views.base import ResourceViewSet
 from orchestrator.choices import JobStatus, Role
@@ -60,6 +61,7 @@ class JobViewSet(ResourceViewSet):
         return Response(JobSerializer(job).data)
 
     @action(detail=False, serializer_class=JobCounts, filterset_class=None, pagination_class=None)
+    @cached
     def counts(self, request: Request) -> Response:
         """Count the jobs, all and by status."""
         counts = Job.objects.counts()
@@ -72,6 +74,7 @@ class JobViewSet(ResourceViewSet):
         filterset_class=None,
         orders={"-created_at": ("-created_at", "-id")},
     )
+    @cached
     def events(self, request: Request, pk: str) -> HttpResponseBase:
         """List a job's history, newest first. It outlives the job."""
         response = self.page(lambda: Event.objects.of_job(self.row_id))
