@@ -4,12 +4,10 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from django.template import loader
 from django.urls import reverse
 from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
 from rest_framework import renderers
-from rest_framework.request import Request
 
 from orchestrator.encoding import to_json
 
@@ -42,8 +40,6 @@ class JSONRenderer(renderers.BaseRenderer):
 class BrowsableAPIRenderer(renderers.BrowsableAPIRenderer):
     """Renders answers as pages with the forms of what else may be asked for."""
 
-    filter_template = "rest_framework/filters/list.html"
-
     def get_context(
         self, data: Any, accepted_media_type: str | None, renderer_context: Mapping[str, Any]
     ) -> dict[str, Any]:
@@ -55,23 +51,6 @@ class BrowsableAPIRenderer(renderers.BrowsableAPIRenderer):
             "content": with_links(context["content"], _list_address(view)),
             "patch_form": self.get_rendered_html_form(data, view, "PATCH", request),
         }
-
-    def get_filter_form(self, data: Any, view: Any, request: Request) -> str | None:
-        """Return the form of a list's filters, order and limit; None where there is no list."""
-        orders = getattr(view, "orders", {})
-        if (
-            request.method != "GET"
-            or getattr(view, "action", None) != "list"
-            or not request.user.is_authenticated
-        ):
-            return None
-        context = {
-            "form": view.filterset_class(request.query_params, queryset=view.get_queryset()).form,
-            "orders": orders,
-            "ordering": request.query_params.get("ordering") or next(iter(orders)),
-            "limit": request.query_params.get("limit", ""),
-        }
-        return loader.get_template(self.filter_template).render(context)
 
 
 def _list_address(view: Any) -> str:

@@ -9,7 +9,7 @@ from orchestrator.api import cache_policy
 from orchestrator.api.serializers import UserSerializer
 from orchestrator.api.views.base import ResourceViewSet
 from orchestrator.choices import Role
-from orchestrator.filters import UserFilters
+from orchestrator.lists import USERS
 from orchestrator.models import User
 
 
@@ -18,8 +18,7 @@ class UserViewSet(ResourceViewSet):
 
     queryset = User.objects.all()
     serializer_class = UserSerializer
-    filterset_class = UserFilters
-    orders = {"username": ("username", "id"), "-created_at": ("-created_at", "-id")}
+    list_definition = USERS
     roles = {
         "list": Role.MODERATOR,
         "retrieve": Role.MODERATOR,
@@ -47,7 +46,7 @@ class UserViewSet(ResourceViewSet):
         actions.delete_user(self.row_id)
         return Response(status=204)
 
-    @action(detail=False, filterset_class=None, pagination_class=None)
+    @action(detail=False, pagination_class=None)
     def me(self, request: Request) -> Response:
         """Show the user who asks."""
         return Response(self.get_serializer(request.user).data)
