@@ -12,10 +12,9 @@ from django.http import HttpRequest
 
 from orchestrator import counts
 from orchestrator.admin.filters import SidebarFilter
-from orchestrator.listing import Cursor, InvalidCursor, InvalidQuery, ListDefinition, Order, Page, page
+from orchestrator.listing import Cursor, InvalidCursor, InvalidQuery, ListDefinition, Order, Page, Selection
 from orchestrator.listing.bounded_scan import SCAN_LIMIT
 from orchestrator.listing.cursors import decode
-from orchestrator.listing.page import Selection
 from orchestrator.lists import JOBS
 
 if TYPE_CHECKING:
@@ -78,10 +77,7 @@ class KeysetChangeList(ChangeList):
     @cached_property
     def page(self) -> Page:
         """The page of the request."""
-        selection = self.selection
-        return page(
-            self.definition, selection.conditions, selection.order, self._cursor, size=self.list_per_page
-        )
+        return self.selection.page(self._cursor, size=self.list_per_page)
 
     @cached_property
     def result_list(self) -> list[Any]:
@@ -146,9 +142,7 @@ class KeysetChangeList(ChangeList):
         for name in parameters:
             if name not in known:
                 raise InvalidQuery(name, f"Unknown filter. Known: {', '.join(known)}.")
-        conditions = self.definition.read(
-            {name: values[-1] for name, values in parameters.items()}, filters
-        )
+        conditions = self.definition.read({name: values[-1] for name, values in parameters.items()}, filters)
         if text := self.query.strip():
             conditions |= self.model_admin.search(text)
         self.definition.require_combination(conditions)

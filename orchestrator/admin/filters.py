@@ -92,14 +92,14 @@ def _periods() -> Iterator[tuple[str, Period]]:
 
 def _is_indexed(model: type[Model], filter_: Exact) -> bool:
     leading = {index.fields[0] for index in model._meta.indexes if index.fields}
-    return filter_.type in (str, int) and filter_.column in leading
+    return filter_.value_type in (str, int) and filter_.column in leading
 
 
 def _stored_values(model: type[Model], filter_: Exact) -> list[Any]:
     """Return some values of a column, each found by one step into its index: numbers from the highest."""
     quoted = connection.ops.quote_name
     table, column = quoted(model._meta.db_table), quoted(filter_.column)
-    edge, beyond = ("max", "<") if filter_.type is int else ("min", ">")
+    edge, beyond = ("max", "<") if filter_.value_type is int else ("min", ">")
     sql = f"""
         WITH RECURSIVE found (value) AS (
             SELECT (SELECT {edge}({column}) FROM {table} WHERE {column} IS NOT NULL)

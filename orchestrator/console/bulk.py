@@ -14,9 +14,8 @@ from orchestrator import bulk
 from orchestrator.bulk import Change
 from orchestrator.choices import JobStatus
 from orchestrator.console.models import BulkAction, BulkChange, BulkState
-from orchestrator.listing import Cursor, ListDefinition
+from orchestrator.listing import Cursor, ListDefinition, Selection
 from orchestrator.listing.definition import Conditions
-from orchestrator.listing.page import Selection
 
 #: Seconds that one request carries a change on for.
 PATIENCE: Final = 0.5

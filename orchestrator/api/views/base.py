@@ -76,7 +76,9 @@ class ResourceViewSet(CachedResponses, GenericViewSet[Any]):
     def rows_of(self, rows: QuerySet[Any]) -> HttpResponseBase:
         """Return a response with all rows of a queryset, in the shape of a page."""
         require_known(self.request)
-        return self.rows_response(rows.annotate(as_json=RowAsJSON(*self.shown_fields)).values_list("as_json", flat=True))
+        return self.rows_response(
+            rows.annotate(as_json=RowAsJSON(*self.shown_fields)).values_list("as_json", flat=True)
+        )
 
     def rows_response(
         self, texts: Iterable[str], next_url: str | None = None, previous_url: str | None = None
