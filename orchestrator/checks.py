@@ -13,12 +13,12 @@ from monitoring.plans import PRIMARY_KEY
 @checks.register(checks.Tags.models)
 def indexes_have_readers(**_: Any) -> list[checks.CheckMessage]:
     """Return a warning for each index that no hot query names, and for each name that is no index."""
-    # Imported when checked: the lists' filters come with the whole API.
-    from orchestrator.hot_queries import OF_NO_MODEL, every_query  # noqa: PLC0415
+    # Imported when checked: it takes the models.
+    from orchestrator.hot_queries import OF_NO_MODEL, hot_queries  # noqa: PLC0415
 
     models = apps.get_app_config("orchestrator").get_models()
     declared = {index.name for model in models for index in model._meta.indexes}
-    return compare(declared, every_query(), known=OF_NO_MODEL)
+    return compare(declared, hot_queries(), known=OF_NO_MODEL)
 
 
 def compare(

@@ -1,11 +1,10 @@
 """Every hot query, with what asks it and the index that must serve it: the one place that says so.
 
 From it come the tests on both engines, ``explain_queries``, the monitoring's ``query_plans``, and the system
-check that no index is without a reader. The lists of the API are in ``orchestrator.hot_lists``, those of the
-operators in ``orchestrator.hot_pages``.
+check that no index is without a reader. Those of the lists come from ``orchestrator.lists``.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -18,17 +17,26 @@ from monitoring.hot_queries import OUT_OF_TIME, HotQuery, PlanCheck, examine, fr
 from monitoring.plans import PRIMARY_KEY, Statement
 from orchestrator.cache import outbox
 from orchestrator.choices import JobStatus, Role
-from orchestrator.hot_lists import HOT_LISTS, SINCE, Part
-from orchestrator.hot_pages import page_queries, page_query
 from orchestrator.limits import PAGE_DEFAULT, RECENT_LARGEST
+from orchestrator.listing import Cursor, ListDefinition, Order, Selection
+from orchestrator.lists import LISTS
 from orchestrator.models import Event, Job, Task, User
-from orchestrator.pagination import Order
-from orchestrator.rows import found_beyond
 
 _NOBODY: Final = UUID(int=0)
 _SECONDS_OF_A_PAGE: Final = 0.4
-#: Ranges on a column that no order of the list begins with: shown with one order each, tested with all.
-_ACROSS: Final = frozenset({"started_after", "completed_after", "created_before"})
+#: Indexes that find one row: the queries by them are declared apart from the lists.
+_OF_ONE_ROW: Final = (PRIMARY_KEY, "ix_users_email")
+#: Where a later page begins, by column.
+_POSITIONS: Final[Mapping[str, Callable[[], Any]]] = {
+    "created_at": lambda: timezone.now() - timedelta(days=1),
+    "started_at": lambda: timezone.now() - timedelta(days=1),
+    "completed_at": lambda: timezone.now() - timedelta(days=1),
+    "id": lambda: _NOBODY,
+    "priority": lambda: 0,
+    "name": lambda: "Nightly export",
+    "title": lambda: "Review",
+    "username": lambda: "m",
+}
 
 #: Indexes that hot queries name and no model declares: those of tables that are made by SQL.
 OF_NO_MODEL: Final = frozenset({"ix_cache_outbox_transaction", "ix_cache_outbox_families"})
@@ -49,14 +57,8 @@ KEPT: Final = {
 
 
 def hot_queries() -> tuple[HotQuery, ...]:
-    """Return the queries that are shown to people: of the lists' combinations those that tell most."""
-    return (*_lists(), *_rows(), *_work(), *_pages(), *_in_any_order(), *_outbox())
-
-
-def every_query() -> tuple[HotQuery, ...]:
-    """Return all of them, with every combination of filters and order that the lists can be asked for."""
-    combinations = (query for hot in HOT_LISTS for query in hot.queries())
-    return (*combinations, *page_queries(), *_rows(), *_work(), *_in_any_order(), *_outbox())
+    """Return every hot query."""
+    return (*_lists(), *_rows(), *_in_any_order(), *_outbox())
 
 
 def query_plans() -> tuple[PlanCheck, ...]:
@@ -70,17 +72,47 @@ def query_plans() -> tuple[PlanCheck, ...]:
 
 
 def _lists() -> Iterator[HotQuery]:
-    for hot in HOT_LISTS:
-        shown = [name for name in hot.filters.base_filters if name not in _ACROSS]
-        for order in hot.view.orders:
-            for chosen in range(2 ** len(shown)):
-                yield hot.query(tuple(name for bit, name in enumerate(shown) if chosen >> bit & 1), order)
-            for name in sorted(_ACROSS.intersection(hot.filters.base_filters)):
-                yield hot.query((name,), order)
-            yield hot.query((), order, later=True)
-        for name in sorted(SINCE.intersection(hot.filters.base_filters)):
-            for order in hot.view.orders:
-                yield hot.query((name,), order, part=Part.MADE_BEFORE)
+    """Yield each access path of each list, in each order, with the first page and a later one.
+
+    A bounded scan reads the same rows by the same path: it is the first page with a larger limit.
+    """
+    declared: set[object] = set()
+    for definition in LISTS:
+        for names in definition.combinations(definition.filters):
+            for order in definition.orders_with(names, definition.orders):
+                path = definition.access_path(names, order)
+                if (path, order.descending) not in declared and path.index not in _OF_ONE_ROW:
+                    declared.add((path, order.descending))
+                    yield from _pages(definition, names, order)
+
+
+def _pages(definition: ListDefinition, names: tuple[str, ...], order: Order) -> Iterator[HotQuery]:
+    """Yield the queries of a list's first page and a later one, with samples of the filters."""
+    path = definition.access_path(names, order)
+    conditions = {name: definition.by_name[name].sample_value for name in names}
+    selection = Selection(definition, conditions, order)
+    position = tuple(_POSITIONS[column]() for column in path.columns)
+    for name, cursor in ((_title(definition, names, order), Cursor()), ("", Cursor(position=position))):
+        yield HotQuery(
+            name=name or f"{_title(definition, names, order)}, next page",
+            caller=_asked_by(definition, names, order),
+            table=definition.name,
+            statement=from_queryset(selection.walk(cursor)[: PAGE_DEFAULT + 1]),
+            index=path.index,
+            conditions=tuple(definition.by_name[name].column for name in path.served),
+        )
+
+
+def _title(definition: ListDefinition, names: tuple[str, ...], order: Order) -> str:
+    filters = f" by {' and '.join(names)}" if names else ""
+    is_default = order == definition.orders_with(names, definition.orders)[0]
+    return f"{definition.name}{filters}{'' if is_default else f', ordering={order.name}'}"
+
+
+def _asked_by(definition: ListDefinition, names: tuple[str, ...], order: Order) -> str:
+    if order.api and all(definition.by_name[name].api for name in names):
+        return f"GET /api/v1/{definition.name}/"
+    return f"/admin/orchestrator/{definition.model._meta.model_name}/"
 
 
 def _rows() -> Iterator[HotQuery]:
@@ -105,22 +137,10 @@ def _rows() -> Iterator[HotQuery]:
         "active admins",
         "the check that an admin is left",
         User.objects.filter(role=Role.ADMIN, active__in=[True]),
-        "ix_users_role_active_username",
+        "ix_users_role",
         ("role",),
-        alternatives=(
-            "ix_users_role_active_created",
-            "ix_users_role",
-            "ix_users_role_username",
-            "ix_users_role_created_at",
-        ),
+        alternatives=("ix_users_active",),
     )
-    history = Event.objects.of_job(_NOBODY)
-    caller = "GET /api/v1/jobs/{id}/events/"
-    index, conditions = "ix_events_job_id_created_at", ("job_id",)
-    yield _hot("events of a job", caller, history[: PAGE_DEFAULT + 1], index, conditions)
-    order = Order.of("-created_at", ("-created_at", "-id"))
-    rest = found_beyond(history, order.columns, (timezone.now(), _NOBODY), descending=True)
-    yield _hot("events of a job, next page", caller, rest[: PAGE_DEFAULT + 1], index, conditions)
     yield _hot(
         "recent events",
         "GET /api/v1/events/recent/",
@@ -130,54 +150,12 @@ def _rows() -> Iterator[HotQuery]:
     )
 
 
-def _work() -> Iterator[HotQuery]:
-    """Yield what workers, sweepers, the archive and operators ask."""
-    old = timezone.now() - timedelta(days=60)
-    yield _hot(
-        "claimable jobs",
-        "POST /api/v1/jobs/claim/",
-        Job.objects.claimable()[:PAGE_DEFAULT],
-        "ix_jobs_claimable",
-    )
-    yield _hot(
-        "jobs whose lease ran out",
-        "requeue_expired",
-        Job.objects.lease_expired(timezone.now())[:PAGE_DEFAULT],
-        "ix_jobs_lease_expires_at",
-        ("lease_expires_at",),
-    )
-    ended = Job.objects.filter(completed_at__lt=old)
-    yield _hot(
-        "jobs that ended long ago",
-        "archive",
-        ended.order_by("completed_at", "id")[:PAGE_DEFAULT],
-        "ix_jobs_completed_at",
-        ("completed_at",),
-    )
-    aged = Event.objects.filter(created_at__lt=old).order_by("created_at", "id")
-    yield _hot("events of long ago", "archive", aged[:PAGE_DEFAULT], "ix_events_created_at", ("created_at",))
-
-
-def _pages() -> Iterator[HotQuery]:
-    """Yield what the operators' lists ask and the API's do not."""
-    for filters, order in (
-        (("worker",), "-created_at"),
-        (("worker", "created_at"), "-created_at"),
-        (("name",), "name"),
-        ((), "name"),
-        ((), "priority"),
-    ):
-        for later in (False, True):
-            yield page_query("jobs", filters, order, later=later)
-
-
 def _in_any_order() -> Iterator[HotQuery]:
     """Yield the report's questions: a wider index would do, the narrowest is best and must be there."""
     failed, lately = JobStatus.FAILED, timezone.now() - timedelta(minutes=5)
     jobs, users = Job.objects.all(), User.objects.all()
     # PostgreSQL 18 can skip through the five statuses of an index that has the priority after them.
     skipped = ("status_priority", "status_prio_created")
-    of_a_role = ("role_username", "role_created_at", "role_active_username", "role_active_created")
     # The question, its rows, the index's columns, and the wider indexes without their table.
     questions: tuple[tuple[str, QuerySet[Any], tuple[str, ...], tuple[str, ...]], ...] = (
         ("jobs of a status", jobs.filter(status=failed), ("status",), (*skipped, "status_created_at")),
@@ -191,12 +169,12 @@ def _in_any_order() -> Iterator[HotQuery]:
         ),
         ("events of a type", Event.objects.filter(type="job_failed"), ("type",), ("type_created_at",)),
         ("tasks of a title", Task.objects.filter(title="Review"), ("title",), ("title_created_at",)),
-        ("users of a role", users.filter(role=Role.MODERATOR), ("role",), of_a_role),
+        ("users of a role", users.filter(role=Role.MODERATOR), ("role",), ()),
         (
             "inactive users",
             users.filter(active__in=[False]),
             ("active",),
-            ("active_username", "active_created_at"),
+            (),
         ),
     )
     for question, rows, columns, wider in questions:

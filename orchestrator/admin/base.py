@@ -6,17 +6,15 @@ from uuid import UUID
 
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
-from django.contrib.admin.views.main import ERROR_FLAG
 from django.core.exceptions import ObjectDoesNotExist, ValidationError
 from django.db import transaction
-from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.text import capfirst
 
+from orchestrator.admin.change_list import KeysetChangeList
 from orchestrator.admin.display import NOTHING
-from orchestrator.admin.paging import TableList
 from orchestrator.exceptions import DomainError
-from orchestrator.walks import Narrowing
+from orchestrator.listing import InvalidQuery, ListDefinition
 
 if TYPE_CHECKING:
     from orchestrator.models import User
@@ -28,27 +26,22 @@ class TableAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     show_facets = admin.ShowFacets.NEVER
     list_per_page = 50
     empty_value_display = NOTHING
-    #: Columns that the list does not show, and need not read.
-    not_listed: ClassVar[tuple[str, ...]] = ()
+    #: What the list offers.
+    list_definition: ClassVar[ListDefinition]
+    #: Filters that are meant by a text in the search box; the others are shown beside the list.
+    search_filters: ClassVar[tuple[str, ...]] = ("id",)
 
-    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[TableList]:
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[KeysetChangeList]:
         """Return the class of the list."""
-        return TableList
+        return KeysetChangeList
 
-    def search(self, text: str) -> tuple[str, Narrowing]:
-        """Return the filter that a text in the search box means, after its name in ``orchestrator.ways``.
+    def search(self, text: str) -> dict[str, Any]:
+        """Return the conditions that a text in the search box means.
 
         Args:
             text: what was typed in, without blanks around it; never empty.
         """
         raise NotImplementedError
-
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
-    ) -> tuple[QuerySet[Any], bool]:
-        """Return the rows that a text means, all where there is none; and that none is there twice."""
-        text = search_term.strip()
-        return (self.search(text)[1](queryset) if text else queryset), False
 
     def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         """Show or save a row."""
@@ -66,10 +59,6 @@ class TableAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             selection = request.POST.copy()
             selection.setdefault(ACTION_CHECKBOX_NAME, "")  # Django wants one, and does not look at it
             request.POST = selection  # type: ignore[assignment]
-        if request.method == "GET" and ERROR_FLAG in request.GET:
-            messages.warning(
-                request, "There is no such filter, or no such value of it: this is the whole list."
-            )
         context = {"title": capfirst(self.opts.verbose_name_plural), **(extra_context or {})}
         return _or_told(self, request, lambda: super(TableAdmin, self).changelist_view(request, context))
 
@@ -95,6 +84,11 @@ def _or_told(table: TableAdmin, request: HttpRequest, view: Callable[[], HttpRes
         # What is refused half-way leaves nothing behind, not even its entry in the admin's log.
         with transaction.atomic():
             return view()
+    except InvalidQuery as error:
+        table.message_user(
+            request, f"{error.parameter}: {error.message} This is the whole list.", messages.WARNING
+        )
+        return HttpResponseRedirect(request.path)
     except DomainError as error:
         table.message_user(request, str(error), messages.ERROR)
     except ObjectDoesNotExist:

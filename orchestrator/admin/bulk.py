@@ -23,18 +23,15 @@ from django.template.response import TemplateResponse
 from django.urls import path, reverse
 from django.views.decorators.http import require_POST, require_safe
 
-from orchestrator import walks
 from orchestrator.admin.base import TableAdmin, operator
+from orchestrator.admin.change_list import CURSOR_VAR, KeysetChangeList
 from orchestrator.admin.display import NOTHING
 from orchestrator.admin.export import export
-from orchestrator.admin.paging import CURSOR_VAR, TableList
 from orchestrator.console import bulk
 from orchestrator.console.log import note
 from orchestrator.console.models import BulkAction, BulkChange, BulkState
-from orchestrator.cursors import Cursor
 from orchestrator.limits import INT32_LARGEST, INT32_SMALLEST, REASON_LONGEST
-from orchestrator.pagination import Order
-from orchestrator.walks import Listing
+from orchestrator.listing import Selection
 
 #: Rows that are shown before a change is made to them.
 SHOWN: Final = 20
@@ -119,7 +116,7 @@ class BulkAdmin(TableAdmin):
         for name, value in form.cleaned_data.items():
             setattr(change, name, value)
         with transaction.atomic():
-            bulk.begin(change, self._listing(request, change))
+            bulk.begin(change, self._selection(request, change))
             self._tell(request, f"Begun: {_about(change)}")
         return self._back(change)
 
@@ -127,7 +124,7 @@ class BulkAdmin(TableAdmin):
         """Carry a change on for half a second."""
         change = self._change(request, number)
         was_open = change.is_open
-        bulk.carry_on(change, self._listing(request, change), operator(request))
+        bulk.carry_on(change, self._selection(request, change), operator(request))
         change.refresh_from_db()
         if was_open and not change.is_open:
             self._log_end(request, change)
@@ -158,11 +155,17 @@ class BulkAdmin(TableAdmin):
         )
         return self._back(change)
 
-    def export(self, request: HttpRequest, rows: QuerySet[Any], kind: str) -> HttpResponseBase:
+    def export(self, request: HttpRequest, kind: str) -> HttpResponseBase:
         """Send rows as a file."""
-        about = "all that match" if request.POST.get("select_across") == "1" else "a selection"
+        if request.POST.get("select_across") == "1":
+            about, selection = "all that match", self._change_list(request).selection
+        else:
+            ids = request.POST.getlist(admin.helpers.ACTION_CHECKBOX_NAME)
+            about, definition = "a selection", self.list_definition
+            rows = self.model._default_manager.filter(pk__in=ids)
+            selection = Selection(definition, {}, definition.orders[0], base=rows)
         self._tell(request, f"Exported {about} as {kind}; filter: {request.GET.urlencode() or 'none'}")
-        return export(rows, kind)
+        return export(selection, kind)
 
     def _may(self, request: HttpRequest, action: BulkAction) -> bool:
         if action == BulkAction.DELETE:
@@ -175,31 +178,29 @@ class BulkAdmin(TableAdmin):
             raise PermissionDenied
         return change
 
-    def _listing(self, request: HttpRequest, change: BulkChange) -> Listing:
+    def _change_list(self, request: HttpRequest) -> KeysetChangeList:
+        change_list = self.get_changelist_instance(request)
+        assert isinstance(change_list, KeysetChangeList)  # noqa: S101 - for the type's sake
+        return change_list
+
+    def _selection(self, request: HttpRequest, change: BulkChange) -> Selection:
         """Return the rows that a change is meant for."""
-        if change.row_ids is not None:
-            newest = Order.of("-created_at", ("-created_at", "-id"))
-            return bulk.meant(change, Listing(self.get_queryset(request), newest))
         shown, request.GET = request.GET, QueryDict(change.query)
         try:
-            changelist = self.get_changelist_instance(request)
+            conditions = self._change_list(request).selection.conditions
         finally:
             request.GET = shown
-        assert isinstance(changelist, TableList)  # noqa: S101 - for the type's sake
-        return bulk.meant(change, changelist.listing)
+        return bulk.selected(change, self.list_definition, conditions)
 
     def _preview(self, request: HttpRequest, change: BulkChange) -> dict[str, Any]:
-        listing = self._listing(request, change)
-        concerned = bulk.concerned(change, listing)
-        number = bulk.number_of(concerned)
-        matching = None if number is None else bulk.number_of(listing)
-        left = None if number is None or matching is None else matching - number
-        rows = walks.page(concerned, Cursor(), SHOWN).rows
+        selection = self._selection(request, change)
+        needing = bulk.needing(change, selection)
+        number = needing.count()
+        matching = None if number is None else selection.count()
+        rows = needing.page(size=SHOWN).rows
         return {
             "number": number,
-            "left": left,
-            "counted": walks.LOOKED_AT if listing.rest else bulk.COUNTED,
-            "is_walked": listing.rest is not None,
+            "left": None if number is None or matching is None else matching - number,
             "headers": [label_for_field(name, self.model, model_admin=self) for name in self.preview],
             "shown": [(row, [self._cell(row, name) for name in self.preview]) for row in rows],
         }
@@ -237,7 +238,7 @@ def _preparing(action: BulkAction) -> Callable[..., HttpResponseBase]:
 
 def _exporting(kind: str) -> Callable[..., HttpResponseBase]:
     def send(table: BulkAdmin, request: HttpRequest, rows: QuerySet[Any]) -> HttpResponseBase:
-        return table.export(request, rows, kind)
+        return table.export(request, kind)
 
     return send
 

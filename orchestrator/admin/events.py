@@ -11,9 +11,8 @@ from django.utils.safestring import SafeString
 from orchestrator.admin.base import as_id
 from orchestrator.admin.bulk import BulkAdmin
 from orchestrator.admin.display import NOTHING, ago, readable_json
-from orchestrator.admin.filters import TypeFilter
+from orchestrator.lists import EVENTS
 from orchestrator.models import Event
-from orchestrator.walks import Narrowing
 
 
 @admin.register(Event)
@@ -21,7 +20,8 @@ class EventAdmin(BulkAdmin):
     """The pages of events."""
 
     list_display = ("type", "of_job", "by", "reason", "created")
-    list_filter = (TypeFilter, "created_at")
+    list_definition = EVENTS
+    search_filters = ("id", "job")
     search_fields = ("type",)
     search_help_text = "A type, the id of an event, or the id of a job"
     fields = ("type", "of_job", "content", "id", "created_at")
@@ -39,14 +39,12 @@ class EventAdmin(BulkAdmin):
         """Tell that what happened stays."""
         return False
 
-    def search(self, text: str) -> tuple[str, Narrowing]:
-        """Return the filter for the event of an id, the events of a job's id, or those of a type."""
+    def search(self, text: str) -> dict[str, Any]:
+        """Return the condition for the event with an id, or for the events of a job, or of a type."""
         row_id = as_id(text)
         if row_id is None:
-            return "type", lambda events: events.filter(type=text)
-        if Event.objects.filter(pk=row_id).exists():
-            return "id", lambda events: events.filter(pk=row_id)
-        return "job", lambda events: events.filter(job_id=row_id)
+            return {"type": text}
+        return {"id" if Event.objects.filter(pk=row_id).exists() else "job": row_id}
 
     @admin.display(description="job")
     def of_job(self, event: Event) -> SafeString | str:

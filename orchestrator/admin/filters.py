@@ -1,135 +1,114 @@
-"""Filters of the lists, beside those that Django has."""
+"""The filters beside a list, made from the list's declaration."""
 
-from typing import Any, ClassVar, Final, cast
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
 
-from django.contrib import admin
-from django.contrib.admin.options import IncorrectLookupParameters
-from django.contrib.admin.views.main import ChangeList
 from django.db import connection
-from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.db.models import Model
+from django.utils import timezone
+from django.utils.text import capfirst
 
-from orchestrator.choices import JobEvent, JobStatus
-from orchestrator.limits import INT32_LARGEST, INT32_SMALLEST
-from orchestrator.models import Job
+from orchestrator.listing import Exact, OneOf, Period, Range
+from orchestrator.listing.filters import Filter
 
-#: Values that a filter offers, at most; others can be typed in.
-OFFERED: Final = 12
-#: Running jobs whose workers are offered.
-WORKERS_OF: Final = 500
+if TYPE_CHECKING:
+    from orchestrator.admin.change_list import KeysetChangeList
 
-# Each of them is found by a step into the index, however many jobs share it.
-_PRIORITIES: Final = """
-    WITH RECURSIVE found (priority) AS (
-        SELECT (SELECT max(priority) FROM jobs)
-        UNION ALL
-        SELECT (SELECT max(priority) FROM jobs WHERE priority < found.priority)
-        FROM found WHERE found.priority IS NOT NULL
-    )
-    SELECT priority FROM found WHERE priority IS NOT NULL LIMIT %s
-"""
+#: Values that a filter offers at most; others can be typed in.
+MAX_OFFERED: Final = 12
+
+#: Query parameters, and what a person reads.
+Choice = tuple[Mapping[str, str], str]
 
 
-class TypedFilter(admin.SimpleListFilter):
-    """Rows of one value: of those offered, or typed in."""
+class SidebarFilter:
+    """A filter as Django's templates show it.
 
-    template = "admin/typed_filter.html"
-    #: Attributes of the box that values are typed into.
-    box: ClassVar[dict[str, Any]] = {"type": "text"}
+    Args:
+        filter_: the declared filter.
+        changelist: the list, whose conditions are known.
+    """
 
-    def __init__(self, request: HttpRequest, params: Any, *args: Any) -> None:
-        """Take the value from the parameters; nothing typed in is no value."""
-        super().__init__(request, params, *args)
-        self.others: list[tuple[str, str]] = []
-        if not self.value():
-            self.used_parameters.clear()
+    def __init__(self, filter_: Filter, changelist: "KeysetChangeList") -> None:
+        self.filter, self.changelist = filter_, changelist
+        self.title = filter_.name.removesuffix("_at").replace("_", " ")
+        value = changelist.selection.conditions.get(filter_.name)
+        self.used = {} if value is None else filter_.texts(value)
 
-    def has_output(self) -> bool:
-        """Tell that it is shown, values to offer or not."""
-        return True
+    @property
+    def template(self) -> str:
+        """The template; an exact value can be typed in."""
+        return "admin/typed_filter.html" if isinstance(self.filter, Exact) else "admin/filter.html"
 
-    def lookups(self, request: HttpRequest, model_admin: "admin.ModelAdmin[Any]") -> list[tuple[str, str]]:
-        """Return the values that are offered, the one in use among them."""
-        offered = self.offered()
-        chosen = self.value()
-        known = {value for value, _ in offered}
-        return [*offered, *([(chosen, chosen)] if chosen and chosen not in known else [])]
+    @property
+    def is_active(self) -> bool:
+        """Whether the list is filtered by it."""
+        return bool(self.used)
 
-    def offered(self) -> list[tuple[str, str]]:
-        """Return the values that are offered, with what they are called."""
-        raise NotImplementedError
+    @property
+    def input_type(self) -> str:
+        """The type of the box that values are typed into."""
+        return "number" if self.filter.schema["type"] == "integer" else "text"
 
-    def choices(self, changelist: ChangeList) -> Any:
-        """Return what the template shows; note what the form has to send along."""
-        self.others = [
+    @property
+    def other_parameters(self) -> list[tuple[str, str]]:
+        """The query parameters that the form of this filter has to repeat."""
+        return [
             (name, value)
-            for name, values in changelist.filter_params.items()
-            if name != self.parameter_name
+            for name, values in self.changelist.filter_params.items()
+            if name not in self.filter.parameters
             for value in values
         ]
-        return super().choices(changelist)
 
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """Return the rows of the value."""
-        return queryset.filter(**{self.parameter_name or "": self.value()})
-
-
-class PriorityFilter(TypedFilter):
-    """Jobs of one priority."""
-
-    title = "priority"
-    parameter_name = "priority"
-    box: ClassVar = {"type": "number", "min": INT32_SMALLEST, "max": INT32_LARGEST}
-
-    def offered(self) -> list[tuple[str, str]]:
-        """Return the highest priorities that jobs have."""
-        with connection.cursor() as cursor:
-            cursor.execute(_PRIORITIES, [OFFERED])
-            return [(str(priority), str(priority)) for (priority,) in cursor.fetchall()]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Job]) -> QuerySet[Job]:
-        """Return the jobs of the priority.
-
-        Raises:
-            IncorrectLookupParameters: for what is no priority.
-        """
-        text = self.value() or ""
-        digits = text.removeprefix("-")
-        if not (digits.isascii() and digits.isdecimal()) or not INT32_SMALLEST <= int(text) <= INT32_LARGEST:
-            raise IncorrectLookupParameters
-        return queryset.filter(priority=int(text))
+    def choices(self, changelist: "KeysetChangeList") -> Iterator[dict[str, Any]]:
+        """Yield what the template shows of each choice."""
+        offered = [({}, "All"), *_offered(self.filter, changelist.model)]
+        if self.used and self.used not in [texts for texts, _ in offered]:
+            offered.append((self.used, " – ".join(self.used.values())))  # noqa: RUF001 - a dash
+        for texts, label in offered:
+            query_string = changelist.get_query_string(dict(texts), remove=list(self.filter.parameters))
+            yield {"selected": texts == self.used, "query_string": query_string, "display": label}
 
 
-class WorkerFilter(TypedFilter):
-    """Jobs by the worker that has them, or had them last."""
-
-    title = "worker"
-    parameter_name = "worker"
-
-    def offered(self) -> list[tuple[str, str]]:
-        """Return workers that have a job now."""
-        running = Job.objects.filter(status=JobStatus.RUNNING).order_by()
-        found = {worker for worker in running.values_list("worker", flat=True)[:WORKERS_OF] if worker}
-        return [(worker, worker) for worker in sorted(found)[:OFFERED]]
+def _offered(filter_: Filter, model: type[Model]) -> list[Choice]:
+    """Return the values that a filter offers."""
+    if isinstance(filter_, OneOf):
+        return [({filter_.name: text}, capfirst(label)) for text, label in filter_.labels]
+    if isinstance(filter_, Range):
+        return [(filter_.texts(period), label) for label, period in _periods()]
+    if isinstance(filter_, Exact) and _is_indexed(model, filter_):
+        return [({filter_.name: str(value)}, str(value)) for value in _stored_values(model, filter_)]
+    return []
 
 
-class TypeFilter(TypedFilter):
-    """Events of one type: of those that the service itself writes, or any other."""
-
-    title = "type"
-    parameter_name = "type"
-
-    def offered(self) -> list[tuple[str, str]]:
-        """Return the types that the service writes."""
-        return [(event.value, event.label) for event in JobEvent]
+def _periods() -> Iterator[tuple[str, Period]]:
+    today = timezone.now().replace(hour=0, minute=0, second=0, microsecond=0)
+    yield "Today", Period(today)
+    yield "Past 7 days", Period(today - timedelta(days=7))
+    yield "This month", Period(today.replace(day=1))
+    yield "This year", Period(today.replace(month=1, day=1))
 
 
-class ActiveFilter(admin.BooleanFieldListFilter):
-    """Users who may sign in, or those who may not."""
+def _is_indexed(model: type[Model], filter_: Exact) -> bool:
+    leading = {index.fields[0] for index in model._meta.indexes if index.fields}
+    return filter_.value_type in (str, int) and filter_.column in leading
 
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """Return the users of the state that was asked for."""
-        # Django writes active=True as a bare column, which no index of SQLite serves.
-        if self.lookup_val in ("0", "1"):
-            return queryset.filter(active__in=[self.lookup_val == "1"])
-        return cast("QuerySet[Any]", super().queryset(request, queryset))
+
+def _stored_values(model: type[Model], filter_: Exact) -> list[Any]:
+    """Return some values of a column, each found by one step into its index: numbers from the highest."""
+    quoted = connection.ops.quote_name
+    table, column = quoted(model._meta.db_table), quoted(filter_.column)
+    edge, beyond = ("max", "<") if filter_.value_type is int else ("min", ">")
+    sql = f"""
+        WITH RECURSIVE found (value) AS (
+            SELECT (SELECT {edge}({column}) FROM {table} WHERE {column} IS NOT NULL)
+            UNION ALL
+            SELECT (SELECT {edge}({column}) FROM {table} WHERE {column} {beyond} found.value)
+            FROM found WHERE found.value IS NOT NULL
+        )
+        SELECT value FROM found WHERE value IS NOT NULL LIMIT %s
+    """  # noqa: S608 - names of the model's
+    with connection.cursor() as cursor:
+        cursor.execute(sql, [MAX_OFFERED])
+        return [value for (value,) in cursor.fetchall()]

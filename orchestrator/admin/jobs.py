@@ -17,19 +17,17 @@ from orchestrator.admin.base import as_id, operator
 from orchestrator.admin.bulk import BulkAdmin
 from orchestrator.admin.display import NOTHING, ago, badge, readable_json, to_the_second
 from orchestrator.admin.fields import JSONObjectField
-from orchestrator.admin.filters import PriorityFilter, WorkerFilter
 from orchestrator.bulk import SETTLED_STATUSES
 from orchestrator.choices import JobStatus
 from orchestrator.exceptions import DomainError
 from orchestrator.limits import INT32_LARGEST, INT32_SMALLEST, REASON_LONGEST
+from orchestrator.lists import JOBS
 from orchestrator.models import Event, Job
-from orchestrator.walks import Narrowing
 
 #: Events of a job's history that its page shows.
 HISTORY_SHOWN: Final = 100
 
 _SAVE_BUTTONS: Final = ("show_save", "show_save_and_continue", "show_save_and_add_another")
-_METADATA: Final = "metadata:"
 
 #: What an operator does who takes a job to a status.
 VERBS: Final = {
@@ -75,13 +73,13 @@ class JobAdmin(BulkAdmin):
 
     form = JobForm
     list_display = ("name", "state", "priority", "worker", "attempts_made", "created", "took")
-    list_filter = ("status", PriorityFilter, WorkerFilter, "created_at")
-    not_listed = ("description", "metadata", "result")
+    list_definition = JOBS
+    search_filters = ("id", "name")
     preview = ("name", "state", "priority", "worker", "created")
     bulk_note = "Every change is in the job's history, under your name."
     reason_help = "Optional; goes into the history of each job."
     search_fields = ("name",)
-    search_help_text = "An id, or how the name begins, or metadata:KEY for jobs whose metadata have the key"
+    search_help_text = "An id, or how the name begins"
     fieldsets = (
         (None, {"fields": ("name", "description", "priority", "max_attempts", "metadata")}),
         (
@@ -135,14 +133,10 @@ class JobAdmin(BulkAdmin):
             return (*SETTLED_FIELDS, *JobForm.Meta.fields, *self.readonly_fields)
         return self.readonly_fields
 
-    def search(self, text: str) -> tuple[str, Narrowing]:
-        """Return the filter for the job of an id, jobs whose metadata have a key, or whose name begins so."""
-        if job_id := as_id(text):
-            return "id", lambda jobs: jobs.filter(pk=job_id)
-        if text.startswith(_METADATA):
-            key = text.removeprefix(_METADATA).strip()
-            return "key", lambda jobs: jobs.filter(metadata__has_key=key)
-        return "name", lambda jobs: jobs.beginning_with("name", text)
+    def search(self, text: str) -> dict[str, Any]:
+        """Return the condition for the job with an id, or for jobs whose name begins with a text."""
+        job_id = as_id(text)
+        return {"id": job_id} if job_id else {"name": text}
 
     @admin.display(description="status")
     def state(self, job: Job) -> SafeString:

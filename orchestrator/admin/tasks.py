@@ -12,8 +12,8 @@ from orchestrator.admin.base import as_id
 from orchestrator.admin.bulk import BulkAdmin
 from orchestrator.admin.display import ago
 from orchestrator.exceptions import EditConflict
+from orchestrator.lists import TASKS
 from orchestrator.models import Task
-from orchestrator.walks import Narrowing
 
 
 class TaskForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -57,8 +57,8 @@ class TaskAdmin(BulkAdmin):
 
     form = TaskForm
     list_display = ("title", "version", "created", "updated")
-    list_filter = ("created_at",)
-    not_listed = ("description",)
+    list_definition = TASKS
+    search_filters = ("id", "title_prefix")
     preview = ("title", "version", "created")
     search_fields = ("title",)
     search_help_text = "An id, or how the title begins"
@@ -72,11 +72,10 @@ class TaskAdmin(BulkAdmin):
         """Return all groups of fields, or the first for a task that is yet to be made."""
         return self.fieldsets if obj else self.fieldsets[:1]
 
-    def search(self, text: str) -> tuple[str, Narrowing]:
-        """Return the filter for the task of an id, or the tasks whose title begins so."""
-        if task_id := as_id(text):
-            return "id", lambda tasks: tasks.filter(pk=task_id)
-        return "title", lambda tasks: tasks.beginning_with("title", text)
+    def search(self, text: str) -> dict[str, Any]:
+        """Return the condition for the task with an id, or for tasks whose title begins with a text."""
+        task_id = as_id(text)
+        return {"id": task_id} if task_id else {"title_prefix": text}
 
     @admin.display(description="created", ordering="created_at")
     def created(self, task: Task) -> SafeString | str:

@@ -16,10 +16,9 @@ from orchestrator import actions
 from orchestrator.admin.base import as_id
 from orchestrator.admin.bulk import BulkAdmin
 from orchestrator.admin.display import ago, badge
-from orchestrator.admin.filters import ActiveFilter
 from orchestrator.choices import Role
+from orchestrator.lists import USERS
 from orchestrator.models import User
-from orchestrator.walks import Narrowing
 
 # The role says what a user may do; groups would be a second home for it.
 admin.site.unregister(Group)
@@ -60,8 +59,9 @@ class UserAdmin(BulkAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
     form = UserForm
     add_form = NewUserForm
     list_display = ("username", "email", "what", "active", "created", "seen")
-    list_filter = ("role", ("active", ActiveFilter))
-    not_listed = ("password",)
+    list_definition = USERS
+    list_filter = ()
+    search_filters = ("id", "email", "username")
     search_fields = ("username",)
     search_help_text = "An id, or a whole address, or how the user name begins"
     preview = ("username", "what", "active", "created")
@@ -81,13 +81,11 @@ class UserAdmin(BulkAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
         ("Password", {"classes": ("wide",), "fields": ("usable_password", "password1", "password2")}),
     )
 
-    def search(self, text: str) -> tuple[str, Narrowing]:
-        """Return the filter for the user of an id or an address, or users whose name begins so."""
+    def search(self, text: str) -> dict[str, Any]:
+        """Return the condition for the user with an id or an email address, or by the start of the name."""
         if user_id := as_id(text):
-            return "id", lambda users: users.filter(pk=user_id)
-        if "@" in text:
-            return "email", lambda users: users.filter(email=User.objects.normalize_email(text))
-        return "username", lambda users: users.beginning_with("username", text)
+            return {"id": user_id}
+        return {"email": User.objects.normalize_email(text)} if "@" in text else {"username": text}
 
     @admin.display(description="role")
     def what(self, user: User) -> SafeString:

@@ -2,24 +2,20 @@
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
 from django.db import transaction
-from django.db.models import F, QuerySet
+from django.db.models import F, Q
 from django.utils import timezone
 
-from orchestrator import bulk, walks
+from orchestrator import bulk
 from orchestrator.bulk import Change
 from orchestrator.choices import JobStatus
 from orchestrator.console.models import BulkAction, BulkChange, BulkState
-from orchestrator.cursors import Cursor
-from orchestrator.pagination import as_columns
-from orchestrator.querysets import count_up_to
-from orchestrator.walks import Listing, Narrowing
-
-#: Rows that are counted before the change; of more it is told that there are more.
-COUNTED: Final = 50_000
+from orchestrator.listing import Cursor, ListDefinition, Selection
+from orchestrator.listing.definition import Conditions
 
 #: Seconds that one request carries a change on for.
 PATIENCE: Final = 0.5
@@ -54,59 +50,49 @@ CHANGES: Final[Mapping[str, Mapping[BulkAction, Maker]]] = MappingProxyType(
 )
 
 
-def meant(change: BulkChange, listing: Listing) -> Listing:
-    """Return the rows that a change may be made to, changed ones included.
+def selected(change: BulkChange, definition: ListDefinition, conditions: Conditions) -> Selection:
+    """Return the rows that an operator selected, those already changed included.
 
     Args:
         change: the change.
-        listing: the list that it was asked for from.
+        definition: the list that it was asked for from.
+        conditions: of that list.
     """
+    order = definition.orders_with(conditions, definition.orders)[0]
     if change.row_ids is not None:
-        return listing.narrowed(lambda rows: rows.filter(pk__in=change.row_ids))
-    # What came after the operator's look is not what was meant. It also ends what could go round in circles:
-    # a job that is queued again, and fails again.
-    since = {"created_at__lte": change.created_at}
+        rows = definition.model._default_manager.filter(pk__in=change.row_ids)
+        return Selection(definition, {}, definition.orders[0], base=rows)
+    # Only rows that the operator can have seen. It also ends what could go round in circles: a job that is queued
+    # again, and fails again.
+    seen = Q(created_at__lte=change.created_at)
     if change.action == BulkAction.RETRY:
-        since["completed_at__lte"] = change.created_at
-    return listing.narrowed(lambda rows: rows.filter(**since))
+        seen &= Q(completed_at__lte=change.created_at)
+    return Selection(definition, conditions, order, also=seen)
 
 
-def concerned(change: BulkChange, listing: Listing) -> Listing:
-    """Return those rows of a list that a change is still to be made to."""
-    concerns = _made(change, change.by).concerns
-    if listing.rest is None:
-        return listing.narrowed(concerns)
-    return Listing(listing.found, listing.order, _both(listing.rest, concerns))
+def needing(change: BulkChange, selection: Selection) -> Selection:
+    """Return those rows of a selection that still need a change."""
+    return replace(selection, also=selection.also & _made(change, change.by).concerns)
 
 
-def number_of(listing: Listing) -> int | None:
-    """Return how many rows a list has, or None for more than are counted."""
-    if listing.rest is None:
-        number = count_up_to(listing.found, COUNTED + 1)
-        return None if number > COUNTED else number
-    walk = listing.beginning(Cursor())
-    if walks.end_of(listing, walk, walks.LOOKED_AT + 1):
-        return None
-    return len(_ids_of(listing, listing.rest, walk[: walks.LOOKED_AT]))
-
-
-def begin(change: BulkChange, listing: Listing) -> None:
-    """Note that a change has begun, and how many rows it is to be made to."""
-    change.total = number_of(concerned(change, listing))
+def begin(change: BulkChange, selection: Selection) -> None:
+    """Save that a change has begun, and how many rows need it."""
+    change.total = needing(change, selection).count()
     change.state = BulkState.RUNNING
     change.save()
 
 
-def carry_on(change: BulkChange, listing: Listing, by: str) -> None:
-    """Make a change to as many more rows as a request has time for, and note how far it is."""
+def carry_on(change: BulkChange, selection: Selection, by: str) -> None:
+    """Make a change to as many more rows as a request has time for, and save how far it is."""
     what, deadline = _made(change, by), time.monotonic() + PATIENCE
+    selection = replace(selection, also=selection.also & what.concerns)
     while True:
         with transaction.atomic():
-            # Locked: what stops the change waits for the batch, and the next one sees it.
+            # Locked: a request that stops the change waits for the batch, and the next batch sees it.
             change = BulkChange.objects.select_for_update().get(pk=change.pk)
             if change.state != BulkState.RUNNING:
                 return
-            if not _next_batch(change, what, listing):
+            if not _next_batch(change, what, selection):
                 _end(change, BulkState.FINISHED)
                 return
         if time.monotonic() > deadline:
@@ -128,34 +114,13 @@ def _made(change: BulkChange, by: str) -> Change:
     return CHANGES[change.table][BulkAction(change.action)](change, by)
 
 
-def _next_batch(change: BulkChange, what: Change, listing: Listing) -> bool:
-    """Make a change to the next rows; tell whether there may be more of them."""
-    if listing.rest is None:
-        number = bulk.batch(what, listing.found)
-        _note(change, number or 0)
-        return number is not None
-    # No index knows the rows that the list shows: they are looked for, from where the last batch ended.
-    cursor = Cursor(position=as_columns(listing.found.model, listing.order.columns, change.position or ()))
-    walk = listing.beginning(cursor)
-    end = walks.end_of(listing, walk, bulk.BATCH)
-    ids = _ids_of(listing, listing.rest, walk[: bulk.BATCH])
-    number = bulk.batch(what, listing.found.model.objects.filter(pk__in=ids)) if ids else 0
-    _note(change, number or 0, [str(value) for value in end])
-    return bool(end)
-
-
-def _ids_of(listing: Listing, rest: Narrowing, walk: QuerySet[Any]) -> list[Any]:
-    """Return the ids of those rows of a walk that pass filters."""
-    fields = listing.order.fields(backward=False)
-    return [row.pk for row in walks.passing(walk, rest, fields, walks.LOOKED_AT, shown=False)]
-
-
-def _both(first: Narrowing, second: Narrowing) -> Narrowing:
-    return lambda rows: second(first(rows))
-
-
-def _note(change: BulkChange, number: int, position: list[str] | None = None) -> None:
+def _next_batch(change: BulkChange, what: Change, selection: Selection) -> bool:
+    """Make a change to the next rows; return whether there may be more."""
+    found = selection.page(Cursor(position=tuple(change.position or ())), size=bulk.BATCH)
+    number = bulk.batch(what, selection.definition.model, [row.pk for row in found.rows])
+    position = [str(value) for value in found.next.position] if found.next else None
     BulkChange.objects.filter(pk=change.pk).update(changed=F("changed") + number, position=position)
+    return found.next is not None
 
 
 def _end(change: BulkChange, state: BulkState) -> None:

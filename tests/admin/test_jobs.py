@@ -8,9 +8,12 @@ from django.contrib.admin.models import LogEntry
 from django.utils import timezone
 
 from orchestrator import actions
+from orchestrator.admin.change_list import kept_count
 from orchestrator.admin.jobs import duration
-from orchestrator.admin.paging import kept_number
 from orchestrator.choices import JobStatus
+from orchestrator.listing import Selection
+from orchestrator.lists import EVENTS
+from orchestrator.lists import JOBS as JOB_LIST
 from orchestrator.models import Event, Job
 
 JOBS = "/admin/orchestrator/job/"
@@ -214,50 +217,27 @@ def test_lists_are_found_and_filtered(console, job):
     assert rows({"q": str(job.pk)}) == rows({"q": f" {job.pk.hex} "}) == [job.name]
     assert rows({"q": "Nightly 7"}) == ["Nightly 7"]
     assert rows({"q": "%"}) == []
-    assert rows({"status__exact": "running"}) == ["Nightly 7"]
+    assert rows({"status": "running"}) == ["Nightly 7"]
     assert rows({"priority": "-5"}) == ["Nightly 0"]
-    assert rows({"priority": "49", "status__exact": "pending"}) == ["Nightly 54"]
+    assert rows({"priority": "49", "status": "pending"}) == ["Nightly 54"]
     assert rows({"priority": ""}) == rows({})
     assert b"3 h 0 min" in console.get(JOBS, {"q": "Nightly 7"}).content
 
 
 @pytest.mark.parametrize(
-    "query",
-    [
-        {"priority": "high"},
-        {"priority": "2147483648"},
-        {"priority": "²"},
-        {"created_at__gte": "yesterday"},
-        {"nonsense": "1"},
-        {"attempts": "x"},
-        {"created_at__gte": "\0"},
-    ],
-)
-def test_filters_that_cannot_be_lead_to_the_whole_list(console, job, query):
-    answer = console.get(JOBS, query)
-    assert (answer.status_code, answer["Location"]) == (302, f"{JOBS}?e=1")
-    assert len(console.get(answer["Location"]).context["cl"].result_list) == 1
-
-
-@pytest.mark.parametrize(
     ("query", "counted"),
-    [
-        ({}, 0),
-        ({"status__exact": "pending"}, 0),
-        ({"priority": "0"}, 1),
-        ({"q": "Job"}, 1),
-        ({"q": "metadata:pages"}, 0),
-        ({"worker": "w"}, 1),
-    ],
+    [({}, 0), ({"status": "pending"}, 0), ({"priority": "0"}, 1), ({"q": "Job"}, 1), ({"worker": "w"}, 1)],
 )
 def test_a_list_costs_few_queries_and_counts_no_table(console, django_assert_max_num_queries, query, counted):
-    Job.objects.bulk_create(Job(name=f"Job {n}", metadata={"pages": n}, worker="w") for n in range(60))
-    with django_assert_max_num_queries(10) as queries:
+    Job.objects.bulk_create(Job(name=f"Job {n}", worker="w") for n in range(60))
+    with django_assert_max_num_queries(11) as queries:
         answer = console.get(JOBS, query)
     assert len(answer.context["cl"].result_list) == 50
     statements = [query["sql"] for query in queries.captured_queries]
     assert sum("LIMIT 10001" in sql for sql in statements) == counted
-    assert not any("COUNT(" in sql for sql in statements)
+    assert not any(
+        "COUNT(" in sql for sql in statements
+    )  # as Django writes it; a bounded count is lower case
     assert not any("DISTINCT" in sql for sql in statements)
 
 
@@ -265,23 +245,19 @@ def test_a_list_costs_few_queries_and_counts_no_table(console, django_assert_max
 def test_numbers_are_kept_only_where_they_are_those_of_the_rows():
     for number in range(3):
         actions.create_job(by="ada", name=f"Job {number}", priority=number)
-    pending = Job.objects.filter(status="pending")
-    assert kept_number(Job.objects.all()) == kept_number(pending.order_by("name")) == 3
-    assert kept_number(Job.objects.filter(status="failed")) == 0
-    assert kept_number(Event.objects.all()) == 3
-    for others in (
-        pending.filter(priority=1),
-        Job.objects.exclude(status="pending"),
-        Job.objects.filter(priority=1),
-        Job.objects.filter(status__in=["pending"]),
-        Job.objects.all()[:2],
-        pending.distinct(),
-    ):
-        assert kept_number(others) is None
+
+    def kept(definition, **conditions):
+        return kept_count(Selection(definition, conditions, definition.orders[0]))
+
+    assert kept(JOB_LIST) == kept(JOB_LIST, status="pending") == kept(EVENTS) == 3
+    assert kept(JOB_LIST, status="failed") == 0
+    assert kept(JOB_LIST, status="pending", priority=1) is None
+    assert kept(JOB_LIST, priority=1) is None
+    assert kept(EVENTS, type="job_created") is None
 
 
-def test_jobs_are_found_by_worker_and_by_a_key_of_their_metadata(console, job):
-    running = actions.create_job(by="ada", name="Running", metadata={"batch": None})
+def test_jobs_are_found_by_worker(console, job):
+    running = actions.create_job(by="ada", name="Running")
     actions.change_status(running.pk, JobStatus.RUNNING, by="w")
     Job.objects.filter(pk=running.pk).update(worker="gpu-1")
 
@@ -291,10 +267,6 @@ def test_jobs_are_found_by_worker_and_by_a_key_of_their_metadata(console, job):
     assert b"?worker=gpu-1" in console.get(JOBS).content
     assert rows({"worker": "gpu-1"}) == ["Running"]
     assert rows({"worker": "nobody"}) == []
-    assert rows({"q": "metadata:batch"}) == ["Running"]
-    assert rows({"q": "metadata:pages"}) == [job.name]
-    assert rows({"q": "metadata:' OR 1=1"}) == []
-    assert rows({"q": "metadata:%s"}) == []
 
 
 def test_what_clients_sent_is_shown_not_run(console, job):

@@ -127,6 +127,6 @@ def test_users_are_found(admin_console, user, moderator):
 
     assert names() == ["admin", "moderator", "user"]
     assert names(q="mod") == ["moderator"]
-    assert names(role__exact="admin") == ["admin"]
-    assert names(active__exact="0") == []
-    assert admin_console.get(USERS, {"password__startswith": "a"}).status_code in (302, 400)
+    assert names(role="admin") == ["admin"]
+    assert names(active="false") == []
+    assert admin_console.get(USERS, {"password__startswith": "a"})["Location"] == USERS

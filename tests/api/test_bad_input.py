@@ -244,13 +244,11 @@ def test_a_query_that_cannot_be_is_refused_and_says_what_is_allowed(as_moderator
     assert answer.status_code == HTTPStatus.BAD_REQUEST, answer.content
     assert list(answer.json()) == [parameter]
     if parameter in NAMES_WHAT_IS_ALLOWED:
-        assert "allowed: " in answer.json()[parameter][0]
+        assert "Allowed: " in answer.json()[parameter][0]
 
 
-@pytest.mark.parametrize(
-    "query", ["status=", "ordering=&limit=&cursor=", "created_after=&priority=", "banana=1"]
-)
-def test_an_empty_or_unknown_parameter_is_no_parameter(as_user, query):
+@pytest.mark.parametrize("query", ["status=", "ordering=&limit=&cursor=", "created_after=&priority="])
+def test_an_empty_parameter_is_no_parameter(as_user, query):
     job = as_user.post(JOBS, GOOD[JOBS]).json()
     assert as_user.get(f"{JOBS}?{query}").json()["results"] == [job]
 

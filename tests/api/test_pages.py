@@ -169,15 +169,6 @@ def test_a_page_offers_only_what_the_role_may_do(client, rows):
     assert "This requires the role moderator; your role is user." in page(client, "/api/v1/users/")
 
 
-def test_the_filters_are_a_form_that_keeps_what_was_asked(browser):
-    text = page(browser, "/api/v1/jobs/?status=failed&ordering=-priority&limit=5")
-    assert '<option value="failed" selected>' in text
-    assert "<option selected>-priority</option>" in text
-    assert 'value="5"' in text
-    wrong = page(browser, "/api/v1/jobs/?status=banana").partition('class="filters"')[2]
-    assert "allowed: pending, running" in wrong.partition("</form>")[0]
-
-
 def test_pages_are_turned_by_links(browser):
     Job.objects.bulk_create(Job(name=str(number)) for number in range(3))
     text = page(browser, "/api/v1/jobs/?limit=2")

@@ -5,14 +5,14 @@ from dataclasses import replace
 import pytest
 
 from orchestrator.checks import compare, indexes_have_readers
-from orchestrator.hot_queries import OF_NO_MODEL, every_query
+from orchestrator.hot_queries import OF_NO_MODEL, hot_queries
 from orchestrator.models import Job
 
 pytestmark = pytest.mark.engine_neutral
 
 
 def declared() -> set[str]:
-    return {query.index for query in every_query()} - {"primary key"}
+    return {query.index for query in hot_queries()} - {"primary key"}
 
 
 def test_all_is_well() -> None:
@@ -29,7 +29,7 @@ def test_an_index_that_nobody_reads_is_a_warning(monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.parametrize("field", ["index", "alternatives"])
 def test_a_name_that_is_no_index_is_a_warning(field: str) -> None:
-    first, *others = every_query()
+    first, *others = hot_queries()
     wrong = replace(first, **{field: "ix_jobs_gone" if field == "index" else ("ix_jobs_gone",)})
     found = compare(declared() - OF_NO_MODEL, [wrong, first, *others], known=OF_NO_MODEL)
     assert [(warning.id, warning.obj) for warning in found] == [("orchestrator.W002", "ix_jobs_gone")]

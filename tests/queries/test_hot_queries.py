@@ -1,25 +1,22 @@
 """Every hot query has its index, on both engines, and each index that goes is missed."""
 
 from collections.abc import Callable
-from dataclasses import replace
-from itertools import chain, combinations
+from itertools import chain
 from typing import Any
 
 import pytest
 from django.db import connection, transaction
 from django.urls import get_resolver
-from django_filters import FilterSet
 
 from monitoring import index_catalog
 from monitoring.hot_queries import HotQuery, examine
 from monitoring.plans import PRIMARY_KEY, postgresql
-from orchestrator.api.views import EventViewSet, JobViewSet, TaskViewSet, UserViewSet
 from orchestrator.api.views.base import ResourceViewSet
-from orchestrator.filters import JobFilters, WordFilter
-from orchestrator.hot_lists import HOT_LISTS, HotList
-from orchestrator.hot_queries import KEPT, every_query, query_plans
+from orchestrator.hot_queries import KEPT, hot_queries, query_plans
+from orchestrator.listing import ListDefinition
+from orchestrator.lists import JOB_HISTORY, LISTS
 from orchestrator.models import Event, Job, Task, User
-from tests.queries.asked import every, shown
+from tests.queries.asked import every
 
 INDEXES = sorted(index.name for model in (Job, Event, Task, User) for index in model._meta.indexes)
 #: Of the outbox, which is no model's, by engine.
@@ -27,6 +24,7 @@ INDEX_OF_THE_OUTBOX = {
     "postgresql": "ix_cache_outbox_transaction",
     "sqlite": "ix_cache_outbox_families",
 }
+
 Problems = dict[str, tuple[str, ...]]
 Execute = Callable[[str], list[tuple[Any, ...]]]
 
@@ -49,7 +47,7 @@ def test_every_hot_query_is_served_on_tables_with_rows() -> None:
 
 @pytest.mark.usefixtures("rows")
 def test_every_hot_query_is_run_in_time() -> None:
-    examined = examine(shown(), analyze=True)
+    examined = examine(every(), analyze=True)
     assert {one.query: one.problems for one in examined if not one.ok} == {}
     assert all(one.plan.rows is not None and one.plan.ms is not None for one in examined if one.plan)
     assert sum(one.plan.rows or 0 for one in examined if one.plan) > 1000
@@ -58,7 +56,7 @@ def test_every_hot_query_is_run_in_time() -> None:
 @pytest.mark.parametrize("index", INDEXES)
 @pytest.mark.django_db
 def test_an_index_that_goes_is_missed(execute: Execute, index: str) -> None:
-    declared = [query for query in shown() if query.index == index]
+    declared = [query for query in every() if query.index == index]
     # Alone on its table, so that no other index can do its work.
     for other in index_catalog.present(connection):
         if other.table == declared[0].table and not other.unique and other.name != index:
@@ -88,7 +86,7 @@ def test_the_planner_chooses_what_is_declared_for_large_tables_and_otherwise_wit
     assert all(one.free for one in examined if one.hot.table != "cache_outbox")
 
     monkeypatch.setattr(postgresql, "FEW_ROWS", 0)  # of so few rows another way to them is as good
-    now = wrong(shown())
+    now = wrong(every())
     lost = {index: lost_without(index, execute, now) for index in INDEXES}
     assert {index for index, queries in lost.items() if not queries} <= KEPT.keys(), lost
     for index, queries in lost.items():
@@ -97,10 +95,10 @@ def test_the_planner_chooses_what_is_declared_for_large_tables_and_otherwise_wit
 
 def lost_without(index: str, execute: Execute, now: Problems) -> list[str]:
     """Return the hot queries that the planner serves otherwise when an index is not there."""
-    (table,) = {query.table for query in shown() if query.index == index}
+    (table,) = {query.table for query in every() if query.index == index}
     with transaction.atomic():
         execute(f"DROP INDEX {index}")
-        problems = wrong(tuple(query for query in shown() if query.table == table))
+        problems = wrong(tuple(query for query in every() if query.table == table))
         transaction.set_rollback(True)
     known = {f"{index} is not there"}
     return [query for query, found in problems.items() if {*found} - known - {*now.get(query, ())}]
@@ -110,7 +108,7 @@ def lost_without(index: str, execute: Execute, now: Problems) -> list[str]:
 def test_the_outbox_misses_its_index(execute: Execute) -> None:
     index = INDEX_OF_THE_OUTBOX[connection.vendor]
     execute(f"DROP INDEX {index}")
-    assert f"{index} is not there" in chain.from_iterable(wrong(shown()).values())
+    assert f"{index} is not there" in chain.from_iterable(wrong(every()).values())
 
 
 @pytest.mark.postgres
@@ -119,21 +117,39 @@ def test_an_invalid_index_is_no_index(execute: Execute) -> None:
     execute(
         "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'ix_events_job_id_created_at'::regclass"
     )
-    found = {name for name, problems in wrong(shown()).items() if any("is invalid" in p for p in problems)}
-    assert found == {"events of a job", "events of a job, next page"}, wrong(shown())
+    found = {name for name, problems in wrong(every()).items() if any("is invalid" in p for p in problems)}
+    assert found == {
+        f"events by {filters}{page}"
+        for filters in ("job", "job, ordering=created_at", "job and created_at")
+        for page in ("", ", next page")
+    } | {
+        "events by job and created_at, ordering=created_at",
+        "events by job and created_at, ordering=created_at, next page",
+    }
 
 
 @pytest.mark.engine_neutral
-def test_every_list_of_the_api_is_covered() -> None:
+@pytest.mark.parametrize("definition", LISTS, ids=range(len(LISTS)))
+def test_every_list_in_every_order_reads_a_declared_index(definition: ListDefinition) -> None:
+    declared = {(query.table, query.index, query.conditions) for query in hot_queries()}
+    for names in definition.combinations(definition.filters):
+        for order in definition.orders_with(names, definition.console_orders):
+            path = definition.access_path(names, order)
+            columns = tuple(definition.by_name[name].column for name in path.served)
+            is_of_one_row = path.index in (PRIMARY_KEY, "ix_users_email")
+            assert is_of_one_row or (definition.name, path.index, columns) in declared, (names, order)
+
+
+@pytest.mark.engine_neutral
+def test_every_list_of_the_api_is_declared() -> None:
     views = {
         getattr(pattern.callback, "cls", None)
         for resolver in get_resolver().url_patterns
         for pattern in chain([resolver], *(level.url_patterns for level in levels(resolver)))
         if hasattr(pattern, "callback")
     }
-    lists = {view for view in views if view and issubclass(view, ResourceViewSet) and view.orders}
-    assert lists == {JobViewSet, EventViewSet, TaskViewSet, UserViewSet}
-    assert {hot.view for hot in HOT_LISTS} == lists
+    lists = {view.list_definition for view in views if view and issubclass(view, ResourceViewSet)}
+    assert lists == {definition for definition in LISTS if definition is not JOB_HISTORY}
 
 
 def levels(resolver: object) -> list[object]:
@@ -141,46 +157,6 @@ def levels(resolver: object) -> list[object]:
     below = [level for level in getattr(resolver, "url_patterns", ()) if hasattr(level, "url_patterns")]
     own = [resolver] if hasattr(resolver, "url_patterns") else []
     return [*own, *chain.from_iterable(levels(level) for level in below)]
-
-
-@pytest.mark.engine_neutral
-@pytest.mark.parametrize("hot", HOT_LISTS, ids=lambda hot: hot.name)
-def test_every_combination_of_filters_and_orders_has_an_entry(hot: HotList) -> None:
-    filters = hot.view.filterset_class.base_filters
-    subsets = chain.from_iterable(combinations(filters, size) for size in range(len(filters) + 1))
-    asked = {
-        hot.query(subset, order, later=later).name
-        for subset in subsets
-        for order in hot.view.orders
-        for later in (False, True)
-    }
-    declared = {query.name for query in every_query()}
-    assert len(asked) == 2 ** len(filters) * len(hot.view.orders) * 2
-    assert asked <= declared
-
-
-class MoreFilters(JobFilters):
-    worker = WordFilter(choices=[("a", "a")])
-
-
-class MoreOrders(JobViewSet):
-    orders = {**JobViewSet.orders, "max_attempts": ("max_attempts", "id")}
-
-
-def with_view(**attributes: object) -> HotList:
-    return replace(HOT_LISTS[0], view=type("Changed", (JobViewSet,), attributes))
-
-
-@pytest.mark.django_db
-def test_a_filter_without_an_entry_fails() -> None:
-    with pytest.raises(KeyError, match="worker"):
-        examine(with_view(filterset_class=MoreFilters).queries())
-
-
-@pytest.mark.engine_neutral
-def test_an_order_without_an_entry_fails() -> None:
-    with pytest.raises(KeyError, match="max_attempts"):
-        list(with_view(orders=MoreOrders.orders).queries())
 
 
 @pytest.mark.usefixtures("rows")
@@ -195,13 +171,8 @@ def test_a_page_shows_one_query_of_each_index(monkeypatch: pytest.MonkeyPatch) -
     assert jobs_by_status.ms is not None
 
 
-@pytest.mark.engine_neutral
-def test_filters_are_those_of_the_views() -> None:
-    assert all(issubclass(hot.filters, FilterSet) for hot in HOT_LISTS)
-
-
 @pytest.mark.django_db
 def test_what_is_not_reached_in_time_is_a_problem() -> None:
-    examined = examine(shown(), seconds=0)
+    examined = examine(every(), seconds=0)
     assert {one.problems for one in examined} == {("not examined: out of time",)}
     assert not any(one.ok or one.plan or one.index or one.ms for one in examined)

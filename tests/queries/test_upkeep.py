@@ -11,7 +11,7 @@ from django.db.migrations.loader import MigrationLoader
 from monitoring.hot_queries import HotQuery, examine
 from monitoring.index_usage import IndexUsage, index_usage, removal
 from orchestrator.hot_queries import KEPT
-from tests.queries.asked import every, shown
+from tests.queries.asked import every
 
 Execute = Callable[[str], list[tuple[Any, ...]]]
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.django_db
 
 def uses(queries: tuple[HotQuery, ...] = ()) -> dict[str, IndexUsage]:
     """Return what each index is good for, by name, to some of the queries: to those shown, unless told."""
-    queries = queries or shown()
+    queries = queries or every()
     return {use.index.name: use for use in index_usage(examine(queries), reasons=KEPT, queries=queries)}
 
 

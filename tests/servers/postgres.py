@@ -82,9 +82,7 @@ class PostgresServer:
             user=self._user,
             stop_signal=signal.SIGINT,
         )
-        wait_until(
-            self._is_ready, START_TIMEOUT_SECONDS, what="the start of a PostgreSQL server"
-        )
+        wait_until(self._is_ready, START_TIMEOUT_SECONDS, what="the start of a PostgreSQL server")
         return self
 
     def _is_ready(self) -> bool:

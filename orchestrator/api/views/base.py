@@ -1,25 +1,26 @@
 """What the view sets share."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from http import HTTPStatus
 from typing import Any, ClassVar
 from uuid import UUID
 
-from django.db.models import Model
+from django.db.models import Model, QuerySet
 from django.http import Http404, HttpResponse
 from django.http.response import HttpResponseBase
-from django_filters import FilterSet
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.reverse import reverse
 from rest_framework.viewsets import GenericViewSet
 
 from orchestrator.api.cached_responses import CachedResponses, cached
+from orchestrator.api.pagination import KeysetPagination, require_known
 from orchestrator.api.serializers.strict_fields import ResourceSerializer
 from orchestrator.auth.permissions import HasRole
-from orchestrator.pagination import KeysetPagination, Orders
-from orchestrator.rowjson import RowAsJSON
+from orchestrator.encoding import from_json
+from orchestrator.listing import ListDefinition
+from orchestrator.listing.json_rows import RowAsJSON, page_body
 
 
 @cache
@@ -31,10 +32,8 @@ def shown_fields(serializer: Callable[[], ResourceSerializer]) -> tuple[str, ...
 class ResourceViewSet(CachedResponses, GenericViewSet[Any]):
     """The rows of one table, their list in pages, their answers with entity tags."""
 
-    #: Orders of the list.
-    orders: ClassVar[Orders] = {}
-    #: Filters of the list.
-    filterset_class: type[FilterSet] | None = None
+    #: What the list offers.
+    list_definition: ClassVar[ListDefinition]
     paginator: KeysetPagination
 
     permission_classes = (HasRole,)
@@ -59,37 +58,50 @@ class ResourceViewSet(CachedResponses, GenericViewSet[Any]):
     @cached
     def list(self, request: Request) -> HttpResponseBase:
         """Answer with a page of the list."""
-        return self.page(lambda: self.filter_queryset(self.get_queryset()))
+        return self.page_of(self.list_definition)
 
     @cached
     def retrieve(self, request: Request, pk: str) -> Response:
         """Answer with one row."""
         return self.answer(self.get_object())
 
-    def page(self, rows: Callable[[], Any]) -> HttpResponseBase:
-        """Return the answer with the page that the request asks for.
-
-        As JSON it is made by the database; the browsable pages have it from the serializer.
+    def page_of(self, definition: ListDefinition, **fixed: Any) -> HttpResponseBase:
+        """Return the page of a list that the request is for.
 
         Args:
-            rows: makes the queryset; not called where its page's SQL is known.
+            definition: the list.
+            fixed: conditions that come from the URL's path.
+        """
+        found = self.paginator.page(self.request, definition, fixed, self.shown_fields)
+        return self.rows_response(found.rows, self.paginator.next_url, self.paginator.previous_url)
+
+    def rows_of(self, rows: QuerySet[Any]) -> HttpResponseBase:
+        """Return a response with all rows of a queryset, in the shape of a page."""
+        require_known(self.request)
+        return self.rows_response(
+            rows.annotate(as_json=RowAsJSON(*self.shown_fields)).values_list("as_json", flat=True)
+        )
+
+    def rows_response(
+        self, texts: Iterable[str], next_url: str | None = None, previous_url: str | None = None
+    ) -> HttpResponseBase:
+        """Return a response with a page.
+
+        Args:
+            texts: each row's JSON.
+            next_url: the URL of the next page, or None.
+            previous_url: the URL of the page before, or None.
         """
         if self.request.accepted_renderer.format == "json":
-            self.paginator.paginate_texts(lambda: self.as_json(rows()), self.request, self)
-            return HttpResponse(self.paginator.body(), content_type="application/json")
-        page = self.paginate_queryset(rows())
-        return self.get_paginated_response(self.get_serializer(page, many=True).data)
+            body = page_body(texts, next_url=next_url, previous_url=previous_url)
+            return HttpResponse(body, content_type="application/json")
+        results = [from_json(text) for text in texts]
+        return Response({"next": next_url, "previous": previous_url, "results": results})
 
-    def as_json(self, rows: Any) -> Any:
-        """Return the rows as the texts of their JSON, by the fields that the serializer shows."""
-        fields = shown_fields(self.get_serializer_class())  # type: ignore[arg-type]
-        return rows.annotate(as_json=RowAsJSON(*fields)).values_list("as_json", flat=True)
-
-    def filter_queryset(self, queryset: Any) -> Any:
-        """Return the rows that the request's filters leave; without one, nothing is made to find that out."""
-        filters = getattr(self.filterset_class, "base_filters", ())
-        asked = any(name in self.request.query_params for name in filters)
-        return super().filter_queryset(queryset) if asked else queryset
+    @property
+    def shown_fields(self) -> tuple[str, ...]:
+        """The names of the fields in the JSON of a row."""
+        return shown_fields(self.get_serializer_class())  # type: ignore[arg-type]
 
     def answer(self, row: Model, **more: Any) -> Response:
         """Return the answer with one row."""

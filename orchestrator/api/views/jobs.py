@@ -10,11 +10,12 @@ from rest_framework.response import Response
 from orchestrator import actions
 from orchestrator.api import cache_policy
 from orchestrator.api.cached_responses import cached
+from orchestrator.api.pagination import require_known
 from orchestrator.api.serializers import EventSerializer, JobCounts, JobSerializer, StatusChange
 from orchestrator.api.views.base import ResourceViewSet
 from orchestrator.choices import JobStatus, Role
-from orchestrator.filters import JobFilters
-from orchestrator.models import Event, Job
+from orchestrator.lists import JOB_HISTORY, JOBS
+from orchestrator.models import Job
 
 
 class JobViewSet(ResourceViewSet):
@@ -22,12 +23,7 @@ class JobViewSet(ResourceViewSet):
 
     queryset = Job.objects.all()
     serializer_class = JobSerializer
-    filterset_class = JobFilters
-    orders = {
-        "-created_at": ("-created_at", "-id"),
-        "created_at": ("created_at", "id"),
-        "-priority": ("-priority", "-created_at", "-id"),
-    }
+    list_definition = JOBS
     roles = {"destroy": Role.MODERATOR}
     cache_policy = {
         "list": cache_policy.JOB_LIST,
@@ -60,24 +56,20 @@ class JobViewSet(ResourceViewSet):
         )
         return Response(JobSerializer(job).data)
 
-    @action(detail=False, serializer_class=JobCounts, filterset_class=None, pagination_class=None)
+    @action(detail=False, serializer_class=JobCounts, pagination_class=None)
     @cached
     def counts(self, request: Request) -> Response:
         """Count the jobs, all and by status."""
+        require_known(request)
         counts = Job.objects.counts()
         return Response({"counts": counts, "total": sum(counts.values())})
 
     @extend_schema(responses=EventSerializer(many=True))
-    @action(
-        detail=True,
-        serializer_class=EventSerializer,
-        filterset_class=None,
-        orders={"-created_at": ("-created_at", "-id")},
-    )
+    @action(detail=True, serializer_class=EventSerializer, list_definition=JOB_HISTORY)
     @cached
     def events(self, request: Request, pk: str) -> HttpResponseBase:
         """List a job's history, newest first. It outlives the job."""
-        response = self.page(lambda: Event.objects.of_job(self.row_id))
-        if not self.paginator.rows and not Job.objects.filter(pk=self.row_id).exists():
+        found = self.paginator.page(request, JOB_HISTORY, {"job": self.row_id}, self.shown_fields)
+        if not found.rows and not Job.objects.filter(pk=self.row_id).exists():
             raise Http404
-        return response
+        return self.rows_response(found.rows, self.paginator.next_url, self.paginator.previous_url)

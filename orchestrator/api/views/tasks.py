@@ -15,7 +15,7 @@ from orchestrator.api.views.base import ResourceViewSet
 from orchestrator.choices import Role
 from orchestrator.encoding import to_json
 from orchestrator.exceptions import PreconditionFailed
-from orchestrator.filters import TaskFilters
+from orchestrator.lists import TASKS
 from orchestrator.models import Task
 
 
@@ -24,12 +24,7 @@ class TaskViewSet(ResourceViewSet):
 
     queryset = Task.objects.all()
     serializer_class = TaskSerializer
-    filterset_class = TaskFilters
-    orders = {
-        "-created_at": ("-created_at", "-id"),
-        "created_at": ("created_at", "id"),
-        "title": ("title", "created_at", "id"),
-    }
+    list_definition = TASKS
     roles = {"destroy": Role.MODERATOR}
     cache_policy = {"list": cache_policy.TASK_LIST, "retrieve": cache_policy.TASK_DETAIL}
 

@@ -10,7 +10,7 @@ from orchestrator.api.cached_responses import cached
 from orchestrator.api.serializers import UserSerializer
 from orchestrator.api.views.base import ResourceViewSet
 from orchestrator.choices import Role
-from orchestrator.filters import UserFilters
+from orchestrator.lists import USERS
 from orchestrator.models import User
 
 
@@ -19,8 +19,7 @@ class UserViewSet(ResourceViewSet):
 
     queryset = User.objects.all()
     serializer_class = UserSerializer
-    filterset_class = UserFilters
-    orders = {"username": ("username", "id"), "-created_at": ("-created_at", "-id")}
+    list_definition = USERS
     roles = {
         "list": Role.MODERATOR,
         "retrieve": Role.MODERATOR,
@@ -48,7 +47,7 @@ class UserViewSet(ResourceViewSet):
         actions.delete_user(self.row_id)
         return Response(status=204)
 
-    @action(detail=False, filterset_class=None, pagination_class=None)
+    @action(detail=False, pagination_class=None)
     @cached
     def me(self, request: Request) -> Response:
         """Show the user who asks."""

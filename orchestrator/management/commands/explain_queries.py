@@ -12,7 +12,7 @@ from monitoring import index_catalog
 from monitoring.hot_queries import SECONDS_IN_ALL, HotQuery, PlanCheck, examine, examine_without
 from monitoring.management.reports import ReportCommand
 from monitoring.plans import UnknownEngineError
-from orchestrator.hot_queries import every_query, hot_queries
+from orchestrator.hot_queries import hot_queries
 from orchestrator.management.databases import reported_database
 
 LONGEST_SECONDS = 3600
@@ -32,9 +32,6 @@ class Command(ReportCommand):
             "--analyze", action="store_true", help="run the queries too, for their real times and rows"
         )
         parser.add_argument(
-            "--all", action="store_true", help="every combination of filters and order, first and later pages"
-        )
-        parser.add_argument(
             "--without",
             metavar="INDEX",
             help="plan the queries of its table as if this index were not there: would dropping it be safe?",
@@ -52,7 +49,7 @@ class Command(ReportCommand):
 
     def handle(self, **options: Any) -> None:
         seconds = _seconds(str(options["seconds"]))
-        queries = every_query() if options["all"] else hot_queries()
+        queries = hot_queries()
         with reported_database(options["database"]) as alias:
             try:
                 examined = (

@@ -1,7 +1,6 @@
-"""Rows as JSON text, made by the database: for a page of a list neither a model nor a serializer is made.
+"""Rows as JSON text that the database makes: a page of a list needs no model instances and no serializer.
 
-Which fields a resource has is declared once, in its serializer; a test holds the two ways together over
-random rows.
+A resource's serializer declares its fields; a test compares the two over random rows.
 """
 
 from collections.abc import Iterable, Iterator
@@ -47,12 +46,19 @@ class RowAsJSON(Expression):
     def as_sql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper) -> tuple[str, tuple[()]]:
         """Return the engine's expression."""
         query = compiler.query
-        return _object(query.model, query.get_initial_alias(), self.fields, connection.vendor), ()
+        return object_sql(query.model, query.get_initial_alias(), self.fields, connection.vendor), ()
 
 
 @lru_cache(maxsize=64)
-def _object(model: type[models.Model], alias: str, fields: tuple[str, ...], vendor: str) -> str:
-    """Return the SQL of the object; the names in it are those of our models, not a client's."""
+def object_sql(model: type[models.Model], alias: str, fields: tuple[str, ...], vendor: str) -> str:
+    """Return the SQL of a row's JSON object.
+
+    Args:
+        model: the row's.
+        alias: what the query calls the table.
+        fields: names of the model's fields, which are never a client's text.
+        vendor: the engine, as Django calls it.
+    """
     if vendor == "sqlite":
         columns = _columns(model, alias, fields, _SQLITE, "{0}")
         pairs = ", ".join(f"'{name}', {column}" for name, column in columns)
@@ -72,13 +78,13 @@ def _columns(
         yield name, template.format(f'"{alias}"."{field.column}"')
 
 
-def page_body(texts: Iterable[str], *, following: str | None, previous: str | None) -> bytes:
+def page_body(texts: Iterable[str], *, next_url: str | None = None, previous_url: str | None = None) -> bytes:
     """Return the JSON of a page of a list.
 
     Args:
         texts: each row's JSON.
-        following: the address of the next page, or None.
-        previous: the address of the page before, or None.
+        next_url: the URL of the next page, or None.
+        previous_url: the URL of the page before, or None.
     """
-    links = b'{"next":%b,"previous":%b,"results":[' % (to_json(following), to_json(previous))
+    links = b'{"next":%b,"previous":%b,"results":[' % (to_json(next_url), to_json(previous_url))
     return b"".join((links, ",".join(texts).encode(), b"]}"))

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.cursors import BrokenCursor, Cursor, decode
+from orchestrator.listing.cursors import Cursor, InvalidCursor, decode
 
 pytestmark = pytest.mark.engine_neutral
 
@@ -14,13 +14,13 @@ pytestmark = pytest.mark.engine_neutral
     position=st.lists(st.one_of(st.text(), st.integers(-(2**31), 2**31))),
     backward=st.booleans(),
 )
-def test_a_cursor_that_was_changed_anywhere_is_broken(data, position, backward):
+def test_a_cursor_that_was_changed_anywhere_is_invalid(data, position, backward):
     cursor = Cursor(backward, tuple(position))
     text = cursor.encode(["/jobs/"])
     assert decode(text, ["/jobs/"]) == cursor
     place = data.draw(st.integers(0, len(text) - 2))  # the last character has bits that mean nothing
     letter = data.draw(st.characters().filter(lambda letter: letter != text[place]))
-    with pytest.raises(BrokenCursor):
+    with pytest.raises(InvalidCursor):
         decode(text[:place] + letter + text[place + 1 :], ["/jobs/"])
-    with pytest.raises(BrokenCursor):
+    with pytest.raises(InvalidCursor):
         decode(text, ["/tasks/"])

@@ -1,0 +1,154 @@
+"""Lists over HTTP: which query parameters a list takes, and the URLs of the pages beside a page."""
+
+import re
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from django.template import loader
+from rest_framework.exceptions import ValidationError
+from rest_framework.pagination import BasePagination
+from rest_framework.request import Request
+from rest_framework.utils.urls import remove_query_param, replace_query_param
+from rest_framework.views import APIView
+
+from orchestrator.limits import PAGE_DEFAULT, PAGE_LARGEST
+from orchestrator.listing import Cursor, InvalidCursor, InvalidQuery, ListDefinition, Page, Selection
+from orchestrator.listing.cursors import decode
+from orchestrator.listing.errors import invalid_value
+
+
+class KeysetPagination(BasePagination):
+    """Reads a list's query and returns the page; the view's ``list_definition`` declares the list."""
+
+    template = "rest_framework/pagination/previous_and_next.html"
+    display_page_controls = True
+    next_url: str | None = None
+    previous_url: str | None = None
+
+    def page(
+        self, request: Request, definition: ListDefinition, fixed: Mapping[str, Any], fields: tuple[str, ...]
+    ) -> Page:
+        """Return the page that a request is for, and set the URLs of its neighbours.
+
+        Args:
+            request: the request.
+            definition: the list.
+            fixed: conditions that come from the URL's path.
+            fields: names of the fields in the JSON of a row.
+
+        Raises:
+            ValidationError: when the list does not serve the query; it names the parameter.
+        """
+        try:
+            return self._page(request, definition, fixed, fields)
+        except InvalidQuery as error:
+            raise ValidationError({error.parameter: [error.message]}) from error
+
+    def _page(
+        self, request: Request, definition: ListDefinition, fixed: Mapping[str, Any], fields: tuple[str, ...]
+    ) -> Page:
+        parameters = request.query_params
+        require_known(request, parameter_names(definition))
+        conditions = {**fixed, **definition.read(parameters, definition.api_filters)}
+        order = definition.order(parameters.get("ordering", ""), conditions, definition.api_orders)
+        scope = definition.scope(conditions, order)
+        cursor = _cursor(parameters.get("cursor"), scope)
+        selection = Selection(definition, conditions, order)
+        found = selection.page(cursor, _limit(parameters.get("limit")), json=fields)
+        self.next_url = _url(request, found.next, scope)
+        self.previous_url = _url(request, found.previous, scope)
+        return found
+
+    def to_html(self) -> str:
+        """Return the links to the neighbours, for the browsable API."""
+        context = {"previous_url": self.previous_url, "next_url": self.next_url}
+        return loader.render_to_string(self.template, context)
+
+    def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
+        """Return the OpenAPI schema of a page of what ``schema`` describes."""
+        link = {"type": "string", "format": "uri", "nullable": True}
+        return {
+            "type": "object",
+            "required": ["next", "previous", "results"],
+            "properties": {"next": link, "previous": link, "results": schema},
+        }
+
+    def get_schema_operation_parameters(self, view: APIView) -> list[dict[str, Any]]:
+        """Return the OpenAPI parameters of the view's list."""
+        definition: ListDefinition = view.list_definition  # type: ignore[attr-defined]
+        filters = [
+            _parameter(name, schema, filter_.help or f"Filters by `{filter_.column}`.")
+            for filter_ in definition.api_filters
+            for name, schema in filter_.parameters.items()
+        ]
+        orders = [order.name for order in definition.api_orders]
+        ordering = {"type": "string", "enum": orders, "default": orders[0]}
+        limit = {"type": "integer", "minimum": 1, "default": PAGE_DEFAULT}
+        return [
+            *filters,
+            _parameter(
+                "cursor", {"type": "string"}, "From `next` or `previous`, with the same filters and order."
+            ),
+            _parameter("limit", limit, f"Rows in a page; more than {PAGE_LARGEST} counts as {PAGE_LARGEST}."),
+            *([_parameter("ordering", ordering, "The order of the list.")] if orders[1:] else []),
+        ]
+
+
+def parameter_names(definition: ListDefinition) -> tuple[str, ...]:
+    """Return the names of the query parameters that a list takes."""
+    filters = [name for filter_ in definition.api_filters for name in filter_.parameters]
+    return (*filters, *(["ordering"] if definition.api_orders[1:] else []), "cursor", "limit")
+
+
+def require_known(request: Request, names: Collection[str] = ()) -> None:
+    """Do nothing when a request has no other query parameters than those of some names, and ``format``.
+
+    Raises:
+        ValidationError: when it has others; it names the known ones.
+    """
+    known = (*names, "format")
+    unknown = [name for name in request.query_params if name not in known]
+    if unknown:
+        message = f"Unknown query parameter. Known: {', '.join(known)}."
+        raise ValidationError({name: [message] for name in unknown})
+
+
+def _limit(text: str | None) -> int:
+    if not text:
+        return PAGE_DEFAULT
+    digits = text.lstrip("0")
+    if not digits or not re.fullmatch(r"[0-9]+", text):
+        raise invalid_value("limit", text, f"a whole number from 1 to {PAGE_LARGEST}")
+    # A number with more digits than the maximum is larger, however long it is.
+    return PAGE_LARGEST if len(digits) > len(str(PAGE_LARGEST)) else min(int(digits), PAGE_LARGEST)
+
+
+def _cursor(text: str | None, scope: list[Any]) -> Cursor:
+    try:
+        return decode(text, scope) if text else Cursor()
+    except InvalidCursor as error:
+        allowed = "the cursor in `next` or `previous`, with its filters and order"
+        raise invalid_value("cursor", text or "", allowed) from error
+
+
+def _url(request: Request, cursor: Cursor | None, scope: list[Any]) -> str | None:
+    """Return the URL of a page of the same list."""
+    if cursor is None:
+        return None
+    url = request.build_absolute_uri()
+    if cursor == Cursor():
+        return remove_query_param(url, "cursor")
+    text = cursor.encode(scope)
+    if "cursor" in request.query_params:
+        return replace_query_param(url, "cursor", text)
+    return f"{url}{'&' if '?' in url else '?'}cursor={text}"
+
+
+def _parameter(name: str, schema: Mapping[str, Any], description: str) -> dict[str, Any]:
+    return {
+        "name": name,
+        "in": "query",
+        "required": False,
+        "schema": dict(schema),
+        "description": description,
+    }

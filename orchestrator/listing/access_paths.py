@@ -1,0 +1,98 @@
+"""Which index serves the filters and the order of a list: read off the model's ``Meta.indexes``.
+
+An index serves an order when its columns are some columns that filters fix to one value, followed by the columns
+of the order. Of the indexes that serve the order, the one that serves most filters is used; of those that serve as
+many, the one that serves the filter declared first. The other filters are residual: a bounded scan applies them
+to the rows that the index gives.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final
+
+from django.core.exceptions import ImproperlyConfigured
+from django.db.models import Index, Q
+
+if TYPE_CHECKING:
+    from orchestrator.listing.definition import ListDefinition, Order
+
+#: What the index of a primary key is called here: each engine has its own name for it.
+PRIMARY_KEY: Final = "primary key"
+
+
+@dataclass(frozen=True)
+class AccessPath:
+    """A way to a list's rows.
+
+    Args:
+        index: the index's name.
+        served: the filters that the index serves.
+        columns: the columns of the order, without those that a filter fixes to one value.
+    """
+
+    index: str
+    served: tuple[str, ...]
+    columns: tuple[str, ...]
+
+
+@lru_cache(maxsize=4096)
+def access_path(definition: "ListDefinition", names: frozenset[str], order: "Order") -> AccessPath:
+    """Return the best access path for an order with filters.
+
+    Raises:
+        ImproperlyConfigured: when the model has no index for the order.
+    """
+    fixed = {each.column: each.name for each in definition.filters if each.name in names and each.is_equality}
+    columns = tuple(column for column in order.columns if column == "id" or column not in fixed)
+    for column, index in _unique_indexes(definition):
+        if column in fixed:  # one row at most: every filter and order is served
+            return AccessPath(index, tuple(sorted(names)), columns)
+    paths = [
+        AccessPath(index.name, _served(definition, names, index, len(columns) - 1), columns)
+        for index in definition.model._meta.indexes
+        if _serves(index, fixed.keys(), columns[:-1])
+    ]
+    if not paths:
+        raise ImproperlyConfigured(f"No index of {definition.name} serves the order {order.name}")
+    return max(paths, key=lambda path: _preference(definition, path))
+
+
+def _serves(index: Index, fixed: "Sequence[str] | set[str]", ordered: Sequence[str]) -> bool:
+    """Return whether an index's columns are some of the fixed ones, followed by the ordered ones."""
+    if index.expressions or any(sign for _, sign in index.fields_orders):
+        return False
+    leading, last = _split(index, len(ordered))
+    is_whole = index.condition in (None, *(Q(**{f"{column}__isnull": False}) for column in leading))
+    return is_whole and last == tuple(ordered) and set(leading) <= set(fixed)
+
+
+def _served(
+    definition: "ListDefinition", names: frozenset[str], index: Index, ordered: int
+) -> tuple[str, ...]:
+    """Return the filters that an index serves: of its leading columns, and the range of the one after them."""
+    leading, last = _split(index, ordered)
+    used = [each for each in definition.filters if each.name in names]
+    return tuple(
+        each.name
+        for each in used
+        if each.column in leading or (last and each.column == last[0] and not each.is_equality)
+    )
+
+
+def _split(index: Index, ordered: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    cut = len(index.fields) - ordered
+    return tuple(index.fields[:cut]), tuple(index.fields[cut:])
+
+
+def _preference(definition: "ListDefinition", path: AccessPath) -> tuple[int, list[bool]]:
+    return len(path.served), [each.name in path.served for each in definition.filters]
+
+
+def _unique_indexes(definition: "ListDefinition") -> Iterator[tuple[str, str]]:
+    """Yield the columns that are unique by themselves, each with its index."""
+    yield "id", PRIMARY_KEY
+    unique = [tuple(each.fields) for each in definition.model._meta.total_unique_constraints]
+    for index in definition.model._meta.indexes:
+        if tuple(index.fields) in unique and len(index.fields) == 1:
+            yield index.fields[0], index.name

@@ -1,0 +1,201 @@
+"""What a list offers: its filters, its orders, and which of them go together.
+
+The rules, which follow from "one index serves the filters and the order":
+
+- a range of time and a prefix are served in order of their own column only (``Filter.orders_by``); so two of
+  them on different columns are not served together;
+- a column that may be NULL gives an order only where a range on it leaves the NULLs out;
+- a filter that is declared ``alone`` is not combined with others.
+"""
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import chain, combinations
+from typing import Any
+
+from django.db.models import Model, Q
+
+from orchestrator.listing.access_paths import AccessPath, access_path
+from orchestrator.listing.errors import InvalidQuery, invalid_value
+from orchestrator.listing.filters import Filter, Range
+
+#: Values by the names of their filters, as the filters read them.
+Conditions = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Order:
+    """An order of a list: by a column, then perhaps by a second one, last by the id.
+
+    All columns go in one direction, so that one comparison of row values finds a page.
+
+    Args:
+        name: the column, with ``-`` for descending; the value of ``ordering``.
+        then: the second column.
+        api: whether the API offers it.
+    """
+
+    name: str
+    then: str = ""
+    api: bool = True
+
+    @property
+    def column(self) -> str:
+        """The first column."""
+        return self.name.removeprefix("-")
+
+    @property
+    def descending(self) -> bool:
+        """Whether the columns descend."""
+        return self.name.startswith("-")
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """All columns, without signs."""
+        return tuple(column for column in (self.column, self.then, "id") if column)
+
+    def reversed(self) -> "Order":
+        """Return the order from its other end."""
+        return replace(self, name=self.column if self.descending else f"-{self.column}")
+
+
+@dataclass(frozen=True, eq=False)
+class ListDefinition:
+    """A list: the rows of a model, and what may be asked of them.
+
+    Args:
+        model: whose rows.
+        orders: the first one that goes with the filters is the default.
+        filters: those that narrow a list most come first: of two indexes that serve as many filters, the one
+            that serves the earlier filter is used.
+        deferred: columns that the console's list does not show and need not read.
+    """
+
+    model: type[Model]
+    orders: tuple[Order, ...]
+    filters: tuple[Filter, ...]
+    deferred: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The name of the table."""
+        return str(self.model._meta.db_table)
+
+    @cached_property
+    def by_name(self) -> Mapping[str, Filter]:
+        """The filters by name."""
+        return {filter_.name: filter_ for filter_ in self.filters}
+
+    @cached_property
+    def api_filters(self) -> tuple[Filter, ...]:
+        """The filters that the API offers."""
+        return tuple(filter_ for filter_ in self.filters if filter_.api)
+
+    @cached_property
+    def console_filters(self) -> tuple[Filter, ...]:
+        """The filters that the console offers."""
+        return tuple(filter_ for filter_ in self.filters if filter_.console)
+
+    @cached_property
+    def api_orders(self) -> tuple[Order, ...]:
+        """The orders that the API offers."""
+        return tuple(order for order in self.orders if order.api)
+
+    @cached_property
+    def console_orders(self) -> tuple[Order, ...]:
+        """The orders that the console offers: each index can be read from either end."""
+        both = chain.from_iterable((order, order.reversed()) for order in self.orders)
+        return tuple({order.name: order for order in both}.values())
+
+    def read(self, parameters: Mapping[str, str], filters: Collection[Filter]) -> dict[str, Any]:
+        """Return the conditions in query parameters.
+
+        Args:
+            parameters: texts by name; those of no filter are ignored.
+            filters: the filters that are offered.
+
+        Raises:
+            InvalidQuery: when a value is not allowed, or filters are not served together.
+        """
+        values = ((filter_.name, filter_.read(parameters)) for filter_ in filters)
+        conditions = {name: value for name, value in values if value is not None}
+        self.require_combination(conditions)
+        return conditions
+
+    def require_combination(self, names: Collection[str]) -> None:
+        """Do nothing where filters are served together.
+
+        Raises:
+            InvalidQuery: when they are not.
+        """
+        used = [self.by_name[name] for name in names]
+        for filter_ in used:
+            others = [other.name for other in used if other is not filter_]
+            if filter_.alone and others:
+                message = f"Not served together with {', '.join(others)}. Allowed: this filter alone."
+                raise InvalidQuery(filter_.name, message)
+        ordered = [filter_ for filter_ in used if filter_.orders_by]
+        for one, other in combinations(ordered, 2):
+            if not set(one.orders_by) & set(other.orders_by):
+                served = " or ".join(" and ".join(each.parameters) for each in (one, other))
+                message = f"Not served together with {' and '.join(one.parameters)}. Allowed: {served}."
+                raise InvalidQuery(next(iter(other.parameters)), message)
+
+    def orders_with(self, names: Collection[str], orders: Collection[Order]) -> tuple[Order, ...]:
+        """Return those of some orders that are served with filters, the default first."""
+        used = [self.by_name[name] for name in names]
+        ranged = {filter_.column for filter_ in used if isinstance(filter_, Range)}
+        return tuple(
+            order
+            for order in orders
+            if all(order.column in filter_.orders_by for filter_ in used if filter_.orders_by)
+            and (order.column in ranged or not self._may_be_null(order.column))
+        )
+
+    def order(self, name: str, names: Collection[str], orders: Collection[Order]) -> Order:
+        """Return an order by its name.
+
+        Args:
+            name: the order's name; "" for the default.
+            names: the filters in use.
+            orders: the orders that are offered.
+
+        Raises:
+            InvalidQuery: when it is not served with the filters.
+        """
+        served = self.orders_with(names, orders)
+        if not name:
+            return served[0]
+        for order in served:
+            if order.name == name:
+                return order
+        beside = f" with {', '.join(names)}" if names else ""
+        raise invalid_value("ordering", name, f"{', '.join(order.name for order in served)}{beside}")
+
+    def access_path(self, names: Collection[str], order: Order) -> AccessPath:
+        """Return the index that serves an order with filters, and which of the filters it serves."""
+        return access_path(self, frozenset(names), order)
+
+    def condition(self, conditions: Conditions, names: Collection[str] | None = None) -> Q:
+        """Return what rows have to pass: all conditions, or those of some filters."""
+        chosen = conditions if names is None else [name for name in conditions if name in names]
+        return Q(*(self.by_name[name].condition(conditions[name]) for name in chosen))
+
+    def scope(self, conditions: Conditions, order: Order) -> list[Any]:
+        """Return what a cursor is bound to: the list, its filters and its order."""
+        texts = [self.by_name[name].texts(value) for name, value in conditions.items()]
+        return [self.name, order.name, sorted(pair for each in texts for pair in each.items())]
+
+    def combinations(self, filters: Collection[Filter]) -> Iterator[tuple[str, ...]]:
+        """Yield each combination of filters that is served."""
+        names = [filter_.name for filter_ in filters]
+        for chosen in chain.from_iterable(combinations(names, size) for size in range(len(names) + 1)):
+            try:
+                self.require_combination(chosen)
+            except InvalidQuery:
+                continue
+            yield chosen
+
+    def _may_be_null(self, column: str) -> bool:
+        return bool(self.model._meta.get_field(column).null)

@@ -1,0 +1,308 @@
+"""The four kinds of filters: exact, one of several values, range of time, prefix of a text.
+
+Each reads its value from query parameters, and knows its condition, its OpenAPI parameters and a sample value,
+with which tests run and the planner is asked.
+"""
+
+import re
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import KW_ONLY, dataclass
+from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
+from uuid import UUID
+
+from django.db.models import Q, TextChoices
+from django.utils import timezone
+
+from orchestrator.encoding import instant_text
+from orchestrator.limits import INT32_LARGEST, INT32_SMALLEST
+from orchestrator.listing.errors import invalid_value
+
+_FIRST_SURROGATE: Final = 0xD800
+_AFTER_SURROGATES: Final = 0xE000
+
+Parameters = Mapping[str, str]
+Schema = Mapping[str, Any]
+
+
+class Period(NamedTuple):
+    """A range of time: ``after`` ≤ t < ``before``; None is no bound."""
+
+    after: datetime | None = None
+    before: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Filter(ABC):
+    """A filter of a list.
+
+    Args:
+        name: the filter's name, which is also its query parameter.
+        sample: a value that few rows have, for tests and plans.
+        column: the column it compares; by default the one of the filter's name.
+        api: whether the API offers it.
+        console: whether the console offers it.
+        alone: whether no other filter is served beside it.
+        orders_by: columns, one of which must be the order's; empty for any.
+        help: what it does, for the API's documentation.
+    """
+
+    name: str
+    _: KW_ONLY
+    sample: Any
+    column: str = ""
+    api: bool = True
+    console: bool = True
+    alone: bool = False
+    orders_by: tuple[str, ...] = ()
+    help: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.column:
+            object.__setattr__(self, "column", self.name)
+
+    @property
+    def is_equality(self) -> bool:
+        """Whether the filter compares its column with one value."""
+        return True
+
+    @property
+    def parameters(self) -> Mapping[str, Schema]:
+        """The OpenAPI schema of each query parameter, by name."""
+        return {self.name: self.schema}
+
+    @property
+    def schema(self) -> Schema:
+        """The OpenAPI schema of a value."""
+        return {"type": "string"}
+
+    @property
+    def sample_value(self) -> Any:
+        """The sample, as ``read`` returns values."""
+        return self.sample
+
+    def read(self, parameters: Parameters) -> Any:
+        """Return the value in query parameters, or None where there is none.
+
+        Raises:
+            InvalidQuery: when the parameter has a value that is not allowed.
+        """
+        text = parameters.get(self.name)
+        return self.parse(text) if text else None
+
+    def texts(self, value: Any) -> dict[str, str]:
+        """Return the query parameters of a value."""
+        return {self.name: str(value)}
+
+    @abstractmethod
+    def parse(self, text: str) -> Any:
+        """Return the value that a text means, or None for an empty one.
+
+        Raises:
+            InvalidQuery: when it means none.
+        """
+
+    def condition(self, value: Any) -> Q:
+        """Return the condition that a row passes the filter."""
+        # IN, not "=": Django writes an equality with a boolean as a bare column, which no index of SQLite
+        # serves.
+        return Q(**{f"{self.column}__in": [value]})
+
+
+@dataclass(frozen=True)
+class Exact(Filter):
+    """Rows whose column has one value of a type: ``str``, ``int`` (32 bits) or ``UUID``."""
+
+    value_type: type[str] | type[int] | type[UUID] = str
+
+    @property
+    def schema(self) -> Schema:
+        """The OpenAPI schema of a value."""
+        return {
+            str: {"type": "string"},
+            int: {"type": "integer", "format": "int32", "minimum": INT32_SMALLEST, "maximum": INT32_LARGEST},
+            UUID: {"type": "string", "format": "uuid"},
+        }[self.value_type]
+
+    def parse(self, text: str) -> Any:
+        """Return the value that a text means, without blanks around it."""
+        return _PARSERS[self.value_type](self.name, text)
+
+
+@dataclass(frozen=True)
+class OneOf(Filter):
+    """Rows whose column has one of several values.
+
+    Args:
+        choices: ``TextChoices``, or ``bool`` for a boolean column.
+    """
+
+    choices: type[TextChoices] | type[bool] = bool
+
+    @property
+    def values(self) -> Mapping[str, Any]:
+        """The values by their texts."""
+        return _BOOLEANS if self.choices is bool else {value: value for value in self.choices.values}  # type: ignore[union-attr]
+
+    @property
+    def labels(self) -> list[tuple[str, str]]:
+        """Each value's text, with what people call it."""
+        if self.choices is bool:
+            return [(text, {"true": "Yes", "false": "No"}[text]) for text in _BOOLEANS]
+        return list(self.choices.choices)  # type: ignore[union-attr]
+
+    @property
+    def schema(self) -> Schema:
+        """The OpenAPI schema of a value."""
+        return {"type": "boolean"} if self.choices is bool else {"type": "string", "enum": list(self.values)}
+
+    def parse(self, text: str) -> Any:
+        """Return the value that a text means; booleans in capitals or not."""
+        key = text.lower() if self.choices is bool else text
+        if key not in self.values:
+            raise invalid_value(self.name, text, ", ".join(self.values))
+        return self.values[key]
+
+    def texts(self, value: Any) -> dict[str, str]:
+        """Return the query parameters of a value."""
+        return {self.name: str(value).lower() if self.choices is bool else str(value)}
+
+
+@dataclass(frozen=True)
+class Range(Filter):
+    """Rows whose time is in a half-open range, listed in order of this time.
+
+    The range of ``created_at`` has the parameters ``created_after`` and ``created_before``.
+
+    Args:
+        sample: how long ago the sample range began; it has not ended.
+    """
+
+    sample: timedelta
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        object.__setattr__(self, "orders_by", (self.column,))
+
+    @property
+    def is_equality(self) -> bool:
+        """Whether the filter compares its column with one value."""
+        return False
+
+    @property
+    def bounds(self) -> tuple[str, str]:
+        """The parameters of the two bounds."""
+        stem = self.name.removesuffix("_at")
+        return f"{stem}_after", f"{stem}_before"
+
+    @property
+    def parameters(self) -> Mapping[str, Schema]:
+        """The OpenAPI schema of each query parameter, by name."""
+        # Not "date-time": dates and times without an offset are allowed.
+        return dict.fromkeys(self.bounds, {"type": "string"})
+
+    @property
+    def sample_value(self) -> Period:
+        """A range that ends now."""
+        now = timezone.now()
+        return Period(now - self.sample, now)
+
+    def read(self, parameters: Parameters) -> Period | None:
+        """Return the range in query parameters, or None where there is none."""
+        texts = [(name, parameters.get(name)) for name in self.bounds]
+        period = Period(*(_datetime(name, text) if text else None for name, text in texts))
+        return period if any(period) else None
+
+    def parse(self, text: str) -> Any:
+        """Return the time that a text means."""
+        return _datetime(self.name, text)
+
+    def texts(self, value: Period) -> dict[str, str]:
+        """Return the query parameters of a range."""
+        pairs = zip(self.bounds, value, strict=True)
+        return {name: instant_text(bound) for name, bound in pairs if bound is not None}
+
+    def condition(self, value: Period) -> Q:
+        """Return the condition that a row's time is in the range."""
+        bounds = {f"{self.column}__gte": value.after, f"{self.column}__lt": value.before}
+        return Q(**{lookup: bound for lookup, bound in bounds.items() if bound is not None})
+
+
+@dataclass(frozen=True)
+class Prefix(Filter):
+    """Rows whose text begins with a prefix, case-sensitively, in order of that text.
+
+    The column sorts by code point (``ByteOrderedCharField``), so that an index range finds them.
+    """
+
+    sample: str
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        object.__setattr__(self, "orders_by", (self.column,))
+
+    @property
+    def is_equality(self) -> bool:
+        """Whether the filter compares its column with one value."""
+        return False
+
+    def parse(self, text: str) -> str:
+        """Return the prefix; blanks count."""
+        return _without_nul(self.name, text)
+
+    def condition(self, value: str) -> Q:
+        """Return the condition that a row's text begins with the prefix."""
+        end = first_text_after(value)
+        return Q(**{f"{self.column}__gte": value} | ({f"{self.column}__lt": end} if end else {}))
+
+
+def first_text_after(prefix: str) -> str:
+    """Return the first text, by code points, after all that begin with ``prefix``; "" if there is none."""
+    stem = prefix.rstrip(chr(sys.maxunicode))
+    if not stem:
+        return ""
+    following = ord(stem[-1]) + 1
+    # Surrogates are no characters: no text has one.
+    return stem[:-1] + chr(_AFTER_SURROGATES if following == _FIRST_SURROGATE else following)
+
+
+def _without_nul(name: str, text: str) -> str:
+    if "\0" in text:  # PostgreSQL stores none
+        raise invalid_value(name, text.replace("\0", "\\0"), "text without null characters")
+    return text
+
+
+def _text(name: str, text: str) -> str | None:
+    return _without_nul(name, text).strip() or None
+
+
+def _int32(name: str, text: str) -> int:
+    if re.fullmatch(r"-?[0-9]{1,10}", text) and INT32_SMALLEST <= int(text) <= INT32_LARGEST:
+        return int(text)
+    raise invalid_value(name, text, f"a whole number from {INT32_SMALLEST} to {INT32_LARGEST}")
+
+
+def _uuid(name: str, text: str) -> UUID:
+    try:
+        return UUID(text.strip())
+    except ValueError as error:
+        raise invalid_value(name, text, "a UUID") from error
+
+
+def _datetime(name: str, text: str) -> datetime:
+    """Return the time that a text means; without an offset it is in UTC."""
+    try:
+        time = datetime.fromisoformat(text.strip())
+        return time.replace(tzinfo=time.tzinfo or UTC).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        allowed = 'ISO 8601, such as 2026-11-23T09:00:00Z (write "+" as %2B in a URL)'
+        raise invalid_value(name, text, allowed) from error
+
+
+_PARSERS: Final[Mapping[type, Callable[[str, str], Any]]] = MappingProxyType(
+    {str: _text, int: _int32, UUID: _uuid}
+)
+_BOOLEANS: Final = MappingProxyType({"true": True, "false": False})

@@ -1,0 +1,62 @@
+"""Keyset pages: the rows after a position, by one comparison of row values: ``(created_at, id) < (?, ?)``.
+
+An index on the leading columns serves such a comparison as a single range, where a chain of OR is two searches and
+a sort. Django writes that chain for SQLite, which has row values since 3.15, older than any that Django supports.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import Model, QuerySet
+from django.db.models.fields.tuple_lookups import Tuple, TupleGreaterThan, TupleLessThan, TupleLookupMixin
+from django.db.models.sql.compiler import SQLCompiler
+
+
+class _RowValue(TupleLookupMixin):
+    """A comparison that is written as a row value on every engine."""
+
+    def as_sql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper) -> Any:
+        return super(TupleLookupMixin, self).as_sql(compiler, connection)  # type: ignore[misc]
+
+
+class _RowLessThan(_RowValue, TupleLessThan):
+    pass
+
+
+class _RowGreaterThan(_RowValue, TupleGreaterThan):
+    pass
+
+
+def ordered_after(
+    rows: QuerySet[Any], columns: Sequence[str], position: Sequence[Any], *, descending: bool
+) -> QuerySet[Any]:
+    """Return the rows after a position, in order.
+
+    Args:
+        rows: the list's rows.
+        columns: the columns of the order; none is NULL in any of the rows.
+        position: their values at the position, also as JSON has them; none for the list's end.
+        descending: whether all columns descend.
+    """
+    if position:
+        rows = _after(rows, columns, _as_columns(rows.model, columns, position), descending=descending)
+    sign = "-" if descending else ""
+    return rows.order_by(*(f"{sign}{column}" for column in columns))
+
+
+def _after(
+    rows: QuerySet[Any], columns: Sequence[str], position: Sequence[Any], *, descending: bool
+) -> QuerySet[Any]:
+    comparison = _RowLessThan if descending else _RowGreaterThan
+    after = rows.filter(comparison(Tuple(*columns), tuple(position)))
+    # SQLite searches by the first of several conditions on one side of a column, and reads on to what the
+    # others admit. The position is the nearest bound, so it comes first: the last page costs what the first does.
+    conditions = after.query.where.children
+    conditions.insert(0, conditions.pop())
+    return after
+
+
+def _as_columns(model: type[Model], columns: Sequence[str], position: Sequence[Any]) -> list[Any]:
+    fields: list[Any] = [model._meta.get_field(column) for column in columns]
+    return [field.to_python(value) for field, value in zip(fields, position, strict=True)]

@@ -1,0 +1,185 @@
+"""A page of a list: one statement, whatever the filters, the order, the depth and the size of the table."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any, Final
+
+from django.db import connections, router
+from django.db.models import Q, QuerySet
+
+from orchestrator.encoding import from_json
+from orchestrator.limits import PAGE_DEFAULT, PAGE_LARGEST
+from orchestrator.listing import bounded_scan
+from orchestrator.listing.access_paths import AccessPath
+from orchestrator.listing.bounded_scan import SQL
+from orchestrator.listing.cursors import Cursor
+from orchestrator.listing.definition import Conditions, ListDefinition, Order
+from orchestrator.listing.json_rows import RowAsJSON, object_sql
+from orchestrator.listing.keyset import ordered_after
+
+_FIRST: Final = Cursor()
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page of a list.
+
+    Attributes:
+        rows: the page, in the list's order: model instances, or texts of JSON.
+        next: where the next page begins, or None for the last page.
+        previous: where the page before begins, or None for the first page.
+        scan_stopped: whether the page ends where a bounded scan stopped.
+    """
+
+    rows: Sequence[Any]
+    next: Cursor | None
+    previous: Cursor | None
+    scan_stopped: bool = False
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The rows of a list in an order.
+
+    Args:
+        definition: the list.
+        conditions: values by the names of filters.
+        order: one that the list serves with these filters.
+        also: a further condition, which no index has to serve.
+        base: the rows to choose from; by default all.
+    """
+
+    definition: ListDefinition
+    conditions: Conditions
+    order: Order
+    also: Q = field(default_factory=Q)
+    base: QuerySet[Any] | None = None
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of a position in the list."""
+        return self._path.columns
+
+    @property
+    def residual(self) -> Q:
+        """The conditions that the index does not serve."""
+        names = [name for name in self.conditions if name not in self._path.served]
+        return self.definition.condition(self.conditions, names) & self.also
+
+    @property
+    def all_rows(self) -> QuerySet[Any]:
+        """All rows, in no order."""
+        return self._base.filter(self.definition.condition(self.conditions), self.also)
+
+    def walk(self, cursor: Cursor = _FIRST) -> QuerySet[Any]:
+        """Return the rows that the index gives, from a cursor on, in the cursor's direction."""
+        rows = self._base.filter(self.definition.condition(self.conditions, self._path.served))
+        descending = self.order.descending is not cursor.backward
+        return ordered_after(rows, self.columns, cursor.position, descending=descending)
+
+    def count(self) -> int | None:
+        """Return how many rows there are, or None where a bounded scan does not read them all."""
+        residual = self.residual
+        walk = self.walk()
+        narrow = walk.defer(*self.definition.deferred) if residual else walk.values_list(*self.columns)
+        return bounded_scan.count(narrow, residual)
+
+    def page(self, cursor: Cursor = _FIRST, size: int = PAGE_DEFAULT, *, json: tuple[str, ...] = ()) -> Page:
+        """Return a page of the rows.
+
+        Args:
+            cursor: where the page begins.
+            size: how many rows the page has at most.
+            json: fields; with them rows are texts of JSON, else model instances without deferred columns.
+        """
+        found = _found(self, cursor, size + 1, json)
+        stop = found.pop()[0] if found and found[-1][1] else None
+        rows = [row for row, _ in found[:size]]
+        is_full = len(found) > size
+        near = self._position(rows[0] if rows else stop)
+        far = self._position(rows[-1] if is_full else stop)
+        behind = Cursor(not cursor.backward, near) if cursor.position else None
+        ahead = Cursor(cursor.backward, far) if far else None
+        stopped = ahead is not None and not is_full
+        if cursor.backward:
+            return Page(rows[::-1], next=behind, previous=ahead, scan_stopped=stopped)
+        return Page(rows, next=ahead, previous=behind, scan_stopped=stopped)
+
+    def pages(self, *, json: tuple[str, ...] = ()) -> Iterator[Page]:
+        """Yield all pages, each read when it is needed."""
+        cursor: Cursor | None = _FIRST
+        while cursor is not None:
+            one = self.page(cursor, PAGE_LARGEST, json=json)
+            yield one
+            cursor = one.next
+
+    def _position(self, row: Any) -> tuple[Any, ...]:
+        """Return where a row is; nothing for no row."""
+        if row is None:
+            return ()
+        if isinstance(row, str):
+            values = from_json(row)
+            return tuple(values[column] for column in self.columns)
+        return tuple(getattr(row, column) for column in self.columns)
+
+    @property
+    def _base(self) -> QuerySet[Any]:
+        return self.definition.model._default_manager.all() if self.base is None else self.base
+
+    @property
+    def _path(self) -> AccessPath:
+        return self.definition.access_path(self.conditions.keys(), self.order)
+
+
+def _found(selection: Selection, cursor: Cursor, size: int, json: tuple[str, ...]) -> list[tuple[Any, bool]]:
+    """Return rows, each with whether it is only where a scan stopped."""
+    if selection.residual:
+        return _scanned(selection, cursor, size, json)
+    if not json:
+        rows = selection.walk(cursor).defer(*selection.definition.deferred)
+        return [(row, False) for row in rows[:size]]
+    if not (selection.conditions or cursor.position or cursor.backward or selection.base is not None):
+        alias = router.db_for_read(selection.definition.model)
+        sql = _first_page_sql(selection.definition, selection.order, size, json, alias)
+    else:
+        walk = selection.walk(cursor)
+        alias, sql = walk.db, _json_sql(walk, size, json)
+    return [(text, False) for (text,) in _execute(sql, alias)]
+
+
+@lru_cache(maxsize=512)
+def _first_page_sql(
+    definition: ListDefinition, order: Order, size: int, json: tuple[str, ...], alias: str
+) -> SQL:
+    # Kept: compiling takes Django longer than the database needs for the page.
+    return _json_sql(Selection(definition, {}, order).walk().using(alias), size, json)
+
+
+def _json_sql(walk: QuerySet[Any], size: int, json: tuple[str, ...]) -> SQL:
+    rows = walk.annotate(as_json=RowAsJSON(*json)).values_list("as_json")[:size]
+    sql, parameters = rows.query.get_compiler(walk.db).as_sql()
+    return sql, parameters
+
+
+def _scanned(
+    selection: Selection, cursor: Cursor, size: int, json: tuple[str, ...]
+) -> list[tuple[Any, bool]]:
+    deferred, model = selection.definition.deferred, selection.definition.model
+    walk = selection.walk(cursor).defer(*deferred)
+    if json:
+        selected = object_sql(model, model._meta.db_table, json, connections[walk.db].vendor)
+        sql = bounded_scan.select(walk, selection.residual, selected, size)
+        return [(text, bool(stopped)) for text, stopped in _execute(sql, walk.db)]
+    quoted = connections[walk.db].ops.quote_name
+    columns = [each.column for each in model._meta.concrete_fields if each.name not in deferred]
+    selected = ", ".join(f"{quoted(model._meta.db_table)}.{quoted(column)}" for column in columns)
+    sql, parameters = bounded_scan.select(walk, selection.residual, selected, size)
+    rows: Any = model._default_manager.using(walk.db).raw(sql, parameters)
+    return [(row, bool(row.scan_stopped)) for row in rows]
+
+
+def _execute(sql: SQL, alias: str) -> list[tuple[Any, ...]]:
+    with connections[alias].cursor() as cursor:
+        cursor.execute(*sql)
+        return cursor.fetchall()
