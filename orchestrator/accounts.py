@@ -78,16 +78,6 @@ def find(user_id: UUID, found: Found | None = None) -> Account | None:
         return None
 
 
-def last_known(user_id: UUID) -> Account | None:
-    """Return an account as it was when the database fell silent, or None where nobody can tell.
-
-    Args:
-        user_id: whose.
-    """
-    body = reads.last_known(answers.account(user_id))
-    return None if body is None else from_bytes(body)
-
-
 def fingerprint(user: User) -> str:
     """Return what a token remembers of the user's password: another one after every change."""
     return salted_hmac("orchestrator.tokens", user.get_session_auth_hash(), algorithm="sha256").hexdigest()[

@@ -21,30 +21,35 @@ from orchestrator.choices import JobStatus
 Asking = Callable[[HttpRequest, UUID | None, UUID], Question | None]
 
 
-def _list(group: str, ttl: str, families_of: Callable[[Mapping[str, str]], tuple[str, ...]]) -> Asking:
+def _list(group: str, families_of: Callable[[Mapping[str, str]], tuple[str, ...]]) -> Asking:
     """Return the asking of a list whose families follow from its filters."""
 
     def ask(request: HttpRequest, _: UUID | None, __: UUID) -> Question | None:
         if request.GET.get("cursor"):
             return None
-        return _question(group, request, families_of(request.GET), ttl)
+        return _question(group, request, families_of(request.GET))
 
     return ask
 
 
-def _detail(group: str, ttl: str, families_of: Callable[[UUID], tuple[str, ...]]) -> Asking:
+def _detail(group: str, families_of: Callable[[UUID], tuple[str, ...]]) -> Asking:
     """Return the asking of what belongs to one row."""
 
     def ask(request: HttpRequest, row_id: UUID | None, _: UUID) -> Question | None:
         if row_id is None or request.GET.get("cursor"):
             return None
-        return _question(group, request, families_of(row_id), ttl)
+        return _question(group, request, families_of(row_id))
 
     return ask
 
 
-def _question(group: str, request: HttpRequest, touched_by: tuple[str, ...], ttl: str) -> Question:
-    return Question(group, absolute(request), touched_by, getattr(settings, ttl))
+def _question(group: str, request: HttpRequest, touched_by: tuple[str, ...]) -> Question:
+    return Question(group, absolute(request), touched_by, _ttl(group))
+
+
+def _ttl(group: str) -> int:
+    """Return for how many seconds the answers of a group are kept."""
+    return int(getattr(settings, families.TTL_SETTINGS[group]))
 
 
 def _families_of_jobs(filters: Mapping[str, str]) -> tuple[str, ...]:
@@ -59,12 +64,11 @@ def _families_of_events(filters: Mapping[str, str]) -> tuple[str, ...]:
     )
 
 
-JOB_LIST: Final = _list("jobs", "CACHE_TTL_JOB_LIST", _families_of_jobs)
-JOB_COUNTS: Final = _list("job_counts", "CACHE_TTL_JOB_COUNTS", lambda _: (families.JOB_COUNTS,))
-JOB_DETAIL: Final = _detail("job", "CACHE_TTL_JOB_LIST", lambda pk: (families.job(pk), families.JOBS_IN_BULK))
+JOB_LIST: Final = _list("jobs", _families_of_jobs)
+JOB_COUNTS: Final = _list("job_counts", lambda _: (families.JOB_COUNTS,))
+JOB_DETAIL: Final = _detail("job", lambda pk: (families.job(pk), families.JOBS_IN_BULK))
 JOB_EVENTS: Final = _detail(
     "events",
-    "CACHE_TTL_EVENTS",
     lambda pk: (
         families.events_of_job(pk),
         families.EVENTS_IN_BULK,
@@ -72,16 +76,12 @@ JOB_EVENTS: Final = _detail(
         families.JOBS_IN_BULK,
     ),
 )
-EVENT_LIST: Final = _list("events", "CACHE_TTL_EVENTS", _families_of_events)
-EVENT_DETAIL: Final = _detail("event", "CACHE_TTL_EVENTS", lambda _: (families.EVENTS,))
-TASK_LIST: Final = _list("tasks", "CACHE_TTL_TASK_LIST", lambda _: (families.TASKS,))
-TASK_DETAIL: Final = _detail(
-    "task", "CACHE_TTL_TASK_LIST", lambda pk: (families.task(pk), families.TASKS_IN_BULK)
-)
-USER_LIST: Final = _list("users", "CACHE_TTL_USER_LIST", lambda _: (families.USERS,))
-USER_DETAIL: Final = _detail(
-    "user", "CACHE_TTL_USER_LIST", lambda pk: (families.user(pk), families.USERS_IN_BULK)
-)
+EVENT_LIST: Final = _list("events", _families_of_events)
+EVENT_DETAIL: Final = _detail("event", lambda _: (families.EVENTS,))
+TASK_LIST: Final = _list("tasks", lambda _: (families.TASKS,))
+TASK_DETAIL: Final = _detail("task", lambda pk: (families.task(pk), families.TASKS_IN_BULK))
+USER_LIST: Final = _list("users", lambda _: (families.USERS,))
+USER_DETAIL: Final = _detail("user", lambda pk: (families.user(pk), families.USERS_IN_BULK))
 
 
 def recent_events(request: HttpRequest, _: UUID | None, __: UUID) -> Question:
@@ -90,7 +90,7 @@ def recent_events(request: HttpRequest, _: UUID | None, __: UUID) -> Question:
         "events",
         absolute(request),
         (families.EVENTS,),
-        settings.CACHE_TTL_EVENTS,
+        _ttl("events"),
         follows_clock=True,
     )
 
@@ -99,7 +99,7 @@ def own_account(request: HttpRequest, _: UUID | None, user_id: UUID) -> Question
     """Return the question that a user asks about themselves: one address, another answer for each."""
     recipe = f"{absolute(request)} of {user_id.hex}"
     touched_by = (families.user(user_id), families.USERS_IN_BULK)
-    return Question("user", recipe, touched_by, settings.CACHE_TTL_USER_LIST, personal=True)
+    return Question("user", recipe, touched_by, _ttl("user"), personal=True)
 
 
 @lru_cache(maxsize=1024)
@@ -109,7 +109,5 @@ def account(user_id: UUID) -> Question:
         "user_auth",
         f"account {user_id.hex}",
         (families.user(user_id), families.USERS_IN_BULK),
-        settings.CACHE_TTL_USER_AUTH,
-        # Whoever signs in is known for as long as the token is good.
-        outlived=settings.JWT_ACCESS_MINUTES * 60,
+        _ttl("user_auth"),
     )

@@ -3,13 +3,12 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from django.conf import settings
 from rest_framework import authentication
-from rest_framework.exceptions import AuthenticationFailed, NotAuthenticated
+from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
 from orchestrator.models import User
-from orchestrator.tokens import InvalidToken, account_for, account_last_known, read
+from orchestrator.tokens import InvalidToken, account_for, read
 
 _SCHEME: Final = "bearer"
 _PARTS: Final = 2
@@ -27,29 +26,6 @@ def bearer_token(meta: Mapping[str, Any]) -> str | None:
     if len(parts) != _PARTS:
         raise InvalidToken("The header must be: Authorization: Bearer <access token>.")
     return str(parts[1])
-
-
-def last_known(request: Request) -> tuple[User, str] | None:
-    """Return the user of a request's bearer token as they were when the database fell silent, and the token.
-
-    Only what changes nothing and tells how the servers are may ask this, after ``SILENT_AFTER`` seconds in
-    vain (see ``monitoring.limits``).
-
-    Returns:
-        None where nobody can tell; of a session only the database can.
-
-    Raises:
-        AuthenticationFailed: when the token proves nothing.
-        NotAuthenticated: when the request brings nothing.
-    """
-    try:
-        token = bearer_token(request.META)
-        account = account_last_known(read(token)) if token else None
-    except InvalidToken as error:
-        raise AuthenticationFailed(str(error)) from error
-    if token is None and settings.SESSION_COOKIE_NAME not in request.COOKIES:
-        raise NotAuthenticated
-    return (account.as_user(), token) if token and account else None
 
 
 class BearerAuthentication(authentication.BaseAuthentication):

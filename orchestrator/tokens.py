@@ -38,7 +38,6 @@ class TokenPair:
 
 def issue(user: User) -> TokenPair:
     """Return fresh tokens for a user who has proved to be one."""
-    accounts.find(user.pk)  # from now on the cache knows whose they are, should the database fall silent
     lifetime = settings.JWT_ACCESS_MINUTES * _SECONDS_A_MINUTE
     return TokenPair(
         access_token=_encode(user, "access", lifetime),
@@ -96,22 +95,6 @@ def account_in(claims: Claims, kept: bytes) -> Account:
         InvalidToken: when its user may not sign in any more, or has a new password.
     """
     return _proved(claims, accounts.from_bytes(kept))
-
-
-def account_last_known(claims: Claims) -> Account | None:
-    """Return the account that claims stand for, as it was when the database fell silent.
-
-    Args:
-        claims: what a token says.
-
-    Returns:
-        None where nobody can tell.
-
-    Raises:
-        InvalidToken: when its user might not sign in any more, or had a new password.
-    """
-    account = accounts.last_known(claims.user_id)
-    return account and _proved(claims, account)
 
 
 def user_for_token(token: str, kind: Kind = "access") -> User:

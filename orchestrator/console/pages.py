@@ -13,7 +13,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from monitoring import findings, registry, report
 from monitoring.limits import Patience
 from orchestrator.cache import audit, families, server
-from orchestrator.cache.server import CacheUnavailableError
+from orchestrator.cache.interface import CacheUnavailableError
 from orchestrator.cache.transactions import announce
 from orchestrator.console import dashboard
 from orchestrator.console.log import note

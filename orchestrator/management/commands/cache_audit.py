@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from orchestrator.cache import audit, server
 from orchestrator.cache.audit import Report, Verdict
-from orchestrator.cache.server import CacheUnavailableError
+from orchestrator.cache.interface import CacheUnavailableError
 from orchestrator.encoding import to_json
 from orchestrator.replay import replay
 
