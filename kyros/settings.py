@@ -173,8 +173,6 @@ CACHE_TTL_USER_LIST = _ttl("USER_LIST", 60)
 CACHE_PREFIX = env.text(
     "CACHE_PREFIX", "kyros", pattern=r"[A-Za-z0-9_-]{1,32}", allowed="1 to 32 letters, digits, - and _"
 )
-# Whether the database's triggers tell the cache what changed; `migrate` switches them.
-CACHE_TRIGGERS = env.boolean("CACHE_TRIGGERS", default=True)
 
 _REDIS_HOST = env.text("REDIS_HOST", "", pattern=r"[A-Za-z0-9.:_-]{1,253}", allowed="a host name or address")
 _REDIS_PORT = env.integer("REDIS_PORT", 6379, minimum=1, maximum=connection_urls.MAX_PORT)

@@ -2,9 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 Status = Literal["healthy", "degraded", "unhealthy", "disabled"]
+
+#: Share of its limit from which a server is short of memory.
+MEMORY_SHORT_FROM: Final = 0.9
+
+#: Seconds that an invalidation may wait in the outbox: the keeper takes it in a tenth of one.
+MAX_OUTBOX_SECONDS: Final = 5.0
 
 
 @dataclass(frozen=True)
@@ -90,6 +96,11 @@ class ServerFigures:
         """Return the share of the limit that is in use, or None without a limit."""
         return round(self.memory_bytes / self.memory_limit_bytes, 4) if self.memory_limit_bytes else None
 
+    @property
+    def short_of_memory(self) -> bool:
+        """Return whether the limit is nearly reached."""
+        return (self.memory_share or 0) >= MEMORY_SHORT_FROM
+
 
 @dataclass(frozen=True)
 class Outbox:
@@ -103,6 +114,11 @@ class Outbox:
     length: int
     oldest_seconds: float
     complete: bool = True
+
+    @property
+    def stuck(self) -> bool:
+        """Return whether the oldest one has waited for too long."""
+        return self.oldest_seconds > MAX_OUTBOX_SECONDS
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ The monitoring itself knows none of them. ``orchestrator/watched.py`` says what 
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
 from monitoring.cache_report import CacheHealth, no_cache
 from monitoring.hot_queries import HotQuery, PlanCheck
@@ -67,8 +67,6 @@ class MonitoredApp:
     Args:
         tables: those to be measured.
         cache: tells how the cache is, as far as the patience that it is given allows; never raises.
-        last_known: authenticates a request of REST framework, as its classes do, by what was known when the
-            database fell silent; None where nobody can tell.
         rows: returns the exact number of rows by table, without counting them.
         verify: counts the rows and compares; puts wrong numbers right if told to. Takes long.
         hot_queries: returns every hot query.
@@ -79,7 +77,6 @@ class MonitoredApp:
 
     tables: tuple[Table, ...] = ()
     cache: Callable[[Patience], CacheHealth] = lambda _patience: no_cache()
-    last_known: Callable[[Any], tuple[Any, Any] | None] = lambda _request: None
     rows: Callable[[], Mapping[str, int]] = dict
     verify: Callable[[bool], Sequence[VerifiedRows]] = lambda _repair: ()
     hot_queries: Callable[[], Sequence[HotQuery]] = tuple

@@ -1,10 +1,10 @@
 """What probes, operators and collectors ask for.
 
-Probes need no sign-in and are told nothing that would deserve one; everything else is for staff.
+Probes need no sign-in and get nothing that would deserve one. Everything else is for staff, and for the
+bearer of METRICS_TOKEN: that needs no database, and so works while the database hangs.
 """
 
 import logging
-import time
 from http import HTTPStatus
 from typing import Any
 
@@ -27,7 +27,7 @@ from rest_framework.views import APIView
 
 from monitoring import exposition, readiness, registry
 from monitoring import report as reports
-from monitoring.limits import SILENT_AFTER, Look, Patience, TooSlowError
+from monitoring.limits import Look, Patience, TooSlowError
 from monitoring.serialization import cache_document
 
 logger = logging.getLogger(__name__)
@@ -53,64 +53,65 @@ def readyz(request: HttpRequest) -> JsonResponse:  # noqa: ARG001 - Django hands
     )
 
 
-class NobodyKnownError(APIException):
-    """Who asks cannot be told, because the database that knows does not answer."""
+class DatabaseSilentError(APIException):
+    """The database does not answer, so nobody knows who sent the request."""
 
     status_code = HTTPStatus.SERVICE_UNAVAILABLE
     default_detail = (
-        "Who asks cannot be told: the database does not answer. What goes without it: /healthz, /readyz, "
-        "/metrics with METRICS_TOKEN, and `manage.py db_report`."
+        "The database does not answer, so your sign-in cannot be checked. Without it work: METRICS_TOKEN as "
+        "bearer token at this URL, /healthz, /readyz, and `manage.py db_report`."
     )
 
 
 @method_decorator(never_cache, name="dispatch")
 class StaffView(APIView):
-    """A page for moderators and admins: Django calls them staff."""
+    """A page for moderators and admins (Django calls them staff), and for the bearer of METRICS_TOKEN."""
 
     permission_classes = (IsAdminUser,)
 
     def setup(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
-        """Begin to wait: who asks, and what they ask for, may cost as much together as one would alone."""
+        """Start the response's time budget: signing in and the page itself share it."""
         super().setup(request, *args, **kwargs)
         self.patience = Patience()
 
+    def get_authenticators(self) -> list[Any]:
+        """Return no authenticators for METRICS_TOKEN, which belongs to no user: the database is not asked."""
+        return [] if self._has_token() else super().get_authenticators()
+
+    def get_permissions(self) -> list[Any]:
+        """Return no permissions for METRICS_TOKEN, which is the permission."""
+        return [] if self._has_token() else list(super().get_permissions())
+
     def perform_authentication(self, request: Request) -> None:
-        """Learn who asks; where the database does not tell in time, by what was known of them last.
+        """Find out who sent the request, within the response's time budget.
 
         Raises:
-            NobodyKnownError: when nobody could tell.
-            AuthenticationFailed: when what they bring proves nothing.
-            NotAuthenticated: when they bring nothing, which is told here only if the database is silent.
+            DatabaseSilentError: when the database does not answer.
+            AuthenticationFailed: when the credentials are wrong.
         """
+        # In a thread of its own: it may read the session or the user from a database that hangs.
+        asked = Look(lambda: (request.user, request.auth))
         try:
-            request.user, request.auth = self._who_asks(request)
+            request.user, request.auth = self.patience.answer(asked)
+        except (TooSlowError, Error) as error:
+            logger.warning("the database does not answer who signed in", exc_info=isinstance(error, Error))
+            self._forget_credentials(request)
+            raise DatabaseSilentError from error
         except APIException:
-            # So that nobody is asked once more, not even for the page that tells of this.
-            request.authenticators, request.user, request.auth = (), AnonymousUser(), None
+            self._forget_credentials(request)
             raise
 
-    def _who_asks(self, request: Request) -> tuple[Any, Any]:
-        asked: Look[tuple[Any, Any]] = Look(lambda: (request.user, request.auth))
-        while self.patience.left:
-            try:
-                return self.patience.answer(asked, SILENT_AFTER)
-            except TooSlowError:
-                known = self._last_known(request)
-            except Error:
-                logger.warning("The database does not tell who asks", exc_info=True)
-                break
-            if known:
-                request.authenticators = ()  # as above
-                return known
-        raise NobodyKnownError
+    @staticmethod
+    def _forget_credentials(request: Request) -> None:
+        """Make the request anonymous, so that rendering the error asks nobody who sent it."""
+        request.authenticators, request.user, request.auth = (), AnonymousUser(), None
 
-    def _last_known(self, request: Request) -> tuple[Any, Any] | None:
-        """Ask the cache who that was; it may be silent as well."""
-        started = time.monotonic()
-        try:
-            return registry.monitored_app().last_known(request)
-        finally:
-            self.patience.spend(time.monotonic() - started)
+    def _has_token(self) -> bool:
+        expected = settings.METRICS_TOKEN
+        if not expected or self.request is None:  # there is no request while the schema is made
+            return False
+        scheme, _, token = self.request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
+        return scheme.lower() == "bearer" and constant_time_compare(token.strip(), expected)
 
 
 class CacheHealthView(StaffView):
@@ -144,7 +145,7 @@ class _OneFormat(BaseContentNegotiation):
 
 
 class MetricsView(StaffView):
-    """The metrics, for staff and for whoever brings the token of METRICS_TOKEN."""
+    """The metrics."""
 
     content_negotiation_class = _OneFormat
 
@@ -152,17 +153,3 @@ class MetricsView(StaffView):
     def get(self, request: Request) -> HttpResponse:
         """Return every metric in Prometheus' text format."""
         return HttpResponse(exposition.text(self.patience), content_type=CONTENT_TYPE_PLAIN_0_0_4)
-
-    def get_authenticators(self) -> list[Any]:
-        """Return nobody to ask where the token says enough: it is none of a user."""
-        return [] if self._has_token() else super().get_authenticators()
-
-    def get_permissions(self) -> list[Any]:
-        """Return no further demand on whoever brings the token."""
-        return [] if self._has_token() else list(super().get_permissions())
-
-    def _has_token(self) -> bool:
-        expected = settings.METRICS_TOKEN
-        if not expected or self.request is None:  # nobody asks while the schema is made
-            return False
-        return constant_time_compare(self.request.META.get("HTTP_AUTHORIZATION", ""), f"Bearer {expected}")

@@ -1,7 +1,8 @@
 """Registration of the orchestrator with Django."""
 
+import atexit
+
 from django.apps import AppConfig
-from django.db.models.signals import post_migrate, pre_migrate
 
 
 class OrchestratorConfig(AppConfig):
@@ -11,13 +12,14 @@ class OrchestratorConfig(AppConfig):
     verbose_name = "Orchestrator"
 
     def ready(self) -> None:
-        """Connect the receivers, and hand the monitoring what it watches here."""
+        """Connect the receivers, and hand the monitoring and the cache what they need to know."""
         # Imported here: what needs the settings can be imported once they are loaded.
         from monitoring import readiness  # noqa: PLC0415
-        from orchestrator import checks, signals, watched  # noqa: F401, PLC0415
-        from orchestrator.cache import probe, triggers  # noqa: PLC0415
+        from orchestrator import cached_shapes, checks, signals, watched  # noqa: F401, PLC0415
+        from orchestrator.cache import fingerprint, server  # noqa: PLC0415
+        from orchestrator.cache.health import reachable  # noqa: PLC0415
 
-        readiness.register_cache(probe.state)
+        readiness.register_cache(reachable)
         watched.register_with_monitoring()
-        pre_migrate.connect(triggers.before_migrate, sender=self)
-        post_migrate.connect(triggers.after_migrate, sender=self)
+        fingerprint.describe_entries_with(cached_shapes.cached_shapes)
+        atexit.register(server.deliver_counts)

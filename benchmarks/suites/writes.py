@@ -10,13 +10,12 @@ from benchmarks.web import Web
 
 WRITERS = (1, 8)
 WHOLE, WITHOUT_COUNTS = "whole", "without counts"
-WITHOUT_TRIGGERS, BARE = "CACHE_TRIGGERS=false", "without protocol, triggers and counts"
+BARE = "without protocol, triggers and counts"
 _COUNTS, _CACHE = "count_", "cache_"
 #: Of each variant: the triggers that go, and the settings.
 VARIANTS = {
     WHOLE: ((), "kyros.settings"),
     WITHOUT_COUNTS: ((_COUNTS,), "kyros.settings"),
-    WITHOUT_TRIGGERS: ((_CACHE,), "kyros.settings"),
     BARE: ((_COUNTS, _CACHE), "benchmarks.bare"),
 }
 GOALS = {("sqlite", 1): 0.8, ("sqlite", 8): 0.8, ("postgres", 1): 0.8, ("postgres", 8): 0.9}

@@ -10,10 +10,6 @@ from monitoring.findings import Finding
 if TYPE_CHECKING:
     from monitoring.report import DatabaseReport
 
-#: Share of its limit from which memory is short, and seconds that an invalidation may wait.
-_MEMORY_SHORT: Final = 0.9
-_BACKLOG_FROM: Final = 5.0
-
 #: Misses an hour from which a longer time to live is worth a word, and the points of hit rate it must give.
 _MISSES_FROM: Final = 100
 _GAIN_FROM: Final = 0.02
@@ -49,7 +45,7 @@ def memory(report: "DatabaseReport") -> Iterator[Finding]:
     if report.cache.evicted_hour:
         title = f"{report.cache.evicted_hour} keys were evicted in the last hour for want of memory"
         yield Finding("cache:evictions", "warning", title, evidence, action)
-    if (figures.memory_share or 0) >= _MEMORY_SHORT:
+    if figures.short_of_memory:
         title = f"The cache has {human_bytes(figures.memory_bytes)} of {human_bytes(limit)} in use"
         yield Finding("cache:memory", "warning", title, evidence, action)
 
@@ -57,7 +53,7 @@ def memory(report: "DatabaseReport") -> Iterator[Finding]:
 def backlog(report: "DatabaseReport") -> Iterator[Finding]:
     """Find invalidations that nobody takes out of the database, which keeps the cache from being trusted."""
     waiting = report.cache.outbox
-    if waiting and waiting.oldest_seconds > _BACKLOG_FROM and report.cache.connection:
+    if waiting and waiting.stuck and report.cache.connection:
         yield Finding(
             "cache:backlog",
             "warning",

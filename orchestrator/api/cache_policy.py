@@ -20,30 +20,35 @@ from orchestrator.choices import JobStatus
 SpecBuilder = Callable[[HttpRequest, UUID | None, UUID], Question | None]
 
 
-def _list(group: str, ttl: str, families_of: Callable[[Mapping[str, str]], tuple[str, ...]]) -> SpecBuilder:
+def _list(group: str, families_of: Callable[[Mapping[str, str]], tuple[str, ...]]) -> SpecBuilder:
     """Return the spec builder of a list whose families follow from its filters."""
 
     def build(request: HttpRequest, _: UUID | None, __: UUID) -> Question | None:
         if request.GET.get("cursor"):
             return None
-        return _question(group, request, families_of(request.GET), ttl)
+        return _question(group, request, families_of(request.GET))
 
     return build
 
 
-def _detail(group: str, ttl: str, families_of: Callable[[UUID], tuple[str, ...]]) -> SpecBuilder:
+def _detail(group: str, families_of: Callable[[UUID], tuple[str, ...]]) -> SpecBuilder:
     """Return the spec builder of a response that belongs to one row."""
 
     def build(request: HttpRequest, row_id: UUID | None, _: UUID) -> Question | None:
         if row_id is None or request.GET.get("cursor"):
             return None
-        return _question(group, request, families_of(row_id), ttl)
+        return _question(group, request, families_of(row_id))
 
     return build
 
 
-def _question(group: str, request: HttpRequest, touched_by: tuple[str, ...], ttl: str) -> Question:
-    return Question(group, _key(request), touched_by, getattr(settings, ttl))
+def _question(group: str, request: HttpRequest, touched_by: tuple[str, ...]) -> Question:
+    return Question(group, _key(request), touched_by, _ttl(group))
+
+
+def _ttl(group: str) -> int:
+    """Return for how many seconds the responses of a group are kept."""
+    return int(getattr(settings, families.TTL_SETTINGS[group]))
 
 
 def _families_of_jobs(filters: Mapping[str, str]) -> tuple[str, ...]:
@@ -58,12 +63,11 @@ def _families_of_events(filters: Mapping[str, str]) -> tuple[str, ...]:
     )
 
 
-JOB_LIST: Final = _list("jobs", "CACHE_TTL_JOB_LIST", _families_of_jobs)
-JOB_COUNTS: Final = _list("job_counts", "CACHE_TTL_JOB_COUNTS", lambda _: (families.JOB_COUNTS,))
-JOB_DETAIL: Final = _detail("job", "CACHE_TTL_JOB_LIST", lambda pk: (families.job(pk), families.JOBS_IN_BULK))
+JOB_LIST: Final = _list("jobs", _families_of_jobs)
+JOB_COUNTS: Final = _list("job_counts", lambda _: (families.JOB_COUNTS,))
+JOB_DETAIL: Final = _detail("job", lambda pk: (families.job(pk), families.JOBS_IN_BULK))
 JOB_EVENTS: Final = _detail(
     "events",
-    "CACHE_TTL_EVENTS",
     lambda pk: (
         families.events_of_job(pk),
         families.EVENTS_IN_BULK,
@@ -71,16 +75,12 @@ JOB_EVENTS: Final = _detail(
         families.JOBS_IN_BULK,
     ),
 )
-EVENT_LIST: Final = _list("events", "CACHE_TTL_EVENTS", _families_of_events)
-EVENT_DETAIL: Final = _detail("event", "CACHE_TTL_EVENTS", lambda _: (families.EVENTS,))
-TASK_LIST: Final = _list("tasks", "CACHE_TTL_TASK_LIST", lambda _: (families.TASKS,))
-TASK_DETAIL: Final = _detail(
-    "task", "CACHE_TTL_TASK_LIST", lambda pk: (families.task(pk), families.TASKS_IN_BULK)
-)
-USER_LIST: Final = _list("users", "CACHE_TTL_USER_LIST", lambda _: (families.USERS,))
-USER_DETAIL: Final = _detail(
-    "user", "CACHE_TTL_USER_LIST", lambda pk: (families.user(pk), families.USERS_IN_BULK)
-)
+EVENT_LIST: Final = _list("events", _families_of_events)
+EVENT_DETAIL: Final = _detail("event", lambda _: (families.EVENTS,))
+TASK_LIST: Final = _list("tasks", lambda _: (families.TASKS,))
+TASK_DETAIL: Final = _detail("task", lambda pk: (families.task(pk), families.TASKS_IN_BULK))
+USER_LIST: Final = _list("users", lambda _: (families.USERS,))
+USER_DETAIL: Final = _detail("user", lambda pk: (families.user(pk), families.USERS_IN_BULK))
 
 
 def recent_events(request: HttpRequest, _: UUID | None, __: UUID) -> Question:
@@ -89,7 +89,7 @@ def recent_events(request: HttpRequest, _: UUID | None, __: UUID) -> Question:
         "events",
         _key(request),
         (families.EVENTS,),
-        settings.CACHE_TTL_EVENTS,
+        _ttl("events"),
         follows_clock=True,
     )
 
@@ -97,7 +97,7 @@ def recent_events(request: HttpRequest, _: UUID | None, __: UUID) -> Question:
 def own_user(request: HttpRequest, _: UUID | None, user_id: UUID) -> Question:
     """Return the cache spec of the user's own data: one URL, another response for each user."""
     touched_by = (families.user(user_id), families.USERS_IN_BULK)
-    return Question("user", _key(request, user_id), touched_by, settings.CACHE_TTL_USER_LIST, personal=True)
+    return Question("user", _key(request, user_id), touched_by, _ttl("user"), personal=True)
 
 
 def _key(request: HttpRequest, user_id: UUID | None = None) -> str:

@@ -3,12 +3,11 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from django.conf import settings
 from rest_framework import authentication
-from rest_framework.exceptions import AuthenticationFailed, NotAuthenticated
+from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
-from orchestrator.auth.tokens import InvalidToken, account_last_known, decode, user_for
+from orchestrator.auth.tokens import InvalidToken, decode, user_for
 from orchestrator.models import User
 
 _SCHEME: Final = "bearer"
@@ -27,29 +26,6 @@ def bearer_token(meta: Mapping[str, Any]) -> str | None:
     if len(parts) != _PARTS:
         raise InvalidToken("The header must be: Authorization: Bearer <access token>.")
     return str(parts[1])
-
-
-def last_known(request: Request) -> tuple[User, str] | None:
-    """Return the user of a bearer token as they were when the database stopped responding, and the token.
-
-    Only for views that change nothing and show the state of the servers, after ``SILENT_AFTER`` seconds
-    without a response (see ``monitoring.limits``).
-
-    Returns:
-        None where the cache does not know; a session needs the database.
-
-    Raises:
-        AuthenticationFailed: when the token is not valid.
-        NotAuthenticated: when the request has no credentials.
-    """
-    try:
-        token = bearer_token(request.META)
-        user = account_last_known(decode(token)) if token else None
-    except InvalidToken as error:
-        raise AuthenticationFailed(str(error)) from error
-    if token is None and settings.SESSION_COOKIE_NAME not in request.COOKIES:
-        raise NotAuthenticated
-    return (user.as_user(), token) if token and user else None
 
 
 class BearerAuthentication(authentication.BaseAuthentication):

@@ -71,8 +71,6 @@ def cache_spec(user_id: UUID) -> Question:
         ResponseKey(user_id=user_id).encode(),
         (families.user(user_id), families.USERS_IN_BULK),
         settings.CACHE_TTL_USER_AUTH,
-        # A user is known while the database is unresponsive for as long as their access token is valid.
-        outlived=settings.JWT_ACCESS_MINUTES * 60,
     )
 
 
@@ -92,19 +90,11 @@ def find(user_id: UUID, found: Found | None = None) -> CachedUser | None:
         return None
 
 
-def last_known(user_id: UUID) -> CachedUser | None:
-    """Return a user as they were when the database stopped responding; None if the cache does not know.
-
-    Args:
-        user_id: the user's id.
-    """
-    body = reads.last_known(cache_spec(user_id))
-    return None if body is None else from_bytes(body)
-
-
 def password_fingerprint(user: User) -> str:
     """Return a fingerprint of the user's password hash; it changes with every change of the password."""
-    digest = salted_hmac("orchestrator.tokens", user.get_session_auth_hash(), algorithm="sha256").hexdigest()
+    digest = salted_hmac(
+        "orchestrator.auth.tokens", user.get_session_auth_hash(), algorithm="sha256"
+    ).hexdigest()
     return digest[:_FINGERPRINT_LENGTH]
 
 

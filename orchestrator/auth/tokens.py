@@ -38,7 +38,6 @@ class TokenPair:
 
 def issue_tokens(user: User) -> TokenPair:
     """Return new tokens for an authenticated user."""
-    cached_users.find(user.pk)  # cached from now on, in case the database stops responding
     lifetime = settings.JWT_ACCESS_MINUTES * _SECONDS_A_MINUTE
     return TokenPair(
         access_token=_encode(user, "access", lifetime),
@@ -96,22 +95,6 @@ def user_in(claims: Claims, entry: bytes) -> CachedUser:
         InvalidToken: when the user may no longer sign in or has a new password.
     """
     return _require_valid(claims, cached_users.from_bytes(entry))
-
-
-def account_last_known(claims: Claims) -> CachedUser | None:
-    """Return the user of a token, as they were when the database stopped responding.
-
-    Args:
-        claims: the token's.
-
-    Returns:
-        None where the cache does not know.
-
-    Raises:
-        InvalidToken: when the user could no longer sign in or had a new password.
-    """
-    user = cached_users.last_known(claims.user_id)
-    return user and _require_valid(claims, user)
 
 
 def user_for_token(token: str, kind: Kind = "access") -> User:

@@ -8,11 +8,13 @@ there:
 - ``reads``: look up, open, fill
 - ``transactions``, ``writes``: collect, begin and end around every COMMIT
 - ``outbox``, ``keeper``: invalidations that wait in the database, and the lease on trust
-- ``silence``: the keeper's word that the database answers nobody
+- ``timing``: every duration of the protocol
 - ``server``, ``breaker``: the one door to the cache server, and when it is shut
+- ``scripts``: what runs on the cache server
+- ``fingerprint``: which code's entries this process reads
 - ``seals``: what makes a tampered entry a miss
 - ``bodies``: bodies this process has already checked
-- ``statistics``, ``audit``: what it does, and whether it is right
+- ``statistics``, ``health``, ``audit``: what it does, how its server is, and whether its answers are right
 
 Nothing outside this package touches the cache server.
 """

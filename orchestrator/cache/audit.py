@@ -9,8 +9,9 @@ from functools import partial
 from typing import Any, Final
 
 from orchestrator.cache import keys, reads, statistics
+from orchestrator.cache.interface import CacheUnavailableError
 from orchestrator.cache.questions import Question
-from orchestrator.cache.server import CacheUnavailableError, Server
+from orchestrator.cache.server import Server
 
 #: Seconds between two looks of the live audit at what was sampled, and recipes audited at one look.
 LOOK_EVERY: Final = 1.0

@@ -6,13 +6,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from orchestrator.cache.questions import Found
+from orchestrator.cache.scripts import Proof
 
 #: Bytes of bodies kept at most by one process.
 LIMIT: Final = 8 * 1024 * 1024
-
-
-#: Stamp, ETag and seal of an answer, as the cache server has them.
-Proof = tuple[bytes, bytes, bytes]
 
 
 @dataclass(frozen=True)

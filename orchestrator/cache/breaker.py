@@ -7,13 +7,12 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Final
 
+from orchestrator.cache import timing
+
 logger = logging.getLogger(__name__)
 
 #: So many failures in a row open the breaker; one time-out does it alone, because it costs a whole time-out.
 FAILURES_TO_OPEN: Final = 3
-
-#: Seconds between two probes of a server that failed.
-PROBE_EVERY: Final = 1.0
 
 
 class BreakerState(Enum):
@@ -61,7 +60,7 @@ class Breaker:
 
     def _probe_until_well(self) -> None:
         while True:
-            time.sleep(PROBE_EVERY)
+            time.sleep(timing.PROBE_EVERY)
             try:
                 self._probe()
             except ConnectionError:

@@ -1,12 +1,14 @@
 """Families: what a cached answer depends on, and which of them a changed row makes stale.
 
-The database's triggers (``orchestrator/migrations/sql/``) name the same families for the same changes, from
-the old and the new row; a test holds the two together.
+``TABLES`` is the one declaration. It feeds the signals' receivers; the database's triggers
+(``orchestrator/migrations/sql/``) name the same families for the same changes, from the old and the new row,
+and ``tests/cache/test_families.py`` holds the two together.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from orchestrator.choices import JobStatus
@@ -23,35 +25,33 @@ EVENTS_IN_BULK: Final = "events:bulk"
 TASKS_IN_BULK: Final = "tasks:bulk"
 USERS_IN_BULK: Final = "users:bulk"
 
-#: By table, all that can be stale after rows changed in a way that names none of them (``TRUNCATE``).
-OF_TABLE: Final = MappingProxyType(
-    {
-        JOBS: frozenset({JOBS, JOB_COUNTS, JOBS_IN_BULK, *(f"jobs:status:{status}" for status in JobStatus)}),
-        EVENTS: frozenset({EVENTS, EVENTS_IN_BULK}),
-        TASKS: frozenset({TASKS, TASKS_IN_BULK}),
-        USERS: frozenset({USERS, USERS_IN_BULK}),
-    }
-)
+# What the families of one row, or of a few rows that have something in common, begin with.
+_JOB: Final = "job:"
+_JOBS_IN: Final = "jobs:status:"
+_EVENTS_OF_TYPE: Final = "events:type:"
+_EVENTS_OF_JOB: Final = "events:job:"
+_TASK: Final = "task:"
+_USER: Final = "user:"
 
 
 def jobs_in(status: str) -> str:
     """Return the family of the lists of jobs in one status."""
-    return f"jobs:status:{status}"
+    return f"{_JOBS_IN}{status}"
 
 
 def job(job_id: UUID) -> str:
     """Return the family of one job's details."""
-    return f"job:{job_id.hex}"
+    return f"{_JOB}{job_id.hex}"
 
 
 def events_of_type(event_type: str) -> str:
     """Return the family of the lists of events of one type."""
-    return f"events:type:{event_type}"
+    return f"{_EVENTS_OF_TYPE}{event_type}"
 
 
 def events_of_job(job_id: UUID) -> str:
     """Return the family of one job's history."""
-    return f"events:job:{job_id.hex}"
+    return f"{_EVENTS_OF_JOB}{job_id.hex}"
 
 
 def of_event(event_type: str, job_id: UUID | None) -> tuple[str, ...]:
@@ -62,21 +62,96 @@ def of_event(event_type: str, job_id: UUID | None) -> tuple[str, ...]:
 
 def task(task_id: UUID) -> str:
     """Return the family of one task's details."""
-    return f"task:{task_id.hex}"
+    return f"{_TASK}{task_id.hex}"
 
 
 def user(user_id: UUID) -> str:
     """Return the family of one user's details and of what signs that user in."""
-    return f"user:{user_id.hex}"
+    return f"{_USER}{user_id.hex}"
 
 
-def table_of(family: str) -> str:
-    """Return the table whose rows the family is about: jobs, events, tasks or users."""
-    head = family.partition(":")[0]
-    return head if head.endswith("s") else f"{head}s"
+@dataclass(frozen=True)
+class Table:
+    """The families of one table.
+
+    Args:
+        of_row: returns the families that a change of a row makes stale, by the row as it is after the change.
+        lists: the families of lists and counts; any change of the table may concern them.
+        bulk: stands for the families of single rows where too many rows changed to name each.
+        row_prefixes: what the families begin with that ``bulk`` stands for.
+    """
+
+    of_row: Callable[[Any], tuple[str, ...]]
+    lists: tuple[str, ...]
+    bulk: str
+    row_prefixes: tuple[str, ...]
 
 
-#: Groups of answers, as the statistics name them, that a family makes stale, by its name or its first part.
+#: Which families the rows of each table have.
+TABLES: Final = MappingProxyType(
+    {
+        "jobs": Table(
+            of_row=lambda row: (JOBS, jobs_in(row.status), job(row.pk)),
+            lists=(JOBS, JOB_COUNTS, *map(jobs_in, JobStatus.values)),
+            bulk=JOBS_IN_BULK,
+            row_prefixes=(_JOB,),
+        ),
+        "events": Table(
+            of_row=lambda row: (EVENTS, *of_event(row.type, row.job_id)),
+            lists=(EVENTS,),
+            bulk=EVENTS_IN_BULK,
+            row_prefixes=(_EVENTS_OF_TYPE, _EVENTS_OF_JOB),
+        ),
+        "tasks": Table(
+            of_row=lambda row: (TASKS, task(row.pk)),
+            lists=(TASKS,),
+            bulk=TASKS_IN_BULK,
+            row_prefixes=(_TASK,),
+        ),
+        "users": Table(
+            of_row=lambda row: (USERS, user(row.pk)),
+            lists=(USERS,),
+            bulk=USERS_IN_BULK,
+            row_prefixes=(_USER,),
+        ),
+    }
+)
+
+#: By table, all that can be stale after rows changed in a way that names none of them (``TRUNCATE``).
+OF_TABLE: Final = MappingProxyType(
+    {name: frozenset({*table.lists, table.bulk}) for name, table in TABLES.items()}
+)
+
+
+def of_row(row: Any) -> tuple[str, ...]:
+    """Return the families that a change of a model's row makes stale, by the row as it is now."""
+    return TABLES[row._meta.db_table].of_row(row)
+
+
+def bulk_of(family: str) -> str | None:
+    """Return the bulk family that stands for a family of a single row or a few; None for other families."""
+    return next((table.bulk for table in TABLES.values() if family.startswith(table.row_prefixes)), None)
+
+
+# --- Groups of answers, as the statistics count them --------------------------------------------------------
+
+#: Every group of answers, with the setting that says how many seconds they are kept.
+TTL_SETTINGS: Final = MappingProxyType(
+    {
+        "jobs": "CACHE_TTL_JOB_LIST",
+        "job_counts": "CACHE_TTL_JOB_COUNTS",
+        "job": "CACHE_TTL_JOB_LIST",
+        "events": "CACHE_TTL_EVENTS",
+        "event": "CACHE_TTL_EVENTS",
+        "tasks": "CACHE_TTL_TASK_LIST",
+        "task": "CACHE_TTL_TASK_LIST",
+        "users": "CACHE_TTL_USER_LIST",
+        "user": "CACHE_TTL_USER_LIST",
+        "user_auth": "CACHE_TTL_USER_AUTH",
+    }
+)
+
+#: Groups that a family makes stale, by its name or its first part.
 _GROUPS: Final = MappingProxyType(
     {
         JOBS: ("jobs",),

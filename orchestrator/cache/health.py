@@ -1,142 +1,76 @@
-"""How the cache is: what its server says of itself, the outbox, and what all processes counted."""
+"""What the cache server reports about itself, what all processes counted, and what waits in the outbox."""
 
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Literal
 
-from django.conf import settings
-from django.db import DEFAULT_DB_ALIAS, DatabaseError, InterfaceError, connections
+from django.db import DEFAULT_DB_ALIAS, connections
 
-from monitoring.cache_report import CacheHealth, Family, Hits, Outbox, ServerFigures
-from monitoring.limits import Look, Patience, TooSlowError
 from orchestrator.cache import outbox, server, statistics
-from orchestrator.cache.audit import Verdict
-from orchestrator.cache.server import CacheUnavailableError, Server
+from orchestrator.cache.interface import CacheUnavailableError
+from orchestrator.cache.server import Server
 from orchestrator.cache.statistics import Counts
-
-#: Share of its memory limit from which the server is short of memory.
-MEMORY_NEAR_LIMIT: Final = 0.9
-
-#: Seconds that a row may wait in the outbox: the keeper takes it in a tenth of one.
-OUTBOX_PATIENCE: Final = 5.0
-
-_NOBODY: Final = Hits(0, 0, 0)
 
 
 @dataclass(frozen=True)
-class _Told:
-    """What the cache server told in one look."""
+class Measured:
+    """One measurement of the cache server.
 
-    figures: ServerFigures
+    Args:
+        info: the reply to ``INFO``.
+        latency_seconds: how long a ping took.
+        counts: of all processes.
+    """
+
+    info: Mapping[str, Any]
+    latency_seconds: float
     counts: Counts
 
 
-def health(ttl_settings: Mapping[str, str], patience: Patience) -> CacheHealth:
-    """Return how the cache is now.
+@dataclass(frozen=True)
+class Backlog:
+    """The outbox: its rows, counted up to a bound, and the age in seconds of the oldest."""
 
-    Args:
-        ttl_settings: every group of answers with the setting that says for how long they are kept.
-        patience: how long a server or database that hangs is waited for.
-    """
+    rows: int
+    oldest_seconds: float
+    complete: bool
+
+
+def reachable() -> Literal["up", "down", "disabled"]:
+    """Return whether the cache server answers now; a frozen one costs the time-out of one call."""
     current = server.current()
-    ttls = {group: getattr(settings, name) for group, name in ttl_settings.items()}
     if not current.enabled:
-        return CacheHealth("disabled", families={group: Family(ttl) for group, ttl in ttls.items()})
-    # Both are asked at once: one that hangs does not keep the other from its answer.
-    asked, waiting_asked = Look(lambda: _ask(current), "cache"), Look(_outbox)
-    until, breaker = time.monotonic() + patience.left, current.breaker.state.value
+        return "disabled"
     try:
-        told = asked.answer(patience.left)
-    except (CacheUnavailableError, TooSlowError) as error:
-        return CacheHealth(
-            "unhealthy",
-            error=str(error),
-            breaker=breaker,
-            outbox=_answer(waiting_asked, until),
-            families={group: Family(ttl) for group, ttl in ttls.items()},
-        )
-    waiting = _answer(waiting_asked, until)
-    reasons = _reasons(told, waiting, breaker)
-    return CacheHealth(
-        "degraded" if reasons else "healthy",
-        connection=True,
-        reasons=reasons,
-        breaker=breaker,
-        figures=told.figures,
-        outbox=waiting,
-        evicted_hour=told.counts.hour.get("server:evicted", 0),
-        audited={verdict.value: told.counts.hour.get(f"audit:{verdict}", 0) for verdict in Verdict},
-        families={group: _family(group, ttl, told.counts) for group, ttl in ttls.items()},
-    )
+        current.ask(lambda client: client.ping())
+    except CacheUnavailableError:
+        return "down"
+    return "up"
 
 
-def _ask(current: Server) -> _Told:
+def measure(current: Server) -> Measured:
+    """Measure the cache server.
+
+    Raises:
+        CacheUnavailableError: when the server does not answer.
+    """
     started = time.perf_counter()
     current.ask(lambda client: client.ping())
     latency = time.perf_counter() - started
     info = current.ask(lambda client: client.info("everything"))
     statistics.note_evictions(current, int(info["evicted_keys"]))
-    return _Told(_figures(info, latency), statistics.read(current))
+    return Measured(info, latency, statistics.read(current))
 
 
-def _figures(info: Mapping[str, Any], latency: float) -> ServerFigures:
-    """Return the figures of an ``INFO``; a server that is not Valkey calls itself Redis."""
-    name = info.get("server_name", "redis")
-    version = info.get("valkey_version") or info.get("redis_version", "")
-    return ServerFigures(
-        server=f"{name} {version}".strip(),
-        latency_ms=round(latency * 1000, 3),
-        uptime_seconds=int(info["uptime_in_seconds"]),
-        connected_clients=int(info["connected_clients"]),
-        memory_bytes=int(info["used_memory"]),
-        memory_limit_bytes=int(info.get("maxmemory", 0)) or None,
-        evicted_keys=int(info["evicted_keys"]),
-        max_clients=info.get("maxclients"),
-    )
+def backlog() -> Backlog | None:
+    """Return what waits in the outbox; None before the migration that creates it.
 
-
-def _family(group: str, ttl: int, counts: Counts) -> Family:
-    return Family(
-        ttl=ttl,
-        total=_hits(group, counts.total),
-        hour=_hits(group, counts.hour),
-        minute=_hits(group, counts.minute),
-        invalidations=counts.total.get(f"invalidations:{group}", 0),
-        invalidations_hour=counts.hour.get(f"invalidations:{group}", 0),
-    )
-
-
-def _hits(group: str, counted: Mapping[str, int]) -> Hits:
-    return Hits(*(counted.get(f"{group}:{what}", 0) for what in ("hits", "misses", "bypasses")))
-
-
-def _reasons(told: _Told, waiting: Outbox | None, breaker: str) -> tuple[str, ...]:
-    """Return why a cache that answers is not as it should be."""
-    figures, reasons = told.figures, []
-    if breaker != "closed":
-        reasons.append("the circuit breaker of this process is open")
-    if evicted := told.counts.hour.get("server:evicted"):
-        reasons.append(f"{evicted} keys were evicted in the last hour for want of memory")
-    if (figures.memory_share or 0) >= MEMORY_NEAR_LIMIT:
-        reasons.append(f"{figures.memory_share:.0%} of the memory limit is in use")
-    if waiting and waiting.oldest_seconds > OUTBOX_PATIENCE:
-        reasons.append(f"an invalidation has waited in the outbox for {waiting.oldest_seconds:.0f} seconds")
-    return tuple(reasons)
-
-
-def _answer(asked: Look[Outbox | None], until: float) -> Outbox | None:
-    """Return what waits in the outbox, or None where the database does not tell."""
-    try:
-        return asked.answer(max(0.0, until - time.monotonic()))
-    except (DatabaseError, InterfaceError, TooSlowError):
-        return None
-
-
-def _outbox() -> Outbox | None:
-    """Return what waits in the outbox, or None where there is none."""
+    Raises:
+        DatabaseError, InterfaceError: when the database does not answer.
+    """
     connection = connections[DEFAULT_DB_ALIAS]
     if not outbox.exists(connection):
         return None
-    length, seconds = outbox.backlog(connection)
-    return Outbox(length, round(seconds, 3), complete=length < outbox.COUNTED_AT_MOST)
+    rows, seconds = outbox.backlog(connection)
+    return Backlog(rows, seconds, complete=rows < outbox.COUNTED_AT_MOST)

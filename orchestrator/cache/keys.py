@@ -1,28 +1,10 @@
-"""Keys in the cache server, and the constants of time that belong to them."""
+"""Keys in the cache server."""
 
 import secrets
 from collections.abc import Iterable
 from functools import cache
-from typing import Final
 
 from django.conf import settings
-
-#: Seconds for which the cache may be trusted after a look at the outbox. A writer that could not announce
-#: itself waits this long at most; with the server's time-out of 0.1 s that keeps such a write under 0.25 s.
-LEASE: Final = 0.12
-
-#: Seconds that a key may outlive its expiry: Valkey 9.1 still serves it in the very millisecond (measured).
-LEASE_SLACK: Final = 0.005
-
-#: Seconds after which a writer in flight counts as dead. A COMMIT takes milliseconds; until then its families
-#: are answered from the database.
-WRITER_EXPIRY: Final = 10
-
-#: Seconds for which a generation is kept: longer than any entry made under it can live.
-GENERATION_KEPT: Final = 7 * 86_400
-
-#: Seconds after which somebody else may fill an entry that one caller set out to fill.
-FILL_EXPIRY: Final = 2
 
 
 def epoch() -> str:
@@ -33,11 +15,6 @@ def epoch() -> str:
 def lease() -> str:
     """Return the key that exists while the cache may be trusted."""
     return f"{_prefix()}:lease"
-
-
-def silence() -> str:
-    """Return the key that exists while what was last known may be told, since the database tells nothing."""
-    return f"{_prefix()}:silence"
 
 
 def generation(family: str) -> str:
@@ -63,11 +40,6 @@ def entry(digest: str) -> str:
 def entries() -> str:
     """Return the pattern of the keys of all answers, for a scan."""
     return f"{_prefix()}:e:*"
-
-
-def last_known(digest: str) -> str:
-    """Return the key of an answer's copy that outlives it (see ``reads.last_known``)."""
-    return f"{_prefix()}:l:{digest}"
 
 
 def fill_lock(digest: str) -> str:

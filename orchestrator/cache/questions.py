@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from orchestrator.cache import keys
+from orchestrator.cache.fingerprint import fingerprint
 
 
 @dataclass(frozen=True)
@@ -18,8 +19,6 @@ class Question:
         ttl: seconds for which it may be kept.
         personal: whether it is another user's address, too, with another answer.
         follows_clock: whether time alone changes the answer, by less than ``ttl`` matters.
-        outlived: seconds beyond ``ttl`` for which it can be told while the database is silent, if nothing has
-            made it stale (see ``reads.last_known``).
     """
 
     group: str
@@ -28,7 +27,6 @@ class Question:
     ttl: int
     personal: bool = False
     follows_clock: bool = False
-    outlived: int = 0
 
     def __hash__(self) -> int:
         """Return the hash of the recipe, which Python keeps with the text."""
@@ -36,8 +34,8 @@ class Question:
 
     @cached_property
     def digest(self) -> str:
-        """Return what stands for the recipe in a key, so that no key tells what was asked."""
-        return hashlib.blake2b(self.recipe.encode(), digest_size=16).hexdigest()
+        """Return the hash of the recipe and of the code's fingerprint: no key shows what was asked."""
+        return hashlib.blake2b(self.recipe.encode(), digest_size=16, key=fingerprint()).hexdigest()
 
     @cached_property
     def keys(self) -> tuple[str, ...]:

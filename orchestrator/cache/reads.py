@@ -12,26 +12,12 @@ from typing import Any, Final
 
 from django.db import DEFAULT_DB_ALIAS, connections
 
-from orchestrator.cache import bodies, keeper, keys, seals, server, statistics
-from orchestrator.cache.bodies import Checked, Proof
+from orchestrator.cache import bodies, keeper, keys, scripts, seals, server, statistics, timing
+from orchestrator.cache.bodies import Checked
+from orchestrator.cache.interface import CacheRestartedError, CacheUnavailableError
 from orchestrator.cache.questions import Found, Question
-from orchestrator.cache.server import (
-    FILL,
-    OPEN,
-    CacheRestartedError,
-    CacheUnavailableError,
-    Script,
-    Server,
-)
-
-#: Largest part of a time to live that chance adds or takes away, so that entries filled together do not end
-#: together.
-JITTER: Final = 0.1
-
-#: Seconds for which a caller waits for another's fill before it asks the database, and between its looks.
-FILL_WAIT: Final = 0.25
-_LOOK_EVERY: Final = 0.004
-
+from orchestrator.cache.scripts import Proof, Script
+from orchestrator.cache.server import Server
 
 #: Share of hits that are compared with the database afterwards (see ``audit``).
 SAMPLED: Final = 1 / 1000
@@ -96,25 +82,6 @@ def peek(*questions: Question) -> list[Found] | None:
     return found
 
 
-def last_known(question: Question) -> bytes | None:
-    """Return an answer as it was when the database fell silent, or None where nobody can tell.
-
-    It is as good as the keeper's word (see ``silence``): only for who has waited for the database in vain.
-
-    Args:
-        question: what is asked; unless it is ``outlived`` nothing is known.
-    """
-    current = server.current()
-    if not current.usable:
-        return None
-    names = [keys.epoch(), keys.silence(), keys.last_known(question.digest), *question.keys[1:]]
-    try:
-        vouched, reply = current.read(current.reading.command(names, [len(question.families), *_NO_PROOF]))
-    except CacheUnavailableError:
-        return None
-    return _found(question, None, reply).body if vouched else None
-
-
 def hit(question: Question, found: Found) -> Answer | None:
     """Return the answer that was found, counted as a hit, or None if there is none."""
     if found.body is None:
@@ -166,19 +133,15 @@ def _read(current: Server, questions: tuple[Question, ...]) -> list[Found] | Non
     """Return what the cache says, or None when it may not be trusted."""
     known = [bodies.kept.get(question.digest) for question in questions]
     proofs = tuple([checked.proof if checked else _NO_PROOF for checked in known])
-    trusted, *replies = current.read(_command(current.reading, questions, proofs))
+    trusted, *replies = current.read(_command(current.read_script, questions, proofs))
     return list(map(_found, questions, known, replies)) if trusted else None
 
 
 # What one request asks, the next one asks again.
 @lru_cache(maxsize=1024)
 def _command(script: Script, questions: tuple[Question, ...], proofs: tuple[Proof, ...]) -> bytes:
-    """Return the command that asks some questions, where answers with some proofs are known."""
-    names, arguments = [keys.epoch(), keys.lease()], []
-    for question, proof in zip(questions, proofs, strict=True):
-        names.extend(question.keys)
-        arguments += [len(question.families), *proof]
-    return script.command(names, arguments)
+    """Return the packed command that asks some questions, where answers with some proofs are known."""
+    return scripts.read(script, questions, known=proofs).by_digest()
 
 
 _ticking = threading.Lock()
@@ -217,12 +180,12 @@ def _body_of(etag: bytes, received: bytes) -> bytes | None:
 
 def _fill_or_wait(question: Question, build: Callable[[], bytes]) -> Answer:
     current, caller = server.current(), keys.token()
-    deadline = time.monotonic() + FILL_WAIT
+    deadline = time.monotonic() + timing.FILL_WAIT
     state = b""
     while True:
         # What somebody has filled since it was looked for, and is no hit then either, is no good.
         refill = state == b"filled"
-        state, *stamp = _open(current, question, caller, refill=refill)
+        state, *stamp = current.run(scripts.open_entry(question, caller=caller, refill=refill))
         if state == b"busy":
             return _built(question, build, Outcome.BYPASS)
         if state == b"fill":
@@ -233,7 +196,7 @@ def _fill_or_wait(question: Question, build: Callable[[], bytes]) -> Answer:
             return _built(question, build, Outcome.MISS)
         if state == b"wait":
             statistics.count(question.group, "waits")
-            time.sleep(_LOOK_EVERY)
+            time.sleep(timing.FILL_POLL_EVERY)
         (found,) = look_up(question)
         cached = hit(question, found)
         if cached:
@@ -242,24 +205,12 @@ def _fill_or_wait(question: Question, build: Callable[[], bytes]) -> Answer:
             return _built(question, build, Outcome.BYPASS)
 
 
-def _open(current: Server, question: Question, caller: str, *, refill: bool) -> Any:
-    names = [keys.epoch(), keys.fill_lock(question.digest), keys.entry(question.digest)]
-    names += keys.of_families(question.families)
-    arguments = [caller, keys.token(), keys.GENERATION_KEPT * 1000, keys.FILL_EXPIRY * 1000, int(refill)]
-    return current.run(OPEN, names, arguments)
-
-
 def _store(current: Server, question: Question, caller: str, stamp: bytes, built: Answer) -> None:
     """Store an answer; a server that has no room for it, or is gone, changes nothing for the caller."""
     etag = built.etag.encode()
-    digest, ttl = question.digest, _jittered(question.ttl)
-    names = [keys.epoch(), keys.fill_lock(digest), keys.entry(digest), keys.last_known(digest)]
-    names += [keys.generation(family) for family in question.families]
-    seal = seals.seal(digest, stamp, etag)
-    copy_ttl = ttl + question.outlived * 1000 if question.outlived else 0
-    arguments = [caller, stamp, etag, seal, built.body, question.recipe, ttl, copy_ttl]
+    proof = (stamp, etag, seals.seal(question.digest, stamp, etag))
     try:
-        stored = current.run(FILL, names, arguments)
+        stored = current.run(scripts.fill(question, caller=caller, proof=proof, body=built.body))
     except CacheUnavailableError:
         statistics.count("failures", "fill")
         _unlock(current, question)
@@ -284,12 +235,6 @@ def _built_or_abandoned(
     except BaseException:
         _store(current, question, caller, b"", Answer(b"", "", Outcome.MISS))
         raise
-
-
-def _jittered(ttl: int) -> int:
-    """Return a time to live in milliseconds, up to a tenth longer or shorter."""
-    chance = int.from_bytes(bytes.fromhex(keys.token())[:4]) / 2**32
-    return int(ttl * 1000 * (1 - JITTER + 2 * JITTER * chance))
 
 
 def _built(question: Question, build: Callable[[], bytes], outcome: Outcome) -> Answer:

@@ -1,14 +1,10 @@
 """The one door to the cache server: scripts, time-outs, and a breaker that shuts it."""
 
-import hashlib
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
-from pathlib import Path
 from typing import Any, Final
 
-import hiredis
 import redis
 from django.conf import settings
 from django.db import connections
@@ -16,60 +12,13 @@ from django_redis import get_redis_connection
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from orchestrator.cache import statistics
+from orchestrator.cache import keeper, scripts, statistics
 from orchestrator.cache.breaker import Breaker, BreakerState
 from orchestrator.cache.connections import Connections
+from orchestrator.cache.interface import CacheRestartedError, CacheUnavailableError
+from orchestrator.cache.scripts import Call, Script
 
 logger = logging.getLogger(__name__)
-
-
-class CacheUnavailableError(ConnectionError):
-    """The cache server did not do what it was asked: it is off, away, too slow, or refuses."""
-
-
-class CacheRestartedError(CacheUnavailableError):
-    """The server does not know the read script: it was restarted, and what it holds may be old."""
-
-
-@dataclass(frozen=True, eq=False)
-class Script:
-    """A Lua script that the server runs as one step.
-
-    Args:
-        name: the file's name in ``lua/``, without its ending.
-        remark: a comment that makes it another script than the same file without it.
-    """
-
-    name: str
-    remark: str = ""
-    source: str = field(init=False, repr=False)
-    digest: str = field(init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        source = (Path(__file__).parent / "lua" / f"{self.name}.lua").read_text(encoding="utf-8")
-        source += f"-- {self.remark}\n" if self.remark else ""
-        object.__setattr__(self, "source", source)
-        object.__setattr__(self, "digest", hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest())
-
-    def command(self, keys: list[str], arguments: list[Any]) -> bytes:
-        """Return the packed command that runs the script on a server that knows it.
-
-        Args:
-            keys: the keys it touches.
-            arguments: strings, bytes or numbers.
-        """
-        return _packed("EVALSHA", self.digest, len(keys), *keys, *arguments)
-
-    def loading(self, keys: list[str], arguments: list[Any]) -> bytes:
-        """Return the same for a server that may not know it."""
-        return _packed("EVAL", self.source, len(keys), *keys, *arguments)
-
-
-OPEN: Final = Script("open")
-FILL: Final = Script("fill")
-BEGIN: Final = Script("begin")
-END: Final = Script("end")
-TICK: Final = Script("tick")
 
 
 class Server:
@@ -77,10 +26,12 @@ class Server:
 
     Args:
         url: its address, with the time-outs of every call in it; None when the cache is off.
+        probe: called in a thread of its own while the breaker is open; raises while the server is not well.
     """
 
-    def __init__(self, url: str | None) -> None:
+    def __init__(self, url: str | None, probe: Callable[["Server"], object]) -> None:
         self.enabled = url is not None
+        self._probe_server = probe
         self.breaker = Breaker(probe=self._probe, on_change=self._breaker_changed)
 
     @cached_property
@@ -100,10 +51,15 @@ class Server:
         return self.enabled and self.breaker.closed
 
     @cached_property
-    def reading(self) -> Script:
-        """Return the read script of this installation: who shares the server must not load it for us."""
+    def read_script(self) -> Script:
+        """Return the read script of this installation."""
         database = self.client.connection_pool.connection_kwargs.get("db", 0)
-        return Script("read", remark=f"{settings.CACHE_PREFIX} {database}")
+        return scripts.read_script(settings.CACHE_PREFIX, database)
+
+    @property
+    def read_script_source(self) -> str:
+        """Return the Lua text of the read script."""
+        return self.read_script.source
 
     def read(self, command: bytes) -> Any:
         """Run the read script, unless the breaker is open; see ``run``.
@@ -118,13 +74,11 @@ class Server:
         self._demand_usable()
         return self._judged(self._connections.ask, command)
 
-    def run(self, script: Script, keys: list[str], arguments: list[Any]) -> Any:
+    def run(self, call: Call) -> Any:
         """Run a script, unless the breaker is open.
 
         Args:
-            script: what to run.
-            keys: the keys it touches.
-            arguments: strings, bytes or numbers.
+            call: see ``orchestrator.cache.scripts``.
 
         Returns:
             The script's reply, with bytes for strings.
@@ -134,9 +88,9 @@ class Server:
         """
         self._demand_usable()
         try:
-            return self._judged(self._connections.ask, script.command(keys, arguments))
+            return self._judged(self._connections.ask, call.by_digest())
         except CacheRestartedError:
-            return self._judged(self._connections.ask, script.loading(keys, arguments))
+            return self._judged(self._connections.ask, call.with_source())
 
     def ask(self, request: Callable[[Any], Any]) -> Any:
         """Send a request whatever the breaker says, and tell the breaker how it went.
@@ -182,11 +136,8 @@ class Server:
         return reply
 
     def _probe(self) -> None:
-        """See whether the server is well, which it is once the outbox is drained."""
-        from orchestrator.cache import keeper  # noqa: PLC0415 - the keeper asks this server
-
         try:
-            keeper.tick(self)
+            self._probe_server(self)
         finally:
             connections.close_all()  # the probe has a thread, and so a connection, of its own
 
@@ -205,9 +156,11 @@ def current() -> Server:
 
 @lru_cache(maxsize=8)
 def _server(url: str | None) -> Server:
-    return Server(url)
+    # The server is well once the outbox is drained, which is what a tick does.
+    return Server(url, probe=keeper.tick)
 
 
-def _packed(*command: Any) -> bytes:
-    packed: bytes = hiredis.pack_command(command)
-    return packed
+def deliver_counts() -> None:
+    """Deliver what this process has counted: at its end."""
+    if statistics.any_counted():
+        statistics.deliver_if_due(current())

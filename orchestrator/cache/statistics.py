@@ -5,18 +5,15 @@ server: one since the server's start, and one for every ten seconds of the last 
 because the server was away is sent later, so a process that is killed loses a second of counts at most.
 """
 
-import atexit
 import threading
 import time
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-from orchestrator.cache import keys
-
-if TYPE_CHECKING:
-    from orchestrator.cache.server import Server
+from orchestrator.cache import keys, timing
+from orchestrator.cache.interface import CacheServer
 
 #: Seconds between two deliveries of one process.
 DELIVER_EVERY: Final = 1.0
@@ -69,13 +66,18 @@ def sample(recipe: str) -> None:
     _samples.append(recipe)
 
 
-def deliver_if_due(server: "Server") -> None:
+def any_counted() -> bool:
+    """Return whether this process has counted anything that it has not delivered."""
+    return bool(_counts)
+
+
+def deliver_if_due(server: CacheServer) -> None:
     """Deliver this process's counts if it has not done so for a second and the server can be asked."""
     if time.monotonic() >= _next_delivery and server.usable:
         deliver(server)
 
 
-def deliver(server: "Server") -> None:
+def deliver(server: CacheServer) -> None:
     """Add this process's counts to the shared ones; keep them if that fails."""
     global _next_delivery  # noqa: PLW0603 - one clock a process
     _next_delivery = time.monotonic() + DELIVER_EVERY
@@ -93,7 +95,7 @@ def deliver(server: "Server") -> None:
             _counts.update(sent)
 
 
-def read(server: "Server") -> Counts:
+def read(server: CacheServer) -> Counts:
     """Return the counters of all processes.
 
     Raises:
@@ -106,7 +108,7 @@ def read(server: "Server") -> Counts:
     return Counts(total, _sum(recent), _sum(recent[: 60 // BUCKET]))
 
 
-def note_evictions(server: "Server", evicted: int) -> None:
+def note_evictions(server: CacheServer, evicted: int) -> None:
     """Count the keys that the server has evicted since somebody looked last: so it is known when they were.
 
     Args:
@@ -115,7 +117,7 @@ def note_evictions(server: "Server", evicted: int) -> None:
     """
     key = keys.statistics("evicted")
     try:
-        seen = server.ask(lambda client: client.set(key, evicted, ex=keys.GENERATION_KEPT, get=True))
+        seen = server.ask(lambda client: client.set(key, evicted, ex=timing.GENERATION_KEPT, get=True))
     except ConnectionError:
         return  # full, and it evicts nothing: then there is nothing to count either
     before = int(seen) if seen and seen.isdigit() else 0
@@ -153,16 +155,3 @@ def _sum(buckets: Iterable[Mapping[str, int]]) -> dict[str, int]:
     for bucket in buckets:
         added.update(bucket)
     return dict(added)
-
-
-def _deliver_at_exit() -> None:
-    from django.conf import settings  # noqa: PLC0415 - a process may end before it has settings
-
-    if not settings.configured or not _counts:
-        return
-    from orchestrator.cache import server  # noqa: PLC0415 - the server counts, too
-
-    deliver_if_due(server.current())
-
-
-atexit.register(_deliver_at_exit)

@@ -6,8 +6,8 @@ from typing import Any
 from django.db import IntegrityError, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from orchestrator.cache import outbox, triggers, writes
-from orchestrator.cache.statements import changes_rows, families_changed
+from orchestrator.cache import outbox, writes
+from orchestrator.cache.statements import changes_rows
 
 
 class CoherentTransactions(BaseDatabaseWrapper):
@@ -17,7 +17,6 @@ class CoherentTransactions(BaseDatabaseWrapper):
         super().__init__(*args, **kwargs)
         self._stale: set[str] = set()
         self._outbox_exists = False
-        self._triggers_active = False
         self._triggers_tell = False
         self.execute_wrappers.append(_announced)
 
@@ -39,11 +38,6 @@ class CoherentTransactions(BaseDatabaseWrapper):
     def triggers_tell(self) -> bool:
         """Tell whether the triggers tell this connection what its transactions make stale, not the outbox."""
         return False
-
-    def families_untold(self, sql: str) -> frozenset[str]:
-        """Return what a statement that changes rows makes stale, as far as no trigger tells."""
-        self._look_at_the_database()
-        return frozenset() if self._triggers_active else families_changed(sql)
 
     def schema_editor(self, *args: Any, **kwargs: Any) -> Any:
         """Return Django's schema editor; what it does may add outbox and triggers or take them away."""
@@ -88,13 +82,12 @@ class CoherentTransactions(BaseDatabaseWrapper):
         self._look_at_the_database()
         if not self._outbox_exists:
             return None
-        return writes.begin(self, stale, collecting=self._triggers_active and not self._triggers_tell)
+        return writes.begin(self, stale, collecting=not self._triggers_tell)
 
     def _look_at_the_database(self) -> None:
         if not self._outbox_exists:
             self._outbox_exists = outbox.exists(self)
-            self._triggers_active = self._outbox_exists and triggers.active(self)
-            self._triggers_tell = self._triggers_active and self.triggers_tell()
+            self._triggers_tell = self._outbox_exists and self.triggers_tell()
 
 
 def announce(using: str, *families: str) -> None:
@@ -117,18 +110,11 @@ def _announced(
     text = sql if isinstance(sql, str) else sql.as_string(connection.connection)
     if not changes_rows(text):
         return execute(sql, params, many, context)
-    untold = connection.families_untold(text)
-    if not connection.get_autocommit():
-        connection.announce(untold)
+    in_transaction = not connection.get_autocommit() or not connection.may_begin()
+    if in_transaction or connections[connection.alias] is not connection:
+        # What commits it has the hook, or else the triggers' rows wait in the outbox for the keeper.
         return execute(sql, params, many, context)
-    if not connection.may_begin() or connections[connection.alias] is not connection:
-        # Committed by nothing that has the hook: the keeper tells of it.
-        result = execute(sql, params, many, context)
-        if untold:
-            outbox.append(connection, untold)
-        return result
     with transaction.atomic(using=connection.alias, savepoint=False):
-        connection.announce(untold)
         result = execute(sql, params, many, context)
         connection.make_committable(context["cursor"])
         return result

@@ -3,21 +3,16 @@
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from typing import Final
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from orchestrator.cache import families as names
-from orchestrator.cache import keys, outbox, server, statistics
-from orchestrator.cache.outbox import Pending
-from orchestrator.cache.server import BEGIN, END, CacheUnavailableError
+from orchestrator.cache import keys, outbox, scripts, server, statistics, timing
+from orchestrator.cache.interface import CacheUnavailableError
 
 #: So many families that name single rows are announced; more are announced as one change in bulk.
 SINGLE_ROWS_AT_MOST: Final = 64
-
-#: Seconds between two looks at whether the outbox was drained.
-_LOOK_EVERY: Final = 0.005
 
 # The last outbox row that this process has waited out, by database alias: while it is still there, no lease
 # can have begun since, and nobody trusts the cache.
@@ -39,11 +34,6 @@ class Write:
     row_id: int | None = None
     writer: str = field(default_factory=keys.token)
 
-    @cached_property
-    def touched_keys(self) -> list[str]:
-        """Return the keys of the families' generations and writers."""
-        return keys.of_families(self.families)
-
     def end(self) -> bool:
         """Give the families new generations, now that the transaction is over, one way or the other.
 
@@ -53,9 +43,8 @@ class Write:
         """
         if not self.announced:
             return True
-        arguments = [self.writer, keys.token(), keys.GENERATION_KEPT * 1000]
         try:
-            server.current().run(END, self.touched_keys, arguments)
+            server.current().run(scripts.end(self.families, writer=self.writer))
         except CacheUnavailableError:
             statistics.count("failures", "end")
             return False
@@ -82,7 +71,7 @@ class Write:
         """
         if self.row_id is None:
             return
-        deadline = time.monotonic() + keys.LEASE + keys.LEASE_SLACK
+        deadline = time.monotonic() + timing.LEASE + timing.LEASE_SLACK
         witness = _waited_out.get(connection.alias)
         if witness is not None and outbox.holds(connection, witness):
             return
@@ -90,7 +79,7 @@ class Write:
             if time.monotonic() >= deadline:
                 _waited_out[connection.alias] = self.row_id
                 return
-            time.sleep(_LOOK_EVERY)
+            time.sleep(timing.OUTBOX_POLL_EVERY)
 
 
 def begin(connection: BaseDatabaseWrapper, known: Iterable[str], *, collecting: bool) -> Write | None:
@@ -104,16 +93,16 @@ def begin(connection: BaseDatabaseWrapper, known: Iterable[str], *, collecting: 
     Returns:
         The write to be ended after the COMMIT, or None if nothing was changed.
     """
-    # Who has changed rows may do so once more; of a transaction that nobody has announced anything of, and
-    # that may be read-only, that is not certain. What the server will not be told of stays where it is.
+    # If a signal already announced a change, this transaction writes anyway, so DELETE … RETURNING is safe.
+    # Otherwise it may be read-only: SELECT first. If the cache cannot be reached, the keeper needs the rows.
     taking = collecting and bool(known) and server.current().usable
-    rows = _collected(connection, taking=taking) if collecting else outbox.NOTHING
+    rows = (outbox.take if taking else outbox.own)(connection) if collecting else outbox.NOTHING
     families = _bounded(rows.families.union(known))
     if not families:
         return None
     write = Write(families, announced=True)
     try:
-        server.current().run(BEGIN, write.touched_keys, [write.writer, keys.WRITER_EXPIRY * 1000])
+        server.current().run(scripts.begin(families, writer=write.writer))
     except CacheUnavailableError:
         statistics.count("failures", "begin")
         if taking:
@@ -126,19 +115,11 @@ def begin(connection: BaseDatabaseWrapper, known: Iterable[str], *, collecting: 
     return write
 
 
-def _collected(connection: BaseDatabaseWrapper, *, taking: bool) -> Pending:
-    return outbox.take(connection) if taking else outbox.own(connection)
-
-
 def _bounded(families: frozenset[str]) -> frozenset[str]:
-    """Return the families, very many of single rows or types replaced by the families of changes in bulk."""
+    """Return the families, those of single rows replaced by their tables' bulk families if there are many."""
     if len(families) <= SINGLE_ROWS_AT_MOST:
         return families
-    single = {family for family in families if _names_a_few_rows(family)}
+    single = {family: bulk for family in families if (bulk := names.bulk_of(family))}
     if len(single) <= SINGLE_ROWS_AT_MOST:
         return families
-    return families - single | {f"{names.table_of(family)}:bulk" for family in single}
-
-
-def _names_a_few_rows(family: str) -> bool:
-    return family.startswith(("job:", "task:", "user:", "events:job:", "events:type:"))
+    return families - single.keys() | set(single.values())

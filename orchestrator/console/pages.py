@@ -14,7 +14,7 @@ from monitoring import findings, registry, report
 from monitoring.limits import Patience
 from orchestrator.api.replay import replay
 from orchestrator.cache import audit, families, server
-from orchestrator.cache.server import CacheUnavailableError
+from orchestrator.cache.interface import CacheUnavailableError
 from orchestrator.cache.transactions import announce
 from orchestrator.console import dashboard
 from orchestrator.console.log import note

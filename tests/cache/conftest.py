@@ -11,7 +11,7 @@ from django.conf import LazySettings, settings
 from django.db import connection
 
 from kyros import connection_urls
-from orchestrator.cache import bodies, keys, triggers
+from orchestrator.cache import bodies, timing
 from orchestrator.cache import server as servers
 from tests.cache.wsgi import Lane, forget_lanes
 from tests.servers.child_process import ChildProcess
@@ -45,23 +45,7 @@ def own_cache(
 @pytest.fixture
 def long_lease(monkeypatch: pytest.MonkeyPatch) -> None:
     """A lease that a busy machine does not let run out between two steps of a test of this process."""
-    monkeypatch.setattr(keys, "LEASE", 60)
-
-
-@pytest.fixture
-def no_triggers(transactional_db: None, settings: LazySettings) -> Iterator[None]:
-    """A database whose triggers are switched off, as ``migrate`` does it."""
-
-    def migrated(*, active: bool) -> None:
-        settings.CACHE_TRIGGERS = active
-        triggers.after_migrate(connection.alias, plan=[])
-        with connection.schema_editor():
-            """Whoever is connected looks at the database anew."""
-        assert triggers.active(connection) is active
-
-    migrated(active=False)
-    yield
-    migrated(active=True)
+    monkeypatch.setattr(timing, "LEASE", 60)
 
 
 @pytest.fixture

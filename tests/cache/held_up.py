@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from orchestrator.cache import keys, outbox, reads, writes
+from orchestrator.cache import outbox, timing, writes
 from orchestrator.cache.writes import Write
 
 #: Seconds from a COMMIT to its *end*.
@@ -47,6 +47,6 @@ def patient() -> Callable[..., Any]:
     """Return the service whose readers wait for another's fill as long as it takes; a long lease."""
     from kyros.wsgi import application  # noqa: PLC0415 - as above
 
-    reads.FILL_WAIT = 30  # type: ignore[misc]
-    keys.FILL_EXPIRY = keys.LEASE = 60  # type: ignore[misc]
+    timing.FILL_WAIT = 30  # type: ignore[misc]
+    timing.FILL_EXPIRY = timing.LEASE = 60  # type: ignore[misc]
     return application

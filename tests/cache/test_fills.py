@@ -8,7 +8,7 @@ import pytest
 from django.db import connection, transaction
 from rest_framework.test import APIClient
 
-from orchestrator.cache import keys, reads, server
+from orchestrator.cache import keys, reads, server, timing
 from orchestrator.cache.questions import Question
 from orchestrator.cache.reads import Outcome
 from orchestrator.cache.writes import Write
@@ -41,9 +41,9 @@ def kept(valkey: ValkeyServer, pattern: str) -> set[bytes]:
 
 
 def test_of_a_crowd_one_fills_and_the_others_wait(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(reads, "FILL_WAIT", 30)
-    monkeypatch.setattr(keys, "FILL_EXPIRY", 60)
-    monkeypatch.setattr(keys, "LEASE", 60)
+    monkeypatch.setattr(timing, "FILL_WAIT", 30)
+    monkeypatch.setattr(timing, "FILL_EXPIRY", 60)
+    monkeypatch.setattr(timing, "LEASE", 60)
     waiting, built = threading.Semaphore(0), []
     count = reads.statistics.count
     crowd = 8
@@ -183,7 +183,7 @@ def test_an_answer_that_cannot_be_made_is_left_to_the_next_caller(valkey: Valkey
 
 
 def test_a_caller_that_died_is_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch, valkey: ValkeyServer):
-    monkeypatch.setattr(reads, "FILL_WAIT", 30)
+    monkeypatch.setattr(timing, "FILL_WAIT", 30)
     ask(lambda: b"old")
     Job.objects.create(name="so that it is stale")
     valkey.execute("SET", keys.fill_lock(QUESTION.digest), "the dead one", "PX", 100)

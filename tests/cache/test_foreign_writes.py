@@ -10,6 +10,7 @@ from django.db import OperationalError, connection
 from rest_framework.test import APIClient
 
 from orchestrator.cache import keeper, outbox, server
+from orchestrator.cache.interface import CacheUnavailableError
 from orchestrator.models import Job, Task
 from tests.cache.looking import assert_right, outcome, past_the_cache, warm
 from tests.polling import wait_until
@@ -136,7 +137,7 @@ def test_no_lease_while_the_database_is_away(job: Job, as_user: APIClient, monke
     wait_until(lambda: not server.current().client.exists("{kyros}:lease"), what="the end of the lease")
     monkeypatch.setattr(outbox, "pending", fail)
 
-    with pytest.raises(server.CacheUnavailableError):
+    with pytest.raises(CacheUnavailableError):
         keeper.tick(server.current())
 
     assert not server.current().client.exists("{kyros}:lease")

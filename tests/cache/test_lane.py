@@ -10,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
 
 from orchestrator.api import cached_responses, wsgi_cache
-from orchestrator.cache import keeper, reads, server, statistics
+from orchestrator.cache import keeper, reads, server, statistics, timing
 from orchestrator.models import Event, Job, Task
 from tests.cache.looking import outcome, past_the_cache, warm
 from tests.cache.wsgi import Lane, Told
@@ -37,7 +37,7 @@ OF_ONE_ANSWER = {"x-request-id"}
 @pytest.fixture(autouse=True)
 def _long_lease(monkeypatch: pytest.MonkeyPatch) -> None:
     """No keeper runs: where a lease is over, Django has to be asked for a new one."""
-    monkeypatch.setattr(keeper.keys, "LEASE", 5)
+    monkeypatch.setattr(timing, "LEASE", 5)
 
 
 @pytest.fixture
@@ -244,7 +244,7 @@ def test_the_tag_changes_with_the_answer(job: Job, as_user: APIClient):
 def counted(own_cache: Callable[..., ValkeyServer], monkeypatch: pytest.MonkeyPatch) -> ValkeyServer:
     """A cache server that nothing but requests asks: no counts are delivered, and the lease is long."""
     monkeypatch.setattr(statistics, "_next_delivery", float("inf"))
-    monkeypatch.setattr(keeper.keys, "LEASE", 60)
+    monkeypatch.setattr(timing, "LEASE", 60)
     cache = own_cache()
     keeper.tick(server.current())
     return cache

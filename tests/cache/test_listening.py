@@ -7,7 +7,7 @@ import pytest
 from django.db import connection, transaction
 from rest_framework.test import APIClient
 
-from orchestrator.cache import keys, outbox
+from orchestrator.cache import outbox, timing
 from orchestrator.models import Job
 from tests.cache.looking import assert_right, warm
 from tests.cache.ways import WAYS
@@ -70,7 +70,7 @@ def test_what_the_cache_is_not_told_of_waits_in_the_outbox(
     job: Job, own_cache: Callable[..., ValkeyServer], monkeypatch: pytest.MonkeyPatch
 ):
     server = own_cache()
-    monkeypatch.setattr(keys, "LEASE", 0)  # which the write waits out
+    monkeypatch.setattr(timing, "LEASE", 0)  # which the write waits out
     Job.objects.update(priority=1)
     server.close()
     Job.objects.update(priority=2)

@@ -10,12 +10,11 @@ import pytest
 
 from tests.cache.model.protocol import find, prove
 from tests.cache.model.rules import Rules, Take, World
-from tests.cache.model.state import is_stale, is_stale_for_newcomers, is_useful, is_useful_as_last_known
+from tests.cache.model.state import is_stale, is_useful
 
 pytestmark = [pytest.mark.engine_neutral, pytest.mark.slow]
 
 CUT_OFF = World(cut_off=2, late=True, keepers=1)
-SILENT = replace(CUT_OFF, writers=1, cut_off=1, silences=True)
 EVERYTHING = World(
     writers=1, keepers=1, cut_off=1, late=True, freezes=True, restarts=1, evicts=True, slow=True, unsure=True
 )
@@ -33,14 +32,6 @@ RIGHT = {
     "restored twice": (World(1, 1, keepers=1, restarts=2, restores=True), Rules(lease=2)),
     "evicting": (World(2, 2, keepers=1, evicts=True), Rules()),
     "everything at once": (EVERYTHING, Rules()),
-    "the database silent, cut off": (SILENT, Rules()),
-    "the database silent, two keepers": (replace(SILENT, late=False, keepers=2), Rules()),
-    "the database silent, frozen": (replace(SILENT, late=False, cut_off=0, freezes=True), Rules()),
-    "the database silent, evicting": (replace(SILENT, late=False, evicts=True), Rules()),
-    "the database silent, restored": (
-        replace(SILENT, late=False, cut_off=0, restarts=1, restores=True),
-        Rules(),
-    ),
 }
 
 
@@ -89,8 +80,6 @@ BROKEN = {
     "keeper deletes rows it has not read": (TWO_CUT_OFF, Rules(keeper_deletes_what_it_read=False)),
     "keeper looks once, though a row vouches": (TWO_CUT_OFF, Rules(keeper_looks_until_empty=False)),
     "no epoch on restart": (RESTORED, Rules(new_epoch_on_restart=False)),
-    "word of a question that was put after the lease": (SILENT, Rules(word_only_under_lease=False)),
-    "word of a question that a living database left waiting": (SILENT, Rules(answers_all_or_nobody=False)),
     "epoch first, script later": (replace(RESTORED, restarts=2), Rules(loads_with_new_epoch=False)),
 }
 
@@ -110,9 +99,3 @@ def test_with_all_rules_the_same_world_is_right(world):
 def test_answers_do_come_from_the_cache():
     """The model would be right, and worth nothing, if nothing were ever served from the cache."""
     assert find(is_useful, World(keepers=1)).way
-    assert find(is_useful_as_last_known, SILENT).way
-
-
-def test_a_word_is_for_those_who_came_before_it():
-    """So it has to be shorter than the wait of those who heed it."""
-    assert find(is_stale_for_newcomers, SILENT).way

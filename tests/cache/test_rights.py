@@ -7,7 +7,7 @@ import pytest
 from django.contrib.auth import SESSION_KEY
 from rest_framework.test import APIClient
 
-from orchestrator.cache import keys
+from orchestrator.cache import timing
 from orchestrator.choices import Role
 from orchestrator.models import Job, User
 from tests.cache.looking import outcome, warm
@@ -51,7 +51,7 @@ def test_a_changed_account_counts_from_the_next_request_on(
     monkeypatch: pytest.MonkeyPatch,
 ):
     # Longer than a step of the test, and no longer: a write that cannot be announced waits for its end.
-    monkeypatch.setattr(keys, "LEASE", 1)
+    monkeypatch.setattr(timing, "LEASE", 1)
     happen, of_all, of_moderators = CHANGES[change]
     cache = own_cache()
     user = make_user("mod", Role.MODERATOR)

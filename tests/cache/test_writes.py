@@ -48,16 +48,6 @@ def rolled_back() -> Iterator[None]:
 
 @pytest.mark.parametrize("name", WAYS)
 def test_is_seen_by_the_next_read(name: str, job: Job, as_user: APIClient):
-    assert_next_read_sees(name, job, as_user)
-
-
-@pytest.mark.usefixtures("no_triggers")
-@pytest.mark.parametrize("name", WAYS)
-def test_is_seen_by_the_next_read_without_triggers(name: str, job: Job, as_user: APIClient):
-    assert_next_read_sees(name, job, as_user)
-
-
-def assert_next_read_sees(name: str, job: Job, as_user: APIClient) -> None:
     paths = paths_of(job)
     before = warm(as_user, *paths)
 

@@ -18,7 +18,7 @@ django.setup()
 from django.db import connection  # noqa: E402
 from django.db.backends.base.base import BaseDatabaseWrapper  # noqa: E402
 
-from orchestrator.cache import keys, outbox, writes  # noqa: E402
+from orchestrator.cache import outbox, timing, writes  # noqa: E402
 from orchestrator.models import Job  # noqa: E402
 
 #: Seconds after which a writer that is not heard of any more counts as dead.
@@ -79,7 +79,7 @@ KILLED_AT = {
 
 def main(job_id: str, priority: str, step: str = "") -> None:
     """Write."""
-    keys.WRITER_EXPIRY = EXPIRY  # type: ignore[misc]
+    timing.WRITER_EXPIRY = EXPIRY  # type: ignore[misc]
     job = Job.objects.get(pk=job_id)
     prepare(step)
     job.priority = int(priority)

@@ -13,8 +13,8 @@ from django.conf import settings
 from django.core.management import call_command
 from rest_framework.test import APIClient
 
+from orchestrator.cache.families import TTL_SETTINGS
 from orchestrator.models import User
-from orchestrator.watched import TTL_SETTINGS
 from tests.http_client import HttpClient
 from tests.polling import wait_until
 from tests.servers.valkey import ValkeyServer

@@ -12,13 +12,11 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 from prometheus_client.parser import text_string_to_metric_families
-from rest_framework.test import APIClient
 
 from monitoring import registry
 from monitoring.limits import HANGING_AT_MOST, Look, Patience
 from tests.http_client import HttpClient
 from tests.polling import wait_until
-from tests.servers.child_process import ChildProcess
 from tests.servers.postgres import PostgresServer
 from tests.servers.valkey import ValkeyServer
 from tests.servers.web import WebServer
@@ -27,6 +25,7 @@ pytestmark = pytest.mark.engine_neutral
 
 TOKEN = "a metrics token of the tests"
 CACHE, DATABASE = "/monitoring/cache/health", "/monitoring/performance/database"
+PATHS = (CACHE, DATABASE, "/metrics")
 
 #: Makes the tables, a user of each kind, and a session of the moderator, whose key it writes.
 PREPARE = """
@@ -36,7 +35,7 @@ from django.core.management import call_command
 from tests.users import make_user
 
 call_command("migrate", verbosity=0)
-for name, role in (("admin", "admin"), ("moderator", "moderator"), ("gone", "moderator"), ("user", "user")):
+for name, role in (("moderator", "moderator"), ("user", "user")):
     made = make_user(name, role)
     if name == "moderator":
         session = SessionStore()
@@ -44,15 +43,6 @@ for name, role in (("admin", "admin"), ("moderator", "moderator"), ("gone", "mod
         session[BACKEND_SESSION_KEY] = "orchestrator.auth.permissions.RoleBackend"
         session.save()
         print(session.session_key)
-"""
-
-#: Keeps the cache, with a lease that a busy machine does not let run out between two looks.
-KEEP = """
-from django.core.management import call_command
-from orchestrator.cache import keys
-
-keys.LEASE = 1
-call_command("cache_keeper")
 """
 
 
@@ -92,13 +82,6 @@ class Service:
         )
         return done.stdout.strip()
 
-    def keep(self) -> None:
-        """Start a keeper."""
-        env = {**os.environ, **self.env}
-        keeper = ChildProcess(list(self.shell(KEEP)), self.folder / "keeper.log", env=env)
-        self.ends.callback(keeper.close)
-        wait_until(lambda: self.cache.execute("EXISTS", "{kyros}:lease"), what="the keeper's lease")
-
     @contextmanager
     def frozen_database(self) -> Iterator[None]:
         self.database.freeze()
@@ -136,42 +119,33 @@ def test_a_frozen_database_is_told_by_every_page(service: Service):
         assert told["kyros_cache_up"] == 1
 
 
-def status(client: HttpClient, path: str) -> int:
-    """Return an answer's status when it is told who asks: a busy machine may look as if nobody could tell."""
-    return wait_until(lambda: (told := client.get(path).status) != 503 and told, what=f"who asks for {path}")
-
-
-def test_who_asks_is_known_while_the_database_is_frozen(service: Service):
+def test_the_metrics_token_opens_the_monitoring_while_the_database_is_frozen(service: Service):
     session = service.prepare()
     url = service.web()
-    service.keep()
-    # They have signed in, and asked for nothing else.
-    admin, moderator, gone, user = (
-        HttpClient(url).sign_in(name) for name in ("admin", "moderator", "gone", "user")
-    )
-    (gone_id,) = (
-        each["id"] for each in admin.get("/api/v1/users/").json()["results"] if each["username"] == "gone"
-    )
-    assert admin.patch(f"/api/v1/users/{gone_id}/", {"active": False}).status == 200
-    nobody, forged = HttpClient(url), HttpClient(url, {"Authorization": "Bearer x.y.z"})
+    moderator, user = (HttpClient(url).sign_in(name) for name in ("moderator", "user"))
+    collector, nobody = HttpClient(url, {"Authorization": f"Bearer {TOKEN}"}), HttpClient(url)
+    forged = HttpClient(url, {"Authorization": f"Bearer {TOKEN}x"})
     browser = HttpClient(url, {"Cookie": f"sessionid={session}"})
-    assert browser.get(CACHE).status == 200
+    wait_until(lambda: told_of_all(collector), what="the whole report")
+    for path in PATHS:
+        assert moderator.get(path).status == browser.get(path).status == 200
+        assert user.get(path).status == 403
+        assert nobody.get(path).status == forged.get(path).status == 401
 
     with service.frozen_database():
-        wait_until(lambda: service.cache.execute("EXISTS", "{kyros}:silence"), what="the keeper's word")
-        for path in (CACHE, DATABASE):
-            assert status(moderator, path) == 200
-            assert status(user, path) == 403
-            assert status(gone, path) == status(nobody, path) == status(forged, path) == 401
-        assert status(moderator, "/metrics") == 200
-        assert status(HttpClient(url, {**gone.headers, "Accept": "text/html"}), CACHE) == 401
-        assert browser.get(CACHE).status == 503
+        for path in PATHS:
+            assert collector.get(path).status == 200
+            assert nobody.get(path).status == forged.get(path).status == 401
+            for client in (moderator, browser):
+                refused = client.get(path)
+                assert refused.status == 503
+                assert "The database does not answer" in refused.text
+                assert "METRICS_TOKEN" in refused.text
 
-        health = wait_until(lambda: moderator.get(CACHE).json().get("cache_health"))
+        health = collector.get(CACHE).json()["cache_health"]
         assert (health["status"], health["connection"]) == ("healthy", True)
-        assert health["families"]["user_auth"]["hits"] > 0
         assert health["outbox"] is None
-        report = wait_until(lambda: moderator.get(DATABASE).json().get("database_performance"))
+        report = collector.get(DATABASE).json()["database_performance"]
         assert report["cache_status"]["connection"] is True
         assert report["table_statistics"] == report["server"] == {}
         assert report["query_plans"] == report["sessions"] == []
@@ -189,16 +163,14 @@ def test_who_asks_is_known_while_the_database_is_frozen(service: Service):
             "cache": "up",
         }
 
-    wait_until(lambda: status(moderator, DATABASE) == 200 and told_of_all(moderator), what="the whole report")
-    assert not service.cache.execute("EXISTS", "{kyros}:silence")
-    assert status(gone, CACHE) == 401
-    assert browser.get(CACHE).status == browser.get("/admin/cache/").status == 200
+    wait_until(lambda: told_of_all(collector), what="the whole report")
+    assert moderator.get(CACHE).status == browser.get("/admin/cache/").status == 200
 
 
 def told_of_all(client: HttpClient) -> bool:
     """Tell whether the database answers every question again."""
     report = client.get(DATABASE).json()["database_performance"]
-    return not report["errors"] and report["table_statistics"]["users"]["row_count"] == 4
+    return not report["errors"] and report["table_statistics"]["users"]["row_count"] == 2
 
 
 @pytest.fixture
@@ -213,10 +185,3 @@ def as_many_hang_as_may() -> Iterator[None]:
 
 def test_the_cache_is_asked_though_the_database_cannot_be(as_many_hang_as_may: None):
     assert registry.monitored_app().cache(Patience(0.5)).connection
-
-
-def test_who_brings_nothing_is_told_so_though_the_database_cannot_be_asked(
-    as_many_hang_as_may: None, api: APIClient
-):
-    for path in (CACHE, DATABASE):
-        assert api.get(path).status_code == 401

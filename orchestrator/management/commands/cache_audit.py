@@ -11,7 +11,7 @@ from tqdm import tqdm
 from orchestrator.api.replay import replay
 from orchestrator.cache import audit, server
 from orchestrator.cache.audit import Report, Verdict
-from orchestrator.cache.server import CacheUnavailableError
+from orchestrator.cache.interface import CacheUnavailableError
 from orchestrator.encoding import to_json
 
 

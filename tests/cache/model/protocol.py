@@ -6,7 +6,7 @@ from functools import partial
 from tests.cache.model import keeper, reader, server, writer
 from tests.cache.model.explorer import Exploration, explore
 from tests.cache.model.rules import Rules, World
-from tests.cache.model.state import State, W, Writer, is_stale, normal_form
+from tests.cache.model.state import State, W, is_stale, normal_form
 
 RIGHT = Rules()
 
@@ -20,61 +20,27 @@ def successors(state: State, world: World, rules: Rules) -> Iterator[tuple[str, 
     for number in range(world.keepers):
         yield from keeper.steps(state, number, world, rules)
     yield from server.events(state, world, rules)
-    if world.silences:
-        yield from silences(state, rules)
     if world.keepers:
         yield "time passes", tick(state, rules)
 
 
-def silences(state: State, rules: Rules) -> Iterator[tuple[str, State]]:
-    """Yield the database's falling silent, and its speaking again, which answers whoever waits."""
-    if not state.silent:
-        yield "the database falls silent", state._replace(silent=True)
-        return
-    waiting = not rules.answers_all_or_nobody
-    keepers = tuple(keeper._replace(waiting=keeper.waiting and waiting) for keeper in state.keepers)
-    yield "the database speaks again", state._replace(silent=False, keepers=keepers)
-
-
 def tick(state: State, rules: Rules) -> State:
-    """Let one tick pass. A write whose wait ends by it is due, its writer alive or not.
-
-    While the database is silent no wait ends: the writer asks it whether the row is still there.
-    """
+    """Let one tick pass. A write whose wait ends by it is due, its writer alive or not."""
     due = state.due
     for number, waiting in enumerate(state.writers):
-        if is_waiting(waiting) and waiting.wait <= 1 and not state.silent:
+        if waiting.wait == 1:
             due |= 1 << number
     cache, snapshot = state.server, state.snapshot
     return state._replace(
-        writers=tuple(waited(w, held=state.silent) if is_waiting(w) else w for w in state.writers),
-        keepers=tuple(
-            k._replace(
-                age=min(k.age + 1, rules.lease) if k.at else 0,
-                drained=max(k.drained - 1, 0),
-                waiting=k.waiting and (state.silent or not rules.answers_all_or_nobody),
-            )
-            for k in state.keepers
+        writers=tuple(
+            w._replace(wait=w.wait - 1, at=W.OVER if w.wait == 1 else w.at) if w.wait else w
+            for w in state.writers
         ),
-        server=cache._replace(lease=max(cache.lease - 1, 0), word=False),
-        snapshot=snapshot and snapshot._replace(lease=max(snapshot.lease - 1, 0), word=False),
+        keepers=tuple(k._replace(age=min(k.age + 1, rules.lease)) if k.at else k for k in state.keepers),
+        server=cache._replace(lease=cache.lease - 1) if cache.lease else cache,
+        snapshot=snapshot._replace(lease=snapshot.lease - 1) if snapshot and snapshot.lease else snapshot,
         due=due,
-        vouched=0,
     )
-
-
-def is_waiting(writer: Writer) -> bool:
-    """Tell whether a write waits for its end: also one whose writer died meanwhile."""
-    return writer.at == W.WAITING or writer.wait > 0
-
-
-def waited(writer: Writer, *, held: bool) -> Writer:
-    """Return a writer that waits, a tick later."""
-    if writer.wait > 1:
-        return writer._replace(wait=writer.wait - 1)
-    if held:
-        return writer if writer.at == W.OVER else writer._replace(wait=0)
-    return writer._replace(wait=0, at=W.OVER)
 
 
 def prove(world: World, rules: Rules = RIGHT) -> Exploration:

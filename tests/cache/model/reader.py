@@ -17,8 +17,7 @@ def steps(state: State, number: int, world: World, rules: Rules) -> Iterator[tup
     """Yield what the reader may do next; while the server is frozen, only what needs none."""
     reader = state.readers[number]
     if reader.at == R.OPENED or (reader.at == R.IDLE and not rules.stamps_before_query):
-        if not state.silent:
-            yield f"reader {number} asks the database", move(state, number, queried(state, reader))
+        yield f"reader {number} asks the database", move(state, number, queried(state, reader))
     elif not state.frozen:
         yield from STEPS[reader.at](state, number, rules)
     if reader.at != R.IDLE:

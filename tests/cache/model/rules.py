@@ -21,7 +21,6 @@ class World:
     evicts: bool = False  # any key, at any moment
     slow: bool = False  # a writer may expire before its COMMIT
     unsure: bool = False  # the outcome of a COMMIT may stay unknown
-    silences: bool = False  # the database stops answering, everybody, and goes on
 
     def initial(self) -> State:
         """Return the state in which nothing has happened yet."""
@@ -66,7 +65,3 @@ class Rules:
     lease_from_before_look: bool = True  # else from now
     new_epoch_on_restart: bool = True
     loads_with_new_epoch: bool = True  # in one transaction of the server; else one after the other
-    word_only_under_lease: bool = True  # of a question that was put before the lease's end; else of any
-    answers_all_or_nobody: bool = (
-        True  # the database: it leaves no keeper's question waiting while it is well
-    )

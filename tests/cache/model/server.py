@@ -134,7 +134,7 @@ def restarts(state: State, world: World) -> Iterator[tuple[str, State]]:
 def evictions(state: State) -> Iterator[tuple[str, State]]:
     """Yield the loss of each key."""
     server = state.server
-    keys = {"epoch": MISSING, "generation": MISSING, "in_flight": 0, "entry": None, "lease": 0, "word": False}
+    keys = {"epoch": MISSING, "generation": MISSING, "in_flight": 0, "entry": None, "lease": 0}
     for key, nothing in keys.items():
         if getattr(server, key) != nothing:
             yield f"the server evicts {key}", serve(state, **{key: nothing})

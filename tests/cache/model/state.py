@@ -76,8 +76,6 @@ class Keeper(NamedTuple):
     at: K = K.IDLE
     age: int = 0
     rows: int = 0
-    drained: int = 0  # for how long a question may still be put that shows whether the database is silent
-    waiting: bool = False  # for the answer to such a question
 
 
 class Entry(NamedTuple):
@@ -97,7 +95,6 @@ class Server(NamedTuple):
     entry: Entry | None = None
     lease: int = 0
     knows_script: bool = False
-    word: bool = False  # that the database is silent
 
 
 class State(NamedTuple):
@@ -113,47 +110,20 @@ class State(NamedTuple):
     data: int = 0  # the writes committed
     outbox: int = 0  # the writers whose rows are in it
     due: int = 0  # the writes that every read must see
-    silent: bool = False  # the database
-    vouched: int = 0  # what was due when the word was given: a read that heeds it came before
 
 
 def served(state: State) -> Entry | None:
     """Return what a read that starts now gets from the cache."""
-    return current(state) if state.server.lease > 0 else None
-
-
-def last_known(state: State) -> Entry | None:
-    """Return what a read gets that has waited for the database in vain."""
-    return current(state) if state.server.word else None
-
-
-def current(state: State) -> Entry | None:
-    """Return the entry, if it is what the server's tokens stand for."""
     server = state.server
     entry = server.entry
-    readable = server.knows_script and not state.frozen
-    return entry if readable and entry is not None and entry[:2] == server[:2] else None
+    trusted = server.knows_script and server.lease > 0 and not state.frozen
+    return entry if trusted and entry is not None and entry[:2] == server[:2] else None
 
 
 def is_stale(state: State) -> bool:
-    """Tell whether a read, starting now or having waited in vain, gets an answer without what it must see."""
-    entry, known = served(state), last_known(state)
-    if entry is not None and state.due & ~entry.seen:
-        return True
-    return known is not None and bool(state.vouched & ~known.seen)
-
-
-def is_stale_for_newcomers(state: State) -> bool:
-    """Tell whether a read that starts after the word would get an answer without a write that it must see."""
-    entry = last_known(state)
+    """Tell whether a read that starts now gets an answer without a write that it must see."""
+    entry = served(state)
     return entry is not None and bool(state.due & ~entry.seen)
-
-
-def is_useful_as_last_known(state: State) -> bool:
-    """Tell whether one that has waited in vain gets all that it must see, and not nothing."""
-    entry = last_known(state)
-    sees_all = entry is not None and bool(state.vouched) and not state.vouched & ~entry.seen
-    return sees_all and not state.server.lease
 
 
 def is_useful(state: State) -> bool:
@@ -242,14 +212,7 @@ def sort_processes(state: State) -> State:
 def bits(state: State, number: int) -> list[int]:
     """Return in which sets the writer is; in those of readers and keepers, in an order that forgets whose."""
     server, snapshot = state.server, state.snapshot
-    masks = [
-        state.data,
-        state.outbox,
-        state.due,
-        state.vouched,
-        server.in_flight,
-        server.entry.seen if server.entry else 0,
-    ]
+    masks = [state.data, state.outbox, state.due, server.in_flight, server.entry.seen if server.entry else 0]
     if snapshot is not None:
         masks += [snapshot.in_flight, snapshot.entry.seen if snapshot.entry else 0]
     masks += [reader.seen for reader in sorted(state.readers)]
@@ -269,7 +232,6 @@ def reordered(state: State, order: tuple[int, ...]) -> State:
         data=moved[state.data],
         outbox=moved[state.outbox],
         due=moved[state.due],
-        vouched=moved[state.vouched],
     )
 
 

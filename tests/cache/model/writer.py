@@ -22,7 +22,7 @@ def acknowledge(state: State, number: int) -> State:
 def steps(state: State, number: int, world: World, rules: Rules) -> Iterator[tuple[str, State]]:
     """Yield what the writer may do next."""
     at = state.writers[number].at
-    if at != W.OVER and not (state.silent and at in ASKS_DATABASE):
+    if at != W.OVER:
         for what, following in STEPS[at](state, number, world, rules):
             yield f"writer {number}: {what}", following
     if at not in (W.NEW, W.SENT, W.OVER):
@@ -68,8 +68,7 @@ def start(state: State, number: int, world: World, rules: Rules) -> Iterator[tup
 
 def decide(state: State, number: int, world: World, rules: Rules) -> Iterator[tuple[str, State]]:
     """Commit or roll back, after a begin."""
-    if not state.silent:
-        yield "COMMIT", move(commit(state, number, rules), number, W.COMMITTED)
+    yield "COMMIT", move(commit(state, number, rules), number, W.COMMITTED)
     for what, after, _ in called(state, number, world, Call.END, rules):
         yield f"ROLLBACK, {what}", move(after, number, W.OVER)
     if world.unsure:
@@ -123,9 +122,7 @@ def append(state: State, number: int, world: World, rules: Rules) -> Iterator[tu
 
 def look(state: State, number: int, world: World, rules: Rules) -> Iterator[tuple[str, State]]:
     """Acknowledge early. (Once the wait is over the write is due, whoever lives: see ``protocol.tick``.)"""
-    if not state.writers[number].wait:
-        yield "has waited for long enough, acknowledges", acknowledge(state, number)
-    elif not state.outbox & 1 << number:
+    if not state.outbox & 1 << number:
         yield "sees its row gone, acknowledges", move(acknowledge(state, number), number, W.OVER, wait=0)
     elif rules.waited_out_row_vouches and any(
         state.outbox & 1 << other and writer.at == W.OVER and not writer.wait
@@ -134,7 +131,6 @@ def look(state: State, number: int, world: World, rules: Rules) -> Iterator[tupl
         yield "sees a row that was waited out, acknowledges", acknowledge(state, number)
 
 
-ASKS_DATABASE = (W.ALONE, W.SENT, W.UNENDED, W.WAITING)
 STEPS = {
     W.NEW: start,
     W.BEGUN: decide,

@@ -1,0 +1,58 @@
+"""The fingerprint of what is cached: the same for the same code, another one for other code."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import make_dataclass
+
+import pytest
+
+import kyros
+from orchestrator.api import serializers
+from orchestrator.auth import cached_users
+from orchestrator.cache import fingerprint
+from orchestrator.cached_shapes import cached_shapes
+
+pytestmark = pytest.mark.engine_neutral
+
+
+@pytest.fixture
+def fingerprint_now() -> Iterator[Callable[[], bytes]]:
+    """A function that returns the fingerprint of the code as it is now."""
+
+    def made_anew() -> bytes:
+        fingerprint.fingerprint.cache_clear()
+        return fingerprint.fingerprint()
+
+    yield made_anew
+    fingerprint.fingerprint.cache_clear()
+
+
+def other_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kyros, "__version__", "another")
+
+
+def other_field_of_a_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    more = make_dataclass("Account", [("locale", str)], bases=(cached_users.Account,), frozen=True)
+    monkeypatch.setattr(cached_users, "Account", more)
+
+
+def other_fields_of_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serializers.JobSerializer.Meta, "fields", ("id", "name"))
+
+
+CHANGES = (other_version, other_field_of_a_user, other_fields_of_jobs)
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_other_code_has_another_fingerprint(
+    change: Callable[..., None], monkeypatch: pytest.MonkeyPatch, fingerprint_now: Callable[[], bytes]
+):
+    before = fingerprint_now()
+    assert fingerprint_now() == before
+    change(monkeypatch)
+    assert fingerprint_now() != before
+
+
+def test_the_shape_names_the_fields_within_fields():
+    shapes = [shape for shape in cached_shapes() if shape.startswith(("RecentEvents", "JobCounts"))]
+    assert "counts: _CountsByStatus(pending: IntegerField()" in shapes[0]
+    assert "results: ListSerializer(id: " in shapes[1]

@@ -1,0 +1,40 @@
+"""The inequalities between the protocol's durations that its proof and its use need."""
+
+import pytest
+from django.conf import LazySettings
+
+from kyros import connection_urls
+from orchestrator.cache import families, keeper, timing
+
+pytestmark = pytest.mark.engine_neutral
+
+CALL = float(connection_urls.CACHE_TIMEOUT_SECONDS)
+
+
+def test_a_tick_that_is_late_costs_no_lease():
+    assert 3 * timing.TICK_EVERY < timing.LEASE
+
+
+def test_a_write_that_cannot_be_announced_takes_less_than_a_quarter_of_a_second():
+    assert CALL + timing.LEASE + timing.LEASE_SLACK < 0.25
+
+
+def test_a_waiting_writer_sees_the_outbox_drained_before_the_lease_ends():
+    assert timing.LEASE_SLACK > 0
+    assert timing.OUTBOX_POLL_EVERY < timing.LEASE
+
+
+def test_a_writer_outlives_the_calls_that_it_makes():
+    """One that expires between begin and end is right, too, but costs a fill."""
+    assert 10 * CALL < timing.WRITER_EXPIRY < timing.GENERATION_KEPT
+
+
+def test_who_waits_for_a_fill_gives_up_before_the_claim_ends():
+    assert timing.FILL_POLL_EVERY < timing.FILL_WAIT < timing.FILL_EXPIRY
+
+
+@pytest.mark.parametrize("setting", sorted(set(families.TTL_SETTINGS.values())))
+def test_an_outbox_row_is_pruned_after_all_that_it_could_make_stale(setting: str, settings: LazySettings):
+    month = 30 * 86_400
+    setattr(settings, setting, month)
+    assert keeper.prune_after() > month * (1 + timing.TTL_JITTER)
