@@ -112,6 +112,7 @@ CASES = [(model, query) for model, queries in FILTERS.items() for query in queri
 
 @pytest.mark.usefixtures("_tables")
 @pytest.mark.parametrize(("model", "query"), CASES)
+@pytest.mark.slow
 def test_every_row_is_reached_once_in_each_direction(admin_user, model, query):
     page = f"/admin/orchestrator/{model}/"
     whole = visit(admin_user, f"{page}?{query}")

@@ -73,6 +73,7 @@ def flat(pages):
 @pytest.mark.parametrize(("name", "order"), LISTS)
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
+@pytest.mark.slow
 def test_a_walk_shows_every_row_once_in_order_and_back_again(as_moderator, name, order, data):
     rows = fill(name, data.draw(st.lists(ROWS[name], max_size=12, unique_by=lambda row: row.id)))
     descending, *columns = ORDERS[name][order]

@@ -1,8 +1,8 @@
 """A pytest plugin: gives every process an engine, and runs every test on its engines.
 
-With xdist (``pytest -n auto``, at least two workers) half of the workers use SQLite and half PostgreSQL, so one
-run covers both. Without xdist, or with ``--engine``, everything runs on one engine and tests that are only
-about the other are deselected.
+With xdist (``pytest -n auto``, at least two workers) half of the workers use SQLite and half PostgreSQL, so
+one run covers both. Without xdist, or with ``--engine``, everything runs on one engine and tests that are
+only about the other are deselected.
 """
 
 import os

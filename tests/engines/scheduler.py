@@ -74,7 +74,10 @@ class EngineScheduling(LoadScheduling):
             if self._engines[index] not in (engine, None):
                 continue
             file = self._files[index]
-            rank = (self._engines[index] is None, 0 if file in own_files else 2 if file in others_files else 1)
+            rank = (
+                self._engines[index] is None,
+                0 if file in own_files else 2 if file in others_files else 1,
+            )
             if rank == (False, 0):
                 return index
             first.setdefault(rank, index)

@@ -10,7 +10,9 @@ from tests.servers.postgres import PostgresServer
 pytestmark = pytest.mark.engine_neutral
 
 
-def test_server_takes_settings_and_recovers_from_a_kill(postgres_server: Callable[..., PostgresServer]) -> None:
+def test_server_takes_settings_and_recovers_from_a_kill(
+    postgres_server: Callable[..., PostgresServer],
+) -> None:
     server = postgres_server({"work_mem": "7MB"})
     with server.connect() as connection:
         assert connection.execute("SHOW work_mem").fetchone() == ("7MB",)

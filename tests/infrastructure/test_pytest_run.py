@@ -149,7 +149,8 @@ def test_run_fails_with_the_reason_when_a_server_does_not_start(tmp_path: Path, 
 def test_killed_run_leaves_no_process_and_no_folder(tmp_path: Path, temporary: Path) -> None:
     run = start(WAITING_TESTS, tmp_path, temporary, "-n", "2")
     wait_until(
-        lambda: {"sqlite", "postgres"} <= {path.name for path in tmp_path.iterdir()}, what="start of both tests"
+        lambda: {"sqlite", "postgres"} <= {path.name for path in tmp_path.iterdir()},
+        what="start of both tests",
     )
     assert processes_of(temporary)
     run.kill()

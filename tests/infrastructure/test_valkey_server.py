@@ -16,7 +16,9 @@ def server(valkey_server: Callable[[], ValkeyServer]) -> ValkeyServer:
     return valkey_server()
 
 
-def test_private_server_shares_nothing_with_the_run_s_server(server: ValkeyServer, valkey: ValkeyServer) -> None:
+def test_private_server_shares_nothing_with_the_run_s_server(
+    server: ValkeyServer, valkey: ValkeyServer
+) -> None:
     server.execute("SET", "here", 1)
     assert valkey.execute("EXISTS", "here") == 0
 

@@ -63,6 +63,7 @@ def passes(job: Job, chosen: dict[str, str]) -> bool:
 @pytest.mark.django_db
 @pytest.mark.parametrize("name", JobViewSet.orders)
 @pytest.mark.parametrize("way", ["forward", "backward"])
+@pytest.mark.slow
 def test_pages_in_parts_are_the_list(name: str, way: str) -> None:
     random = Random(f"{name} {way}")  # noqa: S311 - rows of a test
     jobs = Job.objects.bulk_create(some_jobs(random))

@@ -82,9 +82,7 @@ class PostgresServer:
             user=self._user,
             stop_signal=signal.SIGINT,
         )
-        wait_until(
-            self._is_ready, START_TIMEOUT_SECONDS, what="the start of a PostgreSQL server"
-        )
+        wait_until(self._is_ready, START_TIMEOUT_SECONDS, what="the start of a PostgreSQL server")
         return self
 
     def _is_ready(self) -> bool:
@@ -149,7 +147,7 @@ class PostgresServer:
 
     @cached_property
     def _bin(self) -> Path:
-        """The folder of PostgreSQL's programs; a copy of it if the server's user may not read the original."""
+        """The folder of PostgreSQL's programs; a copy if the server's user may not read the original."""
         if self._user is None or _may_execute(PROGRAMS / "postgres", self._user):
             return PROGRAMS
         # The programs find their libraries and files relative to their own folder.
