@@ -153,6 +153,7 @@ ASKED = {
 
 
 @pytest.mark.parametrize("table", ["jobs", "events", "tasks", "users"])
+@pytest.mark.slow
 def test_what_is_declared_is_what_the_list_asks(admin_user, table):
     """Each page's statement is that of a hot query, whose plan ``tests/queries`` looks at."""
     queries = [query for query in page_queries() if query.table == table]

@@ -14,6 +14,8 @@ from orchestrator.rowjson import RowAsJSON
 from orchestrator.serializers import EventSerializer, JobSerializer, TaskSerializer, UserSerializer
 from orchestrator.serializers.fields import ResourceSerializer
 
+pytestmark = pytest.mark.slow
+
 texts = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0"), max_size=40)
 moments = st.datetimes(datetime(1970, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC)) | st.just(  # noqa: DTZ001
     datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)

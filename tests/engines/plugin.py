@@ -26,9 +26,18 @@ NEUTRAL = "engine_neutral"
 # A test that requests one of these fixtures uses the database of its process.
 DATABASE_FIXTURES = frozenset({"db", "transactional_db", "scratch_database"})
 
-# A test that requests one of these fixtures starts programs or migrates a new database: it is marked as slow.
+# Fixtures that start programs, migrate a new database or load thousands of rows. Their tests are marked as slow.
 SLOW_FIXTURES = frozenset(
-    {"postgres_server", "running", "scratch_database", "script", "service", "valkey_server", "web"}
+    {
+        "many_rows",
+        "postgres_server",
+        "running",
+        "scratch_database",
+        "script",
+        "service",
+        "valkey_server",
+        "web",
+    }
 )
 
 servers_key = pytest.StashKey[RunServers]()
