@@ -26,7 +26,7 @@ NEUTRAL = "engine_neutral"
 # A test that requests one of these fixtures uses the database of its process.
 DATABASE_FIXTURES = frozenset({"db", "transactional_db", "scratch_database"})
 
-# Fixtures that start programs, migrate a new database or load thousands of rows. Their tests are marked as slow.
+# Fixtures that start programs, migrate a new database or load thousands of rows: their tests are slow.
 SLOW_FIXTURES = frozenset(
     {
         "many_rows",
