@@ -46,7 +46,8 @@ class Banner:
             "cache": self.cache,
             "stop": "Ctrl-C",
         }
-        return "\n".join(["", "Kyros Praxis orchestrator", *(f"  {k:<9} {v}" for k, v in lines.items()), ""])
+        rows = (f"  {name:<9} {value}" for name, value in lines.items())
+        return "\n".join(["", "Kyros Praxis orchestrator is running", *rows, ""])
 
     def _password(self) -> str:
         if self.password is None:
@@ -58,7 +59,7 @@ class Banner:
 
 def service_url() -> str:
     """Return the web server's URL for a browser, without a trailing slash."""
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.HOST, settings.HOST)  # noqa: S104 - compared with, not bound to
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.HOST, settings.HOST)  # noqa: S104 - compared with
     return f"http://{f'[{host}]' if ':' in host else host}:{settings.PORT}"
 
 

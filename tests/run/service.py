@@ -88,8 +88,8 @@ class Service:
 
     def get(self, path: str) -> dict[str, object]:
         """Return the JSON document at `path` of the web server."""
-        with urllib.request.urlopen(f"{self.url}{path}", timeout=10) as answer:  # noqa: S310 - http
-            return json.load(answer)
+        with urllib.request.urlopen(f"{self.url}{path}", timeout=10) as response:  # noqa: S310 - http
+            return json.load(response)
 
     @property
     def password(self) -> str:
