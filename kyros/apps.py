@@ -1,12 +1,12 @@
-"""Applications that the project adapts."""
+"""Configuration of Django apps for this project."""
 
 from django.contrib.admin.apps import SimpleAdminConfig
 
 
 class OperatorAdminConfig(SimpleAdminConfig):
-    """Django's admin, with the orchestrator's site as its own.
+    """Django's admin with the orchestrator's admin site.
 
-    The site's pages are found when its addresses are loaded: who serves none starts without them.
+    `kyros.urls` registers the admin's pages, so processes that serve no pages start without them.
     """
 
     default_site = "orchestrator.console.site.Console"

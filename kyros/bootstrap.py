@@ -1,4 +1,4 @@
-"""The first step of every program of the project: its settings, or one line about the bad one."""
+"""The first step of every program of the project: load the settings."""
 
 import os
 import sys
@@ -8,12 +8,12 @@ from django.core.exceptions import ImproperlyConfigured
 
 
 def load_settings() -> None:
-    """Load the settings; end the program with one line if that fails.
+    """Load the settings; if one is invalid, exit with a one-line message.
 
-    Without this step Django would show `manage.py help` despite them, and a web server a page of traceback.
+    Without this step `manage.py help` would ignore invalid settings and a web server would print a traceback.
     """
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "kyros.settings")
     try:
-        settings.SECRET_KEY  # noqa: B018 - the first look loads them all
+        settings.SECRET_KEY  # noqa: B018 - reading one setting loads them all
     except ImproperlyConfigured as error:
         sys.exit(f"kyros: {error}")

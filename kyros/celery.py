@@ -1,7 +1,7 @@
-"""The background worker and its timetable: ``celery --app kyros worker --beat``.
+"""The background worker and its schedule: ``celery --app kyros worker --beat``.
 
-What it runs are functions that commands call too, each safe to run twice at once: several workers do not
-disturb each other, and without any the same is done from cron (``docs/runbook/background-work.md``).
+Every task is also a command and may safely run twice at once. So several workers may run side by side, and
+cron can run the commands instead of a worker (``docs/runbook/background-work.md``).
 """
 
 from celery import Celery

@@ -1,8 +1,7 @@
-"""Typed readers of environment variables that refuse what they cannot read.
+"""Reads and validates environment variables. Only `kyros.settings` uses it.
 
-Only `kyros.settings` uses them. Every refusal is an `ImproperlyConfigured` of one line that names the
-variable, the value and what is allowed; the value of a secret, or of a password inside an address, is never
-shown.
+An invalid value raises `ImproperlyConfigured` with one line that names the variable, the value and what is
+allowed. The value of a secret, and a password inside a URL, are never shown.
 """
 
 import io
@@ -19,7 +18,7 @@ T = TypeVar("T")
 TRUE = frozenset({"1", "on", "true", "yes"})
 FALSE = frozenset({"0", "off", "false", "no"})
 ENV_FILE_LINE = re.compile(r"(export )?[A-Za-z_][A-Za-z_0-9]*=")
-# Greedy up to the last "@": a password that was not percent-encoded may hold any character.
+# Greedy up to the last "@", because a password that is not percent-encoded may hold any character.
 PASSWORD_IN_URL = re.compile(r"(://[^:/?#@]*:).*@")
 PASSWORD_IN_QUERY = re.compile(r"([?&][^=&]*pass[^=&]*=)[^&]*", re.IGNORECASE)
 MAX_SHOWN_CHARACTERS = 120
@@ -31,7 +30,7 @@ def mask_passwords(url: str) -> str:
 
 
 def raise_invalid(name: str, shown: str, allowed: str) -> NoReturn:
-    """Raise the one-line `ImproperlyConfigured` for variable `name`, whose value may be shown as `shown`."""
+    """Raise `ImproperlyConfigured` for the variable `name`; the message shows its value as `shown`."""
     if len(shown) > MAX_SHOWN_CHARACTERS:
         shown = f"{shown[:MAX_SHOWN_CHARACTERS]}…"
     raise ImproperlyConfigured(f"{name}={shown!r} cannot be used; allowed: {allowed}")
@@ -40,14 +39,14 @@ def raise_invalid(name: str, shown: str, allowed: str) -> NoReturn:
 class Environment:
     """The process's environment, completed by an optional `.env` file.
 
-    A variable that is set in the environment wins over the file. One that is set but empty counts as not set,
-    so that `NAME= make run` is the way to do without a value the file gives.
+    A variable of the environment wins over the file. An empty variable counts as not set, so `NAME= make run`
+    ignores the file's value.
 
-    `names` holds every variable asked for so far: the complete list once the settings are loaded.
+    `names` holds every variable read so far: the complete list once the settings are loaded.
     """
 
     def __init__(self, env_file: Path) -> None:
-        """Read `env_file` if it exists; raise `ImproperlyConfigured` if a line of it cannot be read."""
+        """Read `env_file` if it exists; raise `ImproperlyConfigured` for an invalid line."""
         self.names: set[str] = set()
         self._env = environ.Env()
         if env_file.is_file():
@@ -60,18 +59,18 @@ class Environment:
             raise ImproperlyConfigured(f"{path} cannot be read: {type(error).__name__}") from None
         for number, line in enumerate(content.splitlines(), start=1):
             if line.strip() and not line.startswith("#") and not ENV_FILE_LINE.match(line):
-                # The line itself is not shown: it may hold a secret.
-                raise ImproperlyConfigured(f"{path}, line {number}: not NAME=value and no # comment")
+                # The line is not shown because it may hold a secret.
+                raise ImproperlyConfigured(f"{path}, line {number}: expected NAME=value or a # comment")
         self._env.read_env(io.StringIO(content))
 
     def optional(self, name: str) -> str | None:
         """Return the value of `name`, or None when it is not set or empty."""
         self.names.add(name)
-        # Asked of the mapping, not of `Env.str`: that would expand a value of "$OTHER" to another variable's.
+        # Not `Env.str`, which would replace a value of "$OTHER" by the value of the variable OTHER.
         return self._env.ENVIRON.get(name, "").strip() or None
 
     def text(self, name: str, default: str, *, pattern: str, allowed: str) -> str:
-        """Return the text of `name`, which must match the regular expression `pattern` as a whole."""
+        """Return the value of `name`, which must fully match the regular expression `pattern`."""
         value = self.optional(name)
         if value is None:
             return default
@@ -89,7 +88,7 @@ class Environment:
         return value.lower() in TRUE
 
     def integer(self, name: str, default: int, *, minimum: int, maximum: int, unit: str = "") -> int:
-        """Return the whole number of `name`, from `minimum` to `maximum`; the refusal names the `unit`."""
+        """Return the integer value of `name`, `minimum` to `maximum`; the error message names the `unit`."""
         value = self.optional(name)
         if value is None:
             return default
@@ -98,14 +97,14 @@ class Environment:
         raise_invalid(name, value, f"a whole number{unit and f' of {unit}'} from {minimum} to {maximum}")
 
     def choice(self, name: str, default: str, *, choices: Iterable[str]) -> str:
-        """Return the value of `name` in upper case, which must be one of `choices`."""
+        """Return the value of `name` in upper case; it must be one of `choices`."""
         value = (self.optional(name) or default).upper()
         if value not in choices:
             raise_invalid(name, value, ", ".join(choices))
         return value
 
     def comma_separated(self, name: str, default: list[str], *, pattern: str, allowed: str) -> list[str]:
-        """Return the comma-separated values of `name`, each of which must match `pattern` as a whole."""
+        """Return the comma-separated values of `name`; each must fully match `pattern`."""
         value = self.optional(name)
         if value is None:
             return default
@@ -116,7 +115,7 @@ class Environment:
         return items
 
     def secret(self, name: str, *, minimum_bytes: int) -> str | None:
-        """Return the secret `name` or None when it is not set; the refusal tells its length only."""
+        """Return the secret `name`, or None when it is not set; the error message shows only its length."""
         value = self.optional(name)
         if value is not None and len(value.encode()) < minimum_bytes:
             size = len(value.encode())
@@ -135,10 +134,10 @@ class Environment:
         return (base / Path(value).expanduser()).resolve()
 
     def url(self, name: str, parse: Callable[[str], T], *, allowed: str) -> T | None:
-        """Return `parse(value)`, or None when `name` is not set; a `ValueError` of `parse` is a refusal.
+        """Return `parse(value)`, or None when `name` is not set.
 
-        The value is an address that may hold a password, so it is shown masked and the `ValueError`'s own
-        text is not shown at all.
+        `parse` raises `ValueError` for an invalid URL. The error message shows the URL with its password
+        masked, and never the text of the `ValueError`.
         """
         value = self.optional(name)
         if value is None:

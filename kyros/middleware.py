@@ -1,4 +1,4 @@
-"""What every request passes before the views."""
+"""Middleware of the project."""
 
 from collections.abc import Callable
 from io import BytesIO
@@ -10,9 +10,10 @@ View = Callable[[HttpRequest], HttpResponseBase]
 
 
 def buffer_chunked_body(get_response: View) -> View:
-    """Return a middleware that gives a body in chunks (RFC 9112, 7.1) its length: Django sees none without.
+    """Return a middleware that buffers a chunked body (RFC 9112, 7.1) and sets its length.
 
-    Of a body that is too large, one byte over `DATA_UPLOAD_MAX_MEMORY_SIZE` is read: enough to refuse it.
+    Django ignores a body without a length. At most one byte over `DATA_UPLOAD_MAX_MEMORY_SIZE` is read, which
+    is enough for Django to refuse the body.
     """
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
@@ -20,7 +21,7 @@ def buffer_chunked_body(get_response: View) -> View:
         if chunked and not request.META.get("CONTENT_LENGTH"):
             body = request.META["wsgi.input"].read(settings.DATA_UPLOAD_MAX_MEMORY_SIZE + 1)
             request.META["CONTENT_LENGTH"] = str(len(body))
-            request._stream = BytesIO(body)  # noqa: SLF001 - Django's is empty
+            request._stream = BytesIO(body)  # noqa: SLF001 - Django's stream is empty
         return get_response(request)
 
     return middleware

@@ -1,7 +1,7 @@
-"""All settings, and the only place that reads the environment.
+"""All settings. No other module reads the environment.
 
-Every variable is described in `.env.example`. One that cannot be read stops any start with a line that names
-it (see `kyros.env`).
+`.env.example` describes every variable. An invalid value stops every program with a one-line message (see
+`kyros.env`).
 """
 
 import os
@@ -17,32 +17,33 @@ from kyros.env import Environment
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = Environment(BASE_DIR / ".env")
 
-SECONDS_A_YEAR = 31_536_000
-MINUTES_A_YEAR = 525_600
-DAYS_A_CENTURY = 36_500
+MAX_SECONDS = 31_536_000  # a year
+MAX_MINUTES = 525_600  # a year
+MAX_DAYS = 36_500  # a century
+HOST_PATTERN = r"[A-Za-z0-9.:_-]{1,253}"
 
-# --- Where it runs ------------------------------------------------------------------------------------------
+# --- Process and network ------------------------------------------------------------------------------------
 
 DEBUG = env.boolean("DEBUG", default=False)
-HOST = env.text("HOST", "127.0.0.1", pattern=r"[A-Za-z0-9.:_-]{1,253}", allowed="a host name or address")
+HOST = env.text("HOST", "127.0.0.1", pattern=HOST_PATTERN, allowed="a host name or IP address")
 PORT = env.integer("PORT", 8000, minimum=1, maximum=connection_urls.MAX_PORT)
 KYROS_DATA_DIR = env.path("KYROS_DATA_DIR", BASE_DIR / "var", base=BASE_DIR)
-WEB_WORKERS = env.integer("WEB_WORKERS", 0, minimum=1, maximum=256) or None  # None: one a core
+WEB_WORKERS = env.integer("WEB_WORKERS", 0, minimum=1, maximum=256) or None  # None: one per core
 KYROS_ADMIN_USERNAME = env.text(
     "KYROS_ADMIN_USERNAME",
     "admin",
     pattern=r"[\w.@+-]{1,150}",
     allowed="1 to 150 letters, digits and @ . + - _",
 )
-KYROS_ADMIN_PASSWORD = env.secret("KYROS_ADMIN_PASSWORD", minimum_bytes=1)  # None: `make run` makes one
+KYROS_ADMIN_PASSWORD = env.secret("KYROS_ADMIN_PASSWORD", minimum_bytes=1)  # None: `make run` creates one
 DEMO_JOBS = env.integer("DEMO_JOBS", 2000, minimum=0, maximum=100_000_000, unit="jobs")
 
-# --- Who may ask --------------------------------------------------------------------------------------------
+# --- Access -------------------------------------------------------------------------------------------------
 
 
 def _minutes(name: str, default: int) -> int:
-    """Return for how many minutes a token of the kind `name` is good."""
-    return env.integer(name, default, minimum=1, maximum=MINUTES_A_YEAR, unit="minutes")
+    """Return the lifetime in minutes of the tokens that `name` is about."""
+    return env.integer(name, default, minimum=1, maximum=MAX_MINUTES, unit="minutes")
 
 
 LOCAL_HOSTS = ["localhost", "127.0.0.1", "[::1]"]
@@ -68,9 +69,9 @@ CORS_EXPOSE_HEADERS = ["ETag", "Retry-After", "X-Cache", "X-Request-ID"]
 # Behind a proxy that ends TLS. Off, so that http://localhost works.
 HTTPS_ONLY = env.boolean("HTTPS_ONLY", default=False)
 SECURE_SSL_REDIRECT = HTTPS_ONLY
-SECURE_REDIRECT_EXEMPT = [r"^(healthz|readyz|metrics)$"]  # asked by probes inside the network, over http
+SECURE_REDIRECT_EXEMPT = [r"^(healthz|readyz|metrics)$"]  # probes inside the network use http
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS_ONLY else None
-SECURE_HSTS_SECONDS = SECONDS_A_YEAR if HTTPS_ONLY else 0
+SECURE_HSTS_SECONDS = 31_536_000 if HTTPS_ONLY else 0  # a year
 SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS_ONLY
 SECURE_HSTS_PRELOAD = HTTPS_ONLY
 SESSION_COOKIE_SECURE = HTTPS_ONLY
@@ -85,8 +86,8 @@ AUTH_USER_MODEL = "orchestrator.User"
 LOGIN_URL = "rest_framework:login"
 LOGIN_REDIRECT_URL = "/api/v1/"
 AUTHENTICATION_BACKENDS = ["orchestrator.auth.permissions.RoleBackend"]
-# scrypt needs 16 MiB a guess, which is what makes guessing on graphics cards dear, takes 0.14 s where PBKDF2
-# takes 0.20 s, lets other threads run meanwhile, and is part of Python. The second reads imported accounts.
+# scrypt needs 16 MiB per guess, which makes attacks with graphics cards expensive. It takes 0.14 s (PBKDF2:
+# 0.20 s), releases the GIL and is part of Python. The second hasher verifies imported accounts.
 PASSWORD_HASHERS = [
     "django.contrib.auth.hashers.ScryptPasswordHasher",
     "django.contrib.auth.hashers.PBKDF2PasswordHasher",
@@ -115,7 +116,7 @@ SQL_ECHO = env.boolean("SQL_ECHO", default=False)
 
 
 def _pooled(database: dict[str, Any]) -> dict[str, Any]:
-    """Return the PostgreSQL `database` with a pool of connections; any other as it is."""
+    """Add the connection pool to the PostgreSQL `database`; return other databases unchanged."""
     if database["ENGINE"].endswith("postgresql"):
         database["OPTIONS"]["pool"] = connection_urls.pool_config(
             min_size=DB_POOL_MIN_SIZE, max_size=DB_POOL_MAX_SIZE, timeout=DB_POOL_TIMEOUT
@@ -124,9 +125,9 @@ def _pooled(database: dict[str, Any]) -> dict[str, Any]:
 
 
 def _replicas(urls: str) -> list[dict[str, Any]]:
-    """Return the read-only copies of the default database that the comma-separated `urls` name."""
+    """Return the DATABASES entries of the read replicas in the comma-separated `urls`."""
     return [
-        # In tests a replica is the default database itself: its rows are not committed where a copy could be.
+        # In tests a replica is the default database itself: rows of uncommitted tests never reach a replica.
         {**_pooled(connection_urls.postgresql_config(url.strip())), "TEST": {"MIRROR": "default"}}
         for url in urls.split(",")
         if url.strip()
@@ -147,20 +148,20 @@ for number, replica in enumerate(
     DATABASES[f"replica{number}"] = replica
 DATABASE_REPLICAS = [alias for alias in DATABASES if alias != "default"]
 
-# Transactions are opened around writes only: with SQLite's IMMEDIATE mode every reading request would
-# otherwise queue for the write lock.
+# Only writes run in transactions: with SQLite's IMMEDIATE mode every reading request would otherwise wait for
+# the write lock.
 ATOMIC_REQUESTS = False
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-EVENT_RETENTION_DAYS = env.integer("EVENT_RETENTION_DAYS", 90, minimum=1, maximum=DAYS_A_CENTURY, unit="days")
-JOB_RETENTION_DAYS = env.integer("JOB_RETENTION_DAYS", 180, minimum=1, maximum=DAYS_A_CENTURY, unit="days")
+EVENT_RETENTION_DAYS = env.integer("EVENT_RETENTION_DAYS", 90, minimum=1, maximum=MAX_DAYS, unit="days")
+JOB_RETENTION_DAYS = env.integer("JOB_RETENTION_DAYS", 180, minimum=1, maximum=MAX_DAYS, unit="days")
 
 # --- Cache --------------------------------------------------------------------------------------------------
 
 
 def _ttl(family: str, default: int) -> int:
-    """Return for how many seconds answers of `family` may be kept."""
-    return env.integer(f"CACHE_TTL_{family}", default, minimum=1, maximum=SECONDS_A_YEAR, unit="seconds")
+    """Return the TTL in seconds of the cached responses of `family`."""
+    return env.integer(f"CACHE_TTL_{family}", default, minimum=1, maximum=MAX_SECONDS, unit="seconds")
 
 
 CACHE_TTL_JOB_COUNTS = _ttl("JOB_COUNTS", 300)
@@ -169,12 +170,12 @@ CACHE_TTL_USER_AUTH = _ttl("USER_AUTH", 900)
 CACHE_TTL_EVENTS = _ttl("EVENTS", 30)
 CACHE_TTL_TASK_LIST = _ttl("TASK_LIST", 60)
 CACHE_TTL_USER_LIST = _ttl("USER_LIST", 60)
-# What every key begins with: several installations may share one server.
+# The prefix of every key, so that several installations can share one server.
 CACHE_PREFIX = env.text(
     "CACHE_PREFIX", "kyros", pattern=r"[A-Za-z0-9_-]{1,32}", allowed="1 to 32 letters, digits, - and _"
 )
 
-_REDIS_HOST = env.text("REDIS_HOST", "", pattern=r"[A-Za-z0-9.:_-]{1,253}", allowed="a host name or address")
+_REDIS_HOST = env.text("REDIS_HOST", "", pattern=HOST_PATTERN, allowed="a host name or IP address")
 _REDIS_PORT = env.integer("REDIS_PORT", 6379, minimum=1, maximum=connection_urls.MAX_PORT)
 _REDIS_DB = env.integer("REDIS_DB", 0, minimum=0, maximum=connection_urls.MAX_CACHE_DB)
 _REDIS_PASSWORD = env.secret("REDIS_PASSWORD", minimum_bytes=1)
@@ -184,7 +185,7 @@ _REDIS_URL = env.url(
     allowed=connection_urls.CACHE_URL_FORMS,
 )
 
-# Whether somebody chose a server, or chose none; if not, `make run` starts one.
+# Whether the settings name a cache server or turn the cache off; if not, `make run` starts a server.
 CACHE_CONFIGURED = bool(_REDIS_URL or _REDIS_HOST)
 CACHE_ENABLED = _REDIS_URL != "none"
 CACHE_URL: str | None = (
@@ -203,10 +204,10 @@ CACHES: dict[str, dict[str, Any]] = {
         "LOCATION": CACHE_URL,
         "KEY_PREFIX": CACHE_PREFIX,
         "OPTIONS": {
-            # Failures are handled in one place of ours, `orchestrator.cache`: an ignored one would look like
-            # an invalidation that had nothing to do.
+            # Only `orchestrator.cache` handles failures: a failed invalidation that is ignored looks like one
+            # that had nothing to do.
             "IGNORE_EXCEPTIONS": False,
-            # Never pickle: whoever can write to the server would run code here.
+            # Never pickle: anyone who can write to the server could run code here.
             "SERIALIZER": "django_redis.serializers.json.JSONSerializer",
         },
     }
@@ -215,7 +216,7 @@ CACHES: dict[str, dict[str, Any]] = {
     "throttle": {
         "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
         "LOCATION": "throttle",
-        # So many that an attacker cannot push out their own counters by trying other names.
+        # A high limit, so that attackers cannot evict their own counters by trying other names.
         "OPTIONS": {"MAX_ENTRIES": 50_000},
     },
 }
@@ -238,7 +239,7 @@ INSTALLED_APPS = [
     "drf_spectacular_sidecar",
 ]
 MIDDLEWARE = [
-    "monitoring.middleware.ObservabilityMiddleware",  # first: it measures the others
+    "monitoring.middleware.ObservabilityMiddleware",  # first, because it measures the others
     "django.middleware.security.SecurityMiddleware",
     "kyros.middleware.buffer_chunked_body",
     "corsheaders.middleware.CorsMiddleware",
@@ -272,7 +273,7 @@ LANGUAGE_CODE = "en-us"
 USE_I18N = False
 USE_TZ = True
 TIME_ZONE = "UTC"
-# The largest legal body is a job with 64 KiB of metadata; anything above this is refused with 413 unread.
+# The largest legal body is a job with 64 KiB of metadata. Larger bodies are refused with 413 unread.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 
 LOG_LEVEL = env.choice("LOG_LEVEL", "INFO", choices=("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"))
@@ -294,12 +295,12 @@ LOGGING: dict[str, Any] = {
     },
     "root": {"handlers": ["console"], "level": LOG_LEVEL},
     "loggers": {
-        # Django's own handlers would write each line a second time.
+        # Django's own handlers would log each line a second time.
         "django": {"handlers": [], "propagate": True, "level": LOG_LEVEL},
         "django.server": {"handlers": [], "propagate": True, "level": LOG_LEVEL},
-        # Its retries: the error that ends them says the same, once.
+        # Not its retries: the error after the last one says the same, once.
         "psycopg.pool": {"level": "ERROR"},
-        # Django's own lines of SQL have the values in them, of which some are secrets.
+        # Django's own SQL log shows parameter values, and some are secrets.
         "django.db.backends": {"level": "INFO"},
         "monitoring.sql": {"level": "INFO" if SQL_ECHO else "WARNING"},
     },
@@ -308,18 +309,18 @@ LOGGING: dict[str, Any] = {
 # --- Monitoring ---------------------------------------------------------------------------------------------
 
 SLOW_REQUEST_MS = env.integer("SLOW_REQUEST_MS", 500, minimum=1, maximum=3_600_000, unit="milliseconds")
-# Where every process keeps its counts, so that any one of them can tell those of all.
+# Every process writes its metrics here, so that each of them can report the sums.
 METRICS_DIR = KYROS_DATA_DIR / "metrics"
-os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(METRICS_DIR)  # its client has no other setting for it
+os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(METRICS_DIR)  # prometheus_client has no other setting for it
 
 # --- Background work ----------------------------------------------------------------------------------------
 
-# Tasks are started by the timetable alone and leave no result; what is late by more than its interval is
-# dropped, so that a worker that was away does not catch up on what it missed.
+# Only the schedule starts tasks, and tasks store no result. A task that is late by more than its interval is
+# dropped, so that a worker that was away does not run what it missed.
 CELERY_BROKER_URL = connection_urls.broker_url(CACHE_URL) if CACHE_URL else "memory://"
 CELERY_BROKER_TRANSPORT_OPTIONS = {"global_keyprefix": f"{CACHE_PREFIX}:tasks:"}
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
-CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # a server that is away for long must not end the worker
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # the worker keeps trying while the server is away
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TIMEZONE = TIME_ZONE
@@ -340,7 +341,7 @@ CELERY_BEAT_SCHEDULE: dict[str, Any] = {
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
-        # The first one gives a 401 its WWW-Authenticate.
+        # The first class sets the WWW-Authenticate header of a 401.
         "orchestrator.auth.authentication.BearerAuthentication",
         "orchestrator.auth.authentication.SessionAuthentication",
     ],
@@ -353,7 +354,7 @@ REST_FRAMEWORK = {
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "orchestrator.api.exception_handler.handle_exception",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
-    # Moments stay moments until the renderer writes them, so that there is one way to write them.
+    # Datetimes stay datetimes until the renderer formats them, so that there is one format.
     "DATETIME_FORMAT": None,
 }
 SPECTACULAR_SETTINGS = {
@@ -361,13 +362,13 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": "Agents submit jobs, workers run them, operators watch them.",
     "VERSION": __version__,
     "SERVE_INCLUDE_SCHEMA": False,
-    "COMPONENT_SPLIT_REQUEST": True,  # what a client may send is less than what it gets
+    "COMPONENT_SPLIT_REQUEST": True,  # clients may send fewer fields than they receive
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
         "orchestrator.api.openapi.describe_errors",
     ],
     "SCHEMA_PATH_PREFIX": r"/api/v1",
-    # The page's script and style are served from here: it works without a network.
+    # The page's script and style are served locally, so the page works without internet access.
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
@@ -377,7 +378,7 @@ SPECTACULAR_SETTINGS = {
 
 
 def _secret_key() -> str:
-    """Return the key of the environment, else the one `make run` keeps, else one to debug with."""
+    """Return the key of the environment, or the one that `make run` created, or a temporary one for DEBUG."""
     if key := env.secret("SECRET_KEY", minimum_bytes=secret_key.MIN_BYTES):
         return key
     try:
@@ -385,11 +386,11 @@ def _secret_key() -> str:
     except secret_key.MissingKeyError:
         if not DEBUG:
             raise
-        return secrets.token_urlsafe(48)  # sessions and tokens end with this process
+        return secrets.token_urlsafe(48)  # sessions and tokens are valid as long as this process
 
 
-# Last: `make run` makes a key when this is all that is missing.
+# Last, because `make run` creates a key if only the key is missing.
 SECRET_KEY = _secret_key()
 
-# Every variable that was read: what `.env.example` has to describe.
+# Every variable that was read; `.env.example` must describe each.
 ENVIRONMENT_VARIABLES = frozenset(env.names)

@@ -1,4 +1,4 @@
-"""The addresses of the whole site. What is under `/api/v1/` and `/auth/` is the domain's own list."""
+"""The URLs of the whole site. `orchestrator.urls` has those of the API."""
 
 from django.contrib import admin
 from django.urls import include, path

@@ -7,7 +7,7 @@ from kyros.bootstrap import load_settings
 load_settings()
 django = get_wsgi_application()
 
-# Imported here: what it serves needs the applications to be loaded.
+# Imported here because they need the apps to be loaded.
 from monitoring.request_ids import RequestIds  # noqa: E402
 from orchestrator.api.wsgi_cache import CachedResponseMiddleware  # noqa: E402
 

@@ -1,6 +1,6 @@
-"""Makes the virtual environment: `python3 scripts/create_venv.py FOLDER REQUIREMENTS`.
+"""Creates a virtual environment: `python3 scripts/create_venv.py FOLDER REQUIREMENTS`.
 
-Runs before anything is installed, so it uses the standard library only and is no part of the launcher.
+It runs before anything is installed, so it uses the standard library only.
 """
 
 import fcntl
@@ -12,8 +12,8 @@ import venv
 from pathlib import Path
 
 
-def wanted(requirements: Path) -> str:
-    """Return what an environment must have been made of to serve: this very Python and these requirements."""
+def fingerprint(requirements: Path) -> str:
+    """Return what identifies an up-to-date environment: this Python and the contents of `requirements`."""
     digest = hashlib.sha256(requirements.read_bytes())
     for included in re.findall(r"^-r (\S+)$", requirements.read_text(encoding="utf-8"), re.MULTILINE):
         digest.update((requirements.parent / included).read_bytes())
@@ -21,7 +21,7 @@ def wanted(requirements: Path) -> str:
 
 
 def install(folder: Path, requirements: Path) -> None:
-    """Make the environment in `folder` anew; raise `CalledProcessError` if `requirements` cannot be had."""
+    """Create the environment in `folder` from scratch; raise `CalledProcessError` if pip fails."""
     sys.stderr.write(f"installing {requirements} into {folder} …\n")
     venv.create(folder, clear=True, with_pip=True)
     pip = [str(folder / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "--quiet"]
@@ -29,19 +29,19 @@ def install(folder: Path, requirements: Path) -> None:
 
 
 def main(folder: Path, requirements: Path) -> int:
-    """Install unless it was done; return the exit status."""
-    # Two instances may be started at once from one fresh folder.
+    """Create the environment unless it is up to date; return the exit status."""
+    # Two `make run` may start at once in a fresh checkout.
     with requirements.open() as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         stamp = folder / "installed"
-        if stamp.is_file() and stamp.read_text(encoding="utf-8") == wanted(requirements):
+        if stamp.is_file() and stamp.read_text(encoding="utf-8") == fingerprint(requirements):
             return 0
         try:
             install(folder, requirements)
         except subprocess.CalledProcessError as error:
             sys.stderr.write(f"make: the requirements could not be installed ({error})\n")
             return 1
-        stamp.write_text(wanted(requirements), encoding="utf-8")
+        stamp.write_text(fingerprint(requirements), encoding="utf-8")
     return 0
 
 

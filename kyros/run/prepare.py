@@ -1,8 +1,8 @@
-"""Everything between an empty data folder and a service that can start: `python -m kyros.run.prepare`.
+"""Prepares the database, static files and accounts for a start: `python -m kyros.run.prepare`.
 
-A process of its own, so that the launcher can end it at any moment, in the middle of a migration as well. It
-tells a person its progress on standard error and the launcher what it did on standard output, as one JSON
-document. It ends when its standard input is closed: when the launcher is gone.
+It is a separate process, so that the launcher can kill it at any time, even during a migration. It writes
+its progress to standard error and its result, one JSON document for the launcher, to standard output. It ends
+when its standard input is closed, which is when the launcher ends.
 """
 
 import json
@@ -32,15 +32,15 @@ PASSWORD_BYTES = 12
 
 
 def prepare() -> PrepareResult:
-    """Bring database, static files and accounts up to date; return what the launcher has to tell."""
-    call_command("check", stdout=StringIO())  # what it finds is an error; that it finds nothing is no news
+    """Bring the database, static files and accounts up to date; return the result for the launcher."""
+    call_command("check", stdout=StringIO())  # raises an error; the line "no issues" is not shown
     _migrate()
     call_command("collectstatic", interactive=False, verbosity=0)
     return PrepareResult(password=_first_start())
 
 
 def _migrate() -> None:
-    with _new_under_another_name():
+    with _new_file_renamed_when_complete():
         executor = MigrationExecutor(connection)
         plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
         if plan:
@@ -49,25 +49,25 @@ def _migrate() -> None:
 
 
 @contextmanager
-def _new_under_another_name() -> Iterator[None]:
-    """Give a SQLite file that is made in the block its name when it is whole.
+def _new_file_renamed_when_complete() -> Iterator[None]:
+    """Create a new SQLite file under a temporary name; rename it when the block has completed.
 
-    Django commits a migration before it notes that it has: a start that is ended in between would leave
-    tables that the next one makes again, in vain.
+    Django commits a migration before it records it. A start that is killed in between would leave tables that
+    the next start fails to create again.
     """
     file = Path(str(connection.settings_dict["NAME"]))
     if connection.vendor != "sqlite" or (file.exists() and file.stat().st_size):
         yield
         return
     unfinished = file.with_name(f"{file.name}.new")
-    # A log that is left of a database that is gone would be taken for this one's.
+    # SQLite would apply a log file that an earlier, deleted database has left.
     for ending in ("-wal", "-shm", ".new", ".new-wal", ".new-shm"):
         file.with_name(f"{file.name}{ending}").unlink(missing_ok=True)
     connection.settings_dict["NAME"] = str(unfinished)
     try:
         yield
     finally:
-        connection.close()  # which leaves all in the one file
+        connection.close()  # which moves the log into the database file
         connection.settings_dict["NAME"] = str(file)
     unfinished.replace(file)
     unfinished.with_name(f"{unfinished.name}-turns").unlink(missing_ok=True)
@@ -75,9 +75,9 @@ def _new_under_another_name() -> Iterator[None]:
 
 @transaction.atomic
 def _first_start() -> str | None:
-    """Create the operator and the demo data unless the operator is there; return the operator's new password.
+    """Create the operator's account and demo data if the account does not exist; return its new password.
 
-    One transaction: a start that is ended half way leaves neither, and the next one begins again.
+    This is one transaction: a start that is killed half way leaves neither, and the next one does both.
     """
     users = get_user_model().objects
     name = settings.KYROS_ADMIN_USERNAME
@@ -90,24 +90,24 @@ def _first_start() -> str | None:
 
 
 def _demo_data() -> None:
-    """Fill a database that nobody has used with `DEMO_JOBS` jobs and what belongs to them."""
+    """Create `DEMO_JOBS` jobs with their events if the database has no jobs."""
     if settings.DEMO_JOBS and not apps.get_model("orchestrator", "Job").objects.exists():
-        output.progress(f"making demo data ({settings.DEMO_JOBS} jobs)")
+        output.progress(f"creating demo data ({settings.DEMO_JOBS} jobs)")
         call_command("seed_demo", jobs=settings.DEMO_JOBS, verbosity=0, stdout=sys.stderr)
 
 
 def _end_with_launcher() -> None:
-    os.read(sys.stdin.fileno(), 1)  # the launcher never writes: this returns at the end of the stream
+    os.read(sys.stdin.fileno(), 1)  # the launcher never writes, so this returns when it ends
     os._exit(1)
 
 
 def main() -> int:
-    """Prepare, and write the document for the launcher; return the exit status."""
+    """Prepare and write the result for the launcher; return the exit status."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "kyros.settings")
     threading.Thread(target=_end_with_launcher, daemon=True).start()
     try:
         django.setup()
-        with redirect_stdout(sys.stderr):  # the standard output is for the document alone
+        with redirect_stdout(sys.stderr):  # standard output is for the result only
             prepared = prepare()
     except DatabaseError as error:
         output.error(f"the database cannot be used: {error}")

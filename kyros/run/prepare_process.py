@@ -1,4 +1,4 @@
-"""The launcher's side of `kyros.run.prepare`: runs it and takes what it has to tell."""
+"""Runs `kyros.run.prepare` in a separate process and returns its result to the launcher."""
 
 import json
 import os
@@ -11,15 +11,15 @@ from dataclasses import dataclass
 from django.conf import settings
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PrepareResult:
-    """What the launcher has to tell: `password` is None unless an account was made by this start."""
+    """The result of the preparation: `password` is None unless this start created the account."""
 
     password: str | None
 
 
 def run_in_process(environment: Mapping[str, str]) -> PrepareResult:
-    """Prepare in a process with `environment`; raise `SystemExit` if that fails, after it has said why."""
+    """Prepare in a process with `environment`; raise `SystemExit` if it fails, after it has printed why."""
     with subprocess.Popen(
         [sys.executable, "-m", "kyros.run.prepare"],
         stdin=subprocess.PIPE,
@@ -32,7 +32,7 @@ def run_in_process(environment: Mapping[str, str]) -> PrepareResult:
             document = process.stdout.read() if process.stdout else b""
             status = process.wait()
         except BaseException:
-            # The database takes back what was not committed.
+            # The database rolls back what was not committed.
             os.killpg(process.pid, signal.SIGKILL)
             raise
     if status:

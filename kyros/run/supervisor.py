@@ -1,8 +1,8 @@
-"""Runs the Procfile's processes under honcho until the web server ends or a signal comes; then none is left.
+"""Runs the Procfile's processes under honcho until the web server ends or a signal arrives; then ends all.
 
-What honcho does not do is done here: a process that the service can do without for a while is started
-again; a signal while it still starts, a process that does not heed SIGTERM, a command that leaves processes
-behind, and a launcher or a guard that is killed.
+This module adds what honcho does not do. It restarts processes that the service can run without for a while,
+and leaves no process behind in these cases: a signal during the start, a process that ignores SIGTERM, a
+command that leaves child processes, and a launcher or guard that is killed.
 """
 
 import multiprocessing
@@ -27,26 +27,27 @@ from kyros.run.process_signals import GRACE_SECONDS, terminate_group
 
 POLL_SECONDS = 0.1
 
-#: Processes without which the service goes on answering: one that ends is started again.
+#: Processes that are restarted when they end: the service goes on without them meanwhile.
 RESTARTED = frozenset({"cache", "keeper", "worker"})
-#: Seconds until it is, and how often in a row one may end within `QUICK_SECONDS` of its start before all is.
-PAUSE_SECONDS = 0.5
-QUICK_SECONDS = 2.0
-QUICK_ENDS = 5
+#: The pause before a restart.
+RESTART_PAUSE_SECONDS = 0.5
+#: A process that ends sooner after its start has failed. So many failures in a row end the service.
+FAILURE_SECONDS = 2.0
+MAX_FAILURES = 5
 
 
 class GuardedProcess(Process):  # type: ignore[misc]
-    """A command of the Procfile, in a session of its own with whatever it starts.
+    """A command of the Procfile, in a new session together with its child processes.
 
-    honcho runs it from a process of its own, the guard, which outlives a launcher that is killed.
+    honcho runs it from a separate process, the guard, which survives a launcher that is killed.
     """
 
-    #: Set when the service ends: then nothing is started again.
+    #: Set when the service ends: then no process is restarted.
     shutting_down: Event
-    _ends: int = 0
+    _failures: int = 0
 
     def run(self, *args: Any, **kwargs: Any) -> None:
-        """Run the command, and run it again if it is one of `RESTARTED` and ends before the service does."""
+        """Run the command; run it again if it is in `RESTARTED` and ends before the service does."""
         self._starting = threading.Lock()
         self._child_ctor = self._start_command
         threading.Thread(target=self._end_after_launcher, daemon=True).start()
@@ -54,132 +55,132 @@ class GuardedProcess(Process):  # type: ignore[misc]
         while not self._stopped:
             started = time.monotonic()
             super().run(*args, **kwargs)
-            quick = time.monotonic() - started < QUICK_SECONDS
-            self._ends = self._ends + 1 if quick else 0
+            failed = time.monotonic() - started < FAILURE_SECONDS
+            self._failures = self._failures + 1 if failed else 0
 
     def _start_command(self, *args: Any, **kwargs: Any) -> Popen:
-        with self._starting:  # so that whoever ends the command knows it
+        with self._starting:  # the thread that ends the command must know it
             self._child = Popen(*args, **kwargs)
             return self._child
 
     def _send_message(self, data: Any, type: str = "line") -> None:  # noqa: A002 - honcho's name
         if type == "start":
             threading.Thread(target=self._end_after_command, daemon=True).start()
-        if type == "stop" and self._starts_again():
-            how = f"ended by itself ({_how(data['returncode'])}); it is started again"
-            super()._send_message(f"{how}\n".encode())
+        if type == "stop" and self._restarts():
+            message = f"ended by itself ({_exit_reason(data['returncode'])}); restarting it"
+            super()._send_message(f"{message}\n".encode())
             return
         self._stopped = type == "stop"
         super()._send_message(data, type)
 
-    def _starts_again(self) -> bool:
-        """Tell whether the command, which has just ended, is to be run again; if so, after a pause."""
-        if self.name not in RESTARTED or self._ends >= QUICK_ENDS:
+    def _restarts(self) -> bool:
+        """Return whether to restart the command, which has just ended; wait for the pause before it."""
+        if self.name not in RESTARTED or self._failures >= MAX_FAILURES:
             return False
-        return not self.shutting_down.wait(PAUSE_SECONDS)
+        return not self.shutting_down.wait(RESTART_PAUSE_SECONDS)
 
     def _end_after_launcher(self) -> None:
-        """End the command and this guard when the launcher has ended without doing so."""
+        """End the command and this guard when the launcher has ended without ending them."""
         if launcher := multiprocessing.parent_process():
             launcher.join()
-            self.shutting_down.set()  # in the launcher's place
+            self.shutting_down.set()  # the launcher cannot do it any more
             with self._starting:
                 if self._child:
                     terminate_group(self._child.pid)
-                os._exit(1)  # not by the queue of messages, which nobody reads any more
+                os._exit(1)  # not through the message queue, which no process reads any more
 
     def _end_after_command(self) -> None:
-        """End what the command leaves behind: it would keep the output open, and the guard waiting."""
+        """End child processes that the command leaves: they keep its output open, so the guard waits."""
         self._child.wait()
         terminate_group(self._child.pid)
 
 
-def _how(status: int) -> str:
-    """Return how a process ended, by its exit status, which is negative for a signal."""
+def _exit_reason(status: int) -> str:
+    """Return how a process ended; a negative exit status stands for a signal."""
     return f"status {status}" if status >= 0 else signal.Signals(-status).name
 
 
 class Supervisor(Manager):  # type: ignore[misc]
-    """honcho's manager of processes, which ends them whatever happens."""
+    """honcho's process manager; it leaves no process behind, whatever happens."""
 
     def __init__(self, on_started: Callable[["Supervisor"], None]) -> None:
-        """Manage no process yet; `on_started` is for `supervise` to explain."""
+        """Create a supervisor without processes; see `supervise` for `on_started`."""
         super().__init__()
         self._process_ctor = GuardedProcess
         self._on_started = on_started
-        self._end_asked = threading.Event()
-        #: Tells the guards what `_end_asked` tells the threads here.
+        self._end_requested = threading.Event()
+        #: For the guards what `_end_requested` is for the threads of this process.
         self.shutting_down = multiprocessing.Event()
-        #: Why the service cannot go on; None while it can, and when a signal ended it.
+        #: Why the service failed; None if it runs or a signal ended it.
         self.failure: str | None = None
 
     def fail(self, reason: str) -> None:
         """End every process because of `reason`."""
         self.failure = self.failure or reason
-        self._ask_for_the_end()
+        self._request_end()
 
     def terminate(self) -> None:
-        """End every process: honcho calls this on a signal, and when a process has ended."""
-        if not self._end_asked.is_set():
-            self.failure = self.failure or self._first_end()
-        self._ask_for_the_end()
+        """End every process: honcho calls this for a signal and when a process has ended."""
+        if not self._end_requested.is_set():
+            self.failure = self.failure or self._first_exit()
+        self._request_end()
 
-    def _ask_for_the_end(self) -> None:
+    def _request_end(self) -> None:
         self.shutting_down.set()
-        self._end_asked.set()
+        self._end_requested.set()
 
     def kill(self) -> None:
-        """Leave force to the thread that ends the processes: honcho would use it without end."""
+        """Do nothing: `_end_when_requested` kills processes; honcho would kill them again and again."""
 
-    def _first_end(self) -> str | None:
-        """Return which process has ended while none was asked to, and how; None if every one runs."""
+    def _first_exit(self) -> str | None:
+        """Return which process has ended by itself, and how; None if all are running."""
         for name, state in self._processes.items():
             if (status := state.get("returncode")) is not None:
-                return f"the process {name!r} ended by itself ({_how(status)}); everything was ended"
+                return f"the process {name!r} ended by itself ({_exit_reason(status)}); all others were ended"
         return None
 
     def _start(self) -> None:
         super()._start()
-        # Threads only after the last fork.
-        for target in (self._end_when_asked, self._replace_guards, partial(self._on_started, self)):
+        # Start threads only after the last fork.
+        for target in (self._end_when_requested, self._watch_guards, partial(self._on_started, self)):
             threading.Thread(target=target, daemon=True).start()
 
-    def _end_when_asked(self) -> None:
-        """Send SIGTERM once to each process, as soon as it has told its id, and SIGKILL after a while."""
-        self._end_asked.wait()
-        forced_at = time.monotonic() + GRACE_SECONDS
-        told: set[int] = set()
+    def _end_when_requested(self) -> None:
+        """Send each process SIGTERM once, as soon as its id is known, and SIGKILL after the grace period."""
+        self._end_requested.wait()
+        kill_at = time.monotonic() + GRACE_SECONDS
+        signalled: set[int] = set()
         while True:
-            forced = time.monotonic() > forced_at
-            for group in {state["pid"] for state in self._remaining()} - (set() if forced else told):
-                self._procmgr.kill(group) if forced else self._procmgr.terminate(group)
-                told.add(group)
+            force = time.monotonic() > kill_at
+            for group in {state["pid"] for state in self._remaining()} - (set() if force else signalled):
+                self._procmgr.kill(group) if force else self._procmgr.terminate(group)
+                signalled.add(group)
             time.sleep(POLL_SECONDS)
 
     def _remaining(self) -> list[dict[str, Any]]:
         return [state for state in self._processes.values() if "pid" in state and "returncode" not in state]
 
-    def _replace_guards(self) -> None:
-        """Tell honcho that a process has stopped whose guard was killed and cannot tell any more."""
+    def _watch_guards(self) -> None:
+        """Report the end of a process to honcho when its guard was killed and cannot report it."""
         guards = {state["process"].sentinel: name for name, state in self._processes.items()}
         while guards:
             for sentinel in multiprocessing.connection.wait(list(guards)):
                 self._expect_stopped(guards.pop(sentinel))
 
-    def _stop_without_guard(self, name: str, state: dict[str, Any]) -> None:
+    def _report_stop(self, name: str, state: dict[str, Any]) -> None:
         if "pid" in state:
             terminate_group(state["pid"], grace=0)
         else:
             state["pid"] = state["process"].pid  # honcho waits for an id before it ends
-        told = {"returncode": -signal.SIGKILL}
-        self.events.put(Message(type="stop", data=told, time=None, name=name, colour=None))
+        data = {"returncode": -signal.SIGKILL}
+        self.events.put(Message(type="stop", data=data, time=None, name=name, colour=None))
 
     def _expect_stopped(self, name: str) -> None:
         deadline = time.monotonic() + GRACE_SECONDS
         state = self._processes[name]
         while state.get("returncode") is None:
             if time.monotonic() > deadline:
-                self._stop_without_guard(name, state)
+                self._report_stop(name, state)
                 return
             time.sleep(POLL_SECONDS)
 
@@ -187,12 +188,12 @@ class Supervisor(Manager):  # type: ignore[misc]
 def supervise(
     environment: Mapping[str, str], *, without: frozenset[str], on_started: Callable[[Supervisor], None]
 ) -> int:
-    """Run the Procfile's processes until one ends or a signal comes; return the exit status of a signal.
+    """Run the Procfile's processes until one ends or a signal arrives; return the signal's exit status.
 
     Args:
-        environment: the environment variables of every process.
-        without: names of the processes that this configuration does not need.
-        on_started: called in a thread as soon as the processes are started, with their supervisor.
+        environment: the environment of every process.
+        without: names of the processes that are not started.
+        on_started: called in a thread, with the supervisor, as soon as all processes are started.
 
     Raises:
         LaunchError: a process ended by itself, or `on_started` called `Supervisor.fail`.

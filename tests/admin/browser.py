@@ -1,16 +1,14 @@
 """A real browser, Debian's Chromium, that notes what it should not have to say."""
 
 import json
-import os
-import shutil
 from contextlib import contextmanager
 from importlib.resources import files
 from urllib.parse import urlsplit
 
-import pytest
 from playwright.sync_api import sync_playwright
 
-PROGRAMS = ("chromium", "chromium-browser")
+from tests import chromium
+
 OPTIONS = (
     "--no-sandbox",
     "--disable-gpu",
@@ -21,17 +19,6 @@ OPTIONS = (
 )
 #: What axe-core calls grave enough to keep somebody from using a page.
 GRAVE = ("serious", "critical")
-
-
-def program():
-    """Return the browser's path; without one the test is skipped, or fails where CI=true."""
-    found = next(filter(None, map(shutil.which, PROGRAMS)), None)
-    if found is None:
-        missing = "there is no Chromium on this machine: apt-get install chromium"
-        if os.environ.get("CI") == "true":
-            pytest.fail(missing)
-        pytest.skip(missing)
-    return found
 
 
 class Browser:
@@ -74,13 +61,13 @@ class Browser:
 @contextmanager
 def browser(url):
     """Start a browser, and end it."""
-    path = program()
+    path = chromium.executable()
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=path, args=OPTIONS)
+        running = playwright.chromium.launch(executable_path=path, args=OPTIONS)
         try:
-            yield Browser(chromium, url)
+            yield Browser(running, url)
         finally:
-            chromium.close()
+            running.close()
 
 
 def violations(page, **options):

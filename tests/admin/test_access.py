@@ -29,6 +29,7 @@ def page(model, kind, *args):
 
 
 @pytest.mark.parametrize("model", MODELS)
+@pytest.mark.slow
 def test_lists_and_pages_open(who, rows, model):
     _, client = who
     for address in (

@@ -15,7 +15,8 @@ from orchestrator import actions
 from orchestrator.choices import JobStatus
 from orchestrator.console.models import BulkChange
 from orchestrator.models import Event, Job
-from tests.admin.browser import browser, program, violations
+from tests import chromium
+from tests.admin.browser import browser, violations
 from tests.users import PASSWORD, make_user
 
 #: Milliseconds until what a page fetches by itself is there, at the latest.
@@ -41,7 +42,7 @@ PAGES = (
 
 @pytest.fixture
 def _files():
-    program()
+    chromium.executable()
     call_command("collectstatic", interactive=False, verbosity=0)
     assert (settings.STATIC_ROOT / "orchestrator" / "refresh.js").exists()
 

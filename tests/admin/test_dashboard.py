@@ -215,6 +215,7 @@ def test_names_of_clients_are_shown_not_run(console):
 @pytest.mark.parametrize(
     "page", ["", "cache/", "tables/", "queries/", "findings/", "dashboard/now/", "dashboard/database/"]
 )
+@pytest.mark.slow
 def test_pages_open_for_staff_alone(console, client, user, page):
     assert console.get(f"/admin/{page}").status_code == 200
     client.force_login(user)

@@ -97,6 +97,7 @@ def test_saving_without_a_change_writes_no_event(console, job):
         ("metadata", json.dumps({"a": "x" * 65536})),
     ],
 )
+@pytest.mark.slow
 def test_what_the_api_refuses_is_refused_here(console, job, field, value):
     before = Job.objects.values().get()
     for address in (f"{JOBS}add/", page(job, "change/")):

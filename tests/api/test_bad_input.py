@@ -126,6 +126,7 @@ def test_a_body_that_cannot_be_read_is_refused(as_admin, path, body):
 @pytest.mark.parametrize("path", [JOBS, "/auth/login/"])
 @pytest.mark.parametrize("kind", ["application/json", "application/x-www-form-urlencoded"])
 @pytest.mark.parametrize("told", [None, "20000000", "10"])
+@pytest.mark.slow
 def test_a_body_of_20_megabytes_is_too_large(as_user, path, kind, told):
     body = b'{"name": "' + b"x" * 20_000_000 + b'"}'
     headers = {} if told is None else {"CONTENT_LENGTH": told}

@@ -56,6 +56,7 @@ def takes_something(operation):
 
 
 @pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS)
+@pytest.mark.slow
 def test_whatever_is_sent_the_answer_keeps_to_the_schema(one_connection, admin_user, operation):
     send_some(operation, GenerationMode.POSITIVE, admin_user)
 
@@ -63,6 +64,7 @@ def test_whatever_is_sent_the_answer_keeps_to_the_schema(one_connection, admin_u
 # What is wrong is refused before a database is asked; what gets further, test_bad_input sends to both.
 @pytest.mark.sqlite
 @pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS)
+@pytest.mark.slow
 def test_whatever_is_sent_that_is_wrong_the_answer_keeps_to_the_schema(one_connection, admin_user, operation):
     send_some(operation, GenerationMode.NEGATIVE, admin_user)
 

@@ -111,6 +111,7 @@ def test_a_missing_field_of_an_entry(as_user: APIClient, valkey: ValkeyServer):
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("pattern", ["*:e:*", "*:g:*", "*:w:*", "*:epoch", "*:lease", "*:s:*", "*:audit"])
+@pytest.mark.slow
 def test_a_key_of_the_wrong_type(pattern: str, kind: str, as_user: APIClient, valkey: ValkeyServer):
     job = Job.objects.create(name="x")
     paths = (LIST, f"{LIST}{job.pk}/")

@@ -47,6 +47,7 @@ def rolled_back() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("name", WAYS)
+@pytest.mark.slow
 def test_is_seen_by_the_next_read(name: str, job: Job, as_user: APIClient):
     paths = paths_of(job)
     before = warm(as_user, *paths)
@@ -62,6 +63,7 @@ NOT_NESTED = {"manual_transaction", "another_thread"}
 
 
 @pytest.mark.parametrize("name", sorted(WAYS.keys() - NOT_NESTED))
+@pytest.mark.slow
 def test_leaves_the_hits_when_it_is_rolled_back(name: str, job: Job, as_user: APIClient):
     paths = paths_of(job)
     before = warm(as_user, *paths)

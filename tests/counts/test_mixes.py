@@ -90,6 +90,7 @@ class Tables(RuleBasedStateMachine):
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.slow
 def test_numbers_are_those_of_the_rows_after_any_mix() -> None:
     examples = int(os.environ.get("HYPOTHESIS_EXAMPLES", "15"))
     run_state_machine_as_test(

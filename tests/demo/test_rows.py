@@ -122,6 +122,7 @@ def test_tables_do_not_depend_on_each_others_size(tables):
 
 @pytest.mark.parametrize("jobs", [0, 1, 300, BATCH_ROWS + 1])
 @pytest.mark.parametrize("events", [0, 1, 250, 40_000])
+@pytest.mark.slow
 def test_as_many_rows_as_asked_for(jobs, events):
     tables = rows_of(replace(PLAN, jobs=jobs, events=events, users=3, tasks=2))
     assert [len(tables[name]) for name in ("jobs", "events", "users", "tasks")] == [jobs, events, 3, 2]

@@ -31,6 +31,7 @@ def counts():
 
 
 @pytest.mark.django_db
+@pytest.mark.slow
 def test_rows_arrive_as_planned_and_as_django_writes_them():
     seed(jobs=120, tasks=15, users=12, seed=3, until=UNTIL)
     plan = Plan(
@@ -63,6 +64,7 @@ def _comparable(row):
 
 
 @pytest.mark.django_db
+@pytest.mark.slow
 def test_rows_are_valid():
     seed(jobs=300, users=30, tasks=30)
     for model in MODELS.values():

@@ -1,8 +1,8 @@
 """A pytest plugin: gives every process an engine, and runs every test on its engines.
 
-With xdist (``pytest -n auto``, at least two workers) half of the workers use SQLite and half PostgreSQL, so one
-run covers both. Without xdist, or with ``--engine``, everything runs on one engine and tests that are only
-about the other are deselected.
+With xdist (``pytest -n auto``, at least two workers) half of the workers use SQLite and half PostgreSQL, so
+one run covers both. Without xdist, or with ``--engine``, everything runs on one engine and tests that are
+only about the other are deselected.
 """
 
 import os
@@ -26,9 +26,18 @@ NEUTRAL = "engine_neutral"
 # A test that requests one of these fixtures uses the database of its process.
 DATABASE_FIXTURES = frozenset({"db", "transactional_db", "scratch_database"})
 
-# A test that requests one of these fixtures starts programs or migrates a new database: it is marked as slow.
+# Fixtures that start programs, migrate a new database or load thousands of rows: their tests are slow.
 SLOW_FIXTURES = frozenset(
-    {"postgres_server", "running", "scratch_database", "script", "service", "valkey_server", "web"}
+    {
+        "many_rows",
+        "postgres_server",
+        "running",
+        "scratch_database",
+        "script",
+        "service",
+        "valkey_server",
+        "web",
+    }
 )
 
 servers_key = pytest.StashKey[RunServers]()

@@ -1,4 +1,4 @@
-"""The servers of one run. Each process gets a data folder, a database of its engine and its own cache server."""
+"""The servers of one run: each process gets a data folder, a database and its own cache server."""
 
 import os
 import shutil
@@ -64,7 +64,7 @@ class RunServers:
         }
 
     def start(self, *, postgres: bool) -> None:
-        """Start every process's cache server, and PostgreSQL if `postgres`; raise `ServerError` on failure."""
+        """Start the cache servers, and PostgreSQL if `postgres`; raise `ServerError` on failure."""
         if postgres:
             self.postgres.start()
         for cache in self._caches.values():

@@ -68,6 +68,16 @@ def test_that_waits(engine):
 """
 
 
+BROWSER_TEST = """
+import pytest
+from tests import chromium
+
+@pytest.mark.engine_neutral
+def test_browser():
+    chromium.executable()
+"""
+
+
 @pytest.fixture
 def temporary() -> Iterator[Path]:
     """A folder for the run's temporary files, with a path that is short enough for sockets."""
@@ -76,8 +86,10 @@ def temporary() -> Iterator[Path]:
         yield Path(folder)
 
 
-def start(tests: str, folder: Path, temporary: Path, *arguments: str) -> "subprocess.Popen[str]":
-    """Start pytest on one test file, as a shell would."""
+def start(
+    tests: str, folder: Path, temporary: Path, *arguments: str, **variables: str
+) -> "subprocess.Popen[str]":
+    """Start pytest on one test file, as a shell with `variables` would."""
     file = folder / "test_inner.py"
     file.write_text(tests)
     outer = ("PYTEST_", "KYROS_TEST_")
@@ -88,7 +100,7 @@ def start(tests: str, folder: Path, temporary: Path, *arguments: str) -> "subpro
     return subprocess.Popen(
         [sys.executable, "-m", "pytest", *options, str(file)],
         cwd=PROJECT,
-        env={**environment, "TMPDIR": str(temporary), "READY_FOLDER": str(folder)},
+        env={**environment, "TMPDIR": str(temporary), "READY_FOLDER": str(folder), **variables},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -126,6 +138,17 @@ def test_parallel_run_uses_both_engines_and_replaces_a_crashed_worker(
     assert sorted(passed(output)) == sorted(ON_SQLITE | ON_POSTGRES | NEUTRAL | TESTS_AFTER_CRASH), output
     assert "1 failed" in output
     assert not list(temporary.glob("kyros-tests-*"))
+
+
+@pytest.mark.parametrize(("ci", "outcome"), [("", "1 skipped"), ("true", "1 failed")])
+def test_browser_test_without_chromium_is_skipped_with_a_hint_or_fails_in_ci(
+    tmp_path: Path, temporary: Path, ci: str, outcome: str
+) -> None:
+    run = start(BROWSER_TEST, tmp_path, temporary, "--engine", "sqlite", PATH=str(tmp_path), CI=ci)
+    output, _ = run.communicate()
+    *_, hint, last = output.splitlines()
+    assert outcome in last
+    assert hint.startswith("1 browser test was skipped: install Chromium") is not bool(ci), output
 
 
 def test_one_worker_for_two_engines_is_refused(tmp_path: Path, temporary: Path) -> None:

@@ -1,4 +1,4 @@
-"""The site's own addresses, its error pages and the pages for probes."""
+"""The site's root, its error pages, and the health check endpoints."""
 
 import pytest
 from django.db import connection
@@ -10,64 +10,64 @@ from tests.servers.web import WebServer
 pytestmark = pytest.mark.django_db
 
 
-def test_root_leads_to_the_api(client):
+def test_root_redirects_to_the_api(client):
     assert client.get("/").headers["Location"] == "/api/v1/"
 
 
 @pytest.mark.parametrize("path", ["/api/v1/nothing/", "/auth/nothing/", "/monitoring/nothing"])
-def test_address_that_leads_nowhere_is_json_for_programs(client, path):
-    answer = client.get(path)
-    assert (answer.status_code, answer.json()) == (404, {"detail": "Not found."})
+def test_unknown_api_url_is_a_404_in_json(client, path):
+    response = client.get(path)
+    assert (response.status_code, response.json()) == (404, {"detail": "Not found."})
 
 
-def test_address_that_leads_nowhere_is_a_page_for_people(client):
-    answer = client.get("/nothing")
-    assert answer.status_code == 404
-    assert answer.headers["Content-Type"].startswith("text/html")
+def test_unknown_page_is_a_404_in_html(client):
+    response = client.get("/nothing")
+    assert response.status_code == 404
+    assert response.headers["Content-Type"].startswith("text/html")
 
 
-def test_host_that_is_not_ours_is_a_400_in_json(client):
-    answer = client.get("/api/v1/jobs/", HTTP_HOST="evil.example")
-    assert (answer.status_code, answer.json()) == (400, {"detail": "Bad request."})
+def test_unknown_host_is_a_400_in_json(client):
+    response = client.get("/api/v1/jobs/", HTTP_HOST="evil.example")
+    assert (response.status_code, response.json()) == (400, {"detail": "Bad request."})
 
 
-def test_documentation_needs_no_network(client):
+def test_api_documentation_loads_nothing_from_other_sites(client):
     page = client.get("/api/v1/docs/").content.decode()
     assert "swagger-ui" in page
     assert "https://" not in page
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz"])
-def test_pages_for_probes_are_for_reading_and_never_kept(client, path):
-    answer = client.get(path)
-    assert answer.status_code == 200
-    assert "no-store" in answer.headers["Cache-Control"]
+def test_health_checks_are_read_only_and_never_cached(client, path):
+    response = client.get(path)
+    assert response.status_code == 200
+    assert "no-store" in response.headers["Cache-Control"]
     assert client.post(path).status_code == 405
 
 
 @pytest.mark.django_db(transaction=True)
-def test_ready_means_that_migrations_are_applied(client):
+def test_ready_requires_that_migrations_are_applied(client):
     assert client.get("/readyz").json() == {"status": "ready", "cache": "up"}
     migration = ("orchestrator", "0002_performance_optimization")
     MigrationRecorder(connection).record_unapplied(*migration)
     try:
-        answer = client.get("/readyz")
+        response = client.get("/readyz")
     finally:
         MigrationRecorder(connection).record_applied(*migration)
-    assert answer.status_code == 503
-    assert answer.json()["reason"] == f"migrations are not applied: {'.'.join(migration)}"
+    assert response.status_code == 503
+    assert response.json()["reason"] == f"migrations are not applied: {'.'.join(migration)}"
 
 
 @pytest.mark.slow
-def test_database_that_does_not_answer_is_not_ready_but_alive(tmp_path):
+def test_service_without_its_database_is_alive_but_not_ready(tmp_path):
     name = "ENGINE_THAT_IS_NOT_THERE"
     env = {"DATABASE_URL": f"postgresql://nobody@/{name}?host=/nowhere", "DB_POOL_MAX_SIZE": "0"}
     server = WebServer(tmp_path / "web.log", env, workers=1)
     try:
         client = HttpClient(server.url)
-        answer = client.get("/readyz")
-        assert (answer.status, answer.json()["reason"]) == (503, "the database does not answer")
-        assert name not in answer.text
+        response = client.get("/readyz")
+        assert (response.status, response.json()["reason"]) == (503, "the database does not answer")
+        assert name not in response.text
         assert client.get("/healthz").status == 200
     finally:
         server.close()

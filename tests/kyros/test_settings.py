@@ -1,4 +1,4 @@
-"""A setting that cannot be read stops the start with one line; one that can be read counts."""
+"""Settings from the environment: valid values are used, invalid ones are refused with one line."""
 
 import json
 import os
@@ -35,21 +35,21 @@ def run(*command, **variables):
 
 
 def load(**variables):
-    """Return all settings as a process with `variables` has them."""
+    """Return all settings of a process with `variables`."""
     environment = clean_environment({"SECRET_KEY": KEY, **variables})
     with patch.dict(os.environ, environment, clear=True):
         return runpy.run_path(str(settings.BASE_DIR / "kyros" / "settings.py"))
 
 
 def loaded(*names, **variables):
-    """Return the named settings of a process with `variables`, in the types of JSON."""
+    """Return the named settings of a process with `variables`, as JSON types."""
     found = load(**variables)
     values = json.loads(json.dumps([found[name] for name in names], default=str))
     return values if len(names) > 1 else values[0]
 
 
 def refusal(**variables):
-    """Return the one line that the settings are refused with, which is what every program ends with."""
+    """Return the one-line error of the settings with `variables`."""
     with pytest.raises(ImproperlyConfigured) as refused:
         load(**variables)
     (line,) = str(refused.value).splitlines()
@@ -61,7 +61,7 @@ MINUTES = "a whole number of minutes from 1 to 525600"
 DAYS = "a whole number of days from 1 to 36500"
 POOL = "a whole number of connections from 0 to 1000"
 PORT = "a whole number from 1 to 65535"
-SWITCH = "true, yes, on, 1 or false, no, off, 0"
+BOOLEAN = "true, yes, on, 1 or false, no, off, 0"
 DATABASE = "sqlite:///FILE or postgresql://USER:PASSWORD@HOST:PORT/NAME"
 CACHE = "redis://:PASSWORD@HOST:PORT/DB, rediss://…, unix:///SOCKET?db=DB, or none"
 
@@ -83,7 +83,7 @@ CACHE = "redis://:PASSWORD@HOST:PORT/DB, rediss://…, unix:///SOCKET?db=DB, or 
         ("PORT", "٨٠٠٠", PORT),
         ("REDIS_PORT", "0", PORT),
         ("REDIS_DB", "x", "a whole number from 0 to 15"),
-        ("REDIS_HOST", "http://x", "a host name or address"),
+        ("REDIS_HOST", "http://x", "a host name or IP address"),
         ("REDIS_URL", "http://localhost", CACHE),
         ("REDIS_URL", "localhost:6379", CACHE),
         ("REDIS_URL", "redis://localhost:0/0", CACHE),
@@ -108,11 +108,11 @@ CACHE = "redis://:PASSWORD@HOST:PORT/DB, rediss://…, unix:///SOCKET?db=DB, or 
         ("JWT_REFRESH_MINUTES", "soon", MINUTES),
         ("EVENT_RETENTION_DAYS", "0", DAYS),
         ("JOB_RETENTION_DAYS", "90d", DAYS),
-        ("DEBUG", "maybe", SWITCH),
-        ("SQL_ECHO", "2", SWITCH),
-        ("HTTPS_ONLY", "https", SWITCH),
+        ("DEBUG", "maybe", BOOLEAN),
+        ("SQL_ECHO", "2", BOOLEAN),
+        ("HTTPS_ONLY", "https", BOOLEAN),
         ("LOG_LEVEL", "LOUD", "DEBUG, INFO, WARNING, ERROR, CRITICAL"),
-        ("HOST", "http://localhost", "a host name or address"),
+        ("HOST", "http://localhost", "a host name or IP address"),
         ("WEB_WORKERS", "0", "a whole number from 1 to 256"),
         ("DEMO_JOBS", "-5", "a whole number of jobs from 0 to 100000000"),
         ("KYROS_ADMIN_USERNAME", "a b", "1 to 150 letters, digits and @ . + - _"),
@@ -129,7 +129,7 @@ CACHE = "redis://:PASSWORD@HOST:PORT/DB, rediss://…, unix:///SOCKET?db=DB, or 
         ("CORS_ALLOWED_ORIGINS", "*", "comma separated, each http(s)://HOST or http(s)://HOST:PORT"),
     ],
 )
-def test_bad_value_is_one_line_that_names_variable_value_and_what_is_allowed(name, value, allowed):
+def test_invalid_value_is_refused_with_variable_value_and_what_is_allowed(name, value, allowed):
     line = refusal(**{name: value})
     assert line.startswith(f"{name}='{value[:100]}")
     assert line.endswith(f"allowed: {allowed}")
@@ -147,14 +147,14 @@ def test_bad_value_is_one_line_that_names_variable_value_and_what_is_allowed(nam
         ("REDIS_URL", "redis://localhost:0/0?password=hunter2", "hunter2"),
     ],
 )
-def test_refusal_shows_no_secret(name, value, secret):
+def test_error_message_shows_no_secret(name, value, secret):
     line = refusal(**{name: value})
     assert line.startswith(name)
     assert secret not in line
 
 
 @pytest.mark.slow
-def test_every_program_refuses_with_the_same_line(tmp_path):
+def test_every_program_prints_the_same_line(tmp_path):
     expected = "kyros: PORT='0' cannot be used; allowed: a whole number from 1 to 65535"
     granian = [
         "-m",
@@ -178,7 +178,7 @@ def test_secret_key_is_required(tmp_path):
     )
 
 
-def test_secret_key_that_is_kept_is_used_and_one_that_is_too_short_is_refused(tmp_path):
+def test_secret_key_file_is_used_unless_it_is_too_short(tmp_path):
     file = tmp_path / "secret_key"
     file.write_text(f"{KEY}kept\n")
     assert loaded("SECRET_KEY", SECRET_KEY="", KYROS_DATA_DIR=tmp_path) == f"{KEY}kept"
@@ -188,23 +188,23 @@ def test_secret_key_that_is_kept_is_used_and_one_that_is_too_short_is_refused(tm
     )
 
 
-def test_debugging_needs_no_secret_key_and_never_has_the_same(tmp_path):
+def test_debug_mode_creates_a_new_secret_key_for_each_process(tmp_path):
     variables = {"SECRET_KEY": "", "DEBUG": "on", "KYROS_DATA_DIR": tmp_path}
     assert loaded("SECRET_KEY", **variables) != loaded("SECRET_KEY", **variables)
 
 
 @pytest.mark.parametrize("value", ["1", "on", "TRUE", "Yes"])
-def test_switch_is_on(value):
+def test_boolean_is_true(value):
     assert loaded("DEBUG", DEBUG=value) is True
 
 
 @pytest.mark.parametrize("value", ["0", "off", "FALSE", "No", "", "  "])
-def test_switch_is_off(value):
+def test_boolean_is_false(value):
     assert loaded("DEBUG", DEBUG=value) is False
 
 
 @pytest.mark.parametrize("value", ["none", "None", "NONE"])
-def test_cache_is_off(value):
+def test_redis_url_none_turns_the_cache_off(value):
     assert loaded("CACHE_ENABLED", "CACHE_URL", "CACHE_CONFIGURED", REDIS_URL=value) == [False, None, True]
 
 
@@ -228,7 +228,7 @@ TIMEOUTS = f"socket_timeout={SECONDS}&socket_connect_timeout={SECONDS}"
         ),
     ],
 )
-def test_address_of_the_cache_carries_its_timeouts(variables, url):
+def test_cache_url_includes_the_timeouts(variables, url):
     assert loaded("CACHE_URL", **variables) == url
 
 
@@ -243,14 +243,14 @@ def test_postgresql_gets_a_pool_that_can_be_turned_off():
     assert off["OPTIONS"]["pool"] is False
 
 
-def test_replicas_are_databases_of_their_own():
+def test_each_replica_is_a_database():
     replicas = "postgresql://db1/kyros, postgresql://db2/kyros"
     aliases, databases = loaded("DATABASE_REPLICAS", "DATABASES", DATABASE_REPLICA_URLS=replicas)
     assert aliases == ["replica1", "replica2"]
     assert [databases[alias]["HOST"] for alias in aliases] == ["db1", "db2"]
 
 
-def test_relative_sqlite_file_and_data_folder_start_at_the_project(tmp_path):
+def test_relative_paths_start_at_the_project_folder(tmp_path):
     databases, folder = loaded(
         "DATABASES", "KYROS_DATA_DIR", DATABASE_URL="sqlite:///x.db", KYROS_DATA_DIR="data"
     )
@@ -258,14 +258,14 @@ def test_relative_sqlite_file_and_data_folder_start_at_the_project(tmp_path):
     assert folder == str(settings.BASE_DIR / "data")
 
 
-def test_chosen_host_may_be_asked_for():
+def test_host_is_an_allowed_host_unless_it_is_a_wildcard():
     assert "192.168.0.7" in loaded("ALLOWED_HOSTS", HOST="192.168.0.7")
     assert "0.0.0.0" not in loaded("ALLOWED_HOSTS", HOST="0.0.0.0")
 
 
 @pytest.fixture
 def project(tmp_path):
-    """A copy of the settings whose `.env` a test may write."""
+    """A copy of the settings package, for which tests can write a `.env`."""
     folder = tmp_path / "project"
     shutil.copytree(
         settings.BASE_DIR / "kyros", folder / "kyros", ignore=shutil.ignore_patterns("__pycache__")
@@ -274,7 +274,7 @@ def project(tmp_path):
 
 
 def env_file(project, text, **variables):
-    """Return what a process printed of its port and log level, with `text` in `.env`."""
+    """Run a process that prints its port and log level, with `text` in `.env`."""
     (project / ".env").write_text(text, encoding="utf-8")
     names = {"SECRET_KEY": KEY, **variables}
     environment = {name: value for name, value in clean_environment({}).items() if value}
@@ -298,14 +298,14 @@ def test_env_file_is_read_and_the_environment_wins(project):
 
 
 @pytest.mark.slow
-def test_line_of_the_env_file_that_cannot_be_read_is_refused_unseen(project):
+def test_invalid_line_of_the_env_file_is_refused_without_showing_it(project):
     result = env_file(project, "PORT=8123\nhunter2 my secret\n")
     assert result.returncode
     assert f"{project / '.env'}, line 2" in result.stderr
     assert "hunter2" not in result.stderr
 
 
-def test_example_names_exactly_the_variables_that_are_read_each_with_a_comment():
+def test_env_example_describes_every_variable_of_the_settings_and_no_other():
     lines = (settings.BASE_DIR / ".env.example").read_text(encoding="utf-8").splitlines()
     named = [
         (before, found[1]) for before, line in pairwise(lines) if (found := re.match(r"#([A-Z_]+)=", line))
@@ -314,7 +314,7 @@ def test_example_names_exactly_the_variables_that_are_read_each_with_a_comment()
     assert all(before.startswith("# ") for before, _ in named)
 
 
-def test_example_shows_the_defaults():
+def test_env_example_shows_the_defaults():
     text = (settings.BASE_DIR / ".env.example").read_text(encoding="utf-8")
     shown = dict(re.findall(r"^#([A-Z_]+)=(.+)$", text, re.MULTILINE))
     names = [name for name in sorted(shown) if name != "KYROS_DATA_DIR" and not name.startswith("REDIS_")]
@@ -322,7 +322,7 @@ def test_example_shows_the_defaults():
 
 
 @pytest.mark.slow
-def test_deployment_checks_are_content_behind_https():
+def test_deployment_checks_pass_with_https_only():
     result = run(
         "manage.py",
         "check",

@@ -1,4 +1,4 @@
-"""What the settings of a SQLite connection promise."""
+"""The settings of a SQLite connection."""
 
 import threading
 
@@ -13,13 +13,13 @@ pytestmark = [pytest.mark.sqlite]
     [("journal_mode", "wal"), ("synchronous", 1), ("foreign_keys", 1), ("busy_timeout", 10_000)],
 )
 @pytest.mark.django_db
-def test_connection_is_set_up(pragma, value):
+def test_connection_has_the_pragmas_of_the_settings(pragma, value):
     with connection.cursor() as cursor:
         assert cursor.execute(f"PRAGMA {pragma}").fetchone()[0] == value
 
 
 @pytest.mark.django_db(transaction=True)
-def test_transaction_takes_the_write_lock_at_its_start_and_readers_go_on():
+def test_transaction_takes_the_write_lock_when_it_begins_and_readers_do_not_wait():
     entered, leave, seen = threading.Event(), threading.Event(), []
 
     def write():
@@ -32,7 +32,7 @@ def test_transaction_takes_the_write_lock_at_its_start_and_readers_go_on():
     writer = threading.Thread(target=write)
     writer.start()
     assert entered.wait(30)
-    with connection.cursor() as reader:  # outside a transaction: not kept waiting
+    with connection.cursor() as reader:  # outside a transaction: it does not wait
         assert reader.execute("SELECT count(*) FROM users").fetchone() == (0,)
     assert not seen
     threading.Timer(0.2, leave.set).start()

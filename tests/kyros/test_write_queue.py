@@ -1,4 +1,4 @@
-"""Writers on SQLite take turns: each of these transactions would fail at once if it met SQLite's own lock."""
+"""Writers on SQLite wait in a queue; without it these transactions would fail at SQLite's own lock."""
 
 import os
 import signal
@@ -17,7 +17,7 @@ from tests.polling import wait_until
 
 pytestmark = [pytest.mark.sqlite, pytest.mark.django_db(transaction=True)]
 
-#: Says that it is in a transaction, and commits when it is told to.
+#: Prints a line when it is in a transaction, and commits when it reads a line.
 HOLDER = """
 import django
 django.setup()
@@ -31,7 +31,7 @@ with transaction.atomic():
 
 
 def write(title: str) -> None:
-    """Write in a transaction that SQLite would not let wait."""
+    """Write in a transaction, without SQLite's own waiting for the lock."""
     try:
         connection.ensure_connection()
         connection.connection.execute("PRAGMA busy_timeout = 0")
@@ -43,14 +43,14 @@ def write(title: str) -> None:
 
 @pytest.fixture
 def background() -> Iterator[Callable[..., Future[None]]]:
-    """A function that has something done in a thread of its own."""
+    """A function that calls a function in another thread."""
     with ThreadPoolExecutor(16) as pool:
         yield pool.submit
 
 
 @contextmanager
 def holder(database_url: str) -> Iterator[subprocess.Popen[str]]:
-    """Have another process in a transaction."""
+    """Run another process that is in a transaction."""
     environment = {**os.environ, "DATABASE_URL": database_url, "REDIS_URL": "none"}
     command = [sys.executable, "-c", HOLDER]
     pipe = subprocess.PIPE
@@ -64,12 +64,12 @@ def holder(database_url: str) -> Iterator[subprocess.Popen[str]]:
 
 
 def is_waiting() -> bool:
-    """Tell whether this process waits for others."""
+    """Return whether a thread of this process waits in the queue."""
     taken = turns._turns.get(str(connection.settings_dict["NAME"]))  # noqa: SLF001
     return taken is not None and taken._here.locked()  # noqa: SLF001
 
 
-def test_of_threads(background: Callable[..., Future[None]]):
+def test_threads_write_one_after_another(background: Callable[..., Future[None]]):
     titles = {str(number) for number in range(16)}
     with transaction.atomic():
         Task.objects.create(title="first")
@@ -82,10 +82,12 @@ def test_of_threads(background: Callable[..., Future[None]]):
 
 @pytest.mark.parametrize("ends", ["commit", "kill"])
 @pytest.mark.slow
-def test_of_processes(ends: str, database_url: str, background: Callable[..., Future[None]]):
+def test_processes_write_one_after_another(
+    ends: str, database_url: str, background: Callable[..., Future[None]]
+):
     with holder(database_url) as other:
         waiting = [background(write, str(number)) for number in range(4)]
-        wait_until(is_waiting, what="the queue")
+        wait_until(is_waiting, what="waiting writer")
         assert not any(each.done() for each in waiting)
 
         if ends == "commit":
@@ -99,9 +101,7 @@ def test_of_processes(ends: str, database_url: str, background: Callable[..., Fu
 
 
 @pytest.mark.slow
-def test_a_process_that_is_stopped_is_not_waited_for_for_ever(
-    database_url: str, monkeypatch: pytest.MonkeyPatch
-):
+def test_waiting_for_a_stopped_process_times_out(database_url: str, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(connection.settings_dict["OPTIONS"], "timeout", 0.2)
     with holder(database_url) as other:
         other.send_signal(signal.SIGSTOP)
@@ -115,7 +115,7 @@ def test_a_process_that_is_stopped_is_not_waited_for_for_ever(
     assert Task.objects.get().title == "afterwards"
 
 
-def test_a_thread_that_stays_is_not_waited_for_for_ever(
+def test_waiting_for_another_thread_times_out(
     background: Callable[..., Future[None]], monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setitem(connection.settings_dict["OPTIONS"], "timeout", 0.2)
@@ -124,7 +124,9 @@ def test_a_thread_that_stays_is_not_waited_for_for_ever(
     write("afterwards")
 
 
-def test_a_turn_ends_with_its_transaction_however_that_ends(background: Callable[..., Future[None]]):
+def test_next_writer_starts_after_rollback_failed_begin_and_closed_connection(
+    background: Callable[..., Future[None]],
+):
     with transaction.atomic():
         Task.objects.create(title="rolled back")
         transaction.set_rollback(True)
@@ -148,16 +150,16 @@ def test_a_turn_ends_with_its_transaction_however_that_ends(background: Callable
     assert written == {"after a rollback", "after no beginning", "after a close"}
 
 
-def test_where_there_is_no_room_for_the_file_threads_still_do(
+def test_threads_still_queue_if_the_lock_file_cannot_be_created(
     background: Callable[..., Future[None]], monkeypatch: pytest.MonkeyPatch
 ):
     nowhere = turns.Turns("/nowhere/database")
     monkeypatch.setitem(turns._turns, str(connection.settings_dict["NAME"]), nowhere)  # noqa: SLF001
-    test_of_threads(background)
+    test_threads_write_one_after_another(background)
 
 
 @pytest.mark.parametrize("step", ["take", "leave"])
-def test_where_the_file_fails_nobody_is_kept_out(
+def test_failing_lock_file_blocks_no_later_writer(
     step: str, background: Callable[..., Future[None]], monkeypatch: pytest.MonkeyPatch
 ):
     def fail(_: turns.Places, place: int, *__: float) -> None:

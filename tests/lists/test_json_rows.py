@@ -14,6 +14,8 @@ from orchestrator.encoding import from_json, to_json
 from orchestrator.listing.json_rows import RowAsJSON
 from orchestrator.models import Event, Job, Task, User
 
+pytestmark = pytest.mark.slow
+
 texts = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0"), max_size=40)
 moments = st.datetimes(datetime(1970, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC)) | st.just(  # noqa: DTZ001
     datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)

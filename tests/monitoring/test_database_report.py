@@ -143,6 +143,7 @@ class TestFindings:
         finding = found(database_report())["table:partition:events"]
         assert finding.evidence["rows"] == 10001
 
+    @pytest.mark.slow
     def test_large_tables_want_statistics(self, monkeypatch: pytest.MonkeyPatch):
         monkeypatch.setattr(rules.tables, "_SETTLING", timedelta(0))
         Task.objects.bulk_create([Task(title=f"t{number}") for number in range(10_000)], batch_size=1000)

@@ -41,11 +41,13 @@ def test_every_hot_query_is_served_on_empty_tables() -> None:
 
 
 @pytest.mark.usefixtures("rows")
+@pytest.mark.slow
 def test_every_hot_query_is_served_on_tables_with_rows() -> None:
     assert wrong(every()) == {}
 
 
 @pytest.mark.usefixtures("rows")
+@pytest.mark.slow
 def test_every_hot_query_is_run_in_time() -> None:
     examined = examine(every(), analyze=True)
     assert {one.query: one.problems for one in examined if not one.ok} == {}

@@ -9,32 +9,32 @@ from tempfile import TemporaryDirectory
 import pytest
 from django.conf import settings
 
-from tests.run.service import Service, left_of
+from tests.run.service import Service, processes_of
 
 DEFAULTS = {"DEMO_JOBS": 0, "WEB_WORKERS": 1}
 
 
 @contextmanager
-def folder_to_be() -> Iterator[Path]:
-    """Give a data folder that does not exist yet, with a path short enough for sockets."""
+def new_data_dir() -> Iterator[Path]:
+    """Yield the path of a data folder that does not exist yet; it is short enough for sockets."""
     with TemporaryDirectory(dir=settings.KYROS_DATA_DIR) as folder:
         yield Path(folder) / "data"
 
 
 @pytest.fixture
 def data_dir() -> Iterator[Path]:
-    """A data folder that does not exist yet, with a path short enough for sockets."""
-    with folder_to_be() as folder:
+    """The path of a data folder that does not exist yet; it is short enough for sockets."""
+    with new_data_dir() as folder:
         yield folder
 
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[Service]:
-    """A service on its first start, for all tests of a file, which leave it running.
+    """A running service, started once for all tests of a file. The tests must leave it running.
 
-    After whatever they did to it, a signal ends every process.
+    Afterwards SIGTERM must end every process, whatever the tests did to them.
     """
-    with folder_to_be() as folder:
+    with new_data_dir() as folder:
         started = Service(folder.parent / "log", {**DEFAULTS, "KYROS_DATA_DIR": folder})
         try:
             yield started.until_ready()
@@ -47,7 +47,8 @@ def running() -> Iterator[Service]:
 def service(data_dir: Path, tmp_path: Path) -> Iterator[Callable[..., Service]]:
     """A function that starts the service on a free port, with `data_dir` and without demo data.
 
-    Keyword arguments are further variables: ``service(REDIS_URL="none")``. It ends with the test, whole.
+    Keyword arguments are environment variables: ``service(REDIS_URL="none")``. The service ends with the
+    test, which fails if a process is left.
     """
     services: list[Service] = []
 
@@ -59,4 +60,4 @@ def service(data_dir: Path, tmp_path: Path) -> Iterator[Callable[..., Service]]:
     yield start
     for started in services:
         started.close()
-    assert left_of(data_dir) == []
+    assert processes_of(data_dir) == []

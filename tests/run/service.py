@@ -1,4 +1,4 @@
-"""The service as a person starts it, and every process that belongs to it."""
+"""Starts the service as `make run` does, and finds its processes."""
 
 import json
 import os
@@ -19,14 +19,14 @@ from django.conf import settings
 from tests.polling import wait_until
 from tests.servers.web import free_port
 
-START_SECONDS = 90
-END_SECONDS = 30
-#: The last line of the announcement.
-ANNOUNCED = "  end       Ctrl-C"
+START_TIMEOUT_SECONDS = 90
+END_TIMEOUT_SECONDS = 30
+#: The last line of the banner.
+LAST_BANNER_LINE = "  stop      Ctrl-C"
 
 
 def clean_environment(variables: Mapping[str, object]) -> dict[str, str]:
-    """Return an environment with `variables` and nothing else that the settings read."""
+    """Return an environment in which `variables` are the only settings."""
     return {
         **{name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ},
         **dict.fromkeys(settings.ENVIRONMENT_VARIABLES, ""),
@@ -35,21 +35,21 @@ def clean_environment(variables: Mapping[str, object]) -> dict[str, str]:
 
 
 def rows(data_dir: Path, sql: str) -> list[tuple[Any, ...]]:
-    """Return what a query gives in the SQLite file of a service."""
+    """Return the rows of a query on a service's SQLite file."""
     with closing(sqlite3.connect(data_dir / "kyros.sqlite3")) as database:
         return database.execute(sql).fetchall()
 
 
 class Service:
-    """A launcher with all the processes it starts."""
+    """A launcher with all processes it starts."""
 
     def __init__(self, log: Path, variables: Mapping[str, object], command: tuple[str, ...] = ()) -> None:
         """Start the launcher.
 
         Args:
-            log: file for all it writes.
-            variables: its settings; `PORT` is a free one unless they say another.
-            command: what to run instead of the launcher.
+            log: file for its output.
+            variables: its settings; `PORT` is a free port by default.
+            command: the command to run instead of the launcher.
         """
         variables = {"PORT": free_port(), **variables}
         self.log = log
@@ -69,14 +69,14 @@ class Service:
 
     @property
     def output(self) -> str:
-        """Return all it has written so far."""
+        """Return its output so far."""
         return self.log.read_text(encoding="utf-8")
 
     def until(self, text: str) -> "Service":
-        """Wait until it has written `text`."""
+        """Wait until its output contains `text`."""
         wait_until(
             lambda: text in self.output or not self.launcher.is_running() or self.launcher.poll() is not None,
-            START_SECONDS,
+            START_TIMEOUT_SECONDS,
             what=f"the line {text!r}",
         )
         assert text in self.output, self.output
@@ -84,12 +84,12 @@ class Service:
 
     def until_ready(self) -> "Service":
         """Wait until it has said where it is."""
-        return self.until(ANNOUNCED)
+        return self.until(LAST_BANNER_LINE)
 
     def get(self, path: str) -> dict[str, object]:
         """Return the JSON document at `path` of the web server."""
-        with urllib.request.urlopen(f"{self.url}{path}", timeout=10) as answer:  # noqa: S310 - http
-            return json.load(answer)
+        with urllib.request.urlopen(f"{self.url}{path}", timeout=10) as response:  # noqa: S310 - http
+            return json.load(response)
 
     @property
     def password(self) -> str:
@@ -100,14 +100,14 @@ class Service:
 
     @property
     def processes(self) -> list[psutil.Process]:
-        """Return the launcher and every process it has started that still runs."""
+        """Return the launcher and every descendant that still exists."""
         found = [self.launcher, *self.launcher.children(recursive=True)]
         self._seen.update(found)
         return found
 
     @property
     def running(self) -> list[psutil.Process]:
-        """Return those of its processes that are programs by now, and have not ended."""
+        """Return its processes that are running; zombies are not."""
         ended = (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
         return [each for each in self.processes if each.is_running() and each.status() not in ended]
 
@@ -116,42 +116,42 @@ class Service:
         return next(each for each in self.processes if program in " ".join(each.cmdline()))
 
     def end(self, number: signal.Signals = signal.SIGTERM) -> int:
-        """Send the launcher a signal and return its exit status; fail if it leaves a process behind."""
+        """Send the launcher a signal and return its exit status; fail if it leaves a process."""
         processes = self.processes
         self.launcher.send_signal(number)
         return self.ended(processes)
 
     def ended(self, processes: list[psutil.Process] | None = None) -> int:
-        """Wait for the launcher and return its exit status; fail if one of `processes` is left."""
-        status = self.launcher.wait(END_SECONDS)
-        _, left = psutil.wait_procs(processes or [], END_SECONDS)
+        """Wait for the launcher to end and return its exit status; fail if one of `processes` is left."""
+        status = self.launcher.wait(END_TIMEOUT_SECONDS)
+        _, left = psutil.wait_procs(processes or [], END_TIMEOUT_SECONDS)
         assert not left, f"{left}\n{self.output}"
         return status
 
     def refused(self) -> str:
-        """Return the one line that its start is refused with; fail if there is more, or if it runs."""
+        """Return the one line with which it refuses to start; fail if it prints more or starts."""
         assert self.ended() == 1
         (line,) = self.output.splitlines()
         return line
 
     def close(self) -> None:
-        """End it, by force if need be, whatever became of it."""
+        """End all its processes, with SIGKILL if necessary."""
         if self.launcher.poll() is None:
             self._seen.update(self.processes)
             self.launcher.send_signal(signal.SIGTERM)
-        _, left = psutil.wait_procs([self.launcher, *self._seen], END_SECONDS)
+        _, left = psutil.wait_procs([self.launcher, *self._seen], END_TIMEOUT_SECONDS)
         for each in left:
             each.kill()
-        psutil.wait_procs(left, END_SECONDS)
+        psutil.wait_procs(left, END_TIMEOUT_SECONDS)
 
 
-def left_of(data_dir: Path) -> list[psutil.Process]:
-    """Return the processes that run with a data folder, whoever started them."""
+def processes_of(data_dir: Path) -> list[psutil.Process]:
+    """Return all processes of this machine that use the data folder."""
 
-    def runs_with_it(process: psutil.Process) -> bool:
+    def uses_folder(process: psutil.Process) -> bool:
         try:
             return process.environ().get("KYROS_DATA_DIR") == str(data_dir)
-        except psutil.Error:  # ended, or somebody else's
+        except psutil.Error:  # it has ended, or belongs to another user
             return False
 
-    return [process for process in psutil.process_iter() if runs_with_it(process)]
+    return [process for process in psutil.process_iter() if uses_folder(process)]

@@ -1,4 +1,4 @@
-"""What a service is while it runs, and what it puts right: one for all tests, which leave it running."""
+"""A running service, and how it recovers. All tests share one service and leave it running."""
 
 import re
 import signal
@@ -15,7 +15,7 @@ from tests.run.service import Service, rows
 pytestmark = pytest.mark.engine_neutral
 
 
-def test_it_answers_and_says_where_it_is(running: Service):
+def test_it_is_ready_and_prints_its_url(running: Service):
     assert running.get("/readyz") == {"status": "ready", "cache": "up"}
     assert f"  address   {running.url}/" in running.output
     assert str(running.data_dir) in running.output
@@ -28,12 +28,12 @@ def test_operator_has_a_random_password(running: Service):
     assert check_password(running.password, digest)
 
 
-def test_its_data_is_its_owners_alone(running: Service):
+def test_only_its_owner_can_read_its_data(running: Service):
     assert stat.S_IMODE(running.data_dir.stat().st_mode) == 0o700
     assert stat.S_IMODE((running.data_dir / "secret_key").stat().st_mode) == 0o600
 
 
-def test_only_the_web_server_listens_on_the_network_and_on_its_host_only(running: Service):
+def test_only_the_web_server_listens_on_tcp_and_only_on_its_host(running: Service):
     listening = {
         connection.laddr
         for process in running.processes
@@ -44,20 +44,22 @@ def test_only_the_web_server_listens_on_the_network_and_on_its_host_only(running
     assert listening == {("127.0.0.1", port)}
 
 
-def test_start_in_its_data_folder_is_refused_with_one_line(running: Service, service: Callable[..., Service]):
+def test_second_start_in_its_data_folder_is_refused_with_one_line(
+    running: Service, service: Callable[..., Service]
+):
     line = service(KYROS_DATA_DIR=running.data_dir).refused()
     assert str(running.data_dir) in line
     assert str(running.launcher.pid) in line
     assert running.url in line
 
 
-def test_another_runs_beside_it_until_ctrl_c_ends_all_of_that(
+def test_another_service_runs_beside_it_until_ctrl_c_ends_the_other(
     running: Service, service: Callable[..., Service]
 ):
     other = service().until_ready()
     for each in (running, other):
         assert each.get("/readyz") == {"status": "ready", "cache": "up"}
-    # SIGTERM does at the end of the fixture `running`.
+    # The fixture `running` covers SIGTERM.
     assert other.end(signal.SIGINT) == 128 + signal.SIGINT
     assert running.get("/readyz") == {"status": "ready", "cache": "up"}
 
@@ -65,25 +67,32 @@ def test_another_runs_beside_it_until_ctrl_c_ends_all_of_that(
 @pytest.mark.parametrize(
     ("name", "program"), [("cache", "valkey-server"), ("keeper", "cache_keeper"), ("worker", "celery")]
 )
-def test_process_that_the_service_can_do_without_is_started_again(running: Service, name: str, program: str):
+def test_killed_process_that_the_service_can_run_without_is_restarted(
+    running: Service, name: str, program: str
+):
     killed = running.process(program)
     killed.kill()
-    wait_until(lambda: not killed.is_running(), what=f"the end of {program}")
-    wait_until(lambda: any(program in " ".join(each.cmdline()) for each in running.running), what=program)
-    told = re.compile(rf"{name} +\| ended by itself \(SIGKILL\); it is started again")
-    wait_until(lambda: told.search(running.output), what="the line that tells it")
-    wait_until(lambda: running.get("/readyz") == {"status": "ready", "cache": "up"}, what="the cache")
+    wait_until(lambda: not killed.is_running(), what=f"end of {program}")
+    wait_until(
+        lambda: any(program in " ".join(each.cmdline()) for each in running.running),
+        what=f"start of {program}",
+    )
+    message = re.compile(rf"{name} +\| ended by itself \(SIGKILL\); restarting it")
+    wait_until(lambda: message.search(running.output), what="message about the restart")
+    wait_until(
+        lambda: running.get("/readyz") == {"status": "ready", "cache": "up"}, what="connection to the cache"
+    )
 
 
-def test_web_worker_that_dies_is_replaced(running: Service):
+def test_killed_web_worker_is_replaced(running: Service):
     worker = running.process("granian").children()[-1]
     worker.kill()
     worker.wait()
 
-    def answers() -> bool:
+    def is_alive() -> bool:
         try:
             return bool(running.get("/healthz"))
         except OSError:
             return False
 
-    wait_until(answers)
+    wait_until(is_alive)

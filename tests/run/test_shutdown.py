@@ -1,4 +1,4 @@
-"""However it ends, nothing of the service is left. How a signal ends one that runs, `test_running` sees."""
+"""However the service ends, no process is left. `test_running` covers signals to a running service."""
 
 import signal
 import socket
@@ -9,26 +9,26 @@ from pathlib import Path
 
 import pytest
 
-from tests.run.conftest import folder_to_be
+from tests.run.conftest import new_data_dir
 from tests.run.service import rows
 
 pytestmark = pytest.mark.engine_neutral
 
 
 @pytest.fixture(scope="module")
-def one_folder() -> Iterator[Path]:
-    with folder_to_be() as folder:
+def shared_data_dir() -> Iterator[Path]:
+    with new_data_dir() as folder:
         yield folder
 
 
 @pytest.fixture
-def data_dir(one_folder: Path) -> Path:
-    """The data folder of all tests here: each start finds what the end before it has left."""
-    return one_folder
+def data_dir(shared_data_dir: Path) -> Path:
+    """One data folder for all tests of this file, so that each start finds what the last shutdown left."""
+    return shared_data_dir
 
 
-def leave_log(folder: Path) -> None:
-    """Leave the log of a SQLite file that is gone."""
+def leave_wal_file(folder: Path) -> None:
+    """Create the log file of a deleted SQLite database."""
     file, log = folder / "kyros.sqlite3", folder / "kyros.sqlite3-wal"
     with closing(sqlite3.connect(file)) as gone:
         gone.execute("PRAGMA journal_mode = wal")
@@ -38,13 +38,13 @@ def leave_log(folder: Path) -> None:
     log.write_bytes(written)
 
 
-def test_signal_while_migrating_ends_every_process_and_one_that_comes_twice_does(service):
-    with folder_to_be() as new:
+def test_signal_during_migrations_and_a_repeated_signal_end_every_process(service):
+    with new_data_dir() as new:
         new.mkdir()
-        leave_log(new)
+        leave_wal_file(new)
         started = service(KYROS_DATA_DIR=new).until("migrating the database")
         assert started.end() == 128 + signal.SIGTERM
-        # Whatever was half done is done by the next start.
+        # The next start completes what was half done.
         again = service(KYROS_DATA_DIR=new).until_ready()
         assert again.get("/readyz") == {"status": "ready", "cache": "up"}
         assert rows(new, "SELECT name FROM sqlite_master WHERE name IN ('jobs', 'gone')") == [("jobs",)]
@@ -55,15 +55,15 @@ def test_signal_while_migrating_ends_every_process_and_one_that_comes_twice_does
         assert again.ended(processes) == 128 + signal.SIGINT
 
 
-def test_signal_while_starting_ends_every_process(service):
+def test_signal_during_the_start_ends_every_process(service):
     assert service().until("system | web started").end() == 128 + signal.SIGTERM
 
 
-def test_killed_launcher_or_web_server_takes_every_process_along_and_the_next_start_copes(service):
+def test_after_a_kill_of_launcher_or_web_server_no_process_is_left_and_the_next_start_works(service):
     killed = service().until_ready()
     processes = killed.processes
     killed.launcher.kill()
-    again = service()  # at once: what is left of the other may still be there
+    again = service()  # at once, while processes of the first may still be ending
     killed.ended(processes)
     assert again.until_ready().get("/readyz") == {"status": "ready", "cache": "up"}
     processes = again.processes
@@ -73,28 +73,28 @@ def test_killed_launcher_or_web_server_takes_every_process_along_and_the_next_st
 
 
 @pytest.fixture
-def waiting_preparation(service):
-    """A service whose preparation waits for a database that never answers."""
+def hanging_preparation(service):
+    """A service whose preparation waits for a database that never responds."""
     with socket.create_server(("127.0.0.1", 0)) as database:
         database.settimeout(60)
-        address = f"127.0.0.1:{database.getsockname()[1]}"
-        started = service(DATABASE_URL=f"postgresql://{address}/kyros?connect_timeout=600")
+        host = f"127.0.0.1:{database.getsockname()[1]}"
+        started = service(DATABASE_URL=f"postgresql://{host}/kyros?connect_timeout=600")
         connection, _ = database.accept()
         with connection:
             yield started
 
 
-def test_launcher_killed_while_preparing_takes_the_preparation_along(waiting_preparation):
-    processes = waiting_preparation.processes
-    waiting_preparation.launcher.kill()
-    waiting_preparation.ended(processes)
+def test_preparation_ends_when_the_launcher_is_killed(hanging_preparation):
+    processes = hanging_preparation.processes
+    hanging_preparation.launcher.kill()
+    hanging_preparation.ended(processes)
 
 
-def test_signal_ends_a_preparation_that_waits(waiting_preparation):
-    assert waiting_preparation.end() == 128 + signal.SIGTERM
+def test_signal_ends_a_hanging_preparation(hanging_preparation):
+    assert hanging_preparation.end() == 128 + signal.SIGTERM
 
 
-def test_process_that_never_stays_ends_all(service, tmp_path):
+def test_process_that_fails_at_every_restart_ends_the_service(service, tmp_path):
     started = service().until_ready()
     processes = started.processes
     (started.data_dir / "cache.conf").write_text("no such setting", encoding="utf-8")
@@ -103,7 +103,7 @@ def test_process_that_never_stays_ends_all(service, tmp_path):
     assert "kyros: the process 'cache' ended by itself" in started.output.splitlines()[-1]
 
 
-def test_guard_that_is_killed_ends_all(service):
+def test_killed_guard_ends_the_service(service):
     started = service().until_ready()
     processes = started.processes
     started.process("granian").parent().kill()
@@ -113,5 +113,5 @@ def test_guard_that_is_killed_ends_all(service):
 
 def test_process_that_ignores_sigterm_is_killed(service):
     started = service().until_ready()
-    started.process("valkey-server").suspend()  # it cannot act on a signal but one
+    started.process("valkey-server").suspend()  # it can receive no signal but SIGKILL
     assert started.end() == 128 + signal.SIGTERM

@@ -1,4 +1,4 @@
-"""What a start makes, and what it tells."""
+"""What a start creates, and what it prints."""
 
 import socket
 
@@ -11,7 +11,7 @@ from tests.run.service import rows
 pytestmark = pytest.mark.engine_neutral
 
 
-def test_second_start_keeps_what_the_first_has_made_also_with_a_chosen_cache_server(
+def test_second_start_keeps_the_data_of_the_first_and_can_use_another_cache_server(
     service, data_dir, valkey_server
 ):
     first = service(DEMO_JOBS=30).until_ready()
@@ -33,34 +33,34 @@ def test_second_start_keeps_what_the_first_has_made_also_with_a_chosen_cache_ser
     assert second.get("/readyz")["cache"] == "down"
 
 
-def test_chosen_name_password_and_folder_are_used_whatever_signs_they_have(service, data_dir):
-    odd = data_dir / "a b\"%20#?'$x"
+def test_username_password_and_folder_of_the_settings_may_hold_special_characters(service, data_dir):
+    special = data_dir / "a b\"%20#?'$x"
     started = service(
-        KYROS_DATA_DIR=odd, KYROS_ADMIN_USERNAME="ada@example.com", KYROS_ADMIN_PASSWORD="chosen-hunter2"
+        KYROS_DATA_DIR=special, KYROS_ADMIN_USERNAME="ada@example.com", KYROS_ADMIN_PASSWORD="chosen-hunter2"
     ).until_ready()
     assert started.get("/readyz") == {"status": "ready", "cache": "up"}
     assert "  login     ada@example.com" in started.output
     assert "chosen-hunter2" not in started.output
-    ((digest,),) = rows(odd, "SELECT password FROM users WHERE username = 'ada@example.com'")
+    ((digest,),) = rows(special, "SELECT password FROM users WHERE username = 'ada@example.com'")
     assert check_password("chosen-hunter2", digest)
 
 
-def test_folder_too_deep_for_a_socket_gets_a_cache_behind_a_password(service, data_dir):
+def test_cache_server_uses_a_password_when_the_folder_is_too_deep_for_a_socket(service, data_dir):
     deep = data_dir / ("deep" * 20) / ("deep" * 20)
     started = service(KYROS_DATA_DIR=deep).until_ready()
     assert started.get("/readyz")["cache"] == "up"
-    (address,) = [
+    (listening,) = [
         connection.laddr
         for connection in started.process("valkey-server").net_connections("inet")
         if connection.status == psutil.CONN_LISTEN
     ]
-    assert address.ip == "127.0.0.1"
-    with socket.create_connection(address, timeout=10) as stranger:
-        stranger.sendall(b"DBSIZE\r\n")
-        assert stranger.recv(100).startswith(b"-NOAUTH")
+    assert listening.ip == "127.0.0.1"
+    with socket.create_connection(listening, timeout=10) as client:
+        client.sendall(b"DBSIZE\r\n")
+        assert client.recv(100).startswith(b"-NOAUTH")
 
 
-def test_port_that_is_taken_is_one_line(service, data_dir):
+def test_taken_port_is_refused_with_one_line(service, data_dir):
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         line = service(PORT=port).refused()
@@ -68,30 +68,30 @@ def test_port_that_is_taken_is_one_line(service, data_dir):
     assert not list(data_dir.glob("*.sqlite3"))
 
 
-def test_data_folder_that_cannot_be_made_is_one_line(service, tmp_path):
+def test_data_folder_that_cannot_be_created_is_refused_with_one_line(service, tmp_path):
     (tmp_path / "file").touch()
     line = service(KYROS_DATA_DIR=tmp_path / "file" / "data").refused()
     assert "KYROS_DATA_DIR=" in line
     assert "Not a directory" in line
 
 
-def test_host_of_another_machine_is_one_line(service):
+def test_host_of_another_machine_is_refused_with_one_line(service):
     assert "192.0.2.1 cannot be used" in service(HOST="192.0.2.1").refused()
 
 
-def test_setting_that_cannot_be_read_is_one_line(service, data_dir):
+def test_invalid_setting_is_refused_with_one_line(service, data_dir):
     line = service(CACHE_TTL_JOB_LIST="abc").refused()
     assert "CACHE_TTL_JOB_LIST='abc'" in line
     assert not data_dir.exists()
 
 
-def test_database_that_does_not_answer_is_one_line(service):
+def test_unreachable_database_is_refused_with_one_line(service):
     line = service(DATABASE_URL="postgresql://kyros:hunter2@127.0.0.1:1/kyros").refused()
     assert "database" in line
     assert "hunter2" not in line
 
 
-def test_postgresql_serves_as_database_and_the_cache_can_be_turned_off(service, postgres_server):
+def test_it_runs_on_postgresql_and_without_a_cache(service, postgres_server):
     url = postgres_server().url()
     first = service(DATABASE_URL=url, DEMO_JOBS=30).until_ready()
     assert first.get("/readyz") == {"status": "ready", "cache": "up"}

@@ -1,7 +1,7 @@
 """Runs a command and ends it when the process that holds this process's standard input ends.
 
-    python child_process_guard.py [--user UID:GID] [--stop-signal NAME] [--grace SECONDS] COMMAND [ARGUMENT ...]
-    python child_process_guard.py --remove FOLDER
+    python child_process_guard.py [--user UID:GID] [--stop-signal NAME] [--grace SECONDS] COMMAND [ARGUMENT
+    ...] python child_process_guard.py --remove FOLDER
 
 The first form writes one line to standard output: the command's process id. The command's own output goes to
 standard error. When standard input is closed, the command gets the stop signal, and SIGKILL after the grace

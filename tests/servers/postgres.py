@@ -147,7 +147,7 @@ class PostgresServer:
 
     @cached_property
     def _bin(self) -> Path:
-        """The folder of PostgreSQL's programs; a copy of it if the server's user may not read the original."""
+        """The folder of PostgreSQL's programs; a copy if the server's user may not read the original."""
         if self._user is None or _may_execute(PROGRAMS / "postgres", self._user):
             return PROGRAMS
         # The programs find their libraries and files relative to their own folder.
