@@ -338,7 +338,7 @@ CELERY_BEAT_SCHEDULE: dict[str, Any] = {
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
-        # The first one gives a 401 its WWW-Authenticate.
+        # The first one sets the WWW-Authenticate header of a 401.
         "orchestrator.auth.authentication.BearerAuthentication",
         "orchestrator.auth.authentication.SessionAuthentication",
     ],
@@ -349,10 +349,10 @@ REST_FRAMEWORK = {
     ],
     "DEFAULT_PARSER_CLASSES": ["orchestrator.api.parsers.JSONParser"],
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_SCHEMA_CLASS": "orchestrator.api.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "orchestrator.api.exception_handler.handle_exception",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
-    # Moments stay moments until the renderer writes them, so that there is one way to write them.
+    # The renderer formats datetimes, so that there is one way to format them.
     "DATETIME_FORMAT": None,
 }
 SPECTACULAR_SETTINGS = {
@@ -361,10 +361,6 @@ SPECTACULAR_SETTINGS = {
     "VERSION": __version__,
     "SERVE_INCLUDE_SCHEMA": False,
     "COMPONENT_SPLIT_REQUEST": True,  # what a client may send is less than what it gets
-    "POSTPROCESSING_HOOKS": [
-        "drf_spectacular.hooks.postprocess_schema_enums",
-        "orchestrator.api.openapi.describe_errors",
-    ],
     "SCHEMA_PATH_PREFIX": r"/api/v1",
     # The page's script and style are served from here: it works without a network.
     "SWAGGER_UI_DIST": "SIDECAR",

@@ -14,16 +14,23 @@ def test_root_leads_to_the_api(client):
     assert client.get("/").headers["Location"] == "/api/v1/"
 
 
-@pytest.mark.parametrize("path", ["/api/v1/nothing/", "/auth/nothing/", "/monitoring/nothing"])
-def test_address_that_leads_nowhere_is_json_for_programs(client, path):
-    answer = client.get(path)
-    assert (answer.status_code, answer.json()) == (404, {"detail": "Not found."})
+NO_PAGE = pytest.mark.parametrize(
+    "path", ["/api/v1/nothing/", "/auth/nothing/", "/monitoring/nothing", "/no"]
+)
 
 
-def test_address_that_leads_nowhere_is_a_page_for_people(client):
-    answer = client.get("/nothing")
-    assert answer.status_code == 404
-    assert answer.headers["Content-Type"].startswith("text/html")
+@NO_PAGE
+@pytest.mark.parametrize("accept", ["*/*", "application/json", "application/json, text/html;q=0.9", ""])
+def test_an_unknown_url_is_json_for_a_program(client, path, accept):
+    response = client.get(path, HTTP_ACCEPT=accept)
+    assert (response.status_code, response.json()) == (404, {"detail": "Not found."})
+
+
+@NO_PAGE
+def test_an_unknown_url_is_a_page_for_a_browser(client, path):
+    response = client.get(path, HTTP_ACCEPT="text/html,application/xhtml+xml,*/*;q=0.8")
+    assert response.status_code == 404
+    assert response.headers["Content-Type"].startswith("text/html")
 
 
 def test_host_that_is_not_ours_is_a_400_in_json(client):
