@@ -351,7 +351,7 @@ REST_FRAMEWORK = {
         "orchestrator.api.renderers.BrowsableAPIRenderer",
     ],
     "DEFAULT_PARSER_CLASSES": ["orchestrator.api.parsers.JSONParser"],
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_SCHEMA_CLASS": "orchestrator.api.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "orchestrator.api.exception_handler.handle_exception",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
     # Datetimes stay datetimes until the renderer formats them, so that there is one format.
@@ -363,10 +363,6 @@ SPECTACULAR_SETTINGS = {
     "VERSION": __version__,
     "SERVE_INCLUDE_SCHEMA": False,
     "COMPONENT_SPLIT_REQUEST": True,  # clients may send fewer fields than they receive
-    "POSTPROCESSING_HOOKS": [
-        "drf_spectacular.hooks.postprocess_schema_enums",
-        "orchestrator.api.openapi.describe_errors",
-    ],
     "SCHEMA_PATH_PREFIX": r"/api/v1",
     # The page's script and style are served locally, so the page works without internet access.
     "SWAGGER_UI_DIST": "SIDECAR",

@@ -1,59 +1,57 @@
-"""What can go wrong in the domain, told without HTTP."""
+"""Errors of the domain, without HTTP."""
 
 from orchestrator.choices import JobStatus
 
 
 class DomainError(Exception):
-    """A request that the domain's rules refuse; nothing was changed."""
+    """A rule of the domain refuses a request; nothing was changed."""
 
 
 class TransitionNotAllowed(DomainError):
-    """A status was asked for that may not follow the job's."""
+    """The requested status may not follow the job's current one."""
 
-    def __init__(self, current: JobStatus, wanted: JobStatus, allowed: tuple[JobStatus, ...]) -> None:
+    def __init__(self, current: JobStatus, requested: JobStatus, allowed: tuple[JobStatus, ...]) -> None:
         self.current = current
-        self.wanted = wanted
+        self.requested = requested
         self.allowed = allowed
         names = ", ".join(allowed) or "none, it is final"
-        super().__init__(f"A {current} job cannot become {wanted}; allowed: {names}.")
+        super().__init__(f"A {current} job cannot become {requested}. Allowed: {names}.")
 
 
 class LeaseLost(DomainError):
-    """A worker reported with a lease token that is not, or no longer, the job's."""
+    """A worker sent a lease token that is not the job's, or no longer."""
 
     def __init__(self) -> None:
-        super().__init__("This lease token is not, or no longer, the job's.")
+        super().__init__("This is not the job's current lease token.")
 
 
 class PreconditionFailed(DomainError):
-    """A change was based on a version of a row that is not the present one."""
+    """A change was based on an outdated representation of a row."""
 
     def __init__(self, current: str) -> None:
-        super().__init__(f"This has changed since you read it; its entity tag is {current} now.")
+        super().__init__(f"This has changed since you read it. Its ETag is now {current}.")
 
 
 class EditConflict(DomainError):
-    """A person saves what somebody else has changed since they opened it."""
+    """A user saves a row that another user has changed since it was opened."""
 
     def __init__(self, seen: int | None, current: int) -> None:
         super().__init__(
-            f"Somebody has changed this since you opened it: you saw version {seen}, it is at {current} now. "
-            "Nothing was saved; open it again and repeat your change."
+            f"Another user has changed this since you opened it: you saw version {seen}, it is now at "
+            f"version {current}. Nothing was saved. Open it again and repeat your change."
         )
 
 
 class DuplicateValue(DomainError):
-    """A value was asked for that only one row may have, and another one has it."""
+    """A value must be unique, and another row has it."""
 
     def __init__(self, field: str, value: str) -> None:
         self.field = field
-        super().__init__(f'"{value}" is taken; allowed: one that no other user has.')
+        super().__init__(f'"{value}" is already in use by another user.')
 
 
 class LastAdmin(DomainError):
-    """A change would leave nobody who can manage users."""
+    """A change would leave no active admin."""
 
     def __init__(self) -> None:
-        super().__init__(
-            "This is the last active admin, who must stay one; make somebody else an admin first."
-        )
+        super().__init__("This is the last active admin. Make another user an admin first.")

@@ -1,4 +1,4 @@
-"""Entity tags: the names of answers' bodies, by which clients tell what they have (RFC 9110, 8.8.3)."""
+"""ETags and the conditional requests that use them (RFC 9110, sections 8.8.3 and 13.1)."""
 
 from http import HTTPStatus
 
@@ -10,18 +10,18 @@ from orchestrator.cache import seals
 
 
 def etag_of(body: bytes) -> str:
-    """Return the strong entity tag of an answer's body, with its quotes."""
+    """Return the strong ETag of a response body, with its quotes."""
     return f'"{seals.etag_of(body)}"'
 
 
 def is_current(if_match: str, etag: str) -> bool:
-    """Tell whether ``If-Match`` admits the representation; a weak tag never does."""
-    admitted = parse_etags(if_match)
-    return "*" in admitted or etag in admitted
+    """Return whether ``If-Match`` names the ETag; a weak ETag never matches."""
+    known = parse_etags(if_match)
+    return "*" in known or etag in known
 
 
 def is_known(if_none_match: str, etag: str) -> bool:
-    """Tell whether ``If-None-Match`` says that the client has this representation, weakly compared."""
+    """Return whether ``If-None-Match`` names the ETag, weakly compared."""
     if if_none_match in ("", etag):
         return if_none_match == etag
     known = parse_etags(if_none_match)
@@ -29,12 +29,12 @@ def is_known(if_none_match: str, etag: str) -> bool:
 
 
 def make_conditional(request: HttpRequest, response: HttpResponse, etag: str) -> None:
-    """Give a JSON answer its entity tag; make it a 304 if the client has it already.
+    """Set the ETag of a JSON response; turn it into a 304 if the client has this representation.
 
     Args:
-        request: what is answered.
-        response: the answer, rendered.
-        etag: of its body, with quotes.
+        request: the request.
+        response: its rendered response.
+        etag: of the response's body, with quotes.
     """
     response["ETag"] = etag
     response["Cache-Control"] = "private, no-cache"

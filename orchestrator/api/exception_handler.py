@@ -1,4 +1,4 @@
-"""What each error means in HTTP."""
+"""Turns exceptions into HTTP responses."""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -22,15 +22,15 @@ from orchestrator.exceptions import (
 
 logger = logging.getLogger(__name__)
 
-#: Seconds after which a client may try again when the database did not answer.
+#: Seconds after which a client may try again when the database is unavailable.
 RETRY_AFTER_SECONDS: Final = 1
 
 
 def handle_exception(error: Exception, context: Mapping[str, Any]) -> Response | None:
-    """Return the answer that tells of an error, or None for one that nobody foresaw, which becomes a 500."""
-    for kinds, answer in _ANSWERS:
+    """Return the response to an exception, or None for an unexpected one, which becomes a 500."""
+    for kinds, respond in _RESPONSES:
         if isinstance(error, kinds):
-            return answer(error)
+            return respond(error)
     return exception_handler(error, context)  # type: ignore[arg-type]
 
 
@@ -38,20 +38,20 @@ def _conflict(error: Exception) -> Response:
     return Response({"detail": str(error)}, status=HTTPStatus.CONFLICT)
 
 
-def _transition(error: TransitionNotAllowed) -> Response:
+def _transition_not_allowed(error: TransitionNotAllowed) -> Response:
     body = {"detail": str(error), "status": error.current, "allowed": list(error.allowed)}
     return Response(body, status=HTTPStatus.CONFLICT)
 
 
-def _out_of_date(error: PreconditionFailed) -> Response:
+def _precondition_failed(error: PreconditionFailed) -> Response:
     return Response({"detail": str(error)}, status=HTTPStatus.PRECONDITION_FAILED)
 
 
-def _taken(error: DuplicateValue) -> Response:
+def _duplicate_value(error: DuplicateValue) -> Response:
     return Response({error.field: [str(error)]}, status=HTTPStatus.BAD_REQUEST)
 
 
-def _too_many(error: TooManyAttempts) -> Response:
+def _too_many_attempts(error: TooManyAttempts) -> Response:
     return Response(
         {"detail": error.message},
         status=HTTPStatus.TOO_MANY_REQUESTS,
@@ -68,22 +68,22 @@ def _too_large(error: Exception) -> Response:
 
 
 def _unavailable(error: Exception) -> Response:
-    logger.error("The database did not answer", exc_info=error)
+    logger.error("The database is unavailable", exc_info=error)
     return Response(
-        {"detail": "The database does not answer at the moment; try again."},
+        {"detail": "The database is unavailable. Try again."},
         status=HTTPStatus.SERVICE_UNAVAILABLE,
         headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
     )
 
 
-_ANSWERS: Final[
+_RESPONSES: Final[
     tuple[tuple[type[Exception] | tuple[type[Exception], ...], Callable[[Any], Response]], ...]
 ] = (
-    (TransitionNotAllowed, _transition),
+    (TransitionNotAllowed, _transition_not_allowed),
     ((LeaseLost, LastAdmin), _conflict),
-    (PreconditionFailed, _out_of_date),
-    (DuplicateValue, _taken),
-    (TooManyAttempts, _too_many),
+    (PreconditionFailed, _precondition_failed),
+    (DuplicateValue, _duplicate_value),
+    (TooManyAttempts, _too_many_attempts),
     (ObjectDoesNotExist, _not_found),
     (RequestDataTooBig, _too_large),
     ((OperationalError, InterfaceError), _unavailable),

@@ -1,19 +1,45 @@
-"""What drf-spectacular cannot see by itself: how clients prove who they are, and how errors look."""
+"""The OpenAPI schema: authentication and error responses, which drf-spectacular does not derive by itself."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from http import HTTPStatus
 from typing import Any, Final
 
+from drf_spectacular import openapi
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from drf_spectacular.plumbing import ResolvedComponent
 from drf_spectacular.utils import OpenApiParameter
 
 from orchestrator.auth.authentication import BearerAuthentication, SessionAuthentication
 
-#: The condition of a change: the present entity tag of what shall change.
+#: The condition of a change: the current ETag of the resource.
 IF_MATCH: Final = OpenApiParameter(
     "If-Match", str, OpenApiParameter.HEADER, description="The `ETag` that the task was read with."
 )
 
-Operation = dict[str, Any]
+#: By action, or by method of a view without actions: what its error statuses mean.
+ErrorResponses = Mapping[str, Mapping[HTTPStatus, str]]
+
+_SCHEMAS: Final[Mapping[str, dict[str, Any]]] = {
+    "Error": {"type": "object", "properties": {"detail": {"type": "string"}}, "required": ["detail"]},
+    "Invalid": {
+        "description": "`detail`, or messages by field.",
+        "type": "object",
+        "additionalProperties": {
+            "oneOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]
+        },
+    },
+    "Conflict": {
+        "type": "object",
+        "properties": {
+            "detail": {"type": "string"},
+            "status": {"type": "string"},
+            "allowed": {"type": "array", "items": {"type": "string"}},
+        },
+        "required": ["detail"],
+    },
+}
+#: The schema of an error response by its status; ``Error`` for the others.
+_SCHEMA_OF: Final = {HTTPStatus.BAD_REQUEST: "Invalid", HTTPStatus.CONFLICT: "Conflict"}
 
 
 class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
@@ -23,7 +49,7 @@ class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-c
     name = "bearer"
 
     def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
-        """Return the scheme's OpenAPI description."""
+        """Return the OpenAPI description of the scheme."""
         return {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
 
 
@@ -34,56 +60,46 @@ class SessionScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-
     name = "session"
 
     def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
-        """Return the scheme's OpenAPI description."""
+        """Return the OpenAPI description of the scheme."""
         return {"type": "apiKey", "in": "cookie", "name": "sessionid"}
 
 
-def describe_errors(result: dict[str, Any], **_: Any) -> dict[str, Any]:
-    """Add to each operation the errors that it can answer with; a hook of drf-spectacular."""
-    result["components"]["schemas"] |= {
-        "Error": {"type": "object", "properties": {"detail": {"type": "string"}}, "required": ["detail"]},
-        "Invalid": {
-            "description": "`detail`, or messages by field.",
-            "type": "object",
-            "additionalProperties": {
-                "oneOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]
-            },
-        },
-        "Conflict": {
-            "type": "object",
-            "properties": {
-                "detail": {"type": "string"},
-                "status": {"type": "string"},
-                "allowed": {"type": "array", "items": {"type": "string"}},
-            },
-            "required": ["detail"],
-        },
-    }
-    for path, methods in result["paths"].items():
-        for method, operation in methods.items():
-            for status, (schema, text) in _errors(path, method, operation):
-                content = {"application/json": {"schema": {"$ref": f"#/components/schemas/{schema}"}}}
-                operation["responses"].setdefault(status, {"content": content, "description": text})
-    return result
+class AutoSchema(openapi.AutoSchema):
+    """Describes each operation with its error responses: the common ones and those its view declares.
+
+    A view declares its own in ``error_responses`` (see ``ErrorResponses``).
+    """
+
+    def get_operation(self, *args: Any, **kwargs: Any) -> Any:
+        """Return the OpenAPI description of an operation, or None if it is excluded."""
+        operation = super().get_operation(*args, **kwargs)
+        if operation is not None:
+            for status, description in (*self._declared_errors(), *_common_errors(operation)):
+                operation["responses"].setdefault(str(status.value), self._error(status, description))
+        return operation
+
+    def _declared_errors(self) -> Iterator[tuple[HTTPStatus, str]]:
+        responses: ErrorResponses = getattr(self.view, "error_responses", {})
+        yield from responses.get(getattr(self.view, "action", self.method.lower()), {}).items()
+
+    def _error(self, status: HTTPStatus, description: str) -> dict[str, Any]:
+        name = _SCHEMA_OF.get(status, "Error")
+        component = ResolvedComponent(name, ResolvedComponent.SCHEMA, _SCHEMAS[name], object=name)
+        self.registry.register_on_missing(component)
+        return {"content": {"application/json": {"schema": component.ref}}, "description": description}
 
 
-def _errors(path: str, method: str, operation: Operation) -> Iterator[tuple[str, tuple[str, str]]]:
-    """Return the errors of an operation: status, schema and meaning."""
+def _common_errors(operation: Mapping[str, Any]) -> Iterator[tuple[HTTPStatus, str]]:
+    """Yield the errors that follow from an operation's body, parameters and authentication."""
+    sources = {parameter["in"] for parameter in operation.get("parameters", ())}
     if "requestBody" in operation:
-        yield "400", ("Invalid", "Something in the request cannot be; nothing was stored.")
-        yield "413", ("Error", "The body is too large.")
-        yield "415", ("Error", "The body is of a media type that is not read here.")
-    if any(parameter["in"] == "query" for parameter in operation.get("parameters", ())):
-        yield "400", ("Invalid", "A filter, the order, the limit or the cursor cannot be.")
-    if operation.get("security") or path.startswith("/auth/"):
-        yield "401", ("Error", "No valid credentials.")
+        yield HTTPStatus.BAD_REQUEST, "A value in the request is invalid; nothing was stored."
+        yield HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The body is too large."
+        yield HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "The body is not JSON by its media type."
+    if "query" in sources:
+        yield HTTPStatus.BAD_REQUEST, "A filter, the order, the limit or the cursor is invalid."
     if operation.get("security"):
-        yield "403", ("Error", "The user's role does not cover this.")
-    if path == "/auth/login/":
-        yield "429", ("Error", "Tried too often; `Retry-After` says when again.")
-    if "{id}" in path:
-        yield "404", ("Error", "There is no such thing.")
-    if path.endswith("/status/") or (path.endswith("users/{id}/") and method != "get"):
-        yield "409", ("Conflict", "The present state does not allow it; nothing was changed.")
-    if path.endswith("tasks/{id}/") and method != "get":
-        yield "412", ("Error", "The task is not the one that `If-Match` names; nothing was changed.")
+        yield HTTPStatus.UNAUTHORIZED, "The request has no valid credentials."
+        yield HTTPStatus.FORBIDDEN, "The user's role does not allow this."
+    if "path" in sources:
+        yield HTTPStatus.NOT_FOUND, "There is no such resource."

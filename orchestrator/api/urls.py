@@ -1,4 +1,4 @@
-"""The addresses of the API and of signing in."""
+"""The URLs of the API and of authentication."""
 
 from django.urls import include, path
 from rest_framework.routers import DefaultRouter
@@ -15,7 +15,7 @@ router.register("users", views.UserViewSet)
 urlpatterns = [
     path("auth/login/", views.LoginView.as_view(), name="token-login"),
     path("auth/refresh/", views.RefreshView.as_view(), name="token-refresh"),
-    # The pages by which a browser signs in and out.
+    # The login and logout pages of the browsable API.
     path("auth/session/", include("rest_framework.urls")),
     path("api/v1/", include(router.urls)),
 ]

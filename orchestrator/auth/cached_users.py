@@ -92,9 +92,7 @@ def find(user_id: UUID, found: Found | None = None) -> CachedUser | None:
 
 def password_fingerprint(user: User) -> str:
     """Return a fingerprint of the user's password hash; it changes with every change of the password."""
-    digest = salted_hmac(
-        "orchestrator.tokens", user.get_session_auth_hash(), algorithm="sha256"
-    ).hexdigest()
+    digest = salted_hmac("orchestrator.tokens", user.get_session_auth_hash(), algorithm="sha256").hexdigest()
     return digest[:_FINGERPRINT_LENGTH]
 
 

@@ -173,7 +173,7 @@ def test_steering_leaves_event_and_log(console, job):
 
 def test_steering_against_the_life_cycle_is_told(console, job):
     answer = console.post(page(job, "status/"), {"status": "completed"}, follow=True)
-    assert texts(answer) == ["A pending job cannot become completed; allowed: running, cancelled."]
+    assert texts(answer) == ["A pending job cannot become completed. Allowed: running, cancelled."]
     assert Event.objects.count() == 1
 
 

@@ -34,7 +34,7 @@ def test_nobody_overwrites_what_they_have_not_seen(console, task):
         answer = console.post(f"{TASKS}{task.pk}/change/", fields)
         assert answer.status_code == 200
         assert b"By me" in answer.content  # the operator's text is still there
-    assert b"is at 2 now" in answer.content
+    assert b"it is now at version 2" in answer.content
     task.refresh_from_db()
     assert (task.title, task.version) == ("By somebody else", 2)
 
@@ -48,7 +48,7 @@ def test_a_change_between_check_and_save_is_told(console, task, monkeypatch):
     monkeypatch.setattr("orchestrator.admin.tasks.actions.update_task", edit_first)
     fields = {"title": "By me", "description": "", "seen_version": "1"}
     answer = console.post(f"{TASKS}{task.pk}/change/", fields, follow=True)
-    assert "is at 2 now" in str(next(iter(answer.context["messages"])))
+    assert "it is now at version 2" in str(next(iter(answer.context["messages"])))
 
 
 def test_tasks_are_found(console, task):

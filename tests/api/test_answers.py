@@ -110,7 +110,7 @@ def test_a_database_that_does_not_answer_in_time_is_503_and_nothing_is_stored(bl
     answer = as_user.post("/api/v1/jobs/", {"name": "x"})
     assert answer.status_code == 503
     assert int(answer["Retry-After"]) > 0
-    assert answer.json() == {"detail": "The database does not answer at the moment; try again."}
+    assert answer.json() == {"detail": "The database is unavailable. Try again."}
     release()
     assert not Job.objects.exists()
     assert as_user.post("/api/v1/jobs/", {"name": "x"}).status_code == 201

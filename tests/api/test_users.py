@@ -84,7 +84,7 @@ def test_a_name_or_address_that_is_taken_is_refused(as_admin, user, field, value
     ):
         assert answer.status_code == 400
         assert list(answer.json()) == [field]
-        assert "is taken" in answer.json()[field][0]
+        assert "is already in use" in answer.json()[field][0]
     assert as_admin.patch(f"{USERS}{user.pk}/", {field: value}).status_code == 200
 
 

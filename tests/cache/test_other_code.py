@@ -10,8 +10,8 @@ from orchestrator.models import Job, User
 from tests.cache.looking import warm
 from tests.cache.other_code import REMOVED
 from tests.http_client import HttpClient
-from tests.users import client_for
 from tests.polling import wait_until
+from tests.users import client_for
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("long_lease")]
 

@@ -14,14 +14,21 @@ def test_root_redirects_to_the_api(client):
     assert client.get("/").headers["Location"] == "/api/v1/"
 
 
-@pytest.mark.parametrize("path", ["/api/v1/nothing/", "/auth/nothing/", "/monitoring/nothing"])
-def test_unknown_api_url_is_a_404_in_json(client, path):
-    response = client.get(path)
+NO_PAGE = pytest.mark.parametrize(
+    "path", ["/api/v1/nothing/", "/auth/nothing/", "/monitoring/nothing", "/no"]
+)
+
+
+@NO_PAGE
+@pytest.mark.parametrize("accept", ["*/*", "application/json", "application/json, text/html;q=0.9", ""])
+def test_an_unknown_url_is_json_for_a_program(client, path, accept):
+    response = client.get(path, HTTP_ACCEPT=accept)
     assert (response.status_code, response.json()) == (404, {"detail": "Not found."})
 
 
-def test_unknown_page_is_a_404_in_html(client):
-    response = client.get("/nothing")
+@NO_PAGE
+def test_an_unknown_url_is_a_page_for_a_browser(client, path):
+    response = client.get(path, HTTP_ACCEPT="text/html,application/xhtml+xml,*/*;q=0.8")
     assert response.status_code == 404
     assert response.headers["Content-Type"].startswith("text/html")
 

@@ -2,6 +2,7 @@
 
 from typing import Any, ClassVar
 
+from django.utils import timezone
 from rest_framework import serializers
 
 from orchestrator.api.serializers.strict_fields import (
@@ -45,6 +46,7 @@ class JobSerializer(ResourceSerializer):
             "priority": {"initial": 0},
             "queue": {"initial": "default", "trim_whitespace": False},
             "max_attempts": {"initial": 3},
+            "available_at": {"initial": timezone.now},
         }
         read_only_fields = ("status", "attempts")
 

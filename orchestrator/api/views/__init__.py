@@ -1,4 +1,4 @@
-"""HTTP: which request asks for what, of which role, and how the answer looks."""
+"""Views: what each request does and which role it requires."""
 
 from orchestrator.api.views.auth import LoginView, RefreshView
 from orchestrator.api.views.events import EventViewSet

@@ -1,6 +1,7 @@
-"""Signing in: a name and a password, or a refresh token, for fresh tokens."""
+"""Login with username and password, and refresh with a refresh token: both return new tokens."""
 
 from dataclasses import asdict
+from http import HTTPStatus
 from typing import Any
 
 from django.contrib.auth import authenticate
@@ -19,9 +20,9 @@ from orchestrator.models import User
 
 
 class _TokenView(APIView):
-    """A view that gives tokens.
+    """A view that issues tokens.
 
-    It looks at no credentials but those in the body: an expired token in a header is why clients come here.
+    It reads credentials from the body only: a client with an expired token in its header must get a new one.
     """
 
     authentication_classes = ()
@@ -29,46 +30,53 @@ class _TokenView(APIView):
     serializer_class: type[Serializer[Any]]
 
     def get_authenticate_header(self, request: Request) -> str:
-        """Return what a 401 tells the client to bring."""
+        """Return the ``WWW-Authenticate`` header of a 401."""
         return BearerAuthentication().authenticate_header(request)
 
     def get_serializer(self, *args: Any, **kwargs: Any) -> Serializer[Any]:
-        """Return the serializer of the body, which the browsable page makes its form of."""
+        """Return the body's serializer, which also fills the browsable API's form."""
         return self.serializer_class(*args, **kwargs)
 
     def validated(self) -> dict[str, Any]:
-        """Return what the body asks for."""
+        """Return the body's valid values."""
         serializer = self.get_serializer(data=self.request.data)
         serializer.is_valid(raise_exception=True)
         return dict(serializer.validated_data)
 
     def tokens(self, user: User) -> Response:
-        """Return the answer with fresh tokens for the user; no cache may keep it."""
+        """Return a response with new tokens, which no cache may store."""
         return Response(asdict(issue_tokens(user)), headers={"Cache-Control": "no-store"})
 
 
 class LoginView(_TokenView):
-    """Sign in."""
+    """Login."""
 
+    error_responses = {
+        "post": {
+            HTTPStatus.UNAUTHORIZED: "Wrong username or password, or an inactive user.",
+            HTTPStatus.TOO_MANY_REQUESTS: "Too many failed attempts; see `Retry-After`.",
+        }
+    }
     serializer_class = Credentials
 
     @extend_schema(request=Credentials, responses=TokenResponse)
     def post(self, request: Request) -> Response:
-        """Give tokens for a user name and a password."""
+        """Return tokens for a username and a password."""
         user = authenticate(request, **self.validated())
         if user is None:
-            raise AuthenticationFailed("No active user has this name and password.")
+            raise AuthenticationFailed("Wrong username or password, or the user is inactive.")
         return self.tokens(user)
 
 
 class RefreshView(_TokenView):
-    """Stay signed in."""
+    """Refresh of tokens."""
 
+    error_responses = {"post": {HTTPStatus.UNAUTHORIZED: "The refresh token is not valid."}}
     serializer_class = RefreshRequest
 
     @extend_schema(request=RefreshRequest, responses=TokenResponse)
     def post(self, request: Request) -> Response:
-        """Give fresh tokens for a refresh token."""
+        """Return new tokens for a refresh token."""
         try:
             return self.tokens(user_for_token(self.validated()["refresh_token"], "refresh"))
         except InvalidToken as error:

@@ -1,4 +1,4 @@
-"""What the view sets share."""
+"""The base of the view sets."""
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
@@ -25,12 +25,12 @@ from orchestrator.listing.json_rows import RowAsJSON, page_body
 
 @cache
 def shown_fields(serializer: Callable[[], ResourceSerializer]) -> tuple[str, ...]:
-    """Return the names of the fields that a serializer class shows, in their order."""
+    """Return the names of a serializer's readable fields, in their order."""
     return tuple(name for name, field in serializer().fields.items() if not field.write_only)
 
 
 class ResourceViewSet(CachedResponses, GenericViewSet[Any]):
-    """The rows of one table, their list in pages, their answers with entity tags."""
+    """The rows of one table: list, detail and changes."""
 
     #: What the list offers.
     list_definition: ClassVar[ListDefinition]
@@ -41,10 +41,10 @@ class ResourceViewSet(CachedResponses, GenericViewSet[Any]):
 
     @property
     def row_id(self) -> UUID:
-        """Return the id that the address names.
+        """Return the id in the URL.
 
         Raises:
-            Http404: when it is no UUID, and so nobody's.
+            Http404: when it is no UUID.
         """
         try:
             return UUID(self.kwargs["pk"])
@@ -52,17 +52,17 @@ class ResourceViewSet(CachedResponses, GenericViewSet[Any]):
             raise Http404 from error
 
     def get_object(self) -> Any:
-        """Return the row that the address names; 404 if there is none."""
+        """Return the row that the URL names; 404 if there is none."""
         return self.get_queryset().get(pk=self.row_id)
 
     @cached
     def list(self, request: Request) -> HttpResponseBase:
-        """Answer with a page of the list."""
+        """Return a page of the list."""
         return self.page_of(self.list_definition)
 
     @cached
     def retrieve(self, request: Request, pk: str) -> Response:
-        """Answer with one row."""
+        """Return one row."""
         return self.answer(self.get_object())
 
     def page_of(self, definition: ListDefinition, **fixed: Any) -> HttpResponseBase:
@@ -104,23 +104,23 @@ class ResourceViewSet(CachedResponses, GenericViewSet[Any]):
         return shown_fields(self.get_serializer_class())  # type: ignore[arg-type]
 
     def answer(self, row: Model, **more: Any) -> Response:
-        """Return the answer with one row."""
+        """Return a response with one row."""
         return Response(self.get_serializer(row).data, **more)
 
     def created(self, row: Model, headers: Mapping[str, str] | None = None) -> Response:
-        """Return the answer with a row that is new."""
+        """Return a 201 with a new row and its URL."""
         location = reverse(f"{self.basename}-detail", args=[row.pk], request=self.request)
         return self.answer(row, status=HTTPStatus.CREATED, headers={"Location": location, **(headers or {})})
 
     def validated(self, row: Model | None = None, *, partial: bool = False) -> dict[str, Any]:
-        """Return what the body asks for.
+        """Return the body's valid values.
 
         Args:
-            row: what it asks to change, where the rules depend on that.
+            row: the row to be changed, where validation depends on it.
             partial: whether fields may be missing.
 
         Raises:
-            ValidationError: when that cannot be; it names each field.
+            ValidationError: names each invalid field.
         """
         serializer = self.get_serializer(row, data=self.request.data, partial=partial)
         serializer.is_valid(raise_exception=True)

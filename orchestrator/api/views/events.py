@@ -1,4 +1,4 @@
-"""Events: written once, read ever after."""
+"""Events: append only."""
 
 from django.http.response import HttpResponseBase
 from drf_spectacular.utils import extend_schema
@@ -29,7 +29,7 @@ class EventViewSet(ResourceViewSet):
     }
 
     def create(self, request: Request) -> Response:
-        """Write down an event."""
+        """Record an event."""
         return self.created(actions.record_event(**self.validated()))
 
     @extend_schema(responses=RecentEvents)

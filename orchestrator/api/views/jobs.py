@@ -1,4 +1,6 @@
-"""Jobs: what clients submit, workers report on and operators steer."""
+"""Jobs: clients submit them, workers report on them, operators manage them."""
+
+from http import HTTPStatus
 
 from django.http import Http404
 from django.http.response import HttpResponseBase
@@ -25,6 +27,9 @@ class JobViewSet(ResourceViewSet):
     serializer_class = JobSerializer
     list_definition = JOBS
     roles = {"destroy": Role.MODERATOR}
+    error_responses = {
+        "status": {HTTPStatus.CONFLICT: "The job's status does not allow this; nothing was changed."}
+    }
     cache_policy = {
         "list": cache_policy.JOB_LIST,
         "retrieve": cache_policy.JOB_DETAIL,
@@ -33,7 +38,7 @@ class JobViewSet(ResourceViewSet):
     }
 
     def create(self, request: Request) -> Response:
-        """Submit a job; it is pending."""
+        """Submit a job, which is then pending."""
         return self.created(actions.create_job(by=request.user.username, **self.validated()))
 
     def partial_update(self, request: Request, pk: str) -> Response:
@@ -42,14 +47,14 @@ class JobViewSet(ResourceViewSet):
         return self.answer(actions.update_job(self.row_id, by=request.user.username, **fields))
 
     def destroy(self, request: Request, pk: str) -> Response:
-        """Delete a job; its history stays."""
+        """Delete a job, but not its history."""
         actions.delete_job(self.row_id, by=request.user.username)
-        return Response(status=204)
+        return Response(status=HTTPStatus.NO_CONTENT)
 
     @extend_schema(responses=JobSerializer)
     @action(detail=True, methods=["put"], serializer_class=StatusChange)
     def status(self, request: Request, pk: str) -> Response:
-        """Take a job to another status; a completed job may have a result."""
+        """Change a job's status; a completed job may have a result."""
         wanted = self.validated()
         job = actions.change_status(
             self.row_id, JobStatus(wanted.pop("status")), by=request.user.username, **wanted
@@ -59,7 +64,7 @@ class JobViewSet(ResourceViewSet):
     @action(detail=False, serializer_class=JobCounts, pagination_class=None)
     @cached
     def counts(self, request: Request) -> Response:
-        """Count the jobs, all and by status."""
+        """Count the jobs, in total and by status."""
         require_known(request)
         counts = Job.objects.counts()
         return Response({"counts": counts, "total": sum(counts.values())})

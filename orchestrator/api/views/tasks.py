@@ -1,6 +1,8 @@
-"""Tasks: edited by several at once, none of whom overwrites what they have not seen."""
+"""Tasks: `If-Match` keeps a client from overwriting a change that it has not seen."""
 
 from collections.abc import Callable
+from http import HTTPStatus
+from typing import Final
 
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
@@ -18,6 +20,10 @@ from orchestrator.exceptions import PreconditionFailed
 from orchestrator.lists import TASKS
 from orchestrator.models import Task
 
+_CHANGED: Final = {
+    HTTPStatus.PRECONDITION_FAILED: "The task's `ETag` is not the one of `If-Match`; nothing was changed."
+}
+
 
 class TaskViewSet(ResourceViewSet):
     """Tasks."""
@@ -26,17 +32,18 @@ class TaskViewSet(ResourceViewSet):
     serializer_class = TaskSerializer
     list_definition = TASKS
     roles = {"destroy": Role.MODERATOR}
+    error_responses = {"update": _CHANGED, "partial_update": _CHANGED, "destroy": _CHANGED}
     cache_policy = {"list": cache_policy.TASK_LIST, "retrieve": cache_policy.TASK_DETAIL}
 
     def create(self, request: Request) -> Response:
-        """Make a task."""
+        """Create a task."""
         task = actions.create_task(**self.validated())
         return self.created(task, {"ETag": etag_of_task(task)})
 
     @extend_schema(parameters=[IF_MATCH])
     def update(self, request: Request, pk: str) -> Response:
-        """Write a task anew."""
-        # No ETag: after a PUT it would mean that the request's body was stored as it came (RFC 9110, 9.3.4).
+        """Replace a task."""
+        # No ETag: after a PUT it would mean that the body was stored unchanged (RFC 9110, section 9.3.4).
         return self.answer(self._changed(partial=False))
 
     @extend_schema(parameters=[IF_MATCH])
@@ -49,25 +56,25 @@ class TaskViewSet(ResourceViewSet):
     def destroy(self, request: Request, pk: str) -> Response:
         """Delete a task."""
         actions.delete_task(self.row_id, guard=self._guard)
-        return Response(status=204)
+        return Response(status=HTTPStatus.NO_CONTENT)
 
     def _changed(self, *, partial: bool) -> Task:
         return actions.update_task(self.row_id, guard=self._guard, **self.validated(partial=partial))
 
     @property
     def _guard(self) -> Callable[[Task], None] | None:
-        """Return what stops a change by a client whose ``If-Match`` does not name the task as it is now."""
+        """Return the check of ``If-Match`` against the current task; None without the header."""
         if_match = self.request.META.get("HTTP_IF_MATCH")
         return None if if_match is None else lambda task: require_current(task, if_match)
 
 
 def etag_of_task(task: Task) -> str:
-    """Return the entity tag of a task's JSON."""
+    """Return the ETag of a task's JSON."""
     return etag_of(to_json(TaskSerializer(task).data))
 
 
 def require_current(task: Task, if_match: str) -> None:
-    """Do nothing when ``If-Match`` admits the task.
+    """Check that ``If-Match`` names the task's current ETag.
 
     Raises:
         PreconditionFailed: when it does not.

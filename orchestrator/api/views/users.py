@@ -1,4 +1,7 @@
-"""Users: seen by moderators, managed by admins."""
+"""Users: moderators see them, admins manage them."""
+
+from http import HTTPStatus
+from typing import Final
 
 from rest_framework.decorators import action
 from rest_framework.request import Request
@@ -12,6 +15,8 @@ from orchestrator.api.views.base import ResourceViewSet
 from orchestrator.choices import Role
 from orchestrator.lists import USERS
 from orchestrator.models import User
+
+_LAST_ADMIN: Final = {HTTPStatus.CONFLICT: "This would leave no active admin; nothing was changed."}
 
 
 class UserViewSet(ResourceViewSet):
@@ -27,6 +32,7 @@ class UserViewSet(ResourceViewSet):
         "partial_update": Role.ADMIN,
         "destroy": Role.ADMIN,
     }
+    error_responses = {"partial_update": _LAST_ADMIN, "destroy": _LAST_ADMIN}
     cache_policy = {
         "list": cache_policy.USER_LIST,
         "retrieve": cache_policy.USER_DETAIL,
@@ -34,21 +40,21 @@ class UserViewSet(ResourceViewSet):
     }
 
     def create(self, request: Request) -> Response:
-        """Make a user who can sign in."""
+        """Create a user."""
         return self.created(actions.create_user(**self.validated()))
 
     def partial_update(self, request: Request, pk: str) -> Response:
         """Change a user; a new password ends their sessions and tokens."""
-        fields = self.validated(self.get_object(), partial=True)  # a password must not be like the name
+        fields = self.validated(self.get_object(), partial=True)  # the password must not resemble the name
         return self.answer(actions.update_user(self.row_id, **fields))
 
     def destroy(self, request: Request, pk: str) -> Response:
         """Delete a user."""
         actions.delete_user(self.row_id)
-        return Response(status=204)
+        return Response(status=HTTPStatus.NO_CONTENT)
 
     @action(detail=False, pagination_class=None)
     @cached
     def me(self, request: Request) -> Response:
-        """Show the user who asks."""
+        """Show the user who sends the request."""
         return Response(self.get_serializer(request.user).data)
