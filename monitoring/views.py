@@ -89,6 +89,8 @@ class StaffView(APIView):
             DatabaseSilentError: when the database does not answer.
             AuthenticationFailed: when the credentials are wrong.
         """
+        if self._has_token():
+            return  # even where so many threads hang already that no further one may be started
         # In a thread of its own: it may read the session or the user from a database that hangs.
         asked = Look(lambda: (request.user, request.auth))
         try:

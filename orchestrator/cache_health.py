@@ -107,4 +107,6 @@ def _outbox(asked: Look[Backlog | None], until: float) -> Outbox | None:
         found = asked.answer(max(0.0, until - time.monotonic()))
     except (DatabaseError, InterfaceError, TooSlowError):
         return None
-    return found and Outbox(found.rows, round(found.oldest_seconds, 3), complete=found.complete)
+    if found is None:
+        return None
+    return Outbox(found.rows, round(found.oldest_seconds, 3), complete=found.complete)

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from django.conf import settings
+from django.conf import LazySettings, settings
 from prometheus_client.parser import text_string_to_metric_families
+from rest_framework.test import APIClient
 
-from monitoring import registry
+from monitoring import limits, registry
 from monitoring.limits import HANGING_AT_MOST, Look, Patience
 from tests.http_client import HttpClient
 from tests.polling import wait_until
@@ -169,7 +170,9 @@ def test_the_metrics_token_opens_the_monitoring_while_the_database_is_frozen(ser
 
 def told_of_all(client: HttpClient) -> bool:
     """Tell whether the database answers every question again."""
-    report = client.get(DATABASE).json()["database_performance"]
+    response = client.get(DATABASE)
+    assert response.status == 200, response.text
+    report = response.json()["database_performance"]
     return not report["errors"] and report["table_statistics"]["users"]["row_count"] == 2
 
 
@@ -181,6 +184,17 @@ def as_many_hang_as_may() -> Iterator[None]:
     end.set()
     for look in looks:
         assert look.answer(20)
+
+
+def test_the_metrics_token_is_enough_though_the_database_cannot_be_asked(
+    as_many_hang_as_may: None, api: APIClient, settings: LazySettings, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(limits, "PATIENCE", 0.5)
+    settings.METRICS_TOKEN = TOKEN
+    for path in PATHS:
+        assert api.get(path, headers={"Authorization": f"Bearer {TOKEN}"}).status_code == 200
+        refused = api.get(path)
+        assert (refused.status_code, "METRICS_TOKEN" in refused.text) == (503, True)
 
 
 def test_the_cache_is_asked_though_the_database_cannot_be(as_many_hang_as_may: None):

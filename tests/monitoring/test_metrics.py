@@ -54,10 +54,14 @@ class TestRights:
         for header in ("Bearer None", "Bearer ", "Bearer"):
             assert api.get(PATH, headers={"Authorization": header}).status_code == 401
 
-    def test_the_token_is_good_for_nothing_else(self, api: APIClient, settings):
+    def test_the_token_opens_the_monitoring_and_nothing_else(self, api: APIClient, settings):
         settings.METRICS_TOKEN = TOKEN
-        headers = {"Authorization": f"Bearer {TOKEN}"}
-        assert api.get("/monitoring/cache/health", headers=headers).status_code == 401
+        for header in (f"Bearer {TOKEN}", f"bearer {TOKEN}"):
+            headers = {"Authorization": header}
+            for path in ("/monitoring/cache/health", "/monitoring/performance/database"):
+                assert api.get(path, headers=headers).status_code == 200
+            assert api.get("/api/v1/jobs/", headers=headers).status_code == 401
+        assert api.get(PATH, headers={"Authorization": TOKEN}).status_code == 401
 
 
 def test_they_are_told_whatever_the_client_takes(as_moderator: APIClient):
