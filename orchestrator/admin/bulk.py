@@ -237,7 +237,7 @@ def _preparing(action: BulkAction) -> Callable[..., HttpResponseBase]:
 
 
 def _exporting(kind: str) -> Callable[..., HttpResponseBase]:
-    def send(table: BulkAdmin, request: HttpRequest, rows: QuerySet[Any]) -> HttpResponseBase:
+    def send(table: BulkAdmin, request: HttpRequest, _: QuerySet[Any]) -> HttpResponseBase:
         return table.export(request, kind)
 
     return send

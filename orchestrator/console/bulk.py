@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
 from django.db import transaction
 from django.db.models import F, Q
@@ -62,8 +62,8 @@ def selected(change: BulkChange, definition: ListDefinition, conditions: Conditi
     if change.row_ids is not None:
         rows = definition.model._default_manager.filter(pk__in=change.row_ids)
         return Selection(definition, {}, definition.orders[0], base=rows)
-    # Only rows that the operator can have seen. It also ends what could go round in circles: a job that is queued
-    # again, and fails again.
+    # Only rows that the operator can have seen. It also ends what could go round in circles: a job that is
+    # queued again, and fails again.
     seen = Q(created_at__lte=change.created_at)
     if change.action == BulkAction.RETRY:
         seen &= Q(completed_at__lte=change.created_at)

@@ -1,7 +1,7 @@
 """The four kinds of filters: exact, one of several values, range of time, prefix of a text.
 
-Each reads its value from query parameters, and knows its condition, its OpenAPI parameters and a sample value,
-with which tests run and the planner is asked.
+Each reads its value from query parameters, and knows its condition, its OpenAPI parameters and a sample value
+for tests and plans.
 """
 
 import re
@@ -202,7 +202,7 @@ class Range(Filter):
     def parameters(self) -> Mapping[str, Schema]:
         """The OpenAPI schema of each query parameter, by name."""
         # Not "date-time": dates and times without an offset are allowed.
-        return dict.fromkeys(self.bounds, {"type": "string"})
+        return {name: {"type": "string"} for name in self.bounds}
 
     @property
     def sample_value(self) -> Period:

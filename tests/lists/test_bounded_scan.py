@@ -1,4 +1,4 @@
-"""Bounded scans: pages are short rather than slow, say where they stopped, and are one statement by an index."""
+"""Bounded scans: pages are short rather than slow, say where they stopped, and are read by an index."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -11,8 +11,8 @@ from orchestrator.api.serializers import EventSerializer, JobSerializer, TaskSer
 from orchestrator.api.serializers.strict_fields import ResourceSerializer
 from orchestrator.choices import JobStatus, Role
 from orchestrator.encoding import from_json, to_json
-from orchestrator.models import Event, Job, Task, User
 from orchestrator.listing.json_rows import RowAsJSON
+from orchestrator.models import Event, Job, Task, User
 
 texts = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0"), max_size=40)
 moments = st.datetimes(datetime(1970, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC)) | st.just(  # noqa: DTZ001

@@ -11,8 +11,6 @@ from django.urls import get_resolver
 from monitoring import catalogue
 from monitoring.hot_queries import HotQuery, examine
 from monitoring.plans import PRIMARY_KEY, postgresql
-from orchestrator.api.views import EventViewSet, JobViewSet, TaskViewSet, UserViewSet
-from orchestrator.api.views.base import ResourceViewSet
 from orchestrator.api.views.base import ResourceViewSet
 from orchestrator.hot_queries import KEPT, hot_queries, query_plans
 from orchestrator.listing import ListDefinition
