@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from django.db import connection
+from django.db.models import DateTimeField, Model
 
 from kyros.addresses import SQLITE_PRAGMAS
 from orchestrator import counts
 from orchestrator.demo.loading import analyze
+from orchestrator.models import Event, Job, Task
 
 #: Of so many copies of a job one has its history, as if retention had taken the others'.
 COPIES_A_HISTORY: Final = 3
@@ -54,23 +56,43 @@ def multiply(times: int) -> None:
     """
     if not 1 <= times <= MOST_COPIES:
         raise ValueError(f"{times} copies cannot be; allowed: 1 to {MOST_COPIES}")
-    numbers: dict[str, object] = {"times": times, "histories": COPIES_A_HISTORY}
+    values: dict[str, object] = {"times": times, "histories": COPIES_A_HISTORY, **_columns(connection.vendor)}
     if connection.vendor == "postgresql":
-        _in_postgresql(numbers)
+        _in_postgresql(values)
     else:
-        _in_sqlite(numbers)
+        _in_sqlite(values)
     counts.verify(repair=True)
     analyze(connection)
 
 
-def _in_postgresql(numbers: dict[str, object]) -> None:
+def _columns(engine: str) -> dict[str, str]:
+    """Return the parts of the SQL that depend on the models' columns: it copies a new column, too."""
+    parts = {"event_created_at": _shifted("created_at", engine)}
+    for name, model in (("job", Job), ("task", Task)):
+        fields = _fields_but(model, "id")
+        times = [field.column for field in fields if isinstance(field, DateTimeField)]
+        parts[f"{name}_columns"] = ", ".join(field.column for field in fields)
+        parts[f"{name}_values"] = ", ".join(
+            _shifted(field.column, engine) if field.column in times else field.column for field in fields
+        )
+        parts[f"{name}_microseconds"] = ", ".join(f"microseconds({time}) AS {time}_us" for time in times)
+    others = _fields_but(Event, "id", "type", "payload", "created_at", "job_id")
+    parts["other_event_columns"] = "".join(f", {field.column}" for field in others)
+    return parts
+
+
+def _fields_but(model: type[Model], *names: str) -> list[Any]:
+    return [field for field in model._meta.concrete_fields if field.name not in names]
+
+
+def _in_postgresql(values: dict[str, object]) -> None:
     connection.ensure_connection()
     raw: Any = connection.connection
     # One transaction: of tables that were emptied in it nothing has to be logged (wal_level minimal).
     with raw.transaction(), raw.cursor() as cursor:
         cursor.execute(_POSTGRESQL_FAST)
         with _bare_in_postgresql(cursor):
-            cursor.execute(_script("postgresql", numbers))
+            cursor.execute(_script("postgresql", values))
 
 
 @contextmanager
@@ -94,14 +116,13 @@ def _bare_in_postgresql(cursor: Any) -> Iterator[None]:
         cursor.execute(f"ALTER TABLE {table} ENABLE TRIGGER USER")
 
 
-def _in_sqlite(numbers: dict[str, object]) -> None:
+def _in_sqlite(values: dict[str, object]) -> None:
     connection.ensure_connection()
     raw: Any = connection.connection
     raw.create_function("microseconds", 1, _microseconds, deterministic=True)
     raw.executescript(_SQLITE_FAST)
     with _bare_in_sqlite(raw):
-        times = {name: _shifted(name) for name in ("created", "updated", "started", "completed", "expires")}
-        raw.executescript(_script("sqlite", {**numbers, **times}))
+        raw.executescript(_script("sqlite", values))
     raw.executescript(SQLITE_PRAGMAS)
 
 
@@ -125,12 +146,17 @@ def _microseconds(instant: str | None) -> int | None:
     return int((datetime.fromisoformat(instant) - _EPOCH) / timedelta(microseconds=1))
 
 
-def _shifted(name: str) -> str:
-    """Return the SQL of a copy's time, as Django writes it: six digits of a fraction, never all zero."""
-    instant = f"({name} + step * copy)"
+def _shifted(column: str, engine: str) -> str:
+    """Return the SQL of a copy's time.
+
+    On SQLite it is text as Django writes it: six digits of a fraction, which is never zero.
+    """
+    if engine == "postgresql":
+        return f"{column} + step * copy"
+    microseconds = f"({column}_us + step * copy)"
     return (
-        f"strftime('%Y-%m-%d %H:%M:%S', {instant} / 1000000, 'unixepoch')"
-        f" || printf('.%06d', max({instant} % 1000000, 1))"
+        f"strftime('%Y-%m-%d %H:%M:%S', {microseconds} / 1000000, 'unixepoch')"
+        f" || printf('.%06d', max({microseconds} % 1000000, 1))"
     )
 
 

@@ -220,7 +220,7 @@ CACHES: dict[str, dict[str, Any]] = {
 # --- Django -------------------------------------------------------------------------------------------------
 
 INSTALLED_APPS = [
-    "orchestrator",  # before the admin and rest_framework: its templates come first
+    "orchestrator",
     "orchestrator.console.apps.ConsoleConfig",
     "monitoring",
     "kyros.apps.ConsoleConfig",  # django.contrib.admin
@@ -346,10 +346,7 @@ REST_FRAMEWORK = {
         "orchestrator.api.renderers.JSONRenderer",
         "orchestrator.api.renderers.BrowsableAPIRenderer",
     ],
-    "DEFAULT_PARSER_CLASSES": [
-        "orchestrator.api.parsers.JSONParser",
-        "orchestrator.api.parsers.FormParser",  # what the browsable API's forms send
-    ],
+    "DEFAULT_PARSER_CLASSES": ["orchestrator.api.parsers.JSONParser"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "orchestrator.api.exception_handler.handle_exception",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",

@@ -21,6 +21,8 @@ from orchestrator.models import Event, Job, Task, User
 #: Columns of a job that its transitions may write.
 _LIFE_CYCLE_FIELDS = (
     "status",
+    "result",
+    "progress",
     "started_at",
     "completed_at",
     "attempts",
@@ -36,7 +38,8 @@ def create_job(*, by: str, **fields: Any) -> Job:
 
     Args:
         by: the user name of who asks.
-        fields: ``name`` and whatever else of ``description``, ``priority``, ``metadata`` is given.
+        fields: ``name`` and, if given, ``description``, ``priority``, ``queue``, ``metadata``,
+            ``available_at`` and ``max_attempts``.
     """
     job = Job.objects.create(**fields)
     _record(job, JobEvent.CREATED, by=by, previous=None)
@@ -45,7 +48,7 @@ def create_job(*, by: str, **fields: Any) -> Job:
 
 @transaction.atomic
 def update_job(job_id: UUID, *, by: str, **fields: Any) -> Job:
-    """Change a job's name, description, priority or metadata; values it already has change nothing.
+    """Change the fields of a job that its creator may set; values that it already has change nothing.
 
     Raises:
         Job.DoesNotExist: when there is no such job.
@@ -73,8 +76,14 @@ def delete_job(job_id: UUID, *, by: str) -> None:
 
 
 @transaction.atomic
-def change_status(
-    job_id: UUID, to: JobStatus, *, by: str, reason: str | None = None, lease_token: UUID | None = None
+def change_status(  # noqa: PLR0913 - what a report of a worker has
+    job_id: UUID,
+    to: JobStatus,
+    *,
+    by: str,
+    reason: str | None = None,
+    lease_token: UUID | None = None,
+    result: dict[str, Any] | None = None,
 ) -> Job:
     """Take a job to another status; the status that it already has changes nothing.
 
@@ -84,6 +93,7 @@ def change_status(
         by: the user name of who asks.
         reason: why, for the history.
         lease_token: what the worker was given with the job; must still be the job's if given.
+        result: what a completed job produced; ignored with any other status.
 
     Raises:
         Job.DoesNotExist: when there is no such job.
@@ -99,6 +109,8 @@ def change_status(
     if to not in job.allowed_statuses:
         raise TransitionNotAllowed(current, to, job.allowed_statuses)
     job.become(to, timezone.now())
+    if to == JobStatus.COMPLETED:
+        job.result = result
     job.save(update_fields=_LIFE_CYCLE_FIELDS)
     _record(job, EVENT_OF_STATUS[to], by=by, previous=current, reason=reason)
     return job

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
-from django.core.validators import MaxLengthValidator, RegexValidator
+from django.core.validators import MaxLengthValidator, MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models, router, transaction
 from django.db.models import Index, Q
 from django.utils import timezone
@@ -22,7 +22,7 @@ from orchestrator.choices import ENDED_STATUSES, STARTED_STATUSES, TRANSITIONS, 
 from orchestrator.expressions import CurrentTimestamp
 from orchestrator.fields import ByteOrderedCharField, UniqueByIndex, UniqueIndex
 from orchestrator.ids import new_id
-from orchestrator.limits import MAX_PROGRESS, MAX_QUEUE_LENGTH
+from orchestrator.limits import MAX_MAX_ATTEMPTS, MAX_PROGRESS, MAX_QUEUE_LENGTH
 from orchestrator.querysets import CoherentQuerySet, EventQuerySet, JobQuerySet, TaskQuerySet
 
 
@@ -91,7 +91,12 @@ class Job(Touched):
     attempts = models.PositiveSmallIntegerField(
         default=0, db_default=0, help_text="How many leases have expired."
     )
-    max_attempts = models.PositiveSmallIntegerField(default=3, db_default=3)
+    max_attempts = models.PositiveSmallIntegerField(
+        default=3,
+        db_default=3,
+        validators=[MinValueValidator(1), MaxValueValidator(MAX_MAX_ATTEMPTS)],
+        help_text="How many leases may expire before the job fails.",
+    )
     # NULL, not "": no worker has the job.
     worker = models.CharField(max_length=255, null=True, blank=True, editable=False)  # noqa: DJ001
     lease_token = models.UUIDField(null=True, blank=True, editable=False)
@@ -182,7 +187,7 @@ class Job(Touched):
             return columns | {"started_at": at}
         columns |= {"lease_token": None, "lease_expires_at": None}
         if status == JobStatus.PENDING:
-            columns |= {"started_at": None, "attempts": 0, "worker": None}
+            columns |= {"started_at": None, "attempts": 0, "worker": None, "result": None, "progress": None}
         return columns
 
 

@@ -34,14 +34,6 @@ class JobQuerySet(CoherentQuerySet):
         counted = dict(self.order_by().values_list("status").annotate(rows=Count("pk")))
         return {status: counted.get(status, 0) for status in JobStatus.values}
 
-    def claimable(self) -> Self:
-        """Return the jobs that workers may claim, in the order they get them: urgent, then old."""
-        return self.filter(status=JobStatus.PENDING).order_by("-priority", "created_at", "id")
-
-    def lease_expired(self, now: datetime) -> Self:
-        """Return the jobs whose worker has let its lease run out, longest ago first."""
-        return self.filter(lease_expires_at__lt=now).order_by("lease_expires_at", "id")
-
 
 class EventQuerySet(CoherentQuerySet):
     """Questions asked of events."""

@@ -28,16 +28,20 @@ class User(AbstractBaseUser):
 
 
 class Job(models.Model):
-    """A job, with all columns."""
+    """A job, with the columns that our API shows."""
 
     id = models.UUIDField(primary_key=True)
     name = models.CharField(max_length=255)
     description = models.CharField(max_length=1024)
     status = models.CharField(max_length=16)
     priority = models.IntegerField()
+    queue = models.CharField(max_length=100)
     metadata = models.JSONField()
+    result = models.JSONField(null=True)
+    progress = models.PositiveSmallIntegerField(null=True)
     created_at = models.DateTimeField()
     updated_at = models.DateTimeField()
+    available_at = models.DateTimeField()
     started_at = models.DateTimeField(null=True)
     completed_at = models.DateTimeField(null=True)
     attempts = models.PositiveSmallIntegerField()

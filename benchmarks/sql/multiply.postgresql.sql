@@ -24,28 +24,20 @@ CREATE FUNCTION pg_temp.copied_id(id uuid, at timestamptz, copy integer) RETURNS
 $$;
 
 -- LATERAL, and a series that depends on the row: so the copies of a row follow one another, in order of age.
-INSERT INTO jobs (
-    id, name, description, status, priority, metadata, created_at, updated_at, started_at, completed_at,
-    attempts, max_attempts, worker, lease_token, lease_expires_at
-)
-SELECT
-    pg_temp.copied_id(id, created_at + step * copy, copy), name, description, status, priority, metadata,
-    created_at + step * copy, updated_at + step * copy, started_at + step * copy, completed_at + step * copy,
-    attempts, max_attempts, worker, lease_token, lease_expires_at + step * copy
+INSERT INTO jobs (id, {job_columns})
+SELECT pg_temp.copied_id(id, created_at + step * copy, copy), {job_values}
 FROM old_jobs CROSS JOIN LATERAL generate_series(0, {times} - 1 + 0 * attempts) AS copy;
 
-INSERT INTO tasks (id, title, description, version, created_at, updated_at)
-SELECT
-    pg_temp.copied_id(id, created_at + step * copy, copy), title, description, version,
-    created_at + step * copy, updated_at + step * copy
+INSERT INTO tasks (id, {task_columns})
+SELECT pg_temp.copied_id(id, created_at + step * copy, copy), {task_values}
 FROM old_tasks CROSS JOIN LATERAL generate_series(0, {times} - 1 + 0 * version) AS copy;
 
-INSERT INTO events (id, type, payload, created_at, job_id)
+INSERT INTO events (id, type, payload, created_at, job_id{other_event_columns})
 SELECT
     pg_temp.copied_id(id, created_at + step * copy, copy), type,
     CASE WHEN job_id IS NULL THEN payload ELSE
         jsonb_set(payload, '{{job_id}}', to_jsonb(pg_temp.copied_id(job_id, job_at + step * copy, copy)::text)) END,
-    created_at + step * copy, pg_temp.copied_id(job_id, job_at + step * copy, copy)
+    {event_created_at}, pg_temp.copied_id(job_id, job_at + step * copy, copy){other_event_columns}
 FROM old_events CROSS JOIN LATERAL generate_series(0, {times} - 1 + 0 * length(type), {histories}) AS copy;
 
 DROP TABLE old_jobs, old_tasks, old_events;

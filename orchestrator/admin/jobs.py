@@ -24,7 +24,6 @@ from orchestrator.limits import INT32_LARGEST, INT32_SMALLEST, REASON_LONGEST
 from orchestrator.lists import JOBS
 from orchestrator.models import Event, Job
 
-MOST_ATTEMPTS: Final = 100
 #: Events of a job's history that its page shows.
 HISTORY_SHOWN: Final = 100
 
@@ -49,12 +48,6 @@ class JobForm(forms.ModelForm):  # type: ignore[type-arg]
 
     priority = forms.IntegerField(
         min_value=INT32_SMALLEST, max_value=INT32_LARGEST, initial=0, help_text="Higher goes first."
-    )
-    max_attempts = forms.IntegerField(
-        min_value=1,
-        max_value=MOST_ATTEMPTS,
-        initial=3,
-        help_text="Leases that may run out before it has failed.",
     )
     metadata = JSONObjectField(required=False, initial=dict)
 
@@ -89,17 +82,35 @@ class JobAdmin(BulkAdmin):
     search_help_text = "An id, or how the name begins"
     fieldsets = (
         (None, {"fields": ("name", "description", "priority", "max_attempts", "metadata")}),
-        ("Progress", {"fields": ("state", "attempts_made", "worker", "lease", "took")}),
-        ("Times", {"fields": ("id", "submitted", "started", "ended", "changed")}),
+        (
+            "Progress",
+            {
+                "fields": (
+                    "state",
+                    "queue",
+                    "progress_percent",
+                    "readable_result",
+                    "attempts_made",
+                    "worker",
+                    "lease",
+                    "took",
+                )
+            },
+        ),
+        ("Times", {"fields": ("id", "submitted", "available", "started", "ended", "changed")}),
     )
     readonly_fields = (
         "state",
+        "queue",
+        "progress_percent",
+        "readable_result",
         "attempts_made",
         "worker",
         "lease",
         "took",
         "id",
         "submitted",
+        "available",
         "started",
         "ended",
         "changed",
@@ -131,6 +142,16 @@ class JobAdmin(BulkAdmin):
     def state(self, job: Job) -> SafeString:
         """Return the job's status as a coloured word."""
         return badge(job.status, JobStatus)
+
+    @admin.display(description="progress")
+    def progress_percent(self, job: Job) -> str:
+        """Return the progress that the worker reported."""
+        return NOTHING if job.progress is None else f"{job.progress} %"
+
+    @admin.display(description="result")
+    def readable_result(self, job: Job) -> SafeString | str:
+        """Return the result, a line for each member."""
+        return NOTHING if job.result is None else readable_json(job.result)
 
     @admin.display(description="attempts")
     def attempts_made(self, job: Job) -> str:
@@ -167,6 +188,11 @@ class JobAdmin(BulkAdmin):
     def submitted(self, job: Job) -> SafeString | str:
         """Return when the job was submitted."""
         return to_the_second(job.created_at)
+
+    @admin.display(description="available")
+    def available(self, job: Job) -> SafeString | str:
+        """Return from when on a worker may have it."""
+        return to_the_second(job.available_at)
 
     @admin.display(description="started")
     def started(self, job: Job) -> SafeString | str:

@@ -1,50 +1,49 @@
-"""Which answers of the API may be cached, what each depends on, and for how long it may be kept.
+"""Which responses of the API may be cached, what each depends on, and for how long.
 
-An answer is named by its whole address, because its links repeat it; first pages only.
+A response is cached under its whole URL, because its links repeat the URL. Only first pages are cached.
 """
 
 from collections.abc import Callable, Mapping
-from functools import lru_cache
 from typing import Final
 from uuid import UUID
 
 from django.conf import settings
 from django.http import HttpRequest
 
-from orchestrator.api.request_url import absolute
 from orchestrator.cache import families
 from orchestrator.cache.questions import Question
+from orchestrator.cache.response_key import ResponseKey
 from orchestrator.choices import JobStatus
 
-#: Makes the question that a request asks, or None where its answer is not to be cached.
-#: Arguments: the request; the id in its address, None for a list; the id of the user who asks.
+#: Builds the cache spec of the response to a request, or returns None if it must not be cached.
+#: Arguments: the request; the id in its URL, None for a list; the id of the user who sends it.
 SpecBuilder = Callable[[HttpRequest, UUID | None, UUID], Question | None]
 
 
 def _list(group: str, ttl: str, families_of: Callable[[Mapping[str, str]], tuple[str, ...]]) -> SpecBuilder:
-    """Return the asking of a list whose families follow from its filters."""
+    """Return the spec builder of a list whose families follow from its filters."""
 
-    def ask(request: HttpRequest, _: UUID | None, __: UUID) -> Question | None:
+    def build(request: HttpRequest, _: UUID | None, __: UUID) -> Question | None:
         if request.GET.get("cursor"):
             return None
         return _question(group, request, families_of(request.GET), ttl)
 
-    return ask
+    return build
 
 
 def _detail(group: str, ttl: str, families_of: Callable[[UUID], tuple[str, ...]]) -> SpecBuilder:
-    """Return the asking of what belongs to one row."""
+    """Return the spec builder of a response that belongs to one row."""
 
-    def ask(request: HttpRequest, row_id: UUID | None, _: UUID) -> Question | None:
+    def build(request: HttpRequest, row_id: UUID | None, _: UUID) -> Question | None:
         if row_id is None or request.GET.get("cursor"):
             return None
         return _question(group, request, families_of(row_id), ttl)
 
-    return ask
+    return build
 
 
 def _question(group: str, request: HttpRequest, touched_by: tuple[str, ...], ttl: str) -> Question:
-    return Question(group, absolute(request), touched_by, getattr(settings, ttl))
+    return Question(group, _key(request), touched_by, getattr(settings, ttl))
 
 
 def _families_of_jobs(filters: Mapping[str, str]) -> tuple[str, ...]:
@@ -85,31 +84,21 @@ USER_DETAIL: Final = _detail(
 
 
 def recent_events(request: HttpRequest, _: UUID | None, __: UUID) -> Question:
-    """Return the question what happened lately."""
+    """Return the cache spec of the events of the last hour."""
     return Question(
         "events",
-        absolute(request),
+        _key(request),
         (families.EVENTS,),
         settings.CACHE_TTL_EVENTS,
         follows_clock=True,
     )
 
 
-def own_account(request: HttpRequest, _: UUID | None, user_id: UUID) -> Question:
-    """Return the question that a user asks about themselves: one address, another answer for each."""
-    recipe = f"{absolute(request)} of {user_id.hex}"
+def own_user(request: HttpRequest, _: UUID | None, user_id: UUID) -> Question:
+    """Return the cache spec of the user's own data: one URL, another response for each user."""
     touched_by = (families.user(user_id), families.USERS_IN_BULK)
-    return Question("user", recipe, touched_by, settings.CACHE_TTL_USER_LIST, personal=True)
+    return Question("user", _key(request, user_id), touched_by, settings.CACHE_TTL_USER_LIST, personal=True)
 
 
-@lru_cache(maxsize=1024)
-def account(user_id: UUID) -> Question:
-    """Return the question who a user is and what signs them in."""
-    return Question(
-        "user_auth",
-        f"account {user_id.hex}",
-        (families.user(user_id), families.USERS_IN_BULK),
-        settings.CACHE_TTL_USER_AUTH,
-        # Whoever signs in is known for as long as the token is good.
-        outlived=settings.JWT_ACCESS_MINUTES * 60,
-    )
+def _key(request: HttpRequest, user_id: UUID | None = None) -> str:
+    return ResponseKey(request.build_absolute_uri(), user_id).encode()

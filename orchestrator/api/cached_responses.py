@@ -1,169 +1,191 @@
-"""Answers from the cache: before the framework is asked where that will do, else from within the view."""
+"""Responses of views from the cache: before the framework runs where possible, else around an action."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
-from typing import Any, ClassVar, Final, cast
+from functools import partial, wraps
+from http import HTTPStatus
+from typing import Any, ClassVar, Final
 from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
-from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from orchestrator.api import cache_policy, wsgi_cache
+from orchestrator.api import wsgi_cache
 from orchestrator.api.cache_policy import SpecBuilder
 from orchestrator.api.etags import make_conditional
 from orchestrator.api.renderers import JSONRenderer
-from orchestrator.auth import tokens
+from orchestrator.auth import cached_users, tokens
 from orchestrator.auth.authentication import bearer_token
 from orchestrator.auth.cached_users import CachedUser
+from orchestrator.auth.permissions import authorize, required_role
 from orchestrator.cache import reads, seals
 from orchestrator.cache.questions import Found, Question
 from orchestrator.cache.reads import Answer, Outcome
 from orchestrator.choices import Role
 from orchestrator.encoding import to_json
 
-#: Where in a request's environment the audit asks for an answer past the cache, and gets its question.
-REPLAY: Final = "orchestrator.api.replay"
+#: Characters of a response's key. Longer URLs are not cached: they would fill the memory of every process.
+MAX_KEY_LENGTH: Final = 2048
+
+Action = Callable[..., HttpResponseBase]
 
 
 @dataclass(frozen=True)
 class RequestContext:
-    """Who asks a question by token, takes JSON, and may have the answer, which the cache has not."""
+    """A GET request for JSON whose token and role ``dispatch`` has checked.
 
-    account: CachedUser
+    Args:
+        user: who sends it.
+        token: the bearer token.
+        spec: of the response.
+        lookup: what the cache said to ``spec``.
+    """
+
+    user: CachedUser
     token: str
-    question: Question
+    spec: Question
+    lookup: Found
+
+
+def cached(action: Action) -> Action:
+    """Decorate an action of ``CachedResponses``: it runs only where the cache has no response."""
+
+    @wraps(action)
+    def cached_action(
+        view: "CachedResponses", request: Request, *args: Any, **kwargs: Any
+    ) -> HttpResponseBase:
+        return view.respond(request, partial(action, view, request, *args, **kwargs))
+
+    return cached_action
 
 
 class CachedResponses:
-    """A view set whose answers may come from the cache.
+    """A view set whose JSON responses may come from the cache.
 
-    ``dispatch`` serves what is there to whoever brings a token and takes JSON: one round trip, no query, no
-    serializer. Everything else goes the framework's way; once it has let the request in, an action that is
-    asked of the cache is run only where the cache has no answer.
+    ``dispatch`` serves a cached response to a request with a bearer token in one round trip: no query, no
+    serializer. Every other request goes through the framework; an action decorated with ``cached`` then runs
+    only where the cache has no response.
     """
 
-    #: What each action asks the cache, by its name.
+    #: The cache policy of each action that is decorated with ``cached``.
     cache_policy: ClassVar[Mapping[str, SpecBuilder]] = {}
-    #: Role that an action needs, by its name; the others need the role user.
+    #: The lowest role that may run an action; ``user`` for actions that are not named.
     roles: ClassVar[Mapping[str, Role]] = {}
+    #: False for the audit, which compares the cache with the database (see ``replay``).
+    use_cache = True
 
+    request_context: RequestContext | None = None
     action_map: dict[str, str]
     kwargs: dict[str, Any]
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        """Return the answer to a request."""
-        if request.method == "GET" and REPLAY not in request.META and _takes_json(request):
+        """Return the response to a request."""
+        if request.method == "GET" and self.use_cache and _accepts_json(request):
             self.kwargs = kwargs
-            quick = self._from_cache(request)
-            if quick is not None:
-                return quick
+            context = self.request_context = self._context(request)
+            if context is not None and context.lookup.body is not None:
+                return self._serve(request, context.spec, context.lookup, build=bytes)
         return super().dispatch(request, *args, **kwargs)  # type: ignore[misc, no-any-return]
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """Let the request in, and see whether the cache can answer it."""
-        plain = request._request  # noqa: SLF001 - where ``dispatch`` left what it found
-        admitted: RequestContext | None = getattr(plain, "admitted", None)
-        if admitted:
-            # Weighed already: who asks, whether they may, and what they take.
-            request.user, request.auth = admitted.account.as_user(), admitted.token
-            request.accepted_renderer, request.accepted_media_type = JSONRenderer(), JSONRenderer.media_type
-            self.format_kwarg = None
-            question: Question | None = admitted.question
-        else:
+        """Authenticate and authorize the request, unless ``dispatch`` has done it."""
+        context = self.request_context
+        if context is None:
             super().initial(request, *args, **kwargs)  # type: ignore[misc]
-            action = self._action if request.method in SAFE_METHODS else ""
-            if action not in self.cache_policy or request.accepted_renderer.format != "json":
-                return
-            question = self._question(plain, cast("UUID", request.user.pk))
-        if REPLAY in request.META:
-            request.META[REPLAY]["question"] = question
-        else:
-            self.get = self.head = partial(self._cached, question, self.get)  # type: ignore[has-type]
+            return
+        request.user, request.auth = context.user.as_user(), context.token
+        request.accepted_renderer, request.accepted_media_type = JSONRenderer(), JSONRenderer.media_type
+        self.format_kwarg = None
 
-    def _cached(
-        self,
-        question: Question | None,
-        handler: Callable[..., Response],
-        request: Request,
-        *args: Any,
-        **kwargs: Any,
-    ) -> HttpResponse:
-        """Return the answer to an admitted request: cached, or the handler's, stored where that is safe."""
-        plain = request._request  # noqa: SLF001 - where ``dispatch`` left what it found
-        if question is None:
-            body = body_of(handler(request, *args, **kwargs))
-            return respond(plain, Answer(body, seals.etag_of(body), Outcome.BYPASS))
-        found: Found | None = getattr(plain, "answer_found", None)
-        if found is None:
-            (found,) = reads.look_up(question)
-        answer = reads.answer(question, found, lambda: body_of(handler(request, *args, **kwargs)))
-        wsgi_cache.remember(plain, question, self._needs)
-        return respond(plain, answer)
+    def respond(self, request: Request, run: Callable[[], HttpResponseBase]) -> HttpResponseBase:
+        """Return an action's response from the cache; else run the action and cache it where that is safe.
 
-    def _from_cache(self, request: HttpRequest) -> HttpResponse | None:
+        Args:
+            request: is authenticated and authorized.
+            run: runs the action.
+        """
+        if not self.use_cache or request.accepted_renderer.format != "json":
+            return run()
+        plain, context = request._request, self.request_context  # noqa: SLF001 - Django's request
+        if context is not None:
+            return self._serve(plain, context.spec, context.lookup, lambda: body_of(run()))
+        spec = self.cache_spec(self._action, plain, self.kwargs.get("pk"), request.user.pk)
+        if spec is None:
+            body = body_of(run())
+            return _response(plain, Answer(body, seals.etag_of(body), Outcome.BYPASS))
+        (lookup,) = reads.look_up(spec)
+        return self._serve(plain, spec, lookup, lambda: body_of(run()))
+
+    @classmethod
+    def cache_spec(cls, action: str, request: HttpRequest, pk: str | None, user_id: UUID) -> Question | None:
+        """Return the cache spec of an action's response, or None if it must not be cached.
+
+        Args:
+            action: the action's name.
+            request: the GET request.
+            pk: the id in its URL, if there is one.
+            user_id: the id of the user who sends it.
+        """
+        build = cls.cache_policy.get(action)
+        if build is None:
+            return None
+        try:
+            spec = build(request, None if pk is None else UUID(pk), user_id)
+        except ValueError:  # the id is no UUID
+            return None
+        return None if spec is None or len(spec.recipe) > MAX_KEY_LENGTH else spec
+
+    def _context(self, request: HttpRequest) -> RequestContext | None:
+        """Return the request's context, or None if it needs the framework: to refuse it, for one."""
         try:
             token = bearer_token(request.META)
-            claims = tokens.decode(token) if token else None
+            if token is None:
+                return None
+            claims = tokens.decode(token)
+            spec = self.cache_spec(self._action, request, self.kwargs.get("pk"), claims.user_id)
+            if spec is None:
+                return None
+            user_lookup, lookup = reads.look_up(cached_users.cache_spec(claims.user_id), spec)
+            user = tokens.user_for(claims, user_lookup)
         except tokens.InvalidToken:
             return None
-        question = self._question(request, claims.user_id) if claims else None
-        if token is None or claims is None or question is None:
-            return None
-        known, found = reads.look_up(cache_policy.account(claims.user_id), question)
-        request.account_found, request.answer_found = known, found  # type: ignore[attr-defined]
-        account = self._admitted(claims, known)
-        if account is None:
-            return None
-        if found.body is None:
-            request.admitted = RequestContext(account, token, question)  # type: ignore[attr-defined]
-            return None
-        wsgi_cache.remember(request, question, self._needs)
-        return respond(request, reads.answer(question, found, build=bytes))
+        return (
+            RequestContext(user, token, spec, lookup) if authorize(user.role, self._required_role) else None
+        )
 
-    def _admitted(self, claims: tokens.Claims, found: Found) -> CachedUser | None:
-        """Return the account that claims stand for, if it may have the answer."""
-        try:
-            account = tokens.user_for(claims, found)
-        except tokens.InvalidToken:
-            return None
-        return account if account.role.covers(self._needs) else None
-
-    def _question(self, request: HttpRequest, user_id: UUID) -> Question | None:
-        ask = self.cache_policy.get(self._action)
-        if ask is None:
-            return None
-        try:
-            return ask(request, UUID(self.kwargs["pk"]) if "pk" in self.kwargs else None, user_id)
-        except ValueError:  # nobody's id
-            return None
+    def _serve(
+        self, request: HttpRequest, spec: Question, lookup: Found, build: Callable[[], bytes]
+    ) -> HttpResponse:
+        answer = reads.answer(spec, lookup, build)
+        wsgi_cache.remember(request, spec, self._required_role)
+        return _response(request, answer)
 
     @property
-    def _needs(self) -> Role:
-        return self.roles.get(self._action, Role.USER)
+    def _required_role(self) -> Role:
+        return required_role(self, self._action)
 
     @property
     def _action(self) -> str:
+        """The action of GET, which HEAD runs too."""
         return str(self.action_map.get("get", ""))
 
 
 def body_of(response: HttpResponseBase) -> bytes:
-    """Return the JSON of a view's answer."""
+    """Return the JSON of a view's response."""
     return to_json(response.data) if isinstance(response, Response) else response.content  # type: ignore[attr-defined]
 
 
-def respond(request: HttpRequest, answer: Answer) -> HttpResponse:
-    """Return an answer with its entity tag and ``X-Cache``, or a 304 to a client that has it already."""
-    response = HttpResponse(answer.body, content_type="application/json")
+def _response(request: HttpRequest, answer: Answer) -> HttpResponse:
+    """Return a response with ``ETag`` and ``X-Cache``; a 304 if the client has this representation."""
+    response = HttpResponse(answer.body, content_type="application/json", status=HTTPStatus.OK)
     response["X-Cache"] = answer.outcome.value
     make_conditional(request, response, f'"{answer.etag}"')
     return response
 
 
-def _takes_json(request: HttpRequest) -> bool:
-    """Tell whether JSON is what the client would get, without weighing what else it might take."""
+def _accepts_json(request: HttpRequest) -> bool:
+    """Return whether the client clearly prefers JSON; full content negotiation is left to the framework."""
     accept = request.META.get("HTTP_ACCEPT", "")
     return (not accept or accept.startswith(("*/*", "application/json"))) and "format" not in request.GET

@@ -1,15 +1,15 @@
-"""How errors show what a client sent."""
+"""How error messages show values that a client sent."""
 
 from typing import Any, Final
 
 from orchestrator.encoding import to_json
 
-_LONGEST: Final = 80
+_MAX_LENGTH: Final = 80
 
 
 def format_value(value: Any) -> str:
-    """Return a value as JSON, cut where it gets too long to read; of a list or an object only which it is."""
+    """Return a value as JSON, cut to a readable length; a list or an object only as ``[…]`` or ``{…}``."""
     if isinstance(value, dict | list):
         return "{…}" if isinstance(value, dict) else "[…]"
     text = to_json(value).decode()
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+    return text if len(text) <= _MAX_LENGTH else f"{text[:_MAX_LENGTH]}…"

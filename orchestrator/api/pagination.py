@@ -11,7 +11,6 @@ from rest_framework.request import Request
 from rest_framework.utils.urls import remove_query_param, replace_query_param
 from rest_framework.views import APIView
 
-from orchestrator.api.request_url import absolute
 from orchestrator.limits import PAGE_DEFAULT, PAGE_LARGEST
 from orchestrator.listing import Cursor, InvalidCursor, InvalidQuery, ListDefinition, Page, Selection
 from orchestrator.listing.cursors import decode
@@ -136,7 +135,7 @@ def _url(request: Request, cursor: Cursor | None, scope: list[Any]) -> str | Non
     """Return the URL of a page of the same list."""
     if cursor is None:
         return None
-    url = absolute(request._request)  # noqa: SLF001 - the framework's request, whose URL it is
+    url = request.build_absolute_uri()
     if cursor == Cursor():
         return remove_query_param(url, "cursor")
     text = cursor.encode(scope)

@@ -1,55 +1,74 @@
-"""SpecBuilder again: an answer of the API, by the recipe it is cached under, from the database."""
+"""Runs a cached request again, past the cache, for the audit to compare the two responses."""
 
 from http import HTTPStatus
 from io import BytesIO
+from typing import Any
 from urllib.parse import urlsplit
-from uuid import UUID
 
 from django.core.exceptions import ObjectDoesNotExist
 from django.core.handlers.wsgi import WSGIRequest
 from django.http import Http404
-from django.urls import Resolver404, resolve
+from django.urls import Resolver404, ResolverMatch, resolve
 
-from orchestrator.api import cache_policy
-from orchestrator.api.cached_responses import REPLAY, body_of
+from orchestrator.api.cached_responses import CachedResponses, body_of
+from orchestrator.auth import cached_users
 from orchestrator.auth.cached_users import CachedUser
 from orchestrator.cache.audit import Replayed
+from orchestrator.cache.response_key import ResponseKey
 from orchestrator.choices import Role
 from orchestrator.models import User
 
-_ACCOUNT = "account "
-
 
 def replay(recipe: str) -> Replayed | None:
-    """Answer a recipe from the database; None where there is no answer any more, or time alone changes it."""
+    """Return the response that a key names, from the database.
+
+    Args:
+        recipe: the key, as text.
+
+    Returns:
+        None if there is no such response any more, or if it changes with the time of day.
+    """
     try:
-        if recipe.startswith(_ACCOUNT):
-            return _account(UUID(recipe.removeprefix(_ACCOUNT)))
-        address, _, asker = recipe.partition(" of ")
-        user = User.objects.get(pk=UUID(asker)) if asker else User(username="audit", role=Role.ADMIN)
-        return _address(address, user)
+        key = ResponseKey.decode(recipe)
+        user = User.objects.get(pk=key.user_id) if key.user_id else User(username="audit", role=Role.ADMIN)
+        return _response(key.url, user) if key.url else _cached_user(user)
     except (Http404, Resolver404, ObjectDoesNotExist, ValueError):
         return None
 
 
-def _account(user_id: UUID) -> Replayed:
-    user = User.objects.get(pk=user_id)
-    return Replayed(cache_policy.account(user_id), CachedUser.from_user(user).to_bytes())
+def _cached_user(user: User) -> Replayed:
+    return Replayed(cached_users.cache_spec(user.pk), CachedUser.from_user(user).to_bytes())
 
 
-def _address(address: str, user: User) -> Replayed | None:
-    request = _request(address, user)
+def _response(url: str, user: User) -> Replayed | None:
+    request = _request(url, user)
     match = resolve(request.path_info)
-    response = match.func(request, *match.args, **match.kwargs)
-    question = request.META[REPLAY].get("question")
-    if question is None or question.follows_clock or response.status_code != HTTPStatus.OK:
+    view, action = _view_and_action(match)
+    if view is None:
         return None
-    return Replayed(question, body_of(response))
+    spec = view.cache_spec(action, request, match.kwargs.get("pk"), user.pk)
+    if spec is None or spec.follows_clock:
+        return None
+    response = _run_uncached(match, request)
+    return Replayed(spec, body_of(response)) if response.status_code == HTTPStatus.OK else None
 
 
-def _request(address: str, user: User) -> WSGIRequest:
-    """Return a request that the view takes as asked by ``user``, and answers past the cache."""
-    parts = urlsplit(address)
+def _view_and_action(match: ResolverMatch) -> tuple[type[CachedResponses] | None, str]:
+    view = getattr(match.func, "cls", None)
+    if not (isinstance(view, type) and issubclass(view, CachedResponses)):
+        return None, ""
+    return view, match.func.actions.get("get", "")  # type: ignore[attr-defined]
+
+
+def _run_uncached(match: ResolverMatch, request: WSGIRequest) -> Any:
+    routed: Any = match.func
+    view = routed.cls.as_view(routed.actions, **{**routed.initkwargs, "use_cache": False})
+    return view(request, *match.args, **match.kwargs)
+
+
+def _request(url: str, user: User) -> WSGIRequest:
+    """Return a GET request for JSON that is authenticated as ``user``."""
+    parts = urlsplit(url)
     request = WSGIRequest(
         {
             "REQUEST_METHOD": "GET",
@@ -61,8 +80,7 @@ def _request(address: str, user: User) -> WSGIRequest:
             "SERVER_PORT": str(parts.port or {"http": 80, "https": 443}[parts.scheme]),
             "wsgi.url_scheme": parts.scheme,
             "wsgi.input": BytesIO(),
-            REPLAY: {},
         }
     )
-    request._force_auth_user = user  # type: ignore[attr-defined]  # noqa: SLF001 - the framework's own door
+    request._force_auth_user = user  # type: ignore[attr-defined]  # noqa: SLF001 - as the framework's tests do
     return request

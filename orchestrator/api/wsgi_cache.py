@@ -1,25 +1,25 @@
 """A WSGI middleware that serves cached responses before Django sees the request.
 
-``CachedResponseMiddleware`` knows the URLs whose responses the views have served before, and the cache spec of
-each; it knows nothing of routes, filters or hosts. A request that it does not know, or that carries no valid
-token, goes to Django, whose response teaches it. What it serves is what the view would serve: from the same
+``CachedResponseMiddleware`` knows the URLs whose responses the views have served before, and the cache spec
+of each; it knows nothing of routes, filters or hosts. A request that it does not know, or that carries no
+valid token, goes to Django, whose response teaches it. It serves what the view would serve: from the same
 cache, for the same cached user, under the same role, in one round trip.
 """
 
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from http import HTTPStatus
 from typing import Any, Final
 
 from django.http import HttpRequest
 
-from orchestrator.api import cache_policy
 from orchestrator.api.etags import is_known
-from orchestrator.auth import tokens
+from orchestrator.auth import cached_users, tokens
 from orchestrator.auth.authentication import bearer_token
+from orchestrator.auth.permissions import authorize
 from orchestrator.cache import reads
 from orchestrator.cache.questions import Found, Question
 from orchestrator.cache.reads import NOTHING, Outcome
@@ -28,12 +28,14 @@ from orchestrator.choices import Role
 Environment = dict[str, Any]
 StartResponse = Callable[..., Any]
 Application = Callable[[Environment, StartResponse], Iterable[bytes]]
+RouteKey = tuple[str | None, ...]
 
-#: Addresses remembered at most, a kilobyte each: of more, few are asked for again before they are stale.
+#: Routes that one process remembers, and characters in the key of each: a few megabytes at most.
 MAX_ROUTES: Final = 1024
+MAX_KEY_LENGTH: Final = 2048
 
-#: What makes an address: where these are the same, so is the answer.
-_ADDRESS: Final = (
+#: Everything that a URL is built from: requests with the same values have the same response.
+_KEY_VARIABLES: Final = (
     "wsgi.url_scheme",
     "HTTP_HOST",
     "SERVER_NAME",
@@ -44,10 +46,10 @@ _ADDRESS: Final = (
     "QUERY_STRING",
 )
 
-#: Where in a request's environment a view leaves its question.
-_OFFER: Final = "orchestrator.question"
+#: Where in the WSGI environment a view leaves its ``CachedRoute``.
+_ROUTE: Final = "orchestrator.cached_route"
 
-#: Headers of a view's answer that the lane makes itself, or that belong to the one answer they came with.
+#: Headers that this module sets itself, or that belong to a single response.
 _OWN_HEADERS: Final = frozenset(
     {"allow", "content-length", "content-type", "etag", "x-cache", "set-cookie", "x-request-id"}
 )
@@ -60,31 +62,31 @@ _JSON: Final = ("Content-Type", "application/json")
 
 @dataclass(frozen=True)
 class CachedRoute:
-    """What is known of an address: its question, who may ask it, and the headers of its answers."""
+    """What is known of a URL: the cache spec of its response, who may read it, and the response's headers."""
 
-    question: Question
-    needs: Role
-    headers: tuple[tuple[str, str], ...]
+    spec: Question
+    required: Role
+    headers: tuple[tuple[str, str], ...] = ()
 
 
-_routes: OrderedDict[tuple[Any, ...], CachedRoute] = OrderedDict()
+_routes: OrderedDict[RouteKey, CachedRoute] = OrderedDict()
 _lock = threading.Lock()
 
 
-def remember(request: HttpRequest, question: Question, needs: Role) -> None:
-    """Offer the question of the address that is being answered: the lane takes it when the answer is out.
+def remember(request: HttpRequest, spec: Question, required: Role) -> None:
+    """Let the middleware serve this URL from now on, once the response has been sent.
 
     Args:
-        request: what was asked.
-        question: what its answer is kept under.
-        needs: the least role that may ask.
+        request: the request that is being answered.
+        spec: of the response.
+        required: the lowest role that may read it.
     """
-    if not question.personal:
-        request.META[_OFFER] = (question, needs)
+    if not spec.personal:
+        request.META[_ROUTE] = CachedRoute(spec, required)
 
 
 class CachedResponseMiddleware:
-    """A WSGI application that serves cached answers itself and leaves the rest to another one.
+    """A WSGI application that serves cached responses itself and passes other requests on.
 
     Args:
         application: Django's.
@@ -94,24 +96,23 @@ class CachedResponseMiddleware:
         self._application = application
 
     def __call__(self, environ: Environment, start_response: StartResponse) -> Iterable[bytes]:
-        """Answer a request."""
-        lane = _routes.get(_address(environ)) if _is_plain(environ) else None
-        found = _answer(environ, lane) if lane else None
-        if lane is None or found is None:
+        """Respond to a request."""
+        route = _routes.get(_key(environ)) if _is_plain(environ) else None
+        found = _look_up(environ, route) if route else None
+        if route is None or found is None:
             return self._application(environ, _learning(environ, start_response))
-        return _serve(environ, lane, found, start_response)
+        return _serve(environ, route, found, start_response)
 
 
 def _learning(environ: Environment, start_response: StartResponse) -> StartResponse:
-    """Return a ``start_response`` that remembers what a view has offered, with its answer's headers."""
+    """Return a ``start_response`` that stores the view's route with the headers of its response."""
 
     def start(status: str, headers: list[tuple[str, str]], *more: Any) -> Any:
-        # What a request from another site is told, of who may read it, is for that site alone.
-        offered = environ.get(_OFFER) if "HTTP_ORIGIN" not in environ else None
-        if offered and status.startswith(str(HTTPStatus.OK.value)):
+        # The CORS headers of a cross-origin response are for that origin alone.
+        route = environ.get(_ROUTE) if "HTTP_ORIGIN" not in environ else None
+        if route and status.startswith(str(HTTPStatus.OK.value)):
             repeated = tuple((name, value) for name, value in headers if name.lower() not in _OWN_HEADERS)
-            question, needs = offered
-            _remember(_address(environ), CachedRoute(question, needs, _shared(repeated)))
+            _store(_key(environ), replace(route, headers=_shared(repeated)))
         return start_response(status, headers, *more)
 
     return start
@@ -119,23 +120,25 @@ def _learning(environ: Environment, start_response: StartResponse) -> StartRespo
 
 @lru_cache(maxsize=64)
 def _shared(headers: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
-    """Return the headers, the same object for all lanes that have the same."""
+    """Return the headers, as one object for all routes that have the same."""
     return headers
 
 
-def _remember(address: tuple[Any, ...], lane: CachedRoute) -> None:
+def _store(key: RouteKey, route: CachedRoute) -> None:
+    if sum(len(part) for part in key if part) > MAX_KEY_LENGTH:
+        return
     with _lock:
-        _routes[address] = lane
+        _routes[key] = route
         while len(_routes) > MAX_ROUTES:
             _routes.popitem(last=False)
 
 
-def _address(environ: Environment) -> tuple[Any, ...]:
-    return tuple(map(environ.get, _ADDRESS))
+def _key(environ: Environment) -> RouteKey:
+    return tuple(map(environ.get, _KEY_VARIABLES))
 
 
 def _is_plain(environ: Environment) -> bool:
-    """Tell whether a request asks for JSON, with a token, from no other site: nothing to be weighed."""
+    """Return whether this is a same-origin GET for JSON with a token: no content negotiation, no CORS."""
     return (
         environ["REQUEST_METHOD"] == "GET"
         and "HTTP_AUTHORIZATION" in environ
@@ -144,38 +147,37 @@ def _is_plain(environ: Environment) -> bool:
     )
 
 
-def _answer(environ: Environment, lane: CachedRoute) -> Found | None:
-    """Return what the cache has for who may have it."""
+def _look_up(environ: Environment, route: CachedRoute) -> Found | None:
+    """Return the cached response if there is one and the request's user may read it."""
     try:
         token = bearer_token(environ)
         if token is None:
             return None
         claims = tokens.decode(token)
-        who = cache_policy.account(claims.user_id)
-        known, found = reads.peek(who, lane.question) or (NOTHING, NOTHING)
     except tokens.InvalidToken:
         return None
-    if known.body is None or found.body is None or not _admits(claims, known.body, lane.needs):
+    user_spec = cached_users.cache_spec(claims.user_id)
+    user, found = reads.peek(user_spec, route.spec) or (NOTHING, NOTHING)
+    if user.body is None or found.body is None or not _may_read(claims, user.body, route.required):
         return None
-    reads.count_hits(who, lane.question)
+    reads.count_hits(user_spec, route.spec)
     return found
 
 
-# Whoever asks, asks again, and is the same until the account changes.
+# The result is the same for each request of a client until the cache entry of the user changes.
 @lru_cache(maxsize=4096)
-def _admits(claims: tokens.Claims, kept: bytes, needs: Role) -> bool:
-    """Tell whether claims stand for an account, as the cache keeps it now, that may do what ``needs`` may."""
+def _may_read(claims: tokens.Claims, user_entry: bytes, required: Role) -> bool:
     try:
-        return tokens.user_in(claims, kept).role.covers(needs)
+        return authorize(tokens.user_in(claims, user_entry).role, required)
     except tokens.InvalidToken:
         return False
 
 
 def _serve(
-    environ: Environment, lane: CachedRoute, found: Found, start_response: StartResponse
+    environ: Environment, route: CachedRoute, found: Found, start_response: StartResponse
 ) -> Iterable[bytes]:
     etag = f'"{found.etag}"'
-    headers = [*lane.headers, ("ETag", etag), _HIT]
+    headers = [*route.headers, ("ETag", etag), _HIT]
     if is_known(environ.get("HTTP_IF_NONE_MATCH", ""), etag):
         status, body = _NOT_MODIFIED, b""
     else:

@@ -1,4 +1,4 @@
-"""How the API learns who asks: by bearer token, or by Django's session."""
+"""Authentication of API requests: by bearer token or by Django's session."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -16,10 +16,10 @@ _PARTS: Final = 2
 
 
 def bearer_token(meta: Mapping[str, Any]) -> str | None:
-    """Return the token in a request's headers, or None where it brings none.
+    """Return the token in the ``Authorization`` header, or None if there is none.
 
     Raises:
-        InvalidToken: when the header is not of the form that RFC 6750 gives it.
+        InvalidToken: when the header has not the form that RFC 6750 defines.
     """
     parts = meta.get("HTTP_AUTHORIZATION", "").split()
     if not parts or parts[0].lower() != _SCHEME:
@@ -30,51 +30,47 @@ def bearer_token(meta: Mapping[str, Any]) -> str | None:
 
 
 def last_known(request: Request) -> tuple[User, str] | None:
-    """Return the user of a request's bearer token as they were when the database fell silent, and the token.
+    """Return the user of a bearer token as they were when the database stopped responding, and the token.
 
-    Only what changes nothing and tells how the servers are may ask this, after ``SILENT_AFTER`` seconds in
-    vain (see ``monitoring.limits``).
+    Only for views that change nothing and show the state of the servers, after ``SILENT_AFTER`` seconds
+    without a response (see ``monitoring.limits``).
 
     Returns:
-        None where nobody can tell; of a session only the database can.
+        None where the cache does not know; a session needs the database.
 
     Raises:
-        AuthenticationFailed: when the token proves nothing.
-        NotAuthenticated: when the request brings nothing.
+        AuthenticationFailed: when the token is not valid.
+        NotAuthenticated: when the request has no credentials.
     """
     try:
         token = bearer_token(request.META)
-        account = account_last_known(decode(token)) if token else None
+        user = account_last_known(decode(token)) if token else None
     except InvalidToken as error:
         raise AuthenticationFailed(str(error)) from error
     if token is None and settings.SESSION_COOKIE_NAME not in request.COOKIES:
         raise NotAuthenticated
-    return (account.as_user(), token) if token and account else None
+    return (user.as_user(), token) if token and user else None
 
 
 class BearerAuthentication(authentication.BaseAuthentication):
     """Reads ``Authorization: Bearer …`` (RFC 6750)."""
 
     def authenticate(self, request: Request) -> tuple[User, str] | None:
-        """Return the token's user and the token, or None where the request brings none.
+        """Return the token's user and the token, or None where the request has no token.
 
         Raises:
-            AuthenticationFailed: when the token proves nothing.
+            AuthenticationFailed: when the token is not valid or its user may no longer sign in.
         """
         try:
             token = bearer_token(request.META)
-            if token is None:
-                return None
-            # The view may have asked the cache already, together with the answer itself.
-            found = getattr(request._request, "account_found", None)  # noqa: SLF001
-            return user_for(decode(token), found).as_user(), token
+            return None if token is None else (user_for(decode(token)).as_user(), token)
         except InvalidToken as error:
             raise AuthenticationFailed(str(error)) from error
 
     def authenticate_header(self, request: Request) -> str:
-        """Return what a 401 tells the client to bring."""
+        """Return the ``WWW-Authenticate`` header of a 401."""
         return 'Bearer realm="api"'
 
 
 class SessionAuthentication(authentication.SessionAuthentication):
-    """Reads Django's session, and demands its CSRF token for every change."""
+    """Reads Django's session and requires its CSRF token for every unsafe method."""

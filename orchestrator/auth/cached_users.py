@@ -1,15 +1,16 @@
-"""Who a user is, as the cache keeps it: all that a request needs to know of them, and no password hash."""
+"""Users as the cache holds them: what a request needs to know of its user, and no password hash."""
 
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from functools import lru_cache
 from uuid import UUID
 
+from django.conf import settings
 from django.utils.crypto import salted_hmac
 
-from orchestrator.api import cache_policy
-from orchestrator.cache import reads
-from orchestrator.cache.questions import Found
+from orchestrator.cache import families, reads
+from orchestrator.cache.questions import Found, Question
+from orchestrator.cache.response_key import ResponseKey
 from orchestrator.choices import Role
 from orchestrator.encoding import from_json, to_json
 from orchestrator.models import User
@@ -19,7 +20,7 @@ _FINGERPRINT_LENGTH = 22
 
 @dataclass(frozen=True)
 class CachedUser:
-    """A user, and what tokens remember of their password."""
+    """A user, with a fingerprint of the password that tokens are checked against."""
 
     id: UUID
     username: str
@@ -31,7 +32,7 @@ class CachedUser:
 
     @classmethod
     def from_user(cls, user: User) -> "CachedUser":
-        """Return the account of a user."""
+        """Return what the cache holds of a user."""
         return cls(
             user.pk,
             user.username,
@@ -43,18 +44,18 @@ class CachedUser:
         )
 
     def to_bytes(self) -> bytes:
-        """Return the account as the cache keeps it."""
+        """Return the JSON of the cache entry."""
         return to_json(asdict(self))
 
     def as_user(self) -> User:
-        """Return the user; what the account does not hold is fetched when it is asked for."""
+        """Return the model instance; fields that are not cached are deferred."""
         fields = ("id", "username", "email", "role", "active", "created_at")
         return User.from_db(None, fields, [getattr(self, field) for field in fields])
 
 
 @lru_cache(maxsize=1024)
 def from_bytes(body: bytes) -> CachedUser:
-    """Return the account that ``CachedUser.to_bytes`` wrote; read once, it is remembered by its bytes."""
+    """Return the user that ``CachedUser.to_bytes`` wrote."""
     fields = from_json(body)
     fields["id"] = UUID(fields["id"])
     fields["role"] = Role(fields["role"])
@@ -62,37 +63,49 @@ def from_bytes(body: bytes) -> CachedUser:
     return CachedUser(**fields)
 
 
+@lru_cache(maxsize=1024)
+def cache_spec(user_id: UUID) -> Question:
+    """Return under which key a user is cached, for how long, and what makes the entry stale."""
+    return Question(
+        "user_auth",
+        ResponseKey(user_id=user_id).encode(),
+        (families.user(user_id), families.USERS_IN_BULK),
+        settings.CACHE_TTL_USER_AUTH,
+        # A user is known while the database is unresponsive for as long as their access token is valid.
+        outlived=settings.JWT_ACCESS_MINUTES * 60,
+    )
+
+
 def find(user_id: UUID, found: Found | None = None) -> CachedUser | None:
-    """Return an account from the cache, or from the database, or None where there is no such user.
+    """Return a user from the cache or the database; None if there is no such user.
 
     Args:
-        user_id: whose.
-        found: what the cache has said already, if it was asked.
+        user_id: the user's id.
+        found: the result of the cache lookup, where the caller has done it already.
     """
-    question = cache_policy.account(user_id)
+    spec = cache_spec(user_id)
     if found is None:
-        (found,) = reads.look_up(question)
+        (found,) = reads.look_up(spec)
     try:
-        return from_bytes(reads.answer(question, found, lambda: _from_database(user_id)).body)
+        return from_bytes(reads.answer(spec, found, lambda: _from_database(user_id)).body)
     except User.DoesNotExist:
         return None
 
 
 def last_known(user_id: UUID) -> CachedUser | None:
-    """Return an account as it was when the database fell silent, or None where nobody can tell.
+    """Return a user as they were when the database stopped responding; None if the cache does not know.
 
     Args:
-        user_id: whose.
+        user_id: the user's id.
     """
-    body = reads.last_known(cache_policy.account(user_id))
+    body = reads.last_known(cache_spec(user_id))
     return None if body is None else from_bytes(body)
 
 
 def password_fingerprint(user: User) -> str:
-    """Return what a token remembers of the user's password: another one after every change."""
-    return salted_hmac("orchestrator.tokens", user.get_session_auth_hash(), algorithm="sha256").hexdigest()[
-        :_FINGERPRINT_LENGTH
-    ]
+    """Return a fingerprint of the user's password hash; it changes with every change of the password."""
+    digest = salted_hmac("orchestrator.tokens", user.get_session_auth_hash(), algorithm="sha256").hexdigest()
+    return digest[:_FINGERPRINT_LENGTH]
 
 
 def _from_database(user_id: UUID) -> bytes:

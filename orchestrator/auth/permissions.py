@@ -1,4 +1,4 @@
-"""What each role may do: in the API, and as Django permissions in the admin."""
+"""What each role may do: in the API, and as Django permissions in the admin console."""
 
 from typing import TYPE_CHECKING, Any, Final
 
@@ -39,7 +39,7 @@ MODERATOR_PERMISSIONS: Final = frozenset(
 
 
 class RoleBackend(ModelBackend):
-    """Signs users in by password, and gives them Django's permissions by their role."""
+    """Authenticates users by password and grants them Django's permissions by their role."""
 
     def authenticate(
         self,
@@ -48,19 +48,21 @@ class RoleBackend(ModelBackend):
         password: str | None = None,
         **kwargs: Any,
     ) -> Any:
-        """Return the active user of this name and password, or None; each takes the same time.
+        """Return the active user with this username and password, or None; both take the same time.
+
+        Every login, of the API and of the pages, runs through here.
 
         Raises:
-            TooManyAttempts: when somebody guesses. Every page and address that signs in comes by here.
+            TooManyAttempts: after too many failed logins.
         """
         username = kwargs.get(get_user_model().USERNAME_FIELD) if username is None else username
         if request is None or username is None:
             return super().authenticate(request, username, password, **kwargs)
-        brake = LoginThrottle(username, request.META.get("REMOTE_ADDR", ""))
-        brake.check()
+        throttle = LoginThrottle(username, request.META.get("REMOTE_ADDR", ""))
+        throttle.check()
         user = super().authenticate(request, username, password, **kwargs)
         if user is None:
-            brake.record_failure()
+            throttle.record_failure()
         return user
 
     def get_all_permissions(self, user_obj: "User | AnonymousUser", obj: Model | None = None) -> set[str]:
@@ -71,28 +73,35 @@ class RoleBackend(ModelBackend):
         return granted
 
     def has_module_perms(self, user_obj: Any, app_label: str) -> bool:
-        """Tell whether the user has any permission in the application."""
+        """Return whether the user has any permission in the application."""
         return bool(user_obj.is_active) and any(
             permission.partition(".")[0] == app_label for permission in self.get_all_permissions(user_obj)
         )
 
 
 class HasRole(BasePermission):
-    """Admits signed-in users whose role covers what the view needs for its action.
-
-    The view says so in ``roles``, by action; an action that is not there needs the role user.
-    """
+    """Allows signed-in users whose role covers the role that the view's action requires."""
 
     def has_permission(self, request: Request, view: APIView) -> bool:
-        """Tell whether the user may do this; ``message`` says what it would need."""
+        """Return whether the user may run the view's action; ``message`` names the required role."""
         if not request.user.is_authenticated:
             return False
-        needed, role = required_role(view), Role(request.user.role)
-        self.message = f"This needs the role {needed}; yours is {role}."
-        return role.covers(needed)
+        required, role = required_role(view, getattr(view, "action", None)), Role(request.user.role)
+        self.message = f"This requires the role {required}; your role is {role}."
+        return authorize(role, required)
 
 
-def required_role(view: APIView) -> Role:
-    """Return the least role that may do what the view has been asked for."""
+def authorize(role: Role, required: Role) -> bool:
+    """Return whether a user may run an action of the API. Nothing else decides it.
+
+    Args:
+        role: the user's.
+        required: the lowest role that may run the action.
+    """
+    return role.covers(required)
+
+
+def required_role(view: Any, action: str | None) -> Role:
+    """Return the lowest role that may run an action; ``user`` where the view's ``roles`` do not name it."""
     roles: Mapping[str, Role] = getattr(view, "roles", {})
-    return roles.get(getattr(view, "action", None) or "", Role.USER)
+    return roles.get(action or "", Role.USER)

@@ -1,4 +1,4 @@
-"""Brakes on guessing passwords. Only failures count: who knows the password never waits."""
+"""Login throttling: only failures count, so a user who knows the password never waits."""
 
 import math
 import time
@@ -10,17 +10,17 @@ from django.core.cache import caches
 from django.core.exceptions import ValidationError
 
 WINDOW_SECONDS: Final = 60
-#: Failed sign-ins in a window, by user name and address together.
+#: Failed logins in a window for one username from one IP address.
 MAX_FAILURES_PER_USERNAME: Final = 10
-#: Failed sign-ins in a window, by address, whatever the names.
+#: Failed logins in a window from one IP address, for any username.
 MAX_FAILURES_PER_IP: Final = 100
 
-# A counter and the moment its window ends live in one integer, so that counting is one atomic step.
+# A counter and the end of its window share one integer, so that counting is one atomic step.
 _COUNTER_RANGE: Final = 1_000_000
 
 
 class TooManyAttempts(ValidationError):
-    """Sign-in was tried too often. A form shows it as its error; the API makes it a 429."""
+    """Too many logins failed. A form shows it as its error; the API responds with 429."""
 
     def __init__(self, wait_seconds: int) -> None:
         self.wait_seconds = wait_seconds
@@ -29,15 +29,15 @@ class TooManyAttempts(ValidationError):
 
 @dataclass(frozen=True)
 class FailureWindow:
-    """At most ``allowed`` failures in a window that begins with the first."""
+    """At most ``max_failures`` failures in a window that starts with the first failure."""
 
     key: str
-    allowed: int
+    max_failures: int
 
     def wait_seconds(self) -> int:
-        """Return for how many seconds nothing more may be tried: 0 while it may."""
+        """Return for how many seconds logins are refused; 0 if they are not."""
         deadline, failures = divmod(caches["throttle"].get(self.key, 0), _COUNTER_RANGE)
-        return max(0, deadline - math.floor(time.time())) if failures >= self.allowed else 0
+        return max(0, deadline - math.floor(time.time())) if failures >= self.max_failures else 0
 
     def record(self) -> None:
         """Count one failure."""
@@ -45,37 +45,37 @@ class FailureWindow:
         if not caches["throttle"].add(self.key, first, WINDOW_SECONDS):
             try:
                 caches["throttle"].incr(self.key)
-            except ValueError:  # the window ended between the two steps
+            except ValueError:  # the window ended between the two calls
                 caches["throttle"].add(self.key, first, WINDOW_SECONDS)
 
 
 @dataclass(frozen=True)
 class LoginThrottle:
-    """The two limits that one attempt to sign in is under."""
+    """The two failure windows that apply to a login."""
 
     username: str
-    address: str
+    ip_address: str
 
     @property
-    def limits(self) -> tuple[FailureWindow, FailureWindow]:
-        """Return the limit of the name at this address, and the address's own."""
-        # Hashed: a name that was typed may be a password, and may be of any length and alphabet.
+    def windows(self) -> tuple[FailureWindow, FailureWindow]:
+        """Return the window of the username at this IP address, and the window of the IP address."""
+        # Hashed: somebody may have typed a password here, and a username may have any length and alphabet.
         name = sha256(self.username.encode(errors="replace")).hexdigest()
         return (
-            FailureWindow(f"sign-in:{self.address}:{name}", MAX_FAILURES_PER_USERNAME),
-            FailureWindow(f"sign-in:{self.address}", MAX_FAILURES_PER_IP),
+            FailureWindow(f"login:{self.ip_address}:{name}", MAX_FAILURES_PER_USERNAME),
+            FailureWindow(f"login:{self.ip_address}", MAX_FAILURES_PER_IP),
         )
 
     def check(self) -> None:
-        """Do nothing while the attempt may be made.
+        """Let the login proceed, or refuse it.
 
         Raises:
-            TooManyAttempts: when it may not, right password or wrong.
+            TooManyAttempts: when a window is full, whether the password is correct or not.
         """
-        if wait := max(limit.wait_seconds() for limit in self.limits):
+        if wait := max(window.wait_seconds() for window in self.windows):
             raise TooManyAttempts(wait)
 
     def record_failure(self) -> None:
-        """Count a failed attempt for both limits."""
-        for limit in self.limits:
-            limit.record()
+        """Count a failed login in both windows."""
+        for window in self.windows:
+            window.record()

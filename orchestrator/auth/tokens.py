@@ -1,4 +1,4 @@
-"""Bearer tokens: who carries one is who signed in, until it expires or the password changes."""
+"""Bearer tokens (JWT): valid until they expire, the password changes or the user is deactivated."""
 
 import time
 from dataclasses import dataclass
@@ -23,12 +23,12 @@ _SECONDS_A_MINUTE: Final = 60
 
 
 class InvalidToken(Exception):
-    """A token that proves nothing: forged, expired, of another kind, or its user may not sign in any more."""
+    """A token that is forged, expired or of the wrong kind, or whose user may no longer sign in."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TokenPair:
-    """What signing in gives; ``expires_in`` is the access token's life in seconds."""
+    """The tokens of a login; ``expires_in`` is the lifetime of the access token in seconds."""
 
     access_token: str
     refresh_token: str
@@ -37,8 +37,8 @@ class TokenPair:
 
 
 def issue_tokens(user: User) -> TokenPair:
-    """Return fresh tokens for a user who has proved to be one."""
-    cached_users.find(user.pk)  # from now on the cache knows whose they are, should the database fall silent
+    """Return new tokens for an authenticated user."""
+    cached_users.find(user.pk)  # cached from now on, in case the database stops responding
     lifetime = settings.JWT_ACCESS_MINUTES * _SECONDS_A_MINUTE
     return TokenPair(
         access_token=_encode(user, "access", lifetime),
@@ -49,86 +49,86 @@ def issue_tokens(user: User) -> TokenPair:
 
 @dataclass(frozen=True, eq=False)
 class Claims:
-    """What a genuine token says: whose it is, until when (Unix seconds), and for which password."""
+    """The claims of a valid token: user id, expiry (Unix seconds) and fingerprint of the password."""
 
     user_id: UUID
-    expires: int
-    fingerprint: str
+    expires_at: int
+    password_fingerprint: str
 
 
 def decode(token: str, kind: Kind = "access") -> Claims:
-    """Return what a token says, without asking whether its user may still sign in.
+    """Return the claims of a token, without checking that its user may still sign in.
 
     Args:
         token: what the client sent.
-        kind: what it may be used for.
+        kind: the kind of token that is accepted.
 
     Raises:
-        InvalidToken: when it proves nothing; the text says why, without a word about the user.
+        InvalidToken: says why, but nothing about the user.
     """
     claims = _decoded(token, kind, settings.SECRET_KEY)
-    if claims.expires <= time.time():
+    if claims.expires_at <= time.time():
         raise InvalidToken("The token has expired.")
     return claims
 
 
 def user_for(claims: Claims, found: Found | None = None) -> CachedUser:
-    """Return the account that claims stand for, as it is now.
+    """Return the user of a token, as they are now.
 
     Args:
-        claims: what a token says.
-        found: what the cache has said already of the account, if it was asked.
+        claims: the token's.
+        found: the result of the cache lookup of the user, where the caller has done it already.
 
     Raises:
-        InvalidToken: when its user may not sign in any more, or has a new password.
+        InvalidToken: when the user may no longer sign in or has a new password.
     """
     return _require_valid(claims, cached_users.find(claims.user_id, found))
 
 
-def user_in(claims: Claims, kept: bytes) -> CachedUser:
-    """Return the account that claims stand for.
+def user_in(claims: Claims, entry: bytes) -> CachedUser:
+    """Return the user of a token from the cache entry of that user.
 
     Args:
-        claims: what a token says.
-        kept: the account, as the cache keeps it now.
+        claims: the token's.
+        entry: the bytes of the entry.
 
     Raises:
-        InvalidToken: when its user may not sign in any more, or has a new password.
+        InvalidToken: when the user may no longer sign in or has a new password.
     """
-    return _require_valid(claims, cached_users.from_bytes(kept))
+    return _require_valid(claims, cached_users.from_bytes(entry))
 
 
 def account_last_known(claims: Claims) -> CachedUser | None:
-    """Return the account that claims stand for, as it was when the database fell silent.
+    """Return the user of a token, as they were when the database stopped responding.
 
     Args:
-        claims: what a token says.
+        claims: the token's.
 
     Returns:
-        None where nobody can tell.
+        None where the cache does not know.
 
     Raises:
-        InvalidToken: when its user might not sign in any more, or had a new password.
+        InvalidToken: when the user could no longer sign in or had a new password.
     """
-    account = cached_users.last_known(claims.user_id)
-    return account and _require_valid(claims, account)
+    user = cached_users.last_known(claims.user_id)
+    return user and _require_valid(claims, user)
 
 
 def user_for_token(token: str, kind: Kind = "access") -> User:
-    """Return the user a token stands for, as they are now.
+    """Return the user of a token, as they are now.
 
     Raises:
-        InvalidToken: when it proves nothing, or not any more.
+        InvalidToken: when the token is not valid or its user may no longer sign in.
     """
     return user_for(decode(token, kind)).as_user()
 
 
-def _require_valid(claims: Claims, account: CachedUser | None) -> CachedUser:
+def _require_valid(claims: Claims, user: CachedUser | None) -> CachedUser:
     if not (
-        account and account.active and constant_time_compare(claims.fingerprint, account.password_fingerprint)
+        user and user.active and constant_time_compare(claims.password_fingerprint, user.password_fingerprint)
     ):
-        raise InvalidToken("The token's user may not sign in, or has a new password.")
-    return account
+        raise InvalidToken("The token's user may no longer sign in or has a new password.")
+    return user
 
 
 def _encode(user: User, kind: Kind, lifetime: int) -> str:
@@ -144,7 +144,7 @@ def _encode(user: User, kind: Kind, lifetime: int) -> str:
     return jwt.encode(claims, settings.SECRET_KEY, algorithm=_ALGORITHM)
 
 
-# Verifying a signature again for each of a client's requests is work for nothing: same text, same result.
+# A client sends the same token with every request; its signature is verified once.
 @lru_cache(maxsize=4096)
 def _decoded(token: str, kind: Kind, key: str) -> Claims:
     try:
@@ -155,5 +155,5 @@ def _decoded(token: str, kind: Kind, key: str) -> Claims:
     except (jwt.InvalidTokenError, ValueError):
         raise InvalidToken("The token is not valid.") from None
     if claims["type"] != kind:
-        raise InvalidToken(f"Only the {kind} token is good for this.")
+        raise InvalidToken(f'A token of type "{kind}" is required here.')
     return Claims(user_id, claims["exp"], claims["pwd"])

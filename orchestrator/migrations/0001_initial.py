@@ -122,7 +122,18 @@ class Migration(migrations.Migration):
                         db_default=0, default=0, help_text="How many leases have expired."
                     ),
                 ),
-                ("max_attempts", models.PositiveSmallIntegerField(db_default=3, default=3)),
+                (
+                    "max_attempts",
+                    models.PositiveSmallIntegerField(
+                        db_default=3,
+                        default=3,
+                        help_text="How many leases may expire before the job fails.",
+                        validators=[
+                            django.core.validators.MinValueValidator(1),
+                            django.core.validators.MaxValueValidator(100),
+                        ],
+                    ),
+                ),
                 ("worker", models.CharField(blank=True, editable=False, max_length=255, null=True)),
                 ("lease_token", models.UUIDField(blank=True, editable=False, null=True)),
                 ("lease_expires_at", models.DateTimeField(blank=True, editable=False, null=True)),

@@ -1,7 +1,7 @@
 """Jobs in the admin: every change goes by the life cycle and leaves its event."""
 
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.contrib.admin.models import LogEntry
@@ -123,6 +123,17 @@ def test_what_a_worker_does_or_has_done_is_settled(console, job, status):
     console.post(page(job, "change/"), form(name="Other", priority="9", metadata='{"pages": 8}'))
     job.refresh_from_db()
     assert (job.name, job.priority, job.metadata["pages"]) == ("Index documents", 0, 7)
+
+
+def test_the_page_shows_queue_progress_and_result(console, job):
+    actions.change_status(job.pk, JobStatus.RUNNING, by="w")
+    Job.objects.filter(pk=job.pk).update(
+        queue="gpu-batch", progress=37, available_at=datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+    )
+    content = console.get(page(job, "change/")).content.decode()
+    assert all(text in content for text in ("gpu-batch", "37 %", "2026-01-02 03:04:05"))
+    actions.change_status(job.pk, JobStatus.COMPLETED, by="w", result={"documents": 7})
+    assert "&quot;documents&quot;: 7" in console.get(page(job, "change/")).content.decode()
 
 
 @pytest.mark.parametrize("status", JobStatus)

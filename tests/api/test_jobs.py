@@ -17,9 +17,13 @@ FIELDS = [
     "description",
     "status",
     "priority",
+    "queue",
     "metadata",
+    "result",
+    "progress",
     "created_at",
     "updated_at",
+    "available_at",
     "started_at",
     "completed_at",
     "attempts",
@@ -42,8 +46,78 @@ def test_a_submitted_job_is_pending_and_complete(as_user):
     assert list(job) == FIELDS
     assert (job["status"], job["priority"], job["metadata"], job["description"]) == ("pending", 0, {}, "")
     assert (job["attempts"], job["max_attempts"], job["worker"]) == (0, 3, None)
+    assert (job["queue"], job["result"], job["progress"]) == ("default", None, None)
+    assert job["created_at"] <= job["available_at"]
     assert answer["Location"] == f"http://testserver{JOBS}{job['id']}/"
     assert as_user.get(answer["Location"]).json() == job
+
+
+def test_a_job_has_the_queue_start_and_attempts_that_were_asked_for(as_user):
+    wanted = {"queue": "gpu_2.batch-a", "available_at": "2026-03-04T07:06:07.000008+02:00", "max_attempts": 7}
+    job = submit(as_user, **wanted)
+    assert job["available_at"] == "2026-03-04T05:06:07.000008Z"
+    assert (job["queue"], job["max_attempts"]) == ("gpu_2.batch-a", 7)
+    assert as_user.get(JOBS).json()["results"] == [job]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("queue", ""),
+        ("queue", None),
+        ("queue", "Default"),
+        ("queue", "a b"),
+        ("queue", "a\n"),
+        ("queue", "ä"),
+        ("queue", 5),
+        ("queue", "q" * 101),
+        ("available_at", None),
+        ("available_at", "tomorrow"),
+        ("available_at", 5),
+        ("available_at", "2026-02-30T00:00:00Z"),
+        ("available_at", "0001-01-01T00:00:00+14:00"),
+        ("max_attempts", 0),
+        ("max_attempts", 101),
+        ("max_attempts", "3"),
+        ("max_attempts", True),
+        ("max_attempts", None),
+    ],
+)
+def test_a_queue_start_or_number_of_attempts_that_cannot_be_is_refused(as_user, field, value):
+    answer = as_user.post(JOBS, {"name": "x", field: value})
+    assert answer.status_code == 400
+    assert list(answer.json()) == [field]
+    job = submit(as_user)
+    assert as_user.patch(f"{JOBS}{job['id']}/", {field: value}).status_code == 400
+    assert as_user.get(f"{JOBS}{job['id']}/").json() == job
+
+
+def test_a_queue_name_may_have_100_characters(as_user):
+    assert submit(as_user, queue="q" * 100)["queue"] == "q" * 100
+
+
+def test_a_completed_job_has_its_result_and_the_event_does_not(as_user):
+    job = submit(as_user)
+    status = f"{JOBS}{job['id']}/status/"
+    as_user.put(status, {"status": "running"})
+    result = {"pages": [1, 2.5, None], "größe": "☃"}
+    done = as_user.put(status, {"status": "completed", "result": result}).json()
+    assert done["result"] == result
+    assert as_user.get(f"{JOBS}{job['id']}/").json() == done
+    assert as_user.get(JOBS).json()["results"] == [done]
+    again = as_user.put(status, {"status": "completed", "result": {"other": 1}})
+    assert (again.status_code, again.json()) == (200, done)
+    newest = as_user.get(f"{JOBS}{job['id']}/events/").json()["results"][0]
+    assert newest["payload"].keys() == {"job_id", "from", "to", "by", "reason"}
+
+
+def test_a_job_that_is_requeued_loses_its_progress(as_user):
+    job = submit(as_user)
+    status = f"{JOBS}{job['id']}/status/"
+    as_user.put(status, {"status": "running"})
+    Job.objects.filter(pk=job["id"]).update(progress=40)
+    assert as_user.put(status, {"status": "failed", "result": None}).json()["progress"] == 40
+    assert as_user.put(status, {"status": "pending"}).json()["progress"] is None
 
 
 def test_a_jobs_whole_life_is_in_its_history(as_user):
@@ -143,6 +217,12 @@ def test_each_change_of_status_is_made_refused_or_nothing(as_user, old, new):
         {"status": "running", "reason": 5},
         {"status": "running", "reason": "x" * 1025},
         {"status": "running", "reason": "a\0b"},
+        {"status": "running", "result": {}},
+        {"status": "failed", "result": {"a": 1}},
+        {"status": "completed", "result": [1]},
+        {"status": "completed", "result": "x"},
+        {"status": "completed", "result": {"a": "x" * 65536}},
+        {"status": "completed", "result": {"a": "\0"}},
     ],
     ids=lambda body: str(body)[:50],
 )

@@ -4,6 +4,7 @@ import re
 from urllib.parse import urlencode
 
 import pytest
+from django.utils import timezone
 
 from orchestrator.choices import Role
 from orchestrator.models import Job, Task, User
@@ -165,7 +166,7 @@ def test_a_page_offers_only_what_the_role_may_do(client, rows):
     client.post("/auth/session/login/", {"username": "plain", "password": PASSWORD})
     assert 'data-method="DELETE"' not in page(client, f"/api/v1/jobs/{rows['job']}/")
     assert 'data-method="PATCH"' in page(client, f"/api/v1/jobs/{rows['job']}/")
-    assert "This needs the role moderator; yours is user." in page(client, "/api/v1/users/")
+    assert "This requires the role moderator; your role is user." in page(client, "/api/v1/users/")
 
 
 def test_pages_are_turned_by_links(browser):
@@ -204,3 +205,13 @@ def test_the_page_of_a_status_has_its_form(browser, rows):
         == 200
     )
     assert Job.objects.get().status == "running"
+
+
+@pytest.mark.parametrize(("text", "result"), [("", None), ("null", None), ('{"a": 1}', {"a": 1})])
+def test_the_form_of_a_status_takes_a_result(browser, rows, text, result):
+    Job.objects.update(status="running", started_at=timezone.now())
+    answer = send(
+        browser, "PUT", f"/api/v1/jobs/{rows['job']}/status/", status="completed", reason="", result=text
+    )
+    assert answer.status_code == 200
+    assert Job.objects.get().result == result

@@ -58,7 +58,7 @@ def test_each_role_may_do_what_it_covers_and_nothing_else(rows, role, method, pa
         assert answer.status_code in (200, 201, 204), answer.content
     else:
         assert answer.status_code == 403
-        assert answer.json() == {"detail": f"This needs the role {needed}; yours is {role}."}
+        assert answer.json() == {"detail": f"This requires the role {needed}; your role is {role}."}
 
 
 def body(client, path):

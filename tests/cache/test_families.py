@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from rest_framework.test import APIClient
 
 from orchestrator.api import cache_policy
+from orchestrator.auth import cached_users
 from orchestrator.cache import families, outbox, writes
 from orchestrator.choices import JobStatus
 from orchestrator.models import Event, Job, Task, User
@@ -312,7 +313,7 @@ def test_each_family_of_an_answer_counts_for_its_group(rf: RequestFactory):
     asked = [ask for name, ask in vars(cache_policy).items() if name.isupper() and isfunction(ask)]
     requests = [rf.get("/", query) for query in ({}, {"status": "pending"}, {"type": "x"})]
     questions = [ask(request, row, row) for ask in asked for request in requests]
-    questions += [cache_policy.account(row), cache_policy.own_account(requests[0], None, row)]
+    questions += [cached_users.cache_spec(row), cache_policy.own_user(requests[0], None, row)]
 
     assert {question.group for question in questions} == {
         "jobs", "job_counts", "job", "events", "event", "tasks", "task", "users", "user", "user_auth",

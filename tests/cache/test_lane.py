@@ -9,6 +9,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
 
+from orchestrator.api import cached_responses, wsgi_cache
 from orchestrator.cache import keeper, reads, server, statistics
 from orchestrator.models import Event, Job, Task
 from tests.cache.looking import outcome, past_the_cache, warm
@@ -154,6 +155,33 @@ def test_learns_nothing_from_a_refusal(as_user: APIClient, lane: Lane):
             assert lane.get(as_user, path).by_django, path
 
 
+@pytest.mark.parametrize(
+    ("path", "headers"),
+    [
+        (LIST, {"HTTP_X_FORWARDED_PROTO": "x" * 380_000}),
+        (f"{LIST}?ignored={'x' * 380_000}", {}),
+        (f"{LIST}?ignored={'x' * wsgi_cache.MAX_KEY_LENGTH}", {}),
+    ],
+    ids=["header", "query", "barely too long"],
+)
+def test_remembers_no_request_with_a_long_key(path, headers, job: Job, as_user: APIClient, lane: Lane):
+    warm(as_user, LIST)
+    for _ in range(3):
+        response = lane.get(as_user, path, **headers)
+
+        assert (response.status, response.by_django) == (200, True)
+
+    lane.learn(as_user, LIST)
+    assert all(sum(map(len, filter(None, key))) < 2048 for key in wsgi_cache._routes)  # noqa: SLF001
+
+
+def test_caches_no_response_with_a_long_url(job: Job, as_user: APIClient):
+    long, short = (f"{LIST}?ignored={'x' * length}" for length in (cached_responses.MAX_KEY_LENGTH, 1000))
+    warm(as_user, short)
+
+    assert [as_user.get(long)["X-Cache"] for _ in range(2)] == ["BYPASS"] * 2
+
+
 def test_sees_every_write(job: Job, as_user: APIClient, lane: Lane):
     warm(as_user, LIST)
     lane.learn(as_user, LIST)
@@ -272,7 +300,7 @@ def test_a_hit_of_the_lane_is_counted(
     assert not lane.get(as_user, LIST).by_django
 
     assert counts == {"jobs:hits": 1, "user_auth:hits": 1}
-    assert [recipe.partition(" ")[0] for recipe in samples] == ["account", f"http://testserver{LIST}"]
+    assert [recipe.partition(" ")[0] for recipe in samples] == ["user", f"http://testserver{LIST}"]
 
 
 def test_a_write_takes_two_calls(job: Job, counted: ValkeyServer):

@@ -7,7 +7,7 @@ import pytest
 from django.db import connection
 from rest_framework.test import APIClient
 
-from orchestrator.api import cache_policy
+from orchestrator.auth import cached_users
 from orchestrator.cache import bodies, families, keys, seals
 from orchestrator.choices import Role
 from orchestrator.models import Job, User
@@ -174,7 +174,7 @@ def test_entries_that_changed_places(as_user: APIClient, as_moderator: APIClient
 
 def test_an_account_that_was_forged(as_user: APIClient, user: User, valkey: ValkeyServer):
     warm(as_user, ME)
-    entry = keys.entry(cache_policy.account(user.pk).digest)
+    entry = keys.entry(cached_users.cache_spec(user.pk).digest)
     whole = valkey.execute("HGET", entry, "body")
     forged = json.dumps({**json.loads(whole), "role": Role.ADMIN}).encode()
 
@@ -190,7 +190,7 @@ def test_the_account_of_somebody_with_more_rights(as_user: APIClient, user: User
     admin = make_user("boss", Role.ADMIN)
     warm(sign_in(admin), ME)
     warm(as_user, ME)
-    boss, own = (keys.entry(cache_policy.account(each.pk).digest) for each in (admin, user))
+    boss, own = (keys.entry(cached_users.cache_spec(each.pk).digest) for each in (admin, user))
 
     valkey.execute("COPY", boss, own, "REPLACE")
     bodies.kept.clear()
@@ -203,7 +203,7 @@ def test_an_account_from_before_a_demotion(valkey: ValkeyServer):
     boss = make_user("boss", Role.ADMIN)
     client = sign_in(boss)
     warm(client, "/api/v1/users/")
-    entry = keys.entry(cache_policy.account(boss.pk).digest)
+    entry = keys.entry(cached_users.cache_spec(boss.pk).digest)
     before = valkey.execute("DUMP", entry)
     User.objects.filter(pk=boss.pk).update(role=Role.USER)
 

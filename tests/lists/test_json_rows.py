@@ -55,15 +55,21 @@ rows = settings(
     status=st.sampled_from(JobStatus.values),
     priority=numbers,
     metadata=documents,
-    times=st.tuples(moments, moments, moments, moments),
+    times=st.tuples(moments, moments, moments, moments, moments),
     worker=st.none() | texts,
     lease=st.none() | moments,
+    queue=st.from_regex(r"[a-z0-9._-]{1,100}", fullmatch=True),
+    result=st.none() | documents,
+    progress=st.none() | st.integers(0, 100),
 )
-def test_a_job(name, description, status, priority, metadata, times, worker, lease) -> None:
-    created, updated, started, completed = times
+def test_a_job(
+    name, description, status, priority, metadata, times, worker, lease, queue, result, progress
+) -> None:
+    created, updated, started, completed, available = times
     job = Job(
         name=name, description=description, status=status, priority=priority, metadata=metadata, worker=worker
     )
+    job.queue, job.result, job.progress, job.available_at = queue, result, progress, available
     job.created_at, job.updated_at, job.started_at, job.completed_at = created, updated, started, completed
     job.lease_expires_at = lease
     same(JobSerializer, job)

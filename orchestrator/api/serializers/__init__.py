@@ -1,4 +1,4 @@
-"""The JSON of each resource, and what a request may hold."""
+"""Serializers: the JSON of each resource and of request bodies."""
 
 from orchestrator.api.serializers.auth import Credentials, RefreshRequest, TokenResponse
 from orchestrator.api.serializers.events import EventSerializer, RecentEvents

@@ -1,4 +1,4 @@
-"""Signing in."""
+"""Login and refresh."""
 
 from typing import Any
 
@@ -10,22 +10,22 @@ from orchestrator.limits import PASSWORD_LONGEST, TOKEN_LONGEST, USERNAME_LONGES
 
 
 class Credentials(serializers.Serializer[Any]):
-    """What ``POST /auth/login/`` takes."""
+    """The body of ``POST /auth/login/``."""
 
     username = UsernameField(max_length=USERNAME_LONGEST)
     password = SecretField(max_length=PASSWORD_LONGEST)
 
 
 class RefreshRequest(serializers.Serializer[Any]):
-    """What ``POST /auth/refresh/`` takes."""
+    """The body of ``POST /auth/refresh/``."""
 
     refresh_token = SecretField(max_length=TOKEN_LONGEST)
 
 
 class TokenResponse(serializers.Serializer[Any]):
-    """What both answer."""
+    """The response of both."""
 
     access_token = serializers.CharField()
     refresh_token = serializers.CharField()
     token_type = serializers.ChoiceField(choices=["bearer"])
-    expires_in = serializers.IntegerField(help_text="Seconds that the access token is good for.")
+    expires_in = serializers.IntegerField(help_text="Lifetime of the access token in seconds.")

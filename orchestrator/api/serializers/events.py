@@ -18,7 +18,7 @@ class EventSerializer(ResourceSerializer):
 
 
 class RecentEvents(serializers.Serializer[Any]):
-    """What ``GET /events/recent/`` answers: a list that has one page."""
+    """The response of ``GET /events/recent/``: a list with a single page."""
 
     next = serializers.URLField(allow_null=True)
     previous = serializers.URLField(allow_null=True)

@@ -1,4 +1,4 @@
-"""Jobs, and the requests that steer them."""
+"""Jobs, changes of their status, and their counts."""
 
 from typing import Any, ClassVar
 
@@ -8,6 +8,7 @@ from orchestrator.api.serializers.strict_fields import (
     ResourceSerializer,
     StrictCharField,
     StrictChoiceField,
+    StrictJSONObjectField,
     StrictUUIDField,
 )
 from orchestrator.choices import JobStatus
@@ -26,9 +27,13 @@ class JobSerializer(ResourceSerializer):
             "description",
             "status",
             "priority",
+            "queue",
             "metadata",
+            "result",
+            "progress",
             "created_at",
             "updated_at",
+            "available_at",
             "started_at",
             "completed_at",
             "attempts",
@@ -36,18 +41,32 @@ class JobSerializer(ResourceSerializer):
             "worker",
             "lease_expires_at",
         )
-        extra_kwargs: ClassVar = {"priority": {"initial": 0}}
-        read_only_fields = ("status", "attempts", "max_attempts")
+        extra_kwargs: ClassVar = {
+            "priority": {"initial": 0},
+            "queue": {"initial": "default", "trim_whitespace": False},
+            "max_attempts": {"initial": 3},
+        }
+        read_only_fields = ("status", "attempts")
 
 
 class StatusChange(serializers.Serializer[Any]):
-    """What ``PUT …/status/`` asks for."""
+    """The body of ``PUT …/status/``."""
 
     status = StrictChoiceField(choices=JobStatus.choices)
     lease_token = StrictUUIDField(
-        required=False, allow_null=True, help_text="What the worker was given with the job."
+        required=False, allow_null=True, help_text="The token that the worker was given with the job."
     )
     reason = StrictCharField(required=False, allow_null=True, allow_blank=True, max_length=REASON_LONGEST)
+    result = StrictJSONObjectField(
+        required=False, allow_null=True, initial=None, help_text="Only with the status completed."
+    )
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Refuse a result for any status other than completed."""
+        if attrs.get("result") is not None and attrs["status"] != JobStatus.COMPLETED:
+            message = f"A {attrs['status']} job has no result. Allowed: only with the status completed."
+            raise serializers.ValidationError({"result": [message]})
+        return attrs
 
 
 class _CountsByStatus(serializers.Serializer[Any]):
@@ -56,7 +75,7 @@ class _CountsByStatus(serializers.Serializer[Any]):
 
 
 class JobCounts(serializers.Serializer[Any]):
-    """How many jobs there are, and of each status."""
+    """The number of jobs, in total and by status."""
 
     counts = _CountsByStatus()
     total = serializers.IntegerField(min_value=0)

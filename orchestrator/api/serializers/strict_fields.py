@@ -1,66 +1,52 @@
-"""Fields that take JSON at its word: a number is no text. Only forms, which know nothing else, send it."""
+"""Strict serializer fields: each accepts its own JSON type only, so a number is never taken for a string."""
 
-import re
 from typing import Any, NoReturn
 from uuid import UUID
 
 from django.db import models
-from django.http import QueryDict
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
-from rest_framework.fields import empty
 
 from orchestrator.api.error_messages import format_value
-from orchestrator.encoding import from_json, is_deeper, texts_in, to_json
+from orchestrator.encoding import is_deeper, texts_in, to_json
 from orchestrator.limits import INT32_LARGEST, INT32_SMALLEST, JSON_DEEPEST, JSON_LARGEST_BYTES
 
 
-def _from_form(field: serializers.Field[Any, Any, Any, Any]) -> bool:
-    """Tell whether the field's value comes from a form of the browsable pages."""
-    return isinstance(getattr(field.root, "initial_data", None), QueryDict)
-
-
 class StrictCharField(serializers.CharField):
-    """A string, without NUL and half surrogate pairs."""
+    """A string without NUL and without unpaired surrogates."""
 
     default_error_messages = {"invalid": "{input} is not a string."}
 
     def to_internal_value(self, data: Any) -> str:
-        """Return the string, without white space at its ends unless the field keeps it."""
+        """Return the string, trimmed unless the field says otherwise."""
         if not isinstance(data, str):
             self.fail("invalid", input=format_value(data))
         return super().to_internal_value(data)
 
 
 class SecretField(serializers.CharField):
-    """A password or token: taken as it is, and never shown, not even in an error."""
+    """A password or token: write-only, not trimmed, and not repeated in error messages."""
 
     default_error_messages = {"invalid": "This is not a string."}
 
     def __init__(self, **kwargs: Any) -> None:
-        """Make a field that is only written, and not trimmed."""
-        style = {"input_type": "password", "autocomplete": "new-password"}
-        super().__init__(**{"write_only": True, "trim_whitespace": False, "style": style, **kwargs})
-
-    def get_value(self, dictionary: Any) -> Any:
-        """Return what was sent; a form that changes a row sends an empty field for "as it was"."""
-        value = super().get_value(dictionary)
-        return empty if value == "" and _from_form(self) and getattr(self.root, "partial", False) else value
+        """Make the field write-only and untrimmed."""
+        super().__init__(**{"write_only": True, "trim_whitespace": False, **kwargs})
 
     def to_internal_value(self, data: Any) -> str:
-        """Return the string as it is."""
+        """Return the string unchanged."""
         if not isinstance(data, str):
             self.fail("invalid")
         return super().to_internal_value(data)
 
 
 class StrictEmailField(serializers.EmailField):
-    """An e-mail address."""
+    """An email address."""
 
-    default_error_messages = {"invalid": '"%(value)s" is not an e-mail address, such as name@example.org.'}
+    default_error_messages = {"invalid": '"%(value)s" is not an email address, such as name@example.org.'}
 
     def to_internal_value(self, data: Any) -> str:
-        """Return the address, its domain in lower case."""
+        """Return the email address with its domain in lower case."""
         if not isinstance(data, str):
             raise serializers.ValidationError(f"{format_value(data)} is not a string.", code="invalid")
         name, at, domain = super().to_internal_value(data).rpartition("@")
@@ -68,20 +54,20 @@ class StrictEmailField(serializers.EmailField):
 
 
 class Int32Field(serializers.IntegerField):
-    """A whole number of 32 bits."""
+    """A 32-bit integer."""
 
-    default_error_messages = {"invalid": "{input} is not a whole number from {smallest} to {largest}."}
+    default_error_messages = {"invalid": "{input} is not an integer from {minimum} to {maximum}."}
 
-    def __init__(self, **kwargs: Any) -> None:
-        """Make a field of 32 bits, or of the narrower limits that are given."""
-        super().__init__(**{**kwargs, "min_value": INT32_SMALLEST, "max_value": INT32_LARGEST})
+    def __init__(self, *, min_value: int | None = None, max_value: int | None = None, **kwargs: Any) -> None:
+        """Set the bounds, which default to those of 32 bits."""
+        self.minimum = INT32_SMALLEST if min_value is None else max(min_value, INT32_SMALLEST)
+        self.maximum = INT32_LARGEST if max_value is None else min(max_value, INT32_LARGEST)
+        super().__init__(min_value=self.minimum, max_value=self.maximum, **kwargs)
 
     def to_internal_value(self, data: Any) -> int:
-        """Return the number."""
-        if isinstance(data, str) and _from_form(self) and re.fullmatch(r"\s*-?[0-9]{1,10}\s*", data):
-            data = int(data)
-        if type(data) is not int or not INT32_SMALLEST <= data <= INT32_LARGEST:
-            self.fail("invalid", input=format_value(data), smallest=INT32_SMALLEST, largest=INT32_LARGEST)
+        """Return the integer."""
+        if type(data) is not int or not self.minimum <= data <= self.maximum:
+            self.fail("invalid", input=format_value(data), minimum=self.minimum, maximum=self.maximum)
         return data
 
 
@@ -89,18 +75,16 @@ class StrictBooleanField(serializers.BooleanField):
     """True or false."""
 
     default_error_messages = {"invalid": "{input} is neither true nor false."}
-    # The pages' forms send a false of their own, so that what is missing from a form is missing.
-    default_empty_html = empty
 
     def to_internal_value(self, data: Any) -> bool:
-        """Return the truth value."""
-        if not isinstance(data, bool) and not _from_form(self):
+        """Return the boolean."""
+        if not isinstance(data, bool):
             self.fail("invalid", input=format_value(data))
-        return bool(super().to_internal_value(data))
+        return data
 
 
 class StrictChoiceField(serializers.ChoiceField):
-    """One of several words; the error names them."""
+    """One of several strings; the error message names them."""
 
     def fail(self, key: str, **kwargs: Any) -> NoReturn:
         """Raise the error ``key``."""
@@ -108,11 +92,11 @@ class StrictChoiceField(serializers.ChoiceField):
             super().fail(key, **kwargs)
         allowed = ", ".join(str(choice) for choice in self.choices)
         raise serializers.ValidationError(
-            f"{format_value(kwargs['input'])} is not one of: {allowed}.", code=key
+            f"Invalid value {format_value(kwargs['input'])}. Allowed: {allowed}.", code=key
         )
 
     def to_internal_value(self, data: Any) -> Any:
-        """Return the word."""
+        """Return the choice."""
         if not isinstance(data, str):
             self.fail("invalid_choice", input=data)
         return super().to_internal_value(data)
@@ -135,40 +119,31 @@ class StrictJSONObjectField(serializers.JSONField):
     """A JSON object of limited size and depth, without NUL."""
 
     default_error_messages = {
-        "invalid": "This is not JSON.",
         "not_an_object": "{input} is not a JSON object.",
-        "too_large": "The JSON has {size} bytes; allowed: at most {largest}.",
-        "too_deep": "The JSON is nested deeper than the {deepest} levels that are allowed.",
-        "nul": "The JSON holds a NUL character, which is not allowed.",
+        "too_large": "The JSON object has {size} bytes. Allowed: at most {maximum}.",
+        "too_deep": "The JSON object is nested too deeply. Allowed: at most {maximum} levels.",
+        "nul": "The JSON object contains a NUL character, which is not allowed.",
     }
 
     def __init__(self, **kwargs: Any) -> None:
-        """Make a field that forms begin with an empty object."""
+        """Let the browsable API's form start with an empty object."""
         super().__init__(**{"initial": dict, **kwargs})
 
     def to_internal_value(self, data: Any) -> dict[str, Any]:
         """Return the object."""
-        if getattr(data, "is_json_string", False):
-            data = self._from_text(data)
         if not isinstance(data, dict):
             self.fail("not_an_object", input=format_value(data))
         if is_deeper(data, JSON_DEEPEST):
-            self.fail("too_deep", deepest=JSON_DEEPEST)
+            self.fail("too_deep", maximum=JSON_DEEPEST)
         if any("\0" in text for text in texts_in(data)):
             self.fail("nul")
         if (size := len(to_json(data))) > JSON_LARGEST_BYTES:
-            self.fail("too_large", size=size, largest=JSON_LARGEST_BYTES)
+            self.fail("too_large", size=size, maximum=JSON_LARGEST_BYTES)
         return data
-
-    def _from_text(self, text: str) -> Any:
-        try:
-            return from_json(text)
-        except ValueError:
-            self.fail("invalid")
 
 
 class ResourceSerializer(serializers.ModelSerializer[Any]):
-    """A model's JSON, by the fields above."""
+    """A model serializer that uses the strict fields."""
 
     serializer_field_mapping = {
         **serializers.ModelSerializer.serializer_field_mapping,
@@ -176,6 +151,8 @@ class ResourceSerializer(serializers.ModelSerializer[Any]):
         models.TextField: StrictCharField,
         models.EmailField: StrictEmailField,
         models.IntegerField: Int32Field,
+        models.PositiveIntegerField: Int32Field,
+        models.PositiveSmallIntegerField: Int32Field,
         models.BooleanField: StrictBooleanField,
         models.JSONField: StrictJSONObjectField,
     }

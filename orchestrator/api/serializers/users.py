@@ -13,17 +13,17 @@ from orchestrator.models import User
 
 
 class UsernameField(StrictCharField):
-    """A name to sign in with, in the one spelling of all that look the same."""
+    """A username in Unicode's normal form KC, so that names that look alike are the same."""
 
     def to_internal_value(self, data: Any) -> str:
-        """Return the name in Unicode's normal form KC."""
+        """Return the normalized username."""
         return User.normalize_username(super().to_internal_value(data))
 
 
 class UserSerializer(ResourceSerializer):
-    """A user; the password is only ever written."""
+    """A user. The password is write-only."""
 
-    # Whether a name or address is free only the database can tell, at the moment of writing.
+    # Uniqueness is checked by the database when the row is written: any earlier check is a race.
     username = UsernameField(max_length=USERNAME_LONGEST)
     password = SecretField(max_length=PASSWORD_LONGEST)
 
@@ -37,7 +37,7 @@ class UserSerializer(ResourceSerializer):
         }
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Return the values if the password, where there is one, is good enough for this user."""
+        """Return the values if the password, where there is one, passes the password validators."""
         if "password" in attrs:
             known = {name: getattr(self.instance, name, "") for name in ("username", "email")}
             user = User(**{name: attrs.get(name, value) for name, value in known.items()})

@@ -14,7 +14,7 @@ from rest_framework.response import Response
 from rest_framework.reverse import reverse
 from rest_framework.viewsets import GenericViewSet
 
-from orchestrator.api.cached_responses import CachedResponses
+from orchestrator.api.cached_responses import CachedResponses, cached
 from orchestrator.api.pagination import KeysetPagination, require_known
 from orchestrator.api.serializers.strict_fields import ResourceSerializer
 from orchestrator.auth.permissions import HasRole
@@ -55,10 +55,12 @@ class ResourceViewSet(CachedResponses, GenericViewSet[Any]):
         """Return the row that the address names; 404 if there is none."""
         return self.get_queryset().get(pk=self.row_id)
 
+    @cached
     def list(self, request: Request) -> HttpResponseBase:
         """Answer with a page of the list."""
         return self.page_of(self.list_definition)
 
+    @cached
     def retrieve(self, request: Request, pk: str) -> Response:
         """Answer with one row."""
         return self.answer(self.get_object())

@@ -8,6 +8,7 @@ from rest_framework.response import Response
 
 from orchestrator import actions
 from orchestrator.api import cache_policy
+from orchestrator.api.cached_responses import cached
 from orchestrator.api.serializers import EventSerializer, RecentEvents
 from orchestrator.api.views.base import ResourceViewSet
 from orchestrator.limits import RECENT_LARGEST
@@ -33,6 +34,7 @@ class EventViewSet(ResourceViewSet):
 
     @extend_schema(responses=RecentEvents)
     @action(detail=False, pagination_class=None)
+    @cached
     def recent(self, request: Request) -> HttpResponseBase:
         """List the events of the last hour, newest first, at most 100."""
         return self.rows_of(Event.objects.recent()[:RECENT_LARGEST])

@@ -9,6 +9,7 @@ from rest_framework.response import Response
 
 from orchestrator import actions
 from orchestrator.api import cache_policy
+from orchestrator.api.cached_responses import cached
 from orchestrator.api.pagination import require_known
 from orchestrator.api.serializers import EventSerializer, JobCounts, JobSerializer, StatusChange
 from orchestrator.api.views.base import ResourceViewSet
@@ -36,7 +37,7 @@ class JobViewSet(ResourceViewSet):
         return self.created(actions.create_job(by=request.user.username, **self.validated()))
 
     def partial_update(self, request: Request, pk: str) -> Response:
-        """Change a job's name, description, priority or metadata."""
+        """Change a job's name, description, priority, queue, metadata, available_at or max_attempts."""
         fields = self.validated(partial=True)
         return self.answer(actions.update_job(self.row_id, by=request.user.username, **fields))
 
@@ -48,7 +49,7 @@ class JobViewSet(ResourceViewSet):
     @extend_schema(responses=JobSerializer)
     @action(detail=True, methods=["put"], serializer_class=StatusChange)
     def status(self, request: Request, pk: str) -> Response:
-        """Take a job to another status."""
+        """Take a job to another status; a completed job may have a result."""
         wanted = self.validated()
         job = actions.change_status(
             self.row_id, JobStatus(wanted.pop("status")), by=request.user.username, **wanted
@@ -56,6 +57,7 @@ class JobViewSet(ResourceViewSet):
         return Response(JobSerializer(job).data)
 
     @action(detail=False, serializer_class=JobCounts, pagination_class=None)
+    @cached
     def counts(self, request: Request) -> Response:
         """Count the jobs, all and by status."""
         require_known(request)
@@ -64,6 +66,7 @@ class JobViewSet(ResourceViewSet):
 
     @extend_schema(responses=EventSerializer(many=True))
     @action(detail=True, serializer_class=EventSerializer, list_definition=JOB_HISTORY)
+    @cached
     def events(self, request: Request, pk: str) -> HttpResponseBase:
         """List a job's history, newest first. It outlives the job."""
         found = self.paginator.page(request, JOB_HISTORY, {"job": self.row_id}, self.shown_fields)

@@ -6,6 +6,7 @@ from rest_framework.response import Response
 
 from orchestrator import actions
 from orchestrator.api import cache_policy
+from orchestrator.api.cached_responses import cached
 from orchestrator.api.serializers import UserSerializer
 from orchestrator.api.views.base import ResourceViewSet
 from orchestrator.choices import Role
@@ -29,7 +30,7 @@ class UserViewSet(ResourceViewSet):
     cache_policy = {
         "list": cache_policy.USER_LIST,
         "retrieve": cache_policy.USER_DETAIL,
-        "me": cache_policy.own_account,
+        "me": cache_policy.own_user,
     }
 
     def create(self, request: Request) -> Response:
@@ -47,6 +48,7 @@ class UserViewSet(ResourceViewSet):
         return Response(status=204)
 
     @action(detail=False, pagination_class=None)
+    @cached
     def me(self, request: Request) -> Response:
         """Show the user who asks."""
         return Response(self.get_serializer(request.user).data)
