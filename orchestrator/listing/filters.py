@@ -72,7 +72,7 @@ class Filter(ABC):
     @property
     def parameters(self) -> Mapping[str, Schema]:
         """The OpenAPI schema of each query parameter, by name."""
-        return {self.name: self.schema}
+        return {self.name: {**self.schema, "description": self.help}}
 
     @property
     def schema(self) -> Schema:
@@ -202,7 +202,11 @@ class Range(Filter):
     def parameters(self) -> Mapping[str, Schema]:
         """The OpenAPI schema of each query parameter, by name."""
         # Not "date-time": dates and times without an offset are allowed.
-        return {name: {"type": "string"} for name in self.bounds}
+        texts = (f"`{self.column}` at this time or later; ISO 8601.", f"`{self.column}` before this time.")
+        return {
+            name: {"type": "string", "description": text}
+            for name, text in zip(self.bounds, texts, strict=True)
+        }
 
     @property
     def sample_value(self) -> Period:
@@ -239,6 +243,7 @@ class Prefix(Filter):
     """
 
     sample: str
+    help: str = "How the text begins; case matters. In order of this text."
 
     def __post_init__(self) -> None:
         super().__post_init__()

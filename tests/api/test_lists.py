@@ -227,17 +227,14 @@ def test_filters_and_orders_are_served_as_the_contract_says(as_moderator, path):
             "Invalid value 'banana'. Allowed: pending, running, completed, failed, cancelled.",
         ),
         (
-            "created_after=2026-01-01&started_after=2026-01-01",
-            "started_after",
-            (
-                "Not served together with created_after and created_before. "
-                "Allowed: created_after and created_before or started_after and started_before."
-            ),
+            "created_after=2026-01-01&started_before=2026-01-01&started_after=2025-01-01",
+            "created_after",
+            "Not served together with started_after and started_before. Allowed: one of them.",
         ),
         (
             "ordering=-priority&created_after=2026-01-01",
             "ordering",
-            "Invalid value '-priority'. Allowed: -created_at, created_at with created_at.",
+            "Invalid value '-priority'. Allowed: -created_at, created_at (with created_after).",
         ),
     ],
 )
@@ -332,9 +329,12 @@ def test_links_keep_the_other_parameters(as_user, seven):
     for url in (first["next"], second["next"], second["previous"]):
         assert url.startswith("http://testserver/api/v1/jobs/?")
         query = parse_qs(urlsplit(url).query)
-        assert {
-            name: query[name] for name in query if name != "cursor"
-        } == {"status": ["pending"], "limit": ["3"], "worker": [" "], "ordering": ["created_at"]}
+        assert {name: query[name] for name in query if name != "cursor"} == {
+            "status": ["pending"],
+            "limit": ["3"],
+            "worker": [" "],
+            "ordering": ["created_at"],
+        }
 
 
 @pytest.mark.parametrize("url", ["jobs/?limit=3", "jobs/?limit=3&worker=x&queue=default", "events/recent/"])

@@ -1,14 +1,12 @@
 """Which indexes each migration leaves, and that it leaves the rows alone."""
 
 from io import StringIO
-from typing import Any
 
 import pytest
 from django.core.management import call_command
-from django.db import connection, connections
+from django.db import connections
 from django.db.models import Index
 
-from orchestrator.expressions import Apart
 from orchestrator.models import Event, Job, Task, User
 from tests.migrations.schema import (
     INDEXES,
@@ -81,15 +79,8 @@ def test_sql_is_concurrent_on_postgres_alone(database: str, engine: str) -> None
 def columns(index: Index) -> tuple[str | None, ...]:
     """Return the columns of a model's index, None for an expression."""
     if index.expressions:
-        return tuple(column(expression) for expression in index.expressions)
+        return tuple(getattr(expression, "name", None) for expression in index.expressions)
     return tuple(field for field, _ in index.fields_orders)
-
-
-def column(expression: Any) -> str | None:
-    """Return the column that an expression comes to, None where it is none."""
-    if isinstance(expression, Apart) and connection.vendor == "sqlite":
-        (expression,) = expression.get_source_expressions()
-    return getattr(expression, "name", None)
 
 
 @pytest.mark.django_db
