@@ -136,7 +136,7 @@ def _rows() -> Iterator[HotQuery]:
     yield _hot(
         "active admins",
         "the check that an admin is left",
-        User.objects.filter(role=Role.ADMIN, active__in=[True]),
+        User.objects.filter(role=Role.ADMIN, active=True),
         "ix_users_role",
         ("role",),
         or_else=("ix_users_active",),

@@ -35,12 +35,15 @@ def select(walk: QuerySet[Any], residual: Q, selected: str, size: int) -> SQL:
     stop, stop_parameters = _sql(walk.values_list("id")[SCAN_LIMIT - 1 : SCAN_LIMIT], connection)
     where, where_parameters = _where(walk, residual, connection)
     table, order = connection.ops.quote_name(walk.model._meta.db_table), _order(walk, connection)
+    # PostgreSQL sees that the scanned rows are in order. SQLite would sort them again, and so read all of
+    # them; without the clause it reads them one by one, in the subquery's order, until enough match.
+    in_order = "" if connection.vendor == "sqlite" else f"ORDER BY {order}"
     # PostgreSQL and SQLite run the second part only when the first one does not fill the limit. The join
     # reads the whole rows, by their keys.
     sql = f"""
         SELECT {selected}, found.scan_stopped FROM (
             SELECT id, 0 AS scan_stopped FROM (
-                SELECT id FROM ({scanned}) AS {table} WHERE {where} ORDER BY {order} LIMIT {size}
+                SELECT id FROM ({scanned}) AS {table} WHERE {where} {in_order} LIMIT {size}
             ) AS matching
             UNION ALL SELECT id, 1 FROM ({stop}) AS stopped
             LIMIT {size}
