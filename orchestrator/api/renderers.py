@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any, Final
 
 from django.urls import reverse
@@ -49,8 +50,12 @@ class BrowsableAPIRenderer(renderers.BrowsableAPIRenderer):
     ) -> dict[str, Any]:
         """Return the context of the page's template."""
         context: dict[str, Any] = super().get_context(data, accepted_media_type, renderer_context)
-        renderer_context["response"]["Content-Security-Policy"] = _CONTENT_SECURITY_POLICY
-        return {**context, "content": link_ids(context["content"], _list_url(renderer_context["view"]))}
+        response = renderer_context["response"]
+        response["Content-Security-Policy"] = _CONTENT_SECURITY_POLICY
+        context["content"] = link_ids(context["content"], _list_url(renderer_context["view"]))
+        if response.status_code != HTTPStatus.OK:
+            context["paginator"] = None  # an error has no pages
+        return context
 
 
 def _list_url(view: Any) -> str:

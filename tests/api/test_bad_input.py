@@ -124,19 +124,25 @@ def test_a_body_that_cannot_be_read_is_refused(as_admin, path, body):
 
 
 @pytest.mark.parametrize("path", [JOBS, "/auth/login/"])
-@pytest.mark.parametrize("kind", ["application/json", "application/x-www-form-urlencoded"])
 @pytest.mark.parametrize("told", [None, "20000000", "10"])
-def test_a_body_of_20_megabytes_is_too_large(as_user, path, kind, told):
+def test_a_body_of_20_megabytes_is_too_large(as_user, path, told):
     body = b'{"name": "' + b"x" * 20_000_000 + b'"}'
     headers = {} if told is None else {"CONTENT_LENGTH": told}
-    answer = as_user.generic("POST", path, body, content_type=kind, **headers)
+    answer = as_user.generic("POST", path, body, content_type="application/json", **headers)
     wanted = HTTPStatus.BAD_REQUEST if told == "10" else HTTPStatus.REQUEST_ENTITY_TOO_LARGE
     assert answer.status_code == wanted, answer.content[:300]
     assert not Job.objects.exists()
 
 
 @pytest.mark.parametrize(
-    "kind", ["text/plain", "application/xml", "multipart/form-data; boundary=x", "nonsense"]
+    "kind",
+    [
+        "text/plain",
+        "application/xml",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data; boundary=x",
+        "nonsense",
+    ],
 )
 def test_a_body_of_another_type_is_not_read(as_user, kind):
     answer = as_user.generic("POST", JOBS, b"name=x", content_type=kind)

@@ -15,7 +15,7 @@ from orchestrator import counts
 from orchestrator.demo.loading import load
 from orchestrator.demo.plan import Plan
 from orchestrator.models import Event, Job, Task
-from orchestrator.serializers import JobSerializer
+from orchestrator.api.serializers import JobSerializer
 from tests.migrations.schema import migrate
 
 PLAN = Plan(jobs=20, events=None, tasks=4, users=0, seed=1, until=datetime(2026, 11, 23, 9, 30, tzinfo=UTC))
