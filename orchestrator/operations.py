@@ -1,4 +1,4 @@
-"""Migration operations: indexes that come and go under running writers, and SQL written for each engine."""
+"""Migration operations: indexes that are added without stopping writers, and SQL written for each engine."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from django.db import router
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
-from django.db.migrations.operations import AddIndex, RemoveIndex
+from django.db.migrations.operations import AddIndex
 from django.db.migrations.operations.base import Operation
 from django.db.migrations.state import ProjectState
 from django.db.models import Index, Model
@@ -63,42 +63,6 @@ class AddIndexUnderWrites(AddIndex):
     def describe(self) -> str:
         """Return what this operation does, for ``migrate --plan``."""
         return f"{super().describe()}, without blocking writes"
-
-
-class RemoveIndexUnderWrites(RemoveIndex):
-    """Remove an index without stopping writers: the reverse of ``AddIndexUnderWrites``, in all it says."""
-
-    atomic = False
-
-    def database_forwards(
-        self,
-        app_label: str,
-        schema_editor: BaseDatabaseSchemaEditor,
-        from_state: ProjectState,
-        to_state: ProjectState,
-    ) -> None:
-        """Drop the index if it is there."""
-        index = self._index_in(from_state, app_label)
-        _drop(schema_editor, from_state.apps.get_model(app_label, self.model_name), index)
-
-    def database_backwards(
-        self,
-        app_label: str,
-        schema_editor: BaseDatabaseSchemaEditor,
-        from_state: ProjectState,
-        to_state: ProjectState,
-    ) -> None:
-        """Build the index unless a valid one of its name is there already."""
-        index = self._index_in(to_state, app_label)
-        _build(schema_editor, to_state.apps.get_model(app_label, self.model_name), index)
-
-    def describe(self) -> str:
-        """Return what this operation does, for ``migrate --plan``."""
-        return f"{super().describe()}, without blocking writes"
-
-    def _index_in(self, state: ProjectState, app_label: str) -> Index:
-        index: Index = state.models[app_label, self.model_name_lower].get_index_by_name(self.name)
-        return index
 
 
 class RunEngineSQL(Operation):

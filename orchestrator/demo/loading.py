@@ -101,7 +101,7 @@ def _with_defaults(connection: BaseDatabaseWrapper, rows: Rows) -> Rows:
         if field.column not in rows.columns and field.has_default() and not field.has_db_default()
     ]
     values = [field.get_db_prep_save(field.get_default(), connection) for field in fields]
-    columns = (*rows.columns, *(field.column for field in fields))
+    columns = (*rows.columns, *(str(field.column) for field in fields))
     return rows._replace(columns=columns, rows=[(*row, *values) for row in rows.rows]) if fields else rows
 
 
