@@ -1,6 +1,6 @@
 """A page of a list: one statement, whatever the filters, the order, the depth and the size of the table."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final
@@ -55,6 +55,12 @@ class Selection:
     order: Order
     also: Q = field(default_factory=Q)
     base: QuerySet[Any] | None = None
+
+    @classmethod
+    def of_ids(cls, definition: ListDefinition, ids: Collection[Any]) -> "Selection":
+        """Return the rows with some ids."""
+        rows = definition.model._default_manager.filter(pk__in=ids)
+        return cls(definition, {}, definition.orders[0], base=rows)
 
     @property
     def columns(self) -> tuple[str, ...]:
