@@ -245,11 +245,11 @@ def test_errors_say_what_is_allowed(as_user, query, parameter, message):
 @pytest.mark.parametrize(
     ("path", "known"),
     [
-        ("jobs/", "worker, status, priority, queue, created_after"),
-        ("events/", "job, type"),
-        ("jobs/{job}/events/", "cursor, limit, format"),
-        ("jobs/counts/", "format"),
-        ("events/recent/", "format"),
+        ("jobs/", {"worker", "status", "completed_before", "ordering", "cursor", "limit", "format"}),
+        ("events/", {"job", "type", "created_after", "ordering"}),
+        ("jobs/{job}/events/", {"cursor", "limit", "format"}),
+        ("jobs/counts/", {"format"}),
+        ("events/recent/", {"format"}),
     ],
 )
 def test_unknown_parameters_are_refused_and_the_known_ones_named(as_user, path, known):
@@ -257,7 +257,9 @@ def test_unknown_parameters_are_refused_and_the_known_ones_named(as_user, path, 
     response = as_user.get(f"{url}?banana=1&status__in=pending")
     assert response.status_code == 400
     assert list(response.json()) == ["banana", "status__in"]
-    assert f"Unknown query parameter. Known: {known}" in response.json()["banana"][0]
+    start, _, names_known = response.json()["banana"][0].partition(" Known: ")
+    assert start == "Unknown query parameter."
+    assert known <= set(names_known.rstrip(".").split(", "))
     assert as_user.get(f"{url}?format=json").status_code == 200
 
 
