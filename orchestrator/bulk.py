@@ -119,8 +119,8 @@ def batch(change: Change, model: type[Model], ids: Sequence[UUID]) -> int:
         ids: of the rows.
     """
     rows: Any = model._default_manager
-    # Locked in one order, so that two operators who change the same rows do not block each other for good. Rows
-    # that were changed in the meantime are left out.
+    # Locked in one order, so that two operators who change the same rows do not block each other for good.
+    # Rows that were changed in the meantime are left out.
     column = "status" if change.entry else "pk"
     needing = rows.filter(change.concerns, pk__in=ids).order_by("pk")
     locked = dict(needing.select_for_update().values_list("pk", column))

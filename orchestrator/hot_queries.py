@@ -136,7 +136,7 @@ def _rows() -> Iterator[HotQuery]:
     yield _hot(
         "active admins",
         "the check that an admin is left",
-        User.objects.filter(role=Role.ADMIN, active__in=[True]),
+        User.objects.filter(role=Role.ADMIN, active=True),
         "ix_users_role",
         ("role",),
         alternatives=("ix_users_active",),
@@ -170,12 +170,7 @@ def _in_any_order() -> Iterator[HotQuery]:
         ("events of a type", Event.objects.filter(type="job_failed"), ("type",), ("type_created_at",)),
         ("tasks of a title", Task.objects.filter(title="Review"), ("title",), ("title_created_at",)),
         ("users of a role", users.filter(role=Role.MODERATOR), ("role",), ()),
-        (
-            "inactive users",
-            users.filter(active__in=[False]),
-            ("active",),
-            (),
-        ),
+        ("inactive users", users.filter(active__in=[False]), ("active",), ()),
     )
     for question, rows, columns, wider in questions:
         table = rows.model._meta.db_table

@@ -161,9 +161,7 @@ class BulkAdmin(TableAdmin):
             about, selection = "all that match", self._change_list(request).selection
         else:
             ids = request.POST.getlist(admin.helpers.ACTION_CHECKBOX_NAME)
-            about, definition = "a selection", self.list_definition
-            rows = self.model._default_manager.filter(pk__in=ids)
-            selection = Selection(definition, {}, definition.orders[0], base=rows)
+            about, selection = "a selection", Selection.of_ids(self.list_definition, ids)
         self._tell(request, f"Exported {about} as {kind}; filter: {request.GET.urlencode() or 'none'}")
         return export(selection, kind)
 
@@ -237,7 +235,7 @@ def _preparing(action: BulkAction) -> Callable[..., HttpResponseBase]:
 
 
 def _exporting(kind: str) -> Callable[..., HttpResponseBase]:
-    def send(table: BulkAdmin, request: HttpRequest, rows: QuerySet[Any]) -> HttpResponseBase:
+    def send(table: BulkAdmin, request: HttpRequest, _: QuerySet[Any]) -> HttpResponseBase:
         return table.export(request, kind)
 
     return send

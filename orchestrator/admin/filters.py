@@ -74,7 +74,7 @@ class SidebarFilter:
 def _offered(filter_: Filter, model: type[Model]) -> list[Choice]:
     """Return the values that a filter offers."""
     if isinstance(filter_, OneOf):
-        return [({filter_.name: text}, capfirst(label)) for text, label in filter_.labels]
+        return [({filter_.name: text}, capfirst(label)) for text, label in filter_.labels.items()]
     if isinstance(filter_, Range):
         return [(filter_.texts(period), label) for label, period in _periods()]
     if isinstance(filter_, Exact) and _is_indexed(model, filter_):

@@ -51,16 +51,28 @@ def _ttl(group: str) -> int:
     return int(getattr(settings, families.TTL_SETTINGS[group]))
 
 
+#: With these filters the index that serves a list does not serve its status or type: the page's bounded scan
+#: reads rows of other ones, and where it stops depends on them.
+_SCANNED_WITH: Final = (
+    "worker",
+    "started_after",
+    "started_before",
+    "completed_after",
+    "completed_before",
+    "job",
+)
+
+
 def _families_of_jobs(filters: Mapping[str, str]) -> tuple[str, ...]:
     status = filters.get("status")
-    return (families.jobs_in(status) if status in JobStatus.values else families.JOBS,)
+    is_narrow = status in JobStatus.values and not any(map(filters.get, _SCANNED_WITH))
+    return (families.jobs_in(str(status)) if is_narrow else families.JOBS,)
 
 
 def _families_of_events(filters: Mapping[str, str]) -> tuple[str, ...]:
     event_type = filters.get("type", "").strip()  # as the filter does
-    return (
-        (families.events_of_type(event_type), families.EVENTS_IN_BULK) if event_type else (families.EVENTS,)
-    )
+    is_narrow = event_type and not any(map(filters.get, _SCANNED_WITH))
+    return (families.events_of_type(event_type), families.EVENTS_IN_BULK) if is_narrow else (families.EVENTS,)
 
 
 JOB_LIST: Final = _list("jobs", _families_of_jobs)

@@ -77,7 +77,7 @@ class KeysetPagination(BasePagination):
         """Return the OpenAPI parameters of the view's list."""
         definition: ListDefinition = view.list_definition  # type: ignore[attr-defined]
         filters = [
-            _parameter(name, schema, filter_.help or f"Filters by `{filter_.column}`.")
+            _parameter(name, schema, schema["description"])
             for filter_ in definition.api_filters
             for name, schema in filter_.parameters.items()
         ]

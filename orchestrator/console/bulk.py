@@ -58,15 +58,14 @@ def selected(change: BulkChange, definition: ListDefinition, conditions: Conditi
         definition: the list that it was asked for from.
         conditions: of that list.
     """
-    order = definition.orders_with(conditions, definition.orders)[0]
     if change.row_ids is not None:
-        rows = definition.model._default_manager.filter(pk__in=change.row_ids)
-        return Selection(definition, {}, definition.orders[0], base=rows)
-    # Only rows that the operator can have seen. It also ends what could go round in circles: a job that is queued
-    # again, and fails again.
+        return Selection.of_ids(definition, change.row_ids)
+    # Only rows that the operator can have seen. It also ends what could go round in circles: a job that is
+    # queued again, and fails again.
     seen = Q(created_at__lte=change.created_at)
     if change.action == BulkAction.RETRY:
         seen &= Q(completed_at__lte=change.created_at)
+    order = definition.orders_with(conditions, definition.orders)[0]
     return Selection(definition, conditions, order, also=seen)
 
 

@@ -1,9 +1,9 @@
 """Which index serves the filters and the order of a list: read off the model's ``Meta.indexes``.
 
-An index serves an order when its columns are some columns that filters fix to one value, followed by the columns
-of the order. Of the indexes that serve the order, the one that serves most filters is used; of those that serve as
-many, the one that serves the filter declared first. The other filters are residual: a bounded scan applies them
-to the rows that the index gives.
+An index serves an order when its columns are some columns that filters fix to one value, followed by the
+columns of the order. Of the indexes that serve the order, the one that serves most filters is used; of those
+that serve as many, the one that serves the filter declared first. The other filters are residual: a bounded
+scan applies them to the rows that the index gives.
 """
 
 from collections.abc import Iterator, Sequence
@@ -70,7 +70,7 @@ def _serves(index: Index, fixed: "Sequence[str] | set[str]", ordered: Sequence[s
 def _served(
     definition: "ListDefinition", names: frozenset[str], index: Index, ordered: int
 ) -> tuple[str, ...]:
-    """Return the filters that an index serves: of its leading columns, and the range of the one after them."""
+    """Return the filters that an index serves: of its leading columns, and a range of the next one."""
     leading, last = _split(index, ordered)
     used = [each for each in definition.filters if each.name in names]
     return tuple(

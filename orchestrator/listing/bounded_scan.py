@@ -1,7 +1,7 @@
 """Bounded scans: filters without an index are applied to at most 10,000 rows that an index gives in order.
 
-A page that the scan does not fill says where the scan stopped, and the next page goes on from there. So a page is
-short rather than slow, and every row that matches is reached.
+A page that the scan does not fill says where the scan stopped, and the next page goes on from there. So a
+page is short rather than slow, and every row that matches is reached.
 """
 
 from collections.abc import Sequence
@@ -20,9 +20,9 @@ SQL = tuple[str, Sequence[Any]]
 def select(walk: QuerySet[Any], residual: Q, selected: str, size: int) -> SQL:
     """Return the statement for the rows of a walk that match, and for the row where its scan stopped.
 
-    Each row has a last column, ``scan_stopped``. It is 1 for one row, the scan's last, which comes last, and only
-    if fewer than ``size`` rows match and the walk has at least ``SCAN_LIMIT`` rows. This row may match, too: then
-    it is also among the others.
+    Each row has a last column, ``scan_stopped``. It is 1 for one row, the scan's last, which comes last, and
+    only if fewer than ``size`` rows match and the walk has at least ``SCAN_LIMIT`` rows. This row may match,
+    too: then it is also among the others.
 
     Args:
         walk: rows in order, of one table.
@@ -35,12 +35,15 @@ def select(walk: QuerySet[Any], residual: Q, selected: str, size: int) -> SQL:
     stop, stop_parameters = _sql(walk.values_list("id")[SCAN_LIMIT - 1 : SCAN_LIMIT], connection)
     where, where_parameters = _where(walk, residual, connection)
     table, order = connection.ops.quote_name(walk.model._meta.db_table), _order(walk, connection)
-    # PostgreSQL and SQLite run the second part only when the first one does not fill the limit. The join reads
-    # the whole rows, by their keys.
+    # PostgreSQL sees that the scanned rows are in order. SQLite would sort them again, and so read all of
+    # them; without the clause it reads them one by one, in the subquery's order, until enough match.
+    in_order = "" if connection.vendor == "sqlite" else f"ORDER BY {order}"
+    # PostgreSQL and SQLite run the second part only when the first one does not fill the limit. The join
+    # reads the whole rows, by their keys.
     sql = f"""
         SELECT {selected}, found.scan_stopped FROM (
             SELECT id, 0 AS scan_stopped FROM (
-                SELECT id FROM ({scanned}) AS {table} WHERE {where} ORDER BY {order} LIMIT {size}
+                SELECT id FROM ({scanned}) AS {table} WHERE {where} {in_order} LIMIT {size}
             ) AS matching
             UNION ALL SELECT id, 1 FROM ({stop}) AS stopped
             LIMIT {size}

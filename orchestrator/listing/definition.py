@@ -9,9 +9,10 @@ The rules, which follow from "one index serves the filters and the order":
 """
 
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import chain, combinations
+from itertools import chain, combinations, permutations
 from typing import Any
 
 from django.db.models import Model, Q
@@ -123,24 +124,18 @@ class ListDefinition:
         self.require_combination(conditions)
         return conditions
 
-    def require_combination(self, names: Collection[str]) -> None:
+    def require_combination(self, conditions: Conditions) -> None:
         """Do nothing where filters are served together.
 
         Raises:
-            InvalidQuery: when they are not.
+            InvalidQuery: when they are not; it names the parameters in use.
         """
-        used = [self.by_name[name] for name in names]
-        for filter_ in used:
-            others = [other.name for other in used if other is not filter_]
-            if filter_.alone and others:
-                message = f"Not served together with {', '.join(others)}. Allowed: this filter alone."
-                raise InvalidQuery(filter_.name, message)
-        ordered = [filter_ for filter_ in used if filter_.orders_by]
-        for one, other in combinations(ordered, 2):
-            if not set(one.orders_by) & set(other.orders_by):
-                served = " or ".join(" and ".join(each.parameters) for each in (one, other))
-                message = f"Not served together with {' and '.join(one.parameters)}. Allowed: {served}."
-                raise InvalidQuery(next(iter(other.parameters)), message)
+        used = [self.by_name[name] for name in conditions]
+        for one, other in permutations(used, 2):
+            if one.alone or not _share_an_order(one, other):
+                parameter = next(iter(one.texts(conditions[one.name])))
+                others = " and ".join(other.texts(conditions[other.name]))
+                raise InvalidQuery(parameter, f"Not served together with {others}. Allowed: one of them.")
 
     def orders_with(self, names: Collection[str], orders: Collection[Order]) -> tuple[Order, ...]:
         """Return those of some orders that are served with filters, the default first."""
@@ -153,25 +148,27 @@ class ListDefinition:
             and (order.column in ranged or not self._may_be_null(order.column))
         )
 
-    def order(self, name: str, names: Collection[str], orders: Collection[Order]) -> Order:
+    def order(self, name: str, conditions: Conditions, orders: Collection[Order]) -> Order:
         """Return an order by its name.
 
         Args:
             name: the order's name; "" for the default.
-            names: the filters in use.
+            conditions: of the filters in use.
             orders: the orders that are offered.
 
         Raises:
             InvalidQuery: when it is not served with the filters.
         """
-        served = self.orders_with(names, orders)
+        served = {order.name: order for order in self.orders_with(conditions, orders)}
         if not name:
-            return served[0]
-        for order in served:
-            if order.name == name:
-                return order
-        beside = f" with {', '.join(names)}" if names else ""
-        raise invalid_value("ordering", name, f"{', '.join(order.name for order in served)}{beside}")
+            return next(iter(served.values()))
+        if name in served:
+            return served[name]
+        parameters = ", ".join(
+            chain.from_iterable(self.by_name[used].texts(conditions[used]) for used in conditions)
+        )
+        beside = f" (with {parameters})" if parameters else ""
+        raise invalid_value("ordering", name, f"{', '.join(served)}{beside}")
 
     def access_path(self, names: Collection[str], order: Order) -> AccessPath:
         """Return the index that serves an order with filters, and which of the filters it serves."""
@@ -188,14 +185,16 @@ class ListDefinition:
         return [self.name, order.name, sorted(pair for each in texts for pair in each.items())]
 
     def combinations(self, filters: Collection[Filter]) -> Iterator[tuple[str, ...]]:
-        """Yield each combination of filters that is served."""
-        names = [filter_.name for filter_ in filters]
-        for chosen in chain.from_iterable(combinations(names, size) for size in range(len(names) + 1)):
-            try:
-                self.require_combination(chosen)
-            except InvalidQuery:
-                continue
-            yield chosen
+        """Yield the names of each combination of filters that is served."""
+        samples = [(filter_.name, filter_.sample_value) for filter_ in filters]
+        for chosen in chain.from_iterable(combinations(samples, size) for size in range(len(samples) + 1)):
+            with suppress(InvalidQuery):
+                self.require_combination(dict(chosen))
+                yield tuple(name for name, _ in chosen)
 
     def _may_be_null(self, column: str) -> bool:
         return bool(self.model._meta.get_field(column).null)
+
+
+def _share_an_order(one: Filter, other: Filter) -> bool:
+    return not (one.orders_by and other.orders_by) or bool({*one.orders_by} & {*other.orders_by})

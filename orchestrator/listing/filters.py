@@ -1,17 +1,16 @@
 """The four kinds of filters: exact, one of several values, range of time, prefix of a text.
 
-Each reads its value from query parameters, and knows its condition, its OpenAPI parameters and a sample value,
-with which tests run and the planner is asked.
+Each reads its value from query parameters, and knows its condition, its OpenAPI parameters and a sample value
+for tests and plans.
 """
 
 import re
 import sys
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import KW_ONLY, dataclass
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
-from typing import Any, Final, NamedTuple
+from typing import Any, ClassVar, Final, NamedTuple
 from uuid import UUID
 
 from django.db.models import Q, TextChoices
@@ -36,8 +35,8 @@ class Period(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Filter(ABC):
-    """A filter of a list.
+class Filter:
+    """A filter of a list; it is one of the kinds below.
 
     Args:
         name: the filter's name, which is also its query parameter.
@@ -46,9 +45,12 @@ class Filter(ABC):
         api: whether the API offers it.
         console: whether the console offers it.
         alone: whether no other filter is served beside it.
-        orders_by: columns, one of which must be the order's; empty for any.
-        help: what it does, for the API's documentation.
+        orders_by: columns, one of which must be the order's first; empty for any.
+        help: the description in the API's documentation.
     """
+
+    #: Whether the filter compares its column with one value.
+    is_equality: ClassVar[bool] = True
 
     name: str
     _: KW_ONLY
@@ -65,14 +67,9 @@ class Filter(ABC):
             object.__setattr__(self, "column", self.name)
 
     @property
-    def is_equality(self) -> bool:
-        """Whether the filter compares its column with one value."""
-        return True
-
-    @property
-    def parameters(self) -> Mapping[str, Schema]:
-        """The OpenAPI schema of each query parameter, by name."""
-        return {self.name: self.schema}
+    def sample_value(self) -> Any:
+        """The sample, as ``read`` returns values."""
+        return self.sample
 
     @property
     def schema(self) -> Schema:
@@ -80,35 +77,34 @@ class Filter(ABC):
         return {"type": "string"}
 
     @property
-    def sample_value(self) -> Any:
-        """The sample, as ``read`` returns values."""
-        return self.sample
+    def parameters(self) -> Mapping[str, Schema]:
+        """The OpenAPI schema of each query parameter, by name."""
+        return {self.name: {**self.schema, "description": self.help or f"One value of `{self.column}`."}}
 
     def read(self, parameters: Parameters) -> Any:
         """Return the value in query parameters, or None where there is none.
 
         Raises:
-            InvalidQuery: when the parameter has a value that is not allowed.
+            InvalidQuery: when a parameter has a value that is not allowed.
         """
         text = parameters.get(self.name)
         return self.parse(text) if text else None
+
+    def parse(self, text: str) -> Any:
+        """Return the value that a text means, None for blanks.
+
+        Raises:
+            InvalidQuery: when it means none.
+        """
+        return _text(self.name, text)
 
     def texts(self, value: Any) -> dict[str, str]:
         """Return the query parameters of a value."""
         return {self.name: str(value)}
 
-    @abstractmethod
-    def parse(self, text: str) -> Any:
-        """Return the value that a text means, or None for an empty one.
-
-        Raises:
-            InvalidQuery: when it means none.
-        """
-
     def condition(self, value: Any) -> Q:
         """Return the condition that a row passes the filter."""
-        # IN, not "=": Django writes an equality with a boolean as a bare column, which no index of SQLite
-        # serves.
+        # Not "=", which Django writes for a boolean as a bare column: no index of SQLite serves that.
         return Q(**{f"{self.column}__in": [value]})
 
 
@@ -128,7 +124,7 @@ class Exact(Filter):
         }[self.value_type]
 
     def parse(self, text: str) -> Any:
-        """Return the value that a text means, without blanks around it."""
+        """Return the value that a text means, None for blanks."""
         return _PARSERS[self.value_type](self.name, text)
 
 
@@ -143,28 +139,21 @@ class OneOf(Filter):
     choices: type[TextChoices] | type[bool] = bool
 
     @property
-    def values(self) -> Mapping[str, Any]:
-        """The values by their texts."""
-        return _BOOLEANS if self.choices is bool else {value: value for value in self.choices.values}  # type: ignore[union-attr]
-
-    @property
-    def labels(self) -> list[tuple[str, str]]:
-        """Each value's text, with what people call it."""
-        if self.choices is bool:
-            return [(text, {"true": "Yes", "false": "No"}[text]) for text in _BOOLEANS]
-        return list(self.choices.choices)  # type: ignore[union-attr]
+    def labels(self) -> Mapping[str, str]:
+        """What people call each value, by its text."""
+        return dict(self.choices.choices) if issubclass(self.choices, TextChoices) else _BOOLEAN_LABELS
 
     @property
     def schema(self) -> Schema:
         """The OpenAPI schema of a value."""
-        return {"type": "boolean"} if self.choices is bool else {"type": "string", "enum": list(self.values)}
+        return {"type": "boolean"} if self.choices is bool else {"type": "string", "enum": list(self.labels)}
 
     def parse(self, text: str) -> Any:
         """Return the value that a text means; booleans in capitals or not."""
         key = text.lower() if self.choices is bool else text
-        if key not in self.values:
-            raise invalid_value(self.name, text, ", ".join(self.values))
-        return self.values[key]
+        if key not in self.labels:
+            raise invalid_value(self.name, text, ", ".join(self.labels))
+        return key == "true" if self.choices is bool else key
 
     def texts(self, value: Any) -> dict[str, str]:
         """Return the query parameters of a value."""
@@ -172,25 +161,27 @@ class OneOf(Filter):
 
 
 @dataclass(frozen=True)
-class Range(Filter):
-    """Rows whose time is in a half-open range, listed in order of this time.
+class _InOrder(Filter):
+    """A filter that is served in order of its own column only."""
 
-    The range of ``created_at`` has the parameters ``created_after`` and ``created_before``.
-
-    Args:
-        sample: how long ago the sample range began; it has not ended.
-    """
-
-    sample: timedelta
+    is_equality: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
         object.__setattr__(self, "orders_by", (self.column,))
 
-    @property
-    def is_equality(self) -> bool:
-        """Whether the filter compares its column with one value."""
-        return False
+
+@dataclass(frozen=True)
+class Range(_InOrder):
+    """Rows whose time is in a half-open range, listed in order of this time.
+
+    The range of ``created_at`` has the parameters ``created_after`` and ``created_before``.
+
+    Args:
+        sample: how long ago the sample range began; it ends now.
+    """
+
+    sample: timedelta
 
     @property
     def bounds(self) -> tuple[str, str]:
@@ -199,26 +190,24 @@ class Range(Filter):
         return f"{stem}_after", f"{stem}_before"
 
     @property
-    def parameters(self) -> Mapping[str, Schema]:
-        """The OpenAPI schema of each query parameter, by name."""
-        # Not "date-time": dates and times without an offset are allowed.
-        return dict.fromkeys(self.bounds, {"type": "string"})
-
-    @property
     def sample_value(self) -> Period:
         """A range that ends now."""
         now = timezone.now()
         return Period(now - self.sample, now)
+
+    @property
+    def parameters(self) -> Mapping[str, Schema]:
+        """The OpenAPI schema of each query parameter, by name."""
+        # Without the format "date-time": dates, and times without an offset, are allowed.
+        texts = (f"`{self.column}` at this time or later; ISO 8601.", f"`{self.column}` before this time.")
+        pairs = zip(self.bounds, texts, strict=True)
+        return {name: {"type": "string", "description": text} for name, text in pairs}
 
     def read(self, parameters: Parameters) -> Period | None:
         """Return the range in query parameters, or None where there is none."""
         texts = [(name, parameters.get(name)) for name in self.bounds]
         period = Period(*(_datetime(name, text) if text else None for name, text in texts))
         return period if any(period) else None
-
-    def parse(self, text: str) -> Any:
-        """Return the time that a text means."""
-        return _datetime(self.name, text)
 
     def texts(self, value: Period) -> dict[str, str]:
         """Return the query parameters of a range."""
@@ -232,22 +221,13 @@ class Range(Filter):
 
 
 @dataclass(frozen=True)
-class Prefix(Filter):
+class Prefix(_InOrder):
     """Rows whose text begins with a prefix, case-sensitively, in order of that text.
 
     The column sorts by code point (``ByteOrderedCharField``), so that an index range finds them.
     """
 
-    sample: str
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        object.__setattr__(self, "orders_by", (self.column,))
-
-    @property
-    def is_equality(self) -> bool:
-        """Whether the filter compares its column with one value."""
-        return False
+    help: str = "How the text begins; case matters. In order of this text."
 
     def parse(self, text: str) -> str:
         """Return the prefix; blanks count."""
@@ -305,4 +285,4 @@ def _datetime(name: str, text: str) -> datetime:
 _PARSERS: Final[Mapping[type, Callable[[str, str], Any]]] = MappingProxyType(
     {str: _text, int: _int32, UUID: _uuid}
 )
-_BOOLEANS: Final = MappingProxyType({"true": True, "false": False})
+_BOOLEAN_LABELS: Final = MappingProxyType({"true": "Yes", "false": "No"})

@@ -1,7 +1,8 @@
 """Keyset pages: the rows after a position, by one comparison of row values: ``(created_at, id) < (?, ?)``.
 
-An index on the leading columns serves such a comparison as a single range, where a chain of OR is two searches and
-a sort. Django writes that chain for SQLite, which has row values since 3.15, older than any that Django supports.
+An index on the leading columns serves such a comparison as a single range, where a chain of OR is two
+searches and a sort. Django writes that chain for SQLite, which has row values since 3.15, older than any that
+Django supports.
 """
 
 from collections.abc import Sequence
@@ -51,7 +52,8 @@ def _after(
     comparison = _RowLessThan if descending else _RowGreaterThan
     after = rows.filter(comparison(Tuple(*columns), tuple(position)))
     # SQLite searches by the first of several conditions on one side of a column, and reads on to what the
-    # others admit. The position is the nearest bound, so it comes first: the last page costs what the first does.
+    # others admit. The position is the nearest bound, so it comes first: the last page costs what the first
+    # one does.
     conditions = after.query.where.children
     conditions.insert(0, conditions.pop())
     return after

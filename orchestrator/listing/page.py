@@ -1,6 +1,6 @@
 """A page of a list: one statement, whatever the filters, the order, the depth and the size of the table."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final
@@ -55,6 +55,12 @@ class Selection:
     order: Order
     also: Q = field(default_factory=Q)
     base: QuerySet[Any] | None = None
+
+    @classmethod
+    def of_ids(cls, definition: ListDefinition, ids: Collection[Any]) -> "Selection":
+        """Return the rows with some ids."""
+        rows = definition.model._default_manager.filter(pk__in=ids)
+        return cls(definition, {}, definition.orders[0], base=rows)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -141,7 +147,7 @@ def _found(selection: Selection, cursor: Cursor, size: int, json: tuple[str, ...
         return [(row, False) for row in rows[:size]]
     if not (selection.conditions or cursor.position or cursor.backward or selection.base is not None):
         alias = router.db_for_read(selection.definition.model)
-        sql = _first_page_sql(selection.definition, selection.order, size, json, alias)
+        sql = first_page_sql(selection.definition, selection.order, size, json, alias)
     else:
         walk = selection.walk(cursor)
         alias, sql = walk.db, _json_sql(walk, size, json)
@@ -149,10 +155,14 @@ def _found(selection: Selection, cursor: Cursor, size: int, json: tuple[str, ...
 
 
 @lru_cache(maxsize=512)
-def _first_page_sql(
+def first_page_sql(
     definition: ListDefinition, order: Order, size: int, json: tuple[str, ...], alias: str
 ) -> SQL:
-    # Kept: compiling takes Django longer than the database needs for the page.
+    """Return the statement of a list's first page without filters.
+
+    Kept, because Django needs longer to compile it than the database needs to run it. The arguments are those
+    of ``Selection.page``; ``alias`` is the database's.
+    """
     return _json_sql(Selection(definition, {}, order).walk().using(alias), size, json)
 
 

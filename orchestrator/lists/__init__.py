@@ -1,7 +1,8 @@
 """What each list offers: one declaration each.
 
-A new filter is one line here, and an index in the model's ``Meta`` if it shall be served in order. The API's filter
-and its documentation, the console's list, the page's statement, the hot queries and their tests follow.
+A new filter is one line here, and an index in the model's ``Meta`` to serve it together with an order. The
+API's filter and its documentation, the console's list, the page's statement, the hot queries and their tests
+follow.
 """
 
 from typing import Final

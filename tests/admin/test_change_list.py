@@ -92,7 +92,7 @@ CASES = [
     ("event", "q=t0", 24),
     ("task", "q=Task+1", 20),
     ("user", "q=user+1", 10),
-    ("user", "role=moderator&active=false", 15),
+    ("user", "role=moderator&active=false", 16),
     ("user", "q=u7@X.org", 1),
 ]
 

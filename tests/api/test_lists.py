@@ -227,15 +227,14 @@ def test_filters_and_orders_are_served_as_the_contract_says(as_moderator, path):
             "Invalid value 'banana'. Allowed: pending, running, completed, failed, cancelled.",
         ),
         (
-            "created_after=2026-01-01&started_after=2026-01-01",
-            "started_after",
-            "Not served together with created_after and created_before. "
-            "Allowed: created_after and created_before or started_after and started_before.",
+            "created_after=2026-01-01&started_before=2026-01-01&started_after=2025-01-01",
+            "created_after",
+            "Not served together with started_after and started_before. Allowed: one of them.",
         ),
         (
             "ordering=-priority&created_after=2026-01-01",
             "ordering",
-            "Invalid value '-priority'. Allowed: -created_at, created_at with created_at.",
+            "Invalid value '-priority'. Allowed: -created_at, created_at (with created_after).",
         ),
     ],
 )
@@ -246,11 +245,11 @@ def test_errors_say_what_is_allowed(as_user, query, parameter, message):
 @pytest.mark.parametrize(
     ("path", "known"),
     [
-        ("jobs/", "worker, status, priority, queue, created_after"),
-        ("events/", "job, type"),
-        ("jobs/{job}/events/", "cursor, limit, format"),
-        ("jobs/counts/", "format"),
-        ("events/recent/", "format"),
+        ("jobs/", {"worker", "status", "completed_before", "ordering", "cursor", "limit", "format"}),
+        ("events/", {"job", "type", "created_after", "ordering"}),
+        ("jobs/{job}/events/", {"cursor", "limit", "format"}),
+        ("jobs/counts/", {"format"}),
+        ("events/recent/", {"format"}),
     ],
 )
 def test_unknown_parameters_are_refused_and_the_known_ones_named(as_user, path, known):
@@ -258,7 +257,9 @@ def test_unknown_parameters_are_refused_and_the_known_ones_named(as_user, path, 
     response = as_user.get(f"{url}?banana=1&status__in=pending")
     assert response.status_code == 400
     assert list(response.json()) == ["banana", "status__in"]
-    assert f"Unknown query parameter. Known: {known}" in response.json()["banana"][0]
+    start, _, names_known = response.json()["banana"][0].partition(" Known: ")
+    assert start == "Unknown query parameter."
+    assert known <= set(names_known.rstrip(".").split(", "))
     assert as_user.get(f"{url}?format=json").status_code == 200
 
 

@@ -1,6 +1,7 @@
-"""Every list, with every combination of its filters, in every order: pages show each matching row once, in order.
+"""Every list, by all combinations of filters, in every order: pages show each matching row once, in order.
 
-The reference is plain Python over all rows. A filter that is added to a list is tested here without another line.
+The reference is plain Python over all rows. A filter that is added to a list is tested here without a further
+line.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -24,6 +25,7 @@ from orchestrator.listing import (
     Selection,
     bounded_scan,
 )
+from orchestrator.listing.page import first_page_sql
 from orchestrator.lists import LISTS
 from orchestrator.models import Event, Job, Task, User
 
@@ -190,16 +192,14 @@ def test_pages_compare_row_values_and_never_skip_rows(definition):
 
 
 def test_the_sql_of_a_first_page_is_compiled_once(django_assert_num_queries):
-    from orchestrator.listing import page as module  # noqa: PLC0415
-
     definition = LISTS[0]
     selection = Selection(definition, {}, definition.orders[0])
-    module._first_page_sql.cache_clear()
+    first_page_sql.cache_clear()
     before = selection.page(json=("id", "created_at")).rows
     job = Job.objects.create(name="new")
     after = selection.page(json=("id", "created_at")).rows
     assert (before, [from_json(row)["id"] for row in after]) == ([], [str(job.pk)])
-    assert module._first_page_sql.cache_info()[:2] == (1, 1)
+    assert first_page_sql.cache_info()[:2] == (1, 1)
 
 
 @pytest.mark.parametrize("definition", LISTS, ids=range(len(LISTS)))
