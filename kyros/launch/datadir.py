@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from kyros.launch import LaunchError
+from kyros.processes import is_alive
 
 #: Seconds to wait for what a killed launcher left behind; its processes end themselves in less.
 LEFTOVER_SECONDS = 15.0
@@ -45,7 +46,7 @@ def _acquire(descriptor: int, folder: Path) -> None:
     deadline = time.monotonic() + LEFTOVER_SECONDS
     while not _try(descriptor):
         pid, _, address = os.pread(descriptor, 1024, 0).decode().partition(" ")
-        if time.monotonic() > deadline or (pid and _alive(int(pid))):
+        if time.monotonic() > deadline or (pid and is_alive(int(pid))):
             raise LaunchError(
                 f"the data folder {folder} is in use by process {pid or 'unknown'}, which serves "
                 f"{address or 'nothing yet'}; choose another with KYROS_DATA_DIR=… and PORT=…"
@@ -58,14 +59,4 @@ def _try(descriptor: int) -> bool:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
-    return True
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
     return True

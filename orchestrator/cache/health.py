@@ -8,18 +8,20 @@ from typing import Any, Final
 from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, InterfaceError, connections
 
-from monitoring.cache_report import CacheHealth, Family, Hits, Outbox, ServerFigures
+from monitoring.cache_report import (
+    BACKLOG_SECONDS,
+    MEMORY_SHORT,
+    CacheHealth,
+    Family,
+    Hits,
+    Outbox,
+    ServerFigures,
+)
 from monitoring.limits import Look, Patience, TooSlowError
 from orchestrator.cache import outbox, server, statistics
 from orchestrator.cache.audit import Verdict
 from orchestrator.cache.server import CacheUnavailableError, Server
 from orchestrator.cache.statistics import Counts
-
-#: Share of its memory limit from which the server is short of memory.
-MEMORY_NEAR_LIMIT: Final = 0.9
-
-#: Seconds that a row may wait in the outbox: the keeper takes it in a tenth of one.
-OUTBOX_PATIENCE: Final = 5.0
 
 _NOBODY: Final = Hits(0, 0, 0)
 
@@ -42,7 +44,7 @@ def health(ttl_settings: Mapping[str, str], patience: Patience) -> CacheHealth:
     current = server.current()
     ttls = {group: getattr(settings, name) for group, name in ttl_settings.items()}
     if not current.enabled:
-        return CacheHealth("disabled", families={group: Family(ttl) for group, ttl in ttls.items()})
+        return CacheHealth("disabled", families={group: Family(ttl=ttl) for group, ttl in ttls.items()})
     # Both are asked at once: one that hangs does not keep the other from its answer.
     asked, waiting_asked = Look(lambda: _ask(current), "cache"), Look(_outbox)
     until, breaker = time.monotonic() + patience.left, current.breaker.state.value
@@ -54,7 +56,7 @@ def health(ttl_settings: Mapping[str, str], patience: Patience) -> CacheHealth:
             error=str(error),
             breaker=breaker,
             outbox=_answer(waiting_asked, until),
-            families={group: Family(ttl) for group, ttl in ttls.items()},
+            families={group: Family(ttl=ttl) for group, ttl in ttls.items()},
         )
     waiting = _answer(waiting_asked, until)
     reasons = _reasons(told, waiting, breaker)
@@ -118,9 +120,9 @@ def _reasons(told: _Told, waiting: Outbox | None, breaker: str) -> tuple[str, ..
         reasons.append("the circuit breaker of this process is open")
     if evicted := told.counts.hour.get("server:evicted"):
         reasons.append(f"{evicted} keys were evicted in the last hour for want of memory")
-    if (figures.memory_share or 0) >= MEMORY_NEAR_LIMIT:
+    if (figures.memory_share or 0) >= MEMORY_SHORT:
         reasons.append(f"{figures.memory_share:.0%} of the memory limit is in use")
-    if waiting and waiting.oldest_seconds > OUTBOX_PATIENCE:
+    if waiting and waiting.oldest_seconds > BACKLOG_SECONDS:
         reasons.append(f"an invalidation has waited in the outbox for {waiting.oldest_seconds:.0f} seconds")
     return tuple(reasons)
 

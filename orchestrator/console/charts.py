@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from monitoring.formatting import human_duration
 from orchestrator.console.minutes import Span
 
 #: The units of a drawing; the page stretches it to the width it has.
@@ -71,21 +72,13 @@ def charts(spans: tuple[Span, ...]) -> tuple[Chart, ...]:
     done, failed = sum(span.completed for span in spans), sum(span.failed for span in spans)
     share = f" · {failed / (done + failed):.1%} of what ended" if done + failed else ""
     waits = [span.wait for span in spans if span.wait is not None]
-    longest = f"up to {seconds(max(waits))}" if waits else "nothing was started"
+    longest = f"up to {human_duration(max(waits))}" if waits else "nothing was started"
     wait = "median wait before the start"
     return (
         _Drawn("throughput", "Throughput", "jobs completed", _completed).chart(f"{done:,} completed", spans),
         _Drawn("failures", "Failures", "jobs failed", _failed).chart(f"{failed:,} failed{share}", spans),
-        _Drawn("wait", "Queue age", wait, _wait, seconds).chart(longest, spans),
+        _Drawn("wait", "Queue age", wait, _wait, human_duration).chart(longest, spans),
     )
-
-
-def seconds(length: float) -> str:
-    """Return a length of time, in seconds, in the unit that suits it."""
-    for unit, size in (("d", 86_400), ("h", 3600), ("min", 60)):
-        if length >= size:
-            return f"{length / size:.1f} {unit}"
-    return f"{length:.0f} s" if length >= 1 or length == 0 else f"{length:.1f} s"
 
 
 def _whole(value: float) -> str:

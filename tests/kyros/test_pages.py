@@ -65,7 +65,7 @@ def test_database_that_does_not_answer_is_not_ready_but_alive(tmp_path):
     try:
         client = HttpClient(server.url)
         answer = client.get("/readyz")
-        assert (answer.status, answer.json()["reason"]) == (503, "the database does not answer")
+        assert (answer.status, answer.json()["reason"]) == (503, "the database does not respond")
         assert name not in answer.text
         assert client.get("/healthz").status == 200
     finally:

@@ -19,7 +19,8 @@ from rest_framework.test import APIClient
 from monitoring import findings, limits, readiness, report, rules, snapshots, tables
 from monitoring.limits import Look, Patience, TooSlowError
 from monitoring.models import Acknowledgement, TableSnapshot
-from monitoring.report import DatabaseReport, database_report
+from monitoring.report import database_report
+from monitoring.report_data import DatabaseReport
 from orchestrator.models import Event, Job, Task
 from tests.servers.valkey import ValkeyServer
 
@@ -144,7 +145,7 @@ class TestFindings:
         assert finding.evidence["rows"] == 10001
 
     def test_large_tables_want_statistics(self, monkeypatch: pytest.MonkeyPatch):
-        monkeypatch.setattr(rules.tables, "_SETTLING", timedelta(0))
+        monkeypatch.setattr(rules.tables, "_AUTOVACUUM_DELAY", timedelta(0))
         Task.objects.bulk_create([Task(title=f"t{number}") for number in range(10_000)], batch_size=1000)
         if connection.vendor == "postgresql":
             # Its counts of changes are told with a delay, unless they are asked for.

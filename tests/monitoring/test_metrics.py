@@ -23,7 +23,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture(autouse=True)
 def _always_fresh(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(exposition, "_FRESH_FOR", 0)
+    monkeypatch.setattr(exposition, "_REPORT_TTL", 0)
 
 
 def samples(text: str) -> dict[tuple[str, frozenset], float]:

@@ -70,21 +70,21 @@ class TestTiming:
 class TestStatements:
     def test_values_are_left_out(self):
         text = "SELECT * FROM t WHERE a = 'se''cret' AND b IN (%s, %s, %s) AND c = 12 LIMIT 21"
-        assert query_stats.normalised(text) == "SELECT * FROM t WHERE a = ? AND b IN (…) AND c = ? LIMIT ?"
+        assert query_stats.normalize_sql(text) == "SELECT * FROM t WHERE a = ? AND b IN (…) AND c = ? LIMIT ?"
 
     def test_rows_of_an_insert_are_one(self):
         one, many = ("INSERT INTO t (a, b) VALUES " + ", ".join(["(%s, %s)"] * rows) for rows in (1, 9))  # noqa: S608
-        assert query_stats.normalised(one) == query_stats.normalised(many)
+        assert query_stats.normalize_sql(one) == query_stats.normalize_sql(many)
 
     def test_a_request_that_asks_for_each_row_is_suspected(self, rf, settings):
         def view(request):
-            for number in range(query_stats.SUSPICIOUS_FROM):
+            for number in range(query_stats.MIN_REPETITIONS):
                 Task.objects.filter(title=f"t{number}").first()
             return HttpResponse()
 
-        before = sum(row["requests"] for row in query_stats.suspects())
+        before = sum(row["requests"] for row in query_stats.n_plus_one_suspects())
         ObservabilityMiddleware(view)(rf.get("/"))
-        assert sum(row["requests"] for row in query_stats.suspects()) == before + 1
+        assert sum(row["requests"] for row in query_stats.n_plus_one_suspects()) == before + 1
 
     def test_the_echo_has_no_values(self, api: APIClient, settings, caplog, user):
         settings.SQL_ECHO = True
