@@ -1,10 +1,12 @@
 """The dashboard: what it shows is right, costs little, and does not need the cache."""
 
+import json
 import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.conf import settings
+from django.core.management import call_command
 from django.utils import timezone
 
 from monitoring import findings, registry
@@ -249,3 +251,9 @@ def test_clearing_and_comparing_are_offered(console, as_user, job, transactional
     answer = console.post("/admin/cache/clear/", {"table": "everything"}, follow=True)
     assert "allowed: jobs, events, tasks, users" in answer.content.decode()
     assert console.get("/admin/cache/clear/").status_code == 405
+
+
+@pytest.mark.django_db
+def test_the_command_rolls_up_minutes(capsys):
+    call_command("roll_up_minutes", json=True)
+    assert json.loads(capsys.readouterr().out)["minutes"] > 0
