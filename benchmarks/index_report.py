@@ -201,7 +201,14 @@ def main() -> None:
     arguments = parser.parse_args()
     jobs, until = arguments.jobs, datetime.now(UTC).replace(microsecond=0)
     # As many tasks and users as an orchestrator with so many jobs has, but at least 100.
-    plan = Plan(jobs, None, max(jobs // 5, 100), max(jobs // 20, 100), arguments.seed, until)
+    plan = Plan(
+        jobs=jobs,
+        events=None,
+        tasks=max(jobs // 5, 100),
+        users=max(jobs // 20, 100),
+        seed=arguments.seed,
+        until=until,
+    )
     sys.stdout.writelines(f"{line}\n" for line in index_report(plan))
 
 

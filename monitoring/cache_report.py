@@ -1,7 +1,7 @@
 """The health of the cache, as the endpoint, the command, the metrics and the console show it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, Final, Literal
 
 from monitoring.formatting import human_bytes
@@ -132,6 +132,7 @@ class CacheHealth:
     """
 
     status: Status
+    _: KW_ONLY
     connection: bool = False
     error: str | None = None
     reasons: tuple[str, ...] = ()

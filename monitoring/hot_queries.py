@@ -142,7 +142,14 @@ def examine(
     """
     connection = connections[using]
     with reader(connection) as read:
-        run = _Run(connection, read, _indexes(connection), analyze, time.monotonic() + seconds, penalized)
+        run = _Run(
+            connection=connection,
+            read=read,
+            present=_indexes(connection),
+            analyze=analyze,
+            until=time.monotonic() + seconds,
+            penalized=penalized,
+        )
         return _check_all(run, queries)
 
 
@@ -166,10 +173,11 @@ def examine_without(
     connection = connections[using]
     with reader(connection, index) as read:
         present = {name: other for name, other in _indexes(connection).items() if other != index}
-        return _check_all(_Run(connection, read, present, until=time.monotonic() + SECONDS_IN_ALL), queries)
+        until = time.monotonic() + SECONDS_IN_ALL
+        return _check_all(_Run(connection=connection, read=read, present=present, until=until), queries)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Run:
     """One run over the hot queries: how plans are read, and the existing indexes by table and name."""
 

@@ -1,7 +1,7 @@
 """The database's catalog: existing indexes, and the planner's estimate of a table's rows."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, Final
 
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -62,6 +62,7 @@ class Index:
     name: str
     table: str
     columns: tuple[str, ...]
+    _: KW_ONLY
     unique: bool = False
     primary: bool = False
     partial: bool = False
@@ -80,8 +81,18 @@ class Index:
 def existing_indexes(connection: BaseDatabaseWrapper) -> tuple[Index, ...]:
     """Return every index of the visible tables, ordered by table and name."""
     return tuple(
-        Index(name, table, _columns(columns), *map(bool, flags))
-        for name, table, columns, *flags in fetch_rows(connection, _INDEXES_SQL[connection.vendor])
+        Index(
+            name,
+            table,
+            _columns(columns),
+            unique=bool(unique),
+            primary=bool(primary),
+            partial=bool(partial),
+            valid=bool(valid),
+        )
+        for name, table, columns, unique, primary, partial, valid in fetch_rows(
+            connection, _INDEXES_SQL[connection.vendor]
+        )
     )
 
 

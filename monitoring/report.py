@@ -68,9 +68,10 @@ def _measured(
     names = tuple(table.name for table in app.tables)
     kept = {table.name: table.retention for table in app.tables if table.retention}
     no_rows: Mapping[str, int] = {}
+    no_tables: tuple[tables.TableFigures, ...] = ()
     no_checks: Sequence[PlanCheck] = ()
     exact = read("rows", lambda _: app.rows(), no_rows)
-    measured = read("tables", lambda c: tables.measure(c, names, exact), ())
+    measured = read("tables", lambda c: tables.measure(c, names, exact), no_tables)
     known = read("growth", lambda _: snapshots.with_history(measured), measured)
     checks = tuple(read("query_plans", lambda _: app.query_plans(), no_checks)) if plans else ()
     return DatabaseReport(

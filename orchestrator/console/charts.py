@@ -16,7 +16,7 @@ _GAP: Final = 0.18
 _LEAST: Final = 1.5
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Bar:
     """A value over a span of time.
 
@@ -37,7 +37,7 @@ class Bar:
     step: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Chart:
     """Bars over time.
 
@@ -100,14 +100,14 @@ class _Drawn:
         values = [self.value(span) for span in spans]
         peak = max((known for known in values if known is not None), default=0)
         return Chart(
-            self.name,
-            self.title,
-            self.unit,
-            summary,
-            self.text(peak),
-            tuple(_bars(list(zip(map(_label, spans), values, strict=True)), peak, self.text)),
-            _moment(spans[0].start, spans),
-            _moment(spans[-1].end, spans),
+            name=self.name,
+            title=self.title,
+            unit=self.unit,
+            summary=summary,
+            peak=self.text(peak),
+            bars=tuple(_bars(list(zip(map(_label, spans), values, strict=True)), peak, self.text)),
+            first=_moment(spans[0].start, spans),
+            last=_moment(spans[-1].end, spans),
         )
 
 
@@ -119,8 +119,8 @@ def _bars(
         height = max(HEIGHT * value / peak, _LEAST) if value else 0
         left = index * step
         yield Bar(
-            label,
-            "–" if value is None else text(value),  # noqa: RUF001 - a dash
+            label=label,
+            text="–" if value is None else text(value),  # noqa: RUF001 - a dash
             x=round(left + step * _GAP / 2, 2),
             y=round(HEIGHT - height, 2),
             width=round(step * (1 - _GAP), 2),

@@ -52,7 +52,7 @@ class Tile:
     number: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Failure:
     """A job that failed, lately."""
 
@@ -87,7 +87,7 @@ class Queue:
         return "at a standstill" if self.drains_in is None else human_duration(self.drains_in.total_seconds())
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Dashboard:
     """All that the first page shows of jobs and cache."""
 
@@ -158,11 +158,11 @@ def _failures() -> tuple[Failure, ...]:
     )
     return tuple(
         Failure(
-            event.job_id,
-            names.get(event.job_id, ""),
-            event.created_at,
-            payload_text(event.payload, "by"),
-            payload_text(event.payload, "reason"),
+            job_id=event.job_id,
+            job=names.get(event.job_id, ""),
+            at=event.created_at,
+            by=payload_text(event.payload, "by"),
+            reason=payload_text(event.payload, "reason"),
         )
         for event in events
         if event.job_id is not None
