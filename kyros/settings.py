@@ -332,8 +332,8 @@ CELERY_BEAT_SCHEDULE: dict[str, Any] = {
     for task, seconds in {
         "monitoring.tasks.snapshot_tables": 300.0,
         "orchestrator.tasks.fold_counts": 30.0,
-        "orchestrator.tasks.count_minutes": 30.0,
-        "orchestrator.tasks.audit_cache": 300.0,
+        "orchestrator.tasks.roll_up_minutes": 30.0,
+        "orchestrator.tasks.cache_audit": 300.0,
     }.items()
 }
 

@@ -1,4 +1,4 @@
-"""How Django knows this package."""
+"""The Django application."""
 
 from django.apps import AppConfig
 
@@ -10,10 +10,10 @@ class MonitoringConfig(AppConfig):
     verbose_name = "Monitoring"
 
     def ready(self) -> None:
-        """Observe the statements of every connection that is made from now on."""
-        # Imported here: it needs the settings.
+        """Observe the statements of every new connection."""
+        # Imported here: the settings must be loaded.
         from django.db.backends.signals import connection_created  # noqa: PLC0415
 
         from monitoring import query_stats  # noqa: PLC0415
 
-        connection_created.connect(query_stats.watch_connection, dispatch_uid="monitoring.query_stats")
+        connection_created.connect(query_stats.observe_connection, dispatch_uid="monitoring.query_stats")

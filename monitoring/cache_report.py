@@ -1,48 +1,50 @@
-"""The health of a cache, as endpoint, command, metrics and pages show it."""
+"""The health of the cache, as the endpoint, the command, the metrics and the console show it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, Final, Literal
+
+from monitoring.formatting import human_bytes
 
 Status = Literal["healthy", "degraded", "unhealthy", "disabled"]
 
-#: Share of its limit from which a server is short of memory.
+#: Share of its memory limit from which the cache server is short of memory.
 MEMORY_SHORT_FROM: Final = 0.9
 
-#: Seconds that an invalidation may wait in the outbox: the keeper takes it in a tenth of one.
+#: Seconds that an invalidation may wait in the outbox.
 MAX_OUTBOX_SECONDS: Final = 5.0
 
 
 @dataclass(frozen=True)
 class Hits:
-    """How often a group of answers was served from the cache, in some span of time."""
+    """Requests for a group of cacheable responses, in some span of time."""
 
     hits: int
     misses: int
     bypasses: int
 
     @property
-    def asked(self) -> int:
-        """Return how many answers were asked for."""
+    def requests(self) -> int:
+        """Return the number of requests."""
         return self.hits + self.misses + self.bypasses
 
     @property
     def hit_rate(self) -> float | None:
-        """Return the share of answers that came from the cache, 0 to 1; None where nobody asked."""
-        return round(self.hits / self.asked, 4) if self.asked else None
+        """Return the share of requests served from the cache, 0 to 1; None without requests."""
+        return round(self.hits / self.requests, 4) if self.requests else None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Family:
-    """A group of answers, counted over all processes.
+    """A group of cacheable responses, counted over all processes.
 
     Args:
-        ttl: seconds for which its answers are kept.
-        total: since the cache server's start.
-        hour: in the last hour.
-        minute: in the last minute.
-        invalidations: how often a write made something of it stale, since the server's start.
-        invalidations_hour: the same in the last hour.
+        ttl: time to live in seconds.
+        total: requests since the cache server's start.
+        hour: requests in the last hour.
+        minute: requests in the last minute.
+        invalidations: invalidations by writes since the cache server's start.
+        invalidations_hour: invalidations by writes in the last hour.
     """
 
     ttl: int
@@ -53,7 +55,7 @@ class Family:
     invalidations_hour: int | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """Return the family as the endpoint shows it."""
+        """Return the group as the endpoint shows it."""
         total = self.total
         return {
             "hits": total and total.hits,
@@ -67,19 +69,19 @@ class Family:
         }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ServerFigures:
-    """What the cache server says of itself.
+    """The cache server's own figures.
 
     Args:
-        server: its name and version.
-        latency_ms: milliseconds of a ping.
-        uptime_seconds: since its start.
+        server: name and version.
+        latency_ms: duration of a ping in milliseconds.
+        uptime_seconds: seconds since its start.
         connected_clients: open connections.
-        memory_bytes: in use.
-        memory_limit_bytes: at most; None: no limit of its own.
-        evicted_keys: taken away for want of memory, since its start.
-        max_clients: connections it takes at most.
+        memory_bytes: memory in use.
+        memory_limit_bytes: memory limit; None if it has none.
+        evicted_keys: keys evicted for lack of memory since its start.
+        max_clients: maximum number of connections.
     """
 
     server: str
@@ -93,7 +95,7 @@ class ServerFigures:
 
     @property
     def memory_share(self) -> float | None:
-        """Return the share of the limit that is in use, or None without a limit."""
+        """Return the share of the memory limit in use; None without a limit."""
         return round(self.memory_bytes / self.memory_limit_bytes, 4) if self.memory_limit_bytes else None
 
     @property
@@ -107,8 +109,9 @@ class Outbox:
     """Invalidations that wait in the database.
 
     Args:
-        length: rows; ``complete`` is False where there are more than were counted.
-        oldest_seconds: age of the first one, 0 where there is none.
+        length: number of rows.
+        oldest_seconds: age of the oldest one; 0 without any.
+        complete: False if there are more rows than were counted.
     """
 
     length: int
@@ -123,18 +126,23 @@ class Outbox:
 
 @dataclass(frozen=True)
 class CacheHealth:
-    """How the cache is. What cannot be told is None.
+    """The state of the cache. None means unknown.
 
     Args:
-        status: ``degraded`` answers, but not as it should: ``reasons`` tells why.
-        error: why there is no connection.
-        breaker: ``closed`` while this process asks the server.
-        evicted_hour: keys evicted for want of memory in the last hour, as far as somebody looked.
-        audited: answers that were compared with the database in the last hour, by what was found.
-        families: by group of answers.
+        status: ``healthy``; ``degraded``: it responds, but see ``reasons``; ``unhealthy`` or ``disabled``.
+        connection: whether the server responds.
+        error: why it does not.
+        reasons: why the cache is degraded.
+        breaker: state of this process's circuit breaker; ``closed`` while it uses the server.
+        figures: the server's own figures.
+        outbox: invalidations that wait in the database.
+        evicted_hour: keys evicted for lack of memory in the last hour, as far as it was observed.
+        audited: cached responses compared with the database in the last hour, by verdict.
+        families: groups of cacheable responses by name.
     """
 
     status: Status
+    _: KW_ONLY
     connection: bool = False
     error: str | None = None
     reasons: tuple[str, ...] = ()
@@ -147,24 +155,24 @@ class CacheHealth:
 
     @property
     def total(self) -> Hits | None:
-        """Return the counts of all families since the server's start, or None where they are not known."""
+        """Return the requests of all groups since the server's start; None if unknown."""
         return self._sum("total")
 
     @property
     def hour(self) -> Hits | None:
-        """Return the counts of all families in the last hour."""
+        """Return the requests of all groups in the last hour; None if unknown."""
         return self._sum("hour")
 
     @property
     def minute(self) -> Hits | None:
-        """Return the counts of all families in the last minute."""
+        """Return the requests of all groups in the last minute; None if unknown."""
         return self._sum("minute")
 
     @property
     def queries_saved_percent(self) -> float | None:
-        """Return how many of the database's queries for cacheable answers were not made, in percent.
+        """Return the share of queries for cacheable responses that the cache saved, in percent.
 
-        An answer from the cache is at least one query that was not made; so this never claims too much.
+        A hit saves at least one query, so the real share is never lower.
         """
         rate = self.total.hit_rate if self.total else None
         return None if rate is None else round(100 * rate, 1)
@@ -214,17 +222,5 @@ class CacheHealth:
 
 
 def no_cache() -> CacheHealth:
-    """Return the health of a cache that is not there."""
+    """Return the health of a disabled cache."""
     return CacheHealth("disabled")
-
-
-_STEP = 1024
-
-
-def human_bytes(size: float) -> str:
-    """Return bytes as people read them: ``2.1M``."""
-    for unit in ("B", "K", "M", "G"):
-        if size < _STEP:
-            return f"{size:.0f}B" if unit == "B" else f"{size:.1f}{unit}"
-        size /= _STEP
-    return f"{size:.1f}T"

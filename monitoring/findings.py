@@ -1,30 +1,33 @@
-"""Findings: what is not as it should be, why, and what to do about it."""
+"""Findings: a problem or a recommendation, with its evidence and the action to take."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
+from monitoring.formatting import iso_timestamp
 from monitoring.models import Acknowledgement
-from monitoring.serialization import instant_text
 
 Level = Literal["info", "warning", "critical"]
 
-NONE_KNOWN: Final[dict[str, Acknowledgement]] = {}
+#: Prefixes of the ids of findings about single queries.
+ABOUT_QUERIES: Final = ("plan:", "statement:", "repeated:", "index:")
 
-_ORDER: Final = {"critical": 0, "warning": 1, "info": 2}
+NO_ACKNOWLEDGEMENTS: Final[dict[str, Acknowledgement]] = {}
+
+_SEVERITY: Final = {"critical": 0, "warning": 1, "info": 2}
 
 
 @dataclass(frozen=True)
 class Finding:
-    """Something that an operator should know, and do.
+    """Something that an operator should know and act on.
 
     Args:
-        id: stays the same as long as it is the same finding: ``kind:subject``.
-        level: ``info`` wakes nobody.
+        id: ``kind:subject``; the same finding always has the same id.
+        level: ``critical``: act now; ``warning``: act today; ``info``: act when there is time.
         title: one line.
-        evidence: the figures it rests on; never empty.
+        evidence: the figures behind the finding; never empty.
         action: the exact command, SQL or setting.
-        acknowledged: by whom, when and why it is left as it is.
+        acknowledged: who acknowledged it, when and why; None if nobody did.
     """
 
     id: str
@@ -47,29 +50,29 @@ class Finding:
 
 
 def acknowledgements() -> dict[str, Acknowledgement]:
-    """Return what was acknowledged, by the finding's id."""
+    """Return all acknowledgements by the id of their finding."""
     return {each.finding: each for each in Acknowledgement.objects.all()}
 
 
 def acknowledge(finding: str, reason: str, by: str) -> None:
-    """Note that a finding is known and stays; a new reason takes the place of an old one."""
+    """Record that a finding is known and accepted. A new reason replaces the old one."""
     Acknowledgement.objects.update_or_create(finding=finding, defaults={"reason": reason, "by": by})
 
 
-def forget(finding: str) -> bool:
-    """Take an acknowledgement back; tell whether there was one."""
+def unacknowledge(finding: str) -> bool:
+    """Delete a finding's acknowledgement; return whether there was one."""
     deleted, _ = Acknowledgement.objects.filter(finding=finding).delete()
     return bool(deleted)
 
 
-def settled(findings: Iterable[Finding], known: Mapping[str, Acknowledgement]) -> tuple[Finding, ...]:
-    """Return the findings, the gravest first; those that were acknowledged are ``info``, with the reason."""
-    shown = [_with(finding, known.get(finding.id)) for finding in findings]
-    return tuple(sorted(shown, key=lambda finding: (_ORDER[finding.level], finding.id)))
+def by_severity(findings: Iterable[Finding], known: Mapping[str, Acknowledgement]) -> tuple[Finding, ...]:
+    """Return the findings, the most severe first. Acknowledged ones are ``info`` and carry the reason."""
+    shown = [_with_acknowledgement(finding, known.get(finding.id)) for finding in findings]
+    return tuple(sorted(shown, key=lambda finding: (_SEVERITY[finding.level], finding.id)))
 
 
-def _with(finding: Finding, known: Acknowledgement | None) -> Finding:
+def _with_acknowledgement(finding: Finding, known: Acknowledgement | None) -> Finding:
     if known is None:
         return finding
-    reason = {"reason": known.reason, "by": known.by, "at": instant_text(known.at)}
+    reason = {"reason": known.reason, "by": known.by, "at": iso_timestamp(known.at)}
     return replace(finding, level="info", acknowledged=reason)

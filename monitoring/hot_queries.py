@@ -1,7 +1,6 @@
 """Hot queries: those that must stay fast at any size, each with the index that must serve it.
 
-Which they are is the application's to say; here each is held against what the planner
-answers.
+The application declares them. ``examine`` compares each declaration with the planner's choice.
 """
 
 import time
@@ -17,32 +16,32 @@ from monitoring import index_catalog
 from monitoring.index_catalog import Index
 from monitoring.plans import PRIMARY_KEY, Plan, Reader, Reading, Sort, Statement, reader
 
-#: Rows from which a table is large enough for the planner's free choice to mean something.
+#: From this many rows on the planner's free choice is compared with the declaration.
 LARGE_FROM: Final = 10_000
 
-#: Seconds that one query may take, and all of them together.
+#: Time limits for one query and for all of them.
 SECONDS_A_QUERY: Final = 2.0
 SECONDS_IN_ALL: Final = 60.0
 
-#: The problem of a query that was not reached in time.
+#: The problem of a query that the time limit did not reach.
 OUT_OF_TIME: Final = "not examined: out of time"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class HotQuery:
-    """A query, and how it has to be served.
+    """A query and how it has to be served.
 
     Args:
         name: what people call it.
-        caller: what asks it.
-        table: that it reads.
-        statement: makes it, for a connection.
-        index: that must be there, and must serve it.
+        caller: the endpoint, page or command that runs it.
+        table: the table it reads.
+        statement: returns the SQL for a connection.
+        index: the index that must exist and serve it.
         alternatives: indexes that may serve it as well, where the best one depends on the rows.
-        conditions: columns whose conditions must bound what is read of the declared index.
+        conditions: columns whose conditions must bound the range that is read of the declared index.
         index_ordered: whether the index must give the order, all but that of rows equal in it.
-        cost_grows_with: what its cost grows with, where that is not only the rows it gives; nothing where it is flat.
-        engine: the only engine that it is asked on; nothing for every one.
+        cost_grows_with: what its cost grows with besides the rows it returns; "" for nothing.
+        engine: the only engine that runs it; "" for every one.
     """
 
     name: str
@@ -59,13 +58,13 @@ class HotQuery:
 
 @dataclass(frozen=True)
 class PlanCheck:
-    """What the planner answered to a hot query.
+    """The plan of a hot query compared with its declaration.
 
     Args:
-        hot: the query, with what was declared of it.
-        plan: how it is served, or None where that could not be found out.
-        problems: what is not as declared; none if all is.
-        free: whether the planner chose freely, as for large tables; else it was asked whether it can.
+        hot: the query and its declaration.
+        plan: its plan; None if it could not be read.
+        problems: how the plan differs from the declaration; empty if it does not.
+        free: whether the planner chose freely, as for large tables; else it was made to avoid full scans.
     """
 
     hot: HotQuery
@@ -80,27 +79,37 @@ class PlanCheck:
 
     @property
     def index(self) -> str | None:
-        """Return the index that was used, several joined, or None for none."""
+        """Return the index that was used, several joined with ``+``, or None."""
         return (" + ".join(self.plan.indexes) or None) if self.plan else None
 
     @property
     def expected(self) -> str:
-        """Return the index that must be used; where another will do as well and was used, that one."""
+        """Return the index that must be used; if an allowed alternative was used, that one."""
         return self.index if self.ok and self.index is not None else self.hot.index
 
     @property
     def ok(self) -> bool:
-        """Tell whether the query is served as declared."""
+        """Return whether the query is served as declared."""
         return not self.problems
 
     @property
     def ms(self) -> float | None:
-        """Return the milliseconds that the query took where it was run, else those of its planning."""
+        """Return the milliseconds of the query if it was run, else those of planning it."""
         return None if self.plan is None or self.plan.ms is None else round(self.plan.ms, 3)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the check as the endpoint shows it."""
+        return {
+            "query": self.query,
+            "index": self.index,
+            "expected": self.expected,
+            "ok": self.ok,
+            "ms": self.ms,
+        }
 
 
 def from_queryset(rows: QuerySet[Any]) -> Callable[[BaseDatabaseWrapper], Statement]:
-    """Return what makes the statement of a query set, for ``HotQuery``."""
+    """Return a ``HotQuery.statement`` that compiles a queryset."""
 
     def statement(connection: BaseDatabaseWrapper) -> Statement:
         sql, parameters = rows.using(connection.alias).query.get_compiler(connection=connection).as_sql()
@@ -117,53 +126,60 @@ def examine(
     seconds: float = SECONDS_IN_ALL,
     penalized: bool | None = None,
 ) -> tuple[PlanCheck, ...]:
-    """Ask the planner about hot queries; nothing is locked or changed.
+    """Check the plans of hot queries. Nothing is locked or changed.
 
     Args:
-        queries: those to ask about; what is asked only on another engine is left out.
-        using: the database's alias.
+        queries: the queries; those of another engine are left out.
+        using: alias of the database.
         analyze: run them too, for their real times and rows.
-        seconds: how long it may take; what was not reached by then is a problem of its own.
-        penalized: ask whether the index can serve the query; by default so for small tables, while of large
-            ones it is what the planner freely chooses that counts.
+        seconds: time limit; a query that is not reached has ``OUT_OF_TIME`` as its problem.
+        penalized: whether to make the planner avoid full scans, which shows if the index *can* serve the
+            query. By default so for small tables; of large ones the planner's free choice is checked.
 
     Raises:
-        UnknownEngineError: when the database's plans cannot be read.
-        DatabaseError: when the database does not answer at all.
+        UnknownEngineError: if the engine's plans cannot be read.
+        DatabaseError: if the database does not respond.
     """
     connection = connections[using]
     with reader(connection) as read:
-        look = _Look(connection, read, _present(connection), analyze, time.monotonic() + seconds, penalized)
-        return _all_examined(look, queries)
+        run = _Run(
+            connection=connection,
+            read=read,
+            present=_indexes(connection),
+            analyze=analyze,
+            until=time.monotonic() + seconds,
+            penalized=penalized,
+        )
+        return _check_all(run, queries)
 
 
 def examine_without(
     index: Index, queries: Iterable[HotQuery], using: str = "default"
 ) -> tuple[PlanCheck, ...]:
-    """Ask the planner about hot queries as if an index were not there; it stays, and nobody has to wait.
+    """Check the plans of hot queries as if an index did not exist. The index stays, and nothing is locked.
 
-    SQLite plans on a copy that has the file's statistics, as it would choose without the index. PostgreSQL
-    plans on an empty table beside the real one, and tells whether another index can serve.
+    SQLite plans on a copy of the schema with the file's statistics: this is the plan it would choose.
+    PostgreSQL plans on an empty table beside the real one: this shows whether another index can serve.
 
     Args:
         index: the index.
-        queries: those to ask about.
-        using: the database's alias.
+        queries: the queries.
+        using: alias of the database.
 
     Raises:
-        UnknownEngineError: when the database's plans cannot be read.
-        DatabaseError: when the database does not answer, or is a replica, where nothing can be tried.
+        UnknownEngineError: if the engine's plans cannot be read.
+        DatabaseError: if the database does not respond, or is a replica, where no table can be made.
     """
     connection = connections[using]
     with reader(connection, index) as read:
-        present = {name: other for name, other in _present(connection).items() if other != index}
-        look = _Look(connection, read, present, until=time.monotonic() + SECONDS_IN_ALL)
-        return _all_examined(look, queries)
+        present = {name: other for name, other in _indexes(connection).items() if other != index}
+        until = time.monotonic() + SECONDS_IN_ALL
+        return _check_all(_Run(connection=connection, read=read, present=present, until=until), queries)
 
 
-@dataclass(frozen=True)
-class _Look:
-    """How queries are examined: ``read`` reads plans, ``present`` are the indexes by table and name."""
+@dataclass(frozen=True, kw_only=True)
+class _Run:
+    """One run over the hot queries: how plans are read, and the existing indexes by table and name."""
 
     connection: BaseDatabaseWrapper
     read: Reader
@@ -173,20 +189,20 @@ class _Look:
     penalized: bool | None = None
 
 
-def _present(connection: BaseDatabaseWrapper) -> dict[tuple[str, str], Index]:
-    return {(index.table, index.name): index for index in index_catalog.present(connection)}
+def _indexes(connection: BaseDatabaseWrapper) -> dict[tuple[str, str], Index]:
+    return {(index.table, index.name): index for index in index_catalog.existing_indexes(connection)}
 
 
-def _all_examined(look: _Look, queries: Iterable[HotQuery]) -> tuple[PlanCheck, ...]:
-    asked = [query for query in queries if query.engine in ("", look.connection.vendor)]
-    large = {table for table in {query.table for query in asked} if _is_large(look.connection, table)}
+def _check_all(run: _Run, queries: Iterable[HotQuery]) -> tuple[PlanCheck, ...]:
+    checked = [query for query in queries if query.engine in ("", run.connection.vendor)]
+    large = {table for table in {query.table for query in checked} if _is_large(run.connection, table)}
 
-    def examined(query: HotQuery) -> PlanCheck:
-        free = query.table in large if look.penalized is None else not look.penalized
-        left = min(SECONDS_A_QUERY, look.until - time.monotonic())
-        return _examined(look, query, Reading(look.analyze, not free, left))
+    def check(query: HotQuery) -> PlanCheck:
+        free = query.table in large if run.penalized is None else not run.penalized
+        left = min(SECONDS_A_QUERY, run.until - time.monotonic())
+        return _check(run, query, Reading(run.analyze, not free, left))
 
-    return tuple(examined(query) for query in asked)
+    return tuple(check(query) for query in checked)
 
 
 def _is_large(connection: BaseDatabaseWrapper, table: str) -> bool:
@@ -194,40 +210,40 @@ def _is_large(connection: BaseDatabaseWrapper, table: str) -> bool:
     return rows is not None and rows >= LARGE_FROM
 
 
-def _examined(look: _Look, query: HotQuery, reading: Reading) -> PlanCheck:
+def _check(run: _Run, query: HotQuery, reading: Reading) -> PlanCheck:
     free = not reading.penalized
     if reading.seconds <= 0:
         return PlanCheck(query, None, (OUT_OF_TIME,), free)
     try:
-        plan = look.read(query.statement(look.connection), reading)
+        plan = run.read(query.statement(run.connection), reading)
     except DatabaseError as error:
         return PlanCheck(query, None, (f"no plan: {_first_line(error)}",), free)
-    problems = (*_lacks(query, look.present), *_differences(query, plan, look.present, free=free))
+    problems = (*_index_problems(query, run.present), *_plan_problems(query, plan, run.present, free=free))
     return PlanCheck(query, plan, problems, free)
 
 
-def _lacks(query: HotQuery, present: Mapping[tuple[str, str], Index]) -> Iterator[str]:
-    """Yield what is wrong with the index itself."""
+def _index_problems(query: HotQuery, present: Mapping[tuple[str, str], Index]) -> Iterator[str]:
+    """Yield what is wrong with the declared index itself."""
     index = present.get((query.table, query.index))
     if index is None and query.index != PRIMARY_KEY:
-        yield f"{query.index} is not there"
+        yield f"{query.index} does not exist"
     elif index is not None and not index.valid:
         yield f"{query.index} is invalid"
 
 
-def _differences(
+def _plan_problems(
     query: HotQuery, plan: Plan, present: Mapping[tuple[str, str], Index], *, free: bool
 ) -> Iterator[str]:
-    """Yield in what a plan is not the declared one."""
+    """Yield how a plan differs from the declaration."""
     if not plan.indexes or plan.avoidable:
         yield "no index serves it"
         return
     if free and plan.sort is Sort.FEW and not plan.full_scan:
-        return  # the planner knows the rows to be few: any bounded way to them is as good
+        return  # the planner expects few rows: any bounded access path is as good
     allowed = {query.index, *query.alternatives}
     if not free:
-        # All ways into a small table cost the same: that it is bounded is what counts.
-        allowed |= _alike(query, present)
+        # On a small table all indexes cost the same: what counts is that the range is bounded.
+        allowed |= _similar(query, present)
     if not allowed.issuperset(plan.indexes):
         yield f"served by {' + '.join(plan.indexes)}"
     missing = [column for column in query.conditions if column not in plan.conditions]
@@ -238,8 +254,8 @@ def _differences(
         yield "sorted after it was read"
 
 
-def _alike(query: HotQuery, present: Mapping[tuple[str, str], Index]) -> set[str]:
-    """Return the indexes that begin as the declared one does, or with a column that has to bound it."""
+def _similar(query: HotQuery, present: Mapping[tuple[str, str], Index]) -> set[str]:
+    """Return indexes whose first column is that of the declared one, or has one of the conditions."""
     declared = present.get((query.table, query.index))
     first = {*query.conditions, *(declared.columns[:1] if declared else ())}
     return {

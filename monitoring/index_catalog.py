@@ -1,13 +1,13 @@
-"""What the database says of itself: its indexes, and how many rows its planner believes a table to have."""
+"""The database's catalog: existing indexes, and the planner's estimate of a table's rows."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, Final
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-_PRESENT_SQL: Final = {
-    # Partitions' indexes are their parent's: it stands for them, as valid as the worst of them.
+_INDEXES_SQL: Final = {
+    # Indexes of partitions are left out: their parent's index stands for them, valid only if all of them are.
     "postgresql": """
         SELECT index_class.relname, table_class.relname,
                array(SELECT pg_get_indexdef(index_state.indexrelid, position, true)
@@ -33,7 +33,7 @@ _PRESENT_SQL: Final = {
 }
 
 _ROWS_SQL: Final = {
-    # Of a partitioned table its leaves: nobody counts for the parent. -1 is a table that was never analyzed.
+    # A partitioned table has no count of its own: add up its leaves. -1: the table was never analyzed.
     "postgresql": """
         SELECT sum(nullif(table_class.reltuples, -1))
         FROM pg_class AS table_class
@@ -47,28 +47,29 @@ _HAS_STATISTICS_SQL: Final = "SELECT count(*) FROM sqlite_schema WHERE name = 's
 
 @dataclass(frozen=True)
 class Index:
-    """An index as the database has it.
+    """An index in the database.
 
     Args:
-        name: its own; a partitioned one stands for those of the partitions.
-        table: that it belongs to.
-        columns: in their order, as the database writes them.
-        unique: whether it admits each value once.
-        primary: whether it is the primary key's.
-        partial: whether it holds some rows only.
+        name: its name; the index of a partitioned table stands for those of the partitions.
+        table: the table.
+        columns: columns or expressions in order, as the database writes them.
+        unique: whether it is unique.
+        primary: whether it belongs to the primary key.
+        partial: whether it contains some rows only.
         valid: whether queries can use it.
     """
 
     name: str
     table: str
     columns: tuple[str, ...]
+    _: KW_ONLY
     unique: bool = False
     primary: bool = False
     partial: bool = False
     valid: bool = True
 
     def is_prefix_of(self, other: "Index") -> bool:
-        """Tell whether whatever this index finds the other one finds too."""
+        """Return whether the other index begins with all columns of this one and can replace it."""
         return (
             self.table == other.table
             and len(self.columns) < len(other.columns)
@@ -77,24 +78,34 @@ class Index:
         )
 
 
-def present(connection: BaseDatabaseWrapper) -> tuple[Index, ...]:
-    """Return every index of the tables in sight, by table and name."""
+def existing_indexes(connection: BaseDatabaseWrapper) -> tuple[Index, ...]:
+    """Return every index of the visible tables, ordered by table and name."""
     return tuple(
-        Index(name, table, _columns(columns), *map(bool, flags))
-        for name, table, columns, *flags in rows_of(connection, _PRESENT_SQL[connection.vendor])
+        Index(
+            name,
+            table,
+            _columns(columns),
+            unique=bool(unique),
+            primary=bool(primary),
+            partial=bool(partial),
+            valid=bool(valid),
+        )
+        for name, table, columns, unique, primary, partial, valid in fetch_rows(
+            connection, _INDEXES_SQL[connection.vendor]
+        )
     )
 
 
 def estimated_rows(connection: BaseDatabaseWrapper, table: str) -> int | None:
-    """Return how many rows the planner believes a table to have, or None where it has not looked yet."""
-    if connection.vendor == "sqlite" and not rows_of(connection, _HAS_STATISTICS_SQL)[0][0]:
+    """Return the planner's estimate of a table's rows; None if the table was never analyzed."""
+    if connection.vendor == "sqlite" and not fetch_rows(connection, _HAS_STATISTICS_SQL)[0][0]:
         return None
-    rows = rows_of(connection, _ROWS_SQL[connection.vendor], [table, table])[0][0]
+    rows = fetch_rows(connection, _ROWS_SQL[connection.vendor], [table, table])[0][0]
     return None if rows is None else int(rows)
 
 
-def rows_of(connection: BaseDatabaseWrapper, sql: str, parameters: Any = None) -> list[tuple[Any, ...]]:
-    """Return the rows that a query of the catalogues gives."""
+def fetch_rows(connection: BaseDatabaseWrapper, sql: str, parameters: Any = None) -> list[tuple[Any, ...]]:
+    """Return the rows of a query."""
     with connection.cursor() as cursor:
         cursor.execute(sql, parameters)
         return list(cursor.fetchall())

@@ -1,4 +1,4 @@
-"""Index upkeep: what each index is good for, and how to do without one that is good for nothing."""
+"""What each index is used for, and whether it can be dropped."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -8,15 +8,14 @@ from typing import Any, Final
 from django.apps import apps
 from django.db import DatabaseError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.migrations.loader import MigrationLoader
 
 from monitoring import index_catalog
+from monitoring.formatting import iso_timestamp
 from monitoring.hot_queries import HotQuery, PlanCheck, examine, examine_without
 from monitoring.index_catalog import Index
-from monitoring.serialization import instant_text
 
-# last_idx_scan came with PostgreSQL 16; read like this, an older one says NULL.
-_USE_SQL: Final = """
+# last_idx_scan exists since PostgreSQL 16; to_jsonb() gives NULL on an older one.
+_USAGE_SQL: Final = """
     SELECT coalesce(root_class.relname, use.indexrelname), sum(use.idx_scan)::bigint,
            max((to_jsonb(use) ->> 'last_idx_scan')::timestamptz),
            sum(pg_relation_size(use.indexrelid))::bigint
@@ -26,105 +25,81 @@ _USE_SQL: Final = """
 """
 _SINCE_SQL: Final = "SELECT stats_reset FROM pg_stat_database WHERE datname = current_database()"
 
-_REMOVAL: Final = """\
-# {index} serves nothing; migrating backwards puts it back.
-{imports}
-
-class Migration(migrations.Migration):
-{atomic}    dependencies = [("{app}", "{newest}")]
-
-    operations = [{operation}("{model}", "{index}")]
-"""
-_HOW: Final = {
-    "postgresql": {
-        "imports": (
-            "from django.contrib.postgres.operations import RemoveIndexConcurrently\n"
-            "from django.db import migrations\n"
-        ),
-        "atomic": "    atomic = False  # what is dropped concurrently cannot be dropped in a transaction\n\n",
-        "operation": "RemoveIndexConcurrently",
-    },
-    "sqlite": {
-        "imports": "from django.db import migrations\n",
-        "atomic": "",
-        "operation": "migrations.RemoveIndex",
-    },
-}
-
-
-_UNTOLD: Final[dict[str, Any]] = dict.fromkeys(("scans", "last_used", "since", "bytes"))
+_NO_FIGURES: Final[dict[str, Any]] = dict.fromkeys(("scans", "last_used", "since", "bytes"))
 
 
 @dataclass(frozen=True)
 class DropProof:
-    """What planning without an index has shown.
+    """Result of planning the hot queries of a table without one of its indexes.
 
     Args:
-        planned: how many hot queries were planned as if it were not there: all that read its table.
-        losers: those of them that it serves now, or that are not served as declared without it.
+        planned: number of hot queries that were planned.
+        losers: queries that the index serves now, or that are not served as declared without it.
     """
 
     planned: int
     losers: tuple[str, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class IndexUsage:
-    """What an index is good for.
+    """What an index is used for.
 
     Args:
         index: the index.
-        scans: how often it was read since ``since``, or None where the engine does not tell.
-        last_used: when it was read last, or None where that is not known, or never was.
-        since: when the engine began to count, or None where it does not tell.
-        bytes: its size, or None where it cannot be had without reading it.
-        prefix_of: indexes that begin with all its columns.
+        scans: number of scans since ``since``; None if the engine does not count them.
+        last_used: time of the last scan; None if unknown or never.
+        since: when the engine began to count; None if unknown.
+        bytes: size; None if it cannot be had without reading the index.
+        prefix_of: indexes that begin with all of its columns.
         declared_by: hot queries that must be served by it.
         serves: hot queries that it serves now.
-        reason: why it stays although another could do its work, or nothing.
-        proof: what planning without it has shown, or None where that was not tried or cannot be.
+        declared_in: the model whose ``Meta.indexes`` has it, ``app.Model``; None if no model has.
+        reason: why it stays although another index could replace it; "" for none.
+        proof: result of planning without it; None if that was not tried or is not possible.
     """
 
     index: Index
-    scans: int | None
-    last_used: datetime | None
-    since: datetime | None
-    bytes: int | None
-    prefix_of: tuple[str, ...]
-    declared_by: tuple[str, ...]
-    serves: tuple[str, ...]
-    reason: str
+    scans: int | None = None
+    last_used: datetime | None = None
+    since: datetime | None = None
+    bytes: int | None = None
+    prefix_of: tuple[str, ...] = ()
+    declared_by: tuple[str, ...] = ()
+    serves: tuple[str, ...] = ()
+    declared_in: str | None = None
+    reason: str = ""
     proof: DropProof | None = None
 
     @property
     def verdict(self) -> str:
-        """Return what to do about it: ``rebuild``, ``keep``, ``known`` (kept for its reason) or ``drop``."""
+        """Return ``rebuild``, ``keep``, ``known`` (kept for its reason) or ``drop``."""
         if not self.index.valid:
             return "rebuild"
         if self.reason:
             return "known"
-        return "drop" if self.can_go else "keep"
+        return "drop" if self.can_be_dropped else "keep"
 
     @property
-    def idle(self) -> bool:
-        """Tell whether it seems to be good for nothing: nothing reads it, and no hot query names it."""
+    def seems_unused(self) -> bool:
+        """Return whether nothing scans it, and no hot query, constraint or reason needs it."""
         needed = self.index.primary or self.index.unique or self.declared_by or self.serves
         return not needed and not self.scans and not self.reason
 
     @property
-    def can_go(self) -> bool:
-        """Tell whether dropping it is safe: it is idle, and no hot query loses its plan, as was tried."""
-        return self.idle and self.proof is not None and not self.proof.losers
+    def can_be_dropped(self) -> bool:
+        """Return whether it seems unused, and no hot query loses its plan without it."""
+        return self.seems_unused and self.proof is not None and not self.proof.losers
 
     def as_json(self) -> dict[str, Any]:
-        """Return the index as the endpoint shows it."""
+        """Return the usage as the endpoint shows it."""
         return {
             "index": self.index.name,
             "table": self.index.table,
             "verdict": self.verdict,
             "scans": self.scans,
-            "last_used": self.last_used and instant_text(self.last_used),
-            "since": self.since and instant_text(self.since),
+            "last_used": self.last_used and iso_timestamp(self.last_used),
+            "since": self.since and iso_timestamp(self.since),
             "bytes": self.bytes,
             "begins_like": list(self.prefix_of),
             "declared_by": list(self.declared_by),
@@ -135,97 +110,84 @@ class IndexUsage:
 
 
 def index_usage(
-    examined: Iterable[PlanCheck],
+    checks: Iterable[PlanCheck],
     using: str = "default",
     *,
     reasons: Mapping[str, str] | None = None,
     queries: Sequence[HotQuery] = (),
 ) -> tuple[IndexUsage, ...]:
-    """Return what each index is good for.
+    """Return the usage of each index.
 
     Args:
-        examined: hot queries with the plans that they have now, as many as there was time for.
-        using: the database's alias.
+        checks: current plans of hot queries, as many as there was time for.
+        using: alias of the database.
         reasons: why indexes stay that others could replace, by name.
-        queries: every hot query; they are planned without each index that seems good for nothing.
+        queries: every hot query; they are planned without each index that seems unused.
     """
     connection = connections[using]
-    every = index_catalog.present(connection)
-    figures = _figures(connection)
+    every = index_catalog.existing_indexes(connection)
+    figures, models = _figures(connection), _models_by_index()
     declared = _by_index((query.index, query.name) for query in queries)
-    serves = _by_index((index, one.query) for one in examined if one.plan for index in one.plan.indexes)
-    uses = [
+    serves = _by_index((index, check.query) for check in checks if check.plan for index in check.plan.indexes)
+    usages = [
         IndexUsage(
-            index,
-            **figures.get(index.name, _UNTOLD),
+            index=index,
+            **figures.get(index.name, _NO_FIGURES),
             prefix_of=tuple(other.name for other in every if index.is_prefix_of(other)),
             declared_by=declared.get(index.name, ()),
             serves=serves.get(index.name, ()),
+            declared_in=models.get(index.name),
             reason=(reasons or {}).get(index.name, ""),
         )
         for index in every
     ]
-    return tuple(replace(use, proof=proof(use.index, queries, using)) if use.idle else use for use in uses)
+    return tuple(
+        replace(usage, proof=drop_proof(usage.index, queries, using)) if usage.seems_unused else usage
+        for usage in usages
+    )
 
 
-def proof(index: Index, queries: Iterable[HotQuery], using: str = "default") -> DropProof | None:
-    """Plan the hot queries of an index's table as if it were not there; it stays, and nobody has to wait.
+def drop_proof(index: Index, queries: Iterable[HotQuery], using: str = "default") -> DropProof | None:
+    """Plan the hot queries of an index's table as if the index did not exist. Nothing is locked.
 
     Args:
         index: the index.
         queries: every hot query.
-        using: the database's alias.
+        using: alias of the database.
 
     Returns:
-        What that has shown, or None where nobody has said what reads the table, or where the database cannot
-        try, as a replica.
+        The result; None if no hot query reads the table, or the database refuses, as a replica does.
     """
     about = [query for query in queries if query.table == index.table]
     if not about:
         return None
     try:
-        now = {one.query: one for one in examine(about, using)}
+        now = {check.query: check for check in examine(about, using)}
         without = examine_without(index, about, using)
     except DatabaseError:
         return None
-    served = {name for name, one in now.items() if one.plan and index.name in one.plan.indexes}
-    lost = {one.query for one in without if not one.ok and (now[one.query].ok or one.plan is None)}
+    served = {name for name, check in now.items() if check.plan and index.name in check.plan.indexes}
+    lost = {check.query for check in without if not check.ok and (now[check.query].ok or check.plan is None)}
     return DropProof(len(without), tuple(sorted(served | lost)))
 
 
-def removal(use: IndexUsage, using: str = "default") -> str | None:
-    """Return the Django migration that takes an index away and, backwards, puts it back.
-
-    Args:
-        use: the index and what it is good for.
-        using: the alias of the database that it would run on first.
-
-    Returns:
-        The text of a migration, or None for an index that no model declares.
-    """
-    for model in apps.get_models():
-        if any(index.name == use.index.name for index in model._meta.indexes):
-            connection = connections[using]
-            app = model._meta.app_label
-            ((_, newest),) = MigrationLoader(connection).graph.leaf_nodes(app)
-            names = {"app": app, "newest": newest, "model": model._meta.model_name, "index": use.index.name}
-            return _REMOVAL.format(**names, **_HOW[connection.vendor])
-    return None
+def _models_by_index() -> dict[str, str]:
+    return {index.name: model._meta.label for model in apps.get_models() for index in model._meta.indexes}
 
 
 def _figures(connection: BaseDatabaseWrapper) -> dict[str, dict[str, Any]]:
-    """Return what the engine has counted of each index by its name; nothing where it does not count."""
+    """Return the engine's figures by index; none on SQLite, which does not count."""
     if connection.vendor != "postgresql":
         return {}
-    ((since,),) = index_catalog.rows_of(connection, _SINCE_SQL)
+    ((since,),) = index_catalog.fetch_rows(connection, _SINCE_SQL)
     return {
         name: {"scans": scans, "last_used": last_used, "since": since, "bytes": size}
-        for name, scans, last_used, size in index_catalog.rows_of(connection, _USE_SQL)
+        for name, scans, last_used, size in index_catalog.fetch_rows(connection, _USAGE_SQL)
     }
 
 
 def _by_index(pairs: Iterable[tuple[str, str]]) -> dict[str, tuple[str, ...]]:
-    """Return the names of queries by index, of pairs of both."""
+    """Return the names of queries by index, from pairs of an index and a query."""
     names: dict[str, tuple[str, ...]] = {}
     for index, query in pairs:
         names[index] = (*names.get(index, ()), query)

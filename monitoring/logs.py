@@ -1,4 +1,4 @@
-"""Lines of the log: for people, or as JSON for programs; each with the id of the request it belongs to."""
+"""Log records with the id of their request, as text or as JSON."""
 
 import logging
 from datetime import UTC, datetime
@@ -7,10 +7,10 @@ from typing import Any, Final
 import orjson
 
 from monitoring import request_ids
-from monitoring.serialization import instant_text
+from monitoring.formatting import iso_timestamp
 
-#: Attributes of every record; what else is on one was given with ``extra``.
-_OWN: Final = frozenset(vars(logging.makeLogRecord({}))) | {
+#: Attributes of every record. All others come from ``extra``.
+_STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {
     "message",
     "asctime",
     "request_id",
@@ -20,7 +20,7 @@ _OWN: Final = frozenset(vars(logging.makeLogRecord({}))) | {
 
 
 class RequestIdFilter(logging.Filter):
-    """Puts the id of the request at hand on every record."""
+    """Adds the id of the current request to every record."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Keep every record."""
@@ -29,7 +29,7 @@ class RequestIdFilter(logging.Filter):
 
 
 class JsonFormatter(logging.Formatter):
-    """Writes a record as one line of JSON."""
+    """Formats a record as one line of JSON."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line."""
@@ -40,11 +40,11 @@ class JsonFormatter(logging.Formatter):
             "request_id": getattr(record, "request_id", "-"),
             "message": record.getMessage(),
         }
-        line |= {name: value for name, value in vars(record).items() if name not in _OWN}
+        line |= {name: value for name, value in vars(record).items() if name not in _STANDARD}
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return orjson.dumps(line, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
 
     def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802 - logging's
-        """Return when it happened, in UTC."""
-        return instant_text(datetime.fromtimestamp(record.created, UTC))
+        """Return the record's timestamp in UTC."""
+        return iso_timestamp(datetime.fromtimestamp(record.created, UTC))

@@ -1,4 +1,4 @@
-"""Observation of what Django answers. Answers that come straight from the cache do not pass here."""
+"""Measures the requests that Django handles. Responses served before Django do not pass here."""
 
 import logging
 import time
@@ -9,7 +9,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
 from monitoring import pools, prometheus, query_stats, request_ids
-from monitoring.query_stats import Queries
+from monitoring.query_stats import RequestQueries
 
 logger = logging.getLogger("monitoring.requests")
 
@@ -17,50 +17,50 @@ _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "O
 
 
 class ObservabilityMiddleware:
-    """Measures requests and their statements, tells of slow ones, and gives each an id.
+    """Measures requests and their statements, logs slow ones, and gives each request an id.
 
     Args:
-        get_response: what answers.
+        get_response: the next middleware or the view.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self._get_response = get_response
-        prometheus.make_folder()
+        prometheus.make_metrics_dir()
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        """Answer a request."""
+        """Handle a request."""
         request_id = request_ids.identify(request.META)
-        queries = Queries()
-        token = query_stats.of_request.set(queries)
+        queries = RequestQueries()
+        token = query_stats.current_request.set(queries)
         started = time.perf_counter()
         try:
             response = self._get_response(request)
         finally:
-            query_stats.of_request.reset(token)
+            query_stats.current_request.reset(token)
         seconds = time.perf_counter() - started
-        if request_ids.TOLD_OUTSIDE not in request.META:
+        if request_ids.HEADER_ADDED not in request.META:
             response[request_ids.HEADER] = request_id
-        _note(request, response, seconds, queries)
+        _record(request, response, seconds, queries)
         if settings.DEBUG:
             response["Server-Timing"] = _server_timing(seconds, queries)
         return response
 
 
-def _note(request: HttpRequest, response: HttpResponse, seconds: float, queries: Queries) -> None:
+def _record(request: HttpRequest, response: HttpResponse, seconds: float, queries: RequestQueries) -> None:
     route = request.resolver_match.route if request.resolver_match else "none"
     method = request.method if request.method in _METHODS else "other"
     prometheus.REQUESTS.labels(method, route, f"{response.status_code // 100}xx").observe(seconds)
     for statement in queries.repeated:
-        prometheus.REPEATED.labels(route, query_stats.bounded(statement)).inc()
+        prometheus.REPEATED.labels(route, query_stats.as_label(statement)).inc()
     if seconds * 1000 >= settings.SLOW_REQUEST_MS:
         prometheus.SLOW_REQUESTS.labels(route).inc()
-        _tell(request, response, seconds, queries)
+        _log_slow(request, response, seconds, queries)
     pools.observe()
 
 
-def _tell(request: HttpRequest, response: HttpResponse, seconds: float, queries: Queries) -> None:
+def _log_slow(request: HttpRequest, response: HttpResponse, seconds: float, queries: RequestQueries) -> None:
     logger.warning(
-        "slow: %s %s was %d after %.0f ms, of which %.0f ms in %d queries",
+        "Slow request: %s %s, status %d, took %.0f ms, %.0f ms of it in %d queries",
         request.method,
         request.path,
         response.status_code,
@@ -75,7 +75,7 @@ def _tell(request: HttpRequest, response: HttpResponse, seconds: float, queries:
     )
 
 
-def _server_timing(seconds: float, queries: Queries) -> str:
+def _server_timing(seconds: float, queries: RequestQueries) -> str:
     return (
         f'total;dur={seconds * 1000:.1f}, db;dur={queries.seconds * 1000:.1f};desc="{queries.count} queries"'
     )

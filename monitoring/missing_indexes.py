@@ -1,4 +1,4 @@
-"""What the models declare and the database does not have."""
+"""Indexes that a model declares and the database lacks."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,13 @@ from monitoring.tables import TableFigures
 
 @dataclass(frozen=True)
 class MissingIndex:
-    """An index that a model declares and its table lacks; ``sql`` makes it, beside writers if it can."""
+    """An index that a model declares and the database lacks.
+
+    Args:
+        table: the table.
+        name: the index.
+        sql: creates it, without blocking writers where the engine can.
+    """
 
     table: str
     name: str
@@ -23,17 +29,17 @@ class MissingIndex:
 def missing_indexes(
     connection: BaseDatabaseWrapper, measured: Sequence[TableFigures]
 ) -> tuple[MissingIndex, ...]:
-    """Return the declared indexes that measured tables lack."""
-    there = {table.name: {index.name for index in table.indexes} for table in measured if table.exists}
+    """Return the declared indexes that the measured tables lack."""
+    existing = {table.name: {index.name for index in table.indexes} for table in measured if table.exists}
     return tuple(
         MissingIndex(table, index.name, _create_sql(connection, model, index))
         for table, model, index in _declared()
-        if table in there and index.name not in there[table]
+        if table in existing and index.name not in existing[table]
     )
 
 
 def app_of(table: str) -> str | None:
-    """Return the label of the application that a table belongs to, or None for a table without a model."""
+    """Return the label of the Django application with the table's model; None without a model."""
     return next((m._meta.app_label for m in apps.get_models() if m._meta.db_table == table), None)
 
 
@@ -44,10 +50,10 @@ def _declared() -> Iterator[tuple[str, type[Model], Index]]:
 
 
 def _create_sql(connection: BaseDatabaseWrapper, model: type[Model], index: Index) -> str:
-    # Nothing is run: the editor only writes the statement down.
+    # collect_sql: the editor runs nothing.
     editor = connection.SchemaEditorClass(connection, collect_sql=True, atomic=False)
     postgresql = connection.vendor == "postgresql"
     options: dict[str, Any] = {"concurrently": True} if postgresql else {}
-    # SQLite's planner passes over an index that it has no statistics of.
+    # Without statistics of an index SQLite's planner prefers those it has statistics of.
     analyze = "" if postgresql else f" ANALYZE {model._meta.db_table};"
     return f"{index.create_sql(model, editor, **options)};{analyze}"

@@ -1,4 +1,4 @@
-"""What the monitoring keeps: sizes of tables over time, and findings that somebody has acknowledged."""
+"""Snapshots of table sizes, and acknowledged findings."""
 
 from typing import ClassVar
 
@@ -7,15 +7,15 @@ from django.utils import timezone
 
 
 class TableSnapshot(models.Model):
-    """The size of a table at a moment, at most one an hour."""
+    """The size of a table, measured at most once an hour."""
 
     table = models.CharField(max_length=128)
-    # The hour, not the minute: two workers that measure at once make one snapshot.
+    # With the table it is unique: two workers that measure at the same time create one snapshot.
     hour = models.DateTimeField()
     measured_at = models.DateTimeField(default=timezone.now)
     rows = models.BigIntegerField()
     exact = models.BooleanField()
-    # NULL: the engine does not tell.
+    # NULL: the engine does not provide the size.
     table_bytes = models.BigIntegerField(null=True)
     index_bytes = models.BigIntegerField(null=True)
     indexes = models.JSONField(default=dict, db_default={}, help_text="Bytes by index.")
@@ -23,7 +23,7 @@ class TableSnapshot(models.Model):
     class Meta:
         db_table = "monitoring_table_snapshots"
         constraints: ClassVar = [
-            # its index serves the growth of a table: the first snapshot after a moment, and the last one
+            # its index serves growth: a table's first snapshot since a time, and its last one
             models.UniqueConstraint(fields=["table", "hour"], name="uq_snapshots_table_hour"),
         ]
 
@@ -32,7 +32,7 @@ class TableSnapshot(models.Model):
 
 
 class Acknowledgement(models.Model):
-    """A finding that somebody knows of and leaves as it is, for a reason."""
+    """A finding that an operator has accepted, and why."""
 
     finding = models.CharField(max_length=200, unique=True)
     reason = models.CharField(max_length=1000)

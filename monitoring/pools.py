@@ -10,7 +10,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from monitoring import prometheus
 
-#: What is told of a pool, by the name that psycopg gives it; what it leaves out is 0.
+#: Our figures by psycopg's names. psycopg leaves out those that are 0.
 _FIGURES: Final = {
     "size": "pool_size",
     "available": "pool_available",
@@ -24,25 +24,31 @@ _FIGURES: Final = {
     "connection_errors": "connections_errors",
 }
 
-#: Seconds between two tellings of one process.
-_TOLD_EVERY: Final = 1.0
+#: Seconds between two publications of a process's figures.
+_PUBLISH_EVERY: Final = 1.0
 
 _most_used: dict[str, int] = defaultdict(int)
-_next_telling = 0.0
+_next_publication = 0.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PoolFigures:
     """The pool of one process to one database.
 
     Args:
-        size: connections it has open, ``available`` of them idle.
-        minimum: connections that it keeps open even if nobody uses them.
-        maximum: as many as it opens.
-        most_used: connections that were in use at once, at most, since the process began.
+        process: number of the process.
+        alias: alias of the database.
+        size: open connections.
+        available: open connections that are idle.
+        minimum: connections that it keeps open.
+        maximum: connections that it may open.
+        most_used: most connections in use at the same time since the process started.
         waiting: requests that wait for a connection now.
-        queued: requests that ever had to wait, for ``wait_ms`` milliseconds in all.
-        errors: requests that did not get one in time.
+        requests: requests for a connection.
+        queued: requests that had to wait.
+        wait_ms: total time they waited, in milliseconds.
+        errors: requests that timed out.
+        connection_errors: failed attempts to connect.
     """
 
     process: int
@@ -65,27 +71,27 @@ class PoolFigures:
 
 
 def observe() -> None:
-    """Note how many connections this process uses, and tell it, once a second, to whoever asks any process.
+    """Record how many connections this process uses, and publish that at most once a second.
 
-    Called at the end of each request, which still has its connection: no use of several at once goes unseen.
+    Called at the end of each request, while the request still has its connection, so that peaks are seen.
     """
-    global _next_telling  # noqa: PLW0603 - one clock a process
+    global _next_publication  # noqa: PLW0603 - one clock a process
     stats = {alias: pool.get_stats() for alias, pool in _own_pools().items()}
     for alias, pool in stats.items():
         _most_used[alias] = max(_most_used[alias], pool["pool_size"] - pool["pool_available"])
-    if stats and time.monotonic() >= _next_telling:
-        _next_telling = time.monotonic() + _TOLD_EVERY
+    if stats and time.monotonic() >= _next_publication:
+        _next_publication = time.monotonic() + _PUBLISH_EVERY
         _publish(stats)
 
 
 def bypass_exhausted_pool(connection: BaseDatabaseWrapper) -> None:
-    """Let a thread connect by itself where the pool has nothing to lend.
+    """Let a thread connect without the pool if the pool is exhausted.
 
-    What is asked about a database must not wait behind the requests that it is asked about: it would take a
-    pool that is too small for a database that is silent.
+    Otherwise a query about the database would wait behind the requests, and an exhausted pool would look like
+    a database that does not respond.
 
     Args:
-        connection: the thread's own, not open yet.
+        connection: the thread's own connection, not open yet.
     """
     pool = _own_pools().get(connection.alias)
     if pool is None:
@@ -98,13 +104,13 @@ def bypass_exhausted_pool(connection: BaseDatabaseWrapper) -> None:
 
 
 def _own_pools() -> dict[str, Any]:
-    """Return the pools of this process by their databases' aliases."""
+    """Return the pools of this process by alias."""
     if not any(database["ENGINE"].endswith("postgresql") for database in connections.settings.values()):
         return {}
-    # Imported here: it loads the driver, which takes as long as half of Django.
+    # Imported here: it loads the driver, which takes half as long as loading Django.
     from django.db.backends.postgresql import base  # noqa: PLC0415
 
-    pools: dict[str, Any] = base.DatabaseWrapper._connection_pools  # type: ignore[attr-defined]  # noqa: SLF001 - no other door
+    pools: dict[str, Any] = base.DatabaseWrapper._connection_pools  # type: ignore[attr-defined]  # noqa: SLF001 - there is no public API
     return pools
 
 
@@ -116,13 +122,14 @@ def _publish(stats: dict[str, dict[str, int]]) -> None:
 
 
 def figures() -> tuple[PoolFigures, ...]:
-    """Return the figures that the living processes told last."""
+    """Return the latest figures of all live processes."""
     found: dict[tuple[int, str], dict[str, int]] = defaultdict(dict)
-    for metric in prometheus.collected():
+    for metric in prometheus.collect():
         if metric.name == "kyros_db_pool":
             for sample in metric.samples:
                 labels = sample.labels
                 found[int(labels["pid"]), labels["alias"]][labels["figure"]] = int(sample.value)
     return tuple(
-        PoolFigures(process, alias, **figures) for (process, alias), figures in sorted(found.items())
+        PoolFigures(process=process, alias=alias, **figures)
+        for (process, alias), figures in sorted(found.items())
     )

@@ -1,4 +1,4 @@
-"""The SQL that requests run: how often, how long, and whether once for each row."""
+"""The SQL statements of requests: how often they run, how long they take, and whether they repeat."""
 
 import logging
 import re
@@ -17,30 +17,30 @@ from monitoring import prometheus
 
 logger = logging.getLogger("monitoring.sql")
 
-#: Statements that a process tells apart; the others are one, so that no request can make the figures grow.
-KNOWN_AT_MOST: Final = 100
+#: A process uses at most this many statements as labels; all others share one, so clients cannot add labels.
+MAX_LABELS: Final = 100
 OTHER: Final = "other"
 
-#: Characters of a statement that are shown.
-SHOWN: Final = 200
+#: Characters of a statement that are kept.
+MAX_LENGTH: Final = 200
 
-#: How often one request must run one statement to be suspected of asking once for each row.
-SUSPICIOUS_FROM: Final = 10
+#: Repetitions of a query in one request from which it may run once for each row.
+MIN_REPETITIONS: Final = 10
 
-#: Statements told at most.
-SLOWEST: Final = 10
+#: Number of statements that ``slow_queries`` returns.
+MAX_SLOW_QUERIES: Final = 10
 
 _LITERAL: Final = re.compile(r"'(?:[^']|'')*'|\$\d+|%s|\b\d+(?:\.\d+)?\b|\?")
 _LIST: Final = re.compile(r"\((?:\s*\?\s*,)+\s*\?\s*\)(?:\s*,\s*\(\?+\))*")
 _ROWS: Final = re.compile(r"(\(…\))(?:\s*,\s*\(…\))+")
 _SPACE: Final = re.compile(r"\s+")
 
-_known: set[str] = set()
-_answered_at = 0.0
+_labels: set[str] = set()
+_last_response = 0.0
 
 
 @dataclass
-class Queries:
+class RequestQueries:
     """The statements of one request."""
 
     count: int = 0
@@ -49,107 +49,111 @@ class Queries:
 
     @property
     def repeated(self) -> list[str]:
-        """Return the queries that were run suspiciously often; a change is not a look at each row."""
-        often = (text for text, times in self.by_statement.items() if times >= SUSPICIOUS_FROM)
+        """Return the SELECT statements that ran ``MIN_REPETITIONS`` times or more."""
+        often = (text for text, times in self.by_statement.items() if times >= MIN_REPETITIONS)
         return [text for text in often if text.startswith("SELECT")]
 
 
-#: The statements of the request at hand, or None where none is at hand.
-of_request: ContextVar[Queries | None] = ContextVar("queries of the request", default=None)
+#: The statements of the current request; None outside of a request.
+current_request: ContextVar[RequestQueries | None] = ContextVar("queries of the request", default=None)
 
 
 @lru_cache(maxsize=2048)
-def normalised(sql: str) -> str:
-    """Return a statement without any value, on one line: what two calls of it have in common."""
+def normalize_sql(sql: str) -> str:
+    """Return a statement on one line, without values: two calls with other values give the same text."""
     text = _LITERAL.sub("?", sql)
     text = _ROWS.sub(r"\1", _LIST.sub("(…)", text))
-    return _SPACE.sub(" ", text).strip()[:SHOWN]
+    return _SPACE.sub(" ", text).strip()[:MAX_LENGTH]
 
 
 def observe(execute: Callable[..., Any], sql: str, parameters: Any, *more: Any) -> Any:
-    """Run a statement, as Django's ``execute_wrapper`` does, and note that it was answered, and how fast."""
-    global _answered_at  # noqa: PLW0603 - one clock a process
-    started, queries = time.monotonic(), of_request.get()
+    """Run a statement and record its duration; one of Django's ``execute_wrappers``."""
+    global _last_response  # noqa: PLW0603 - one clock for the process
+    started, queries = time.monotonic(), current_request.get()
     try:
-        answer = execute(sql, parameters, *more)
-        _answered_at = time.monotonic()
-        return answer
+        result = execute(sql, parameters, *more)
+        _last_response = time.monotonic()
+        return result
     finally:
         if queries is not None or settings.SQL_ECHO:
-            _note(queries, str(sql), time.monotonic() - started)
+            _record(queries, str(sql), time.monotonic() - started)
 
 
-def answered_since(moment: float) -> bool:
-    """Tell whether the database has answered any statement of this process since a moment.
+def responded_since(timestamp: float) -> bool:
+    """Return whether the database has answered a statement of this process since a time.
 
     Args:
-        moment: by the monotonic clock.
+        timestamp: by ``time.monotonic()``.
     """
-    return _answered_at > moment
+    return _last_response > timestamp
 
 
-def _note(queries: Queries | None, sql: str, seconds: float) -> None:
+def _record(queries: RequestQueries | None, sql: str, seconds: float) -> None:
     if settings.SQL_ECHO:
-        # Without the values: a password's hash is one of them.
+        # Without parameters: they contain password hashes.
         logger.info("%.1f ms %s", seconds * 1000, _SPACE.sub(" ", sql))
     if queries is None:
         return
-    text = normalised(sql)
+    text = normalize_sql(sql)
     queries.count += 1
     queries.seconds += seconds
     queries.by_statement[text] += 1
-    prometheus.STATEMENTS.labels(bounded(text)).observe(seconds)
+    prometheus.STATEMENTS.labels(as_label(text)).observe(seconds)
 
 
-def bounded(text: str) -> str:
-    """Return a statement as a label that there are not too many of."""
-    if text in _known:
+def as_label(text: str) -> str:
+    """Return a statement as a label's value; ``OTHER`` once the process has ``MAX_LABELS``."""
+    if text in _labels:
         return text
-    if len(_known) >= KNOWN_AT_MOST:
+    if len(_labels) >= MAX_LABELS:
         return OTHER
-    _known.add(text)
+    _labels.add(text)
     return text
 
 
-def watch_connection(connection: BaseDatabaseWrapper, **_: Any) -> None:
+def observe_connection(connection: BaseDatabaseWrapper, **_: Any) -> None:
     """Observe the statements of a connection; a receiver of ``connection_created``."""
     if observe not in connection.execute_wrappers:
         connection.execute_wrappers.append(observe)
 
 
-def slowest() -> list[dict[str, Any]]:
-    """Return the statements that took the requests of all processes the most time."""
+def slow_queries() -> list[dict[str, Any]]:
+    """Return the statements with the largest total time, over the requests of all processes."""
+    rows = [_row(text, figures) for text, figures in _sums().items() if figures.get("count")]
+    return sorted(rows, key=lambda row: row["total_ms"], reverse=True)[:MAX_SLOW_QUERIES]
+
+
+def _sums() -> dict[str, dict[str, float]]:
+    """Return the ``count`` and ``sum`` of each statement's histogram."""
     sums: dict[str, dict[str, float]] = {}
-    for metric in prometheus.collected():
+    for metric in prometheus.collect():
         if metric.name == "kyros_sql_seconds":
             for sample in metric.samples:
                 if not sample.name.endswith("_bucket"):
-                    sums.setdefault(sample.labels["statement"], {})[sample.name.rpartition("_")[2]] = (
-                        sample.value
-                    )
-    told: list[dict[str, Any]] = [
-        {
-            "query": text,
-            "calls": int(figures["count"]),
-            "mean_ms": round(1000 * figures["sum"] / figures["count"], 3),
-            "total_ms": round(1000 * figures["sum"], 3),
-            "source": "requests",
-        }
-        for text, figures in sums.items()
-        if figures.get("count")
-    ]
-    return sorted(told, key=lambda row: row["total_ms"], reverse=True)[:SLOWEST]
+                    figures = sums.setdefault(sample.labels["statement"], {})
+                    figures[sample.name.rpartition("_")[2]] = sample.value
+    return sums
 
 
-def suspects() -> tuple[dict[str, Any], ...]:
-    """Return the routes that ran one statement many times in one request, with how many requests did."""
+def _row(text: str, figures: dict[str, float]) -> dict[str, Any]:
+    return {
+        "query": text,
+        "calls": int(figures["count"]),
+        "mean_ms": round(1000 * figures["sum"] / figures["count"], 3),
+        "total_ms": round(1000 * figures["sum"], 3),
+        "source": "requests",
+    }
+
+
+def n_plus_one_suspects() -> tuple[dict[str, Any], ...]:
+    """Return the routes that ran one statement many times in a request, and in how many requests."""
     return tuple(
         {
             "route": sample.labels["route"],
             "statement": sample.labels["statement"],
             "requests": int(sample.value),
         }
-        for metric in prometheus.collected()
+        for metric in prometheus.collect()
         if metric.name == "kyros_sql_repeated"
         for sample in metric.samples
     )

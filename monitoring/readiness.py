@@ -1,4 +1,4 @@
-"""Whether this process can do its work: what `/readyz` answers."""
+"""Whether this process can serve requests: what ``/readyz`` returns."""
 
 import logging
 from collections.abc import Callable
@@ -7,6 +7,7 @@ from functools import cache
 from typing import Final, Literal, TypeVar
 
 from django.db import DatabaseError, connection
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 
@@ -16,14 +17,19 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-_SILENT: Final = "the database does not answer"
+_DATABASE_DOWN: Final = "the database does not respond"
 
 CacheState = Literal["up", "down", "disabled"]
 
 
 @dataclass(frozen=True)
 class Readiness:
-    """What a load balancer has to know: `reason` is None when requests may be sent here."""
+    """Whether a load balancer may send requests here.
+
+    Args:
+        reason: why not; None if it may.
+        cache: state of the cache, which does not count: without it the database serves.
+    """
 
     reason: str | None
     cache: CacheState
@@ -42,59 +48,63 @@ _cache_state: Callable[[], CacheState] = _no_cache
 
 
 def register_cache(state: Callable[[], CacheState]) -> None:
-    """Take `state`, which must never raise, as the way to ask after the cache; without one there is none."""
-    global _cache_state  # noqa: PLW0603 - set once, while the applications are loaded
+    """Use ``state``, which must never raise, to find out the state of the cache."""
+    global _cache_state  # noqa: PLW0603 - set once, while Django loads the applications
     _cache_state = state
 
 
 def readiness() -> Readiness:
-    """Return whether the database answers with every migration applied, and how the cache is.
+    """Return whether the database responds with every migration applied, and the state of the cache.
 
-    A lost cache is told and does not count: requests are then answered from the database. Servers that hang
-    cost half a second together.
+    Servers that hang cost half a second together.
     """
     database, cache, patience = Look(_database_problem), Look(_cache_state, "cache"), Patience()
     return Readiness(
-        reason=_answer(database, patience, _SILENT),
-        cache=_answer(cache, patience, "down"),
+        reason=_result(database, patience, _DATABASE_DOWN),
+        cache=_result(cache, patience, "down"),
     )
 
 
-def _answer(look: Look[T], patience: Patience, otherwise: T) -> T:
-    """Return a look's answer, or ``otherwise`` where it does not come."""
+def _result(look: Look[T], patience: Patience, default: T) -> T:
     try:
         return patience.answer(look)
     except TooSlowError:
-        return otherwise
+        return default
 
 
 def ping() -> None:
-    """Ask the database for nothing but an answer.
+    """Run the smallest query.
 
     Raises:
-        django.db.Error: when it refuses.
+        django.db.Error: if the database refuses.
     """
     with connection.cursor() as cursor:
         cursor.execute("SELECT 1")
 
 
-def _database_problem() -> str | None:
-    try:
-        missing = _required_migrations() - _applied_migrations()
-    except DatabaseError:
-        # The log has the address and the server's words; whoever may ask gets neither.
-        logger.warning("The database does not answer", exc_info=True)
-        return _SILENT
-    if missing:
-        return f"migrations are not applied: {', '.join('.'.join(key) for key in sorted(missing))}"
-    return None
+def unapplied_migrations(connection: BaseDatabaseWrapper) -> list[str]:
+    """Return the migrations of the installed code that a database lacks, as ``app.name``, in order.
+
+    Args:
+        connection: to the database.
+
+    Raises:
+        django.db.Error: if the database refuses.
+    """
+    applied = set(MigrationRecorder(connection).applied_migrations())
+    return [".".join(key) for key in sorted(_installed_migrations() - applied)]
 
 
 @cache
-def _required_migrations() -> frozenset[tuple[str, str]]:
-    """Return application and name of every migration of the installed code, which no process changes."""
+def _installed_migrations() -> frozenset[tuple[str, str]]:
     return frozenset(MigrationLoader(None, ignore_no_migrations=True).disk_migrations or ())
 
 
-def _applied_migrations() -> set[tuple[str, str]]:
-    return set(MigrationRecorder(connection).applied_migrations())
+def _database_problem() -> str | None:
+    try:
+        missing = unapplied_migrations(connection)
+    except DatabaseError:
+        # Only to the log: the server's message may contain its host name, and anyone may request /readyz.
+        logger.warning("The database does not respond", exc_info=True)
+        return _DATABASE_DOWN
+    return f"migrations are not applied: {', '.join(missing)}" if missing else None

@@ -1,78 +1,98 @@
-"""What is watched: handed over once, by the application that has tables, hot queries and a cache.
+"""What the monitoring looks at. The application registers it once, at start-up.
 
-The monitoring itself knows none of them. ``orchestrator/watched.py`` says what it is here.
+The monitoring itself knows no table, query, command or setting of the application.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from monitoring.cache_report import CacheHealth, no_cache
+from monitoring.findings import Finding
 from monitoring.hot_queries import HotQuery, PlanCheck
 from monitoring.limits import Patience
+from monitoring.report_data import DatabaseReport
+from monitoring.retention import Retention
+
+#: Reads the report and yields what it finds.
+Rule = Callable[[DatabaseReport], Iterator[Finding]]
 
 
 class VerifiedRows(Protocol):
-    """A number of rows that is kept, beside what counting found."""
+    """The kept row count of a table beside the counted one."""
 
     @property
     def table(self) -> str:
-        """Return the table."""
+        """Return the table's name."""
 
     @property
     def kept(self) -> int:
-        """Return the number that was kept."""
+        """Return the kept number."""
 
     @property
     def counted(self) -> int:
-        """Return the number that was counted."""
+        """Return the counted number."""
 
 
 @dataclass(frozen=True)
-class Retention:
-    """For how long a table's rows are kept.
+class Partitioning:
+    """When partitions are recommended.
 
     Args:
-        column: the moment that a row's age counts from.
-        days: how old a row may become.
-        condition: SQL that further restricts which rows go; it names no value that a client sent.
-        setting: the setting that says how many days.
+        column: the timestamp to partition by.
+        min_rows: they are recommended for a table with more rows.
     """
 
     column: str
-    days: int
-    setting: str
-    condition: str = ""
+    min_rows: int
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table that is watched.
+    """A monitored table.
 
     Args:
         name: in the database.
-        retention: for how long its rows are kept; None: for good.
-        large_from: rows from which partitioning is advised; None where it makes no sense.
+        retention: how long its rows are kept; None: for ever.
+        partitioning: when to recommend partitions; None: never.
     """
 
     name: str
     retention: Retention | None = None
-    large_from: int | None = None
+    partitioning: Partitioning | None = None
 
 
-@dataclass(frozen=True)
-class MonitoredApp:
-    """All that an application hands over.
+@dataclass(frozen=True, kw_only=True)
+class Actions:
+    """What findings tell an operator to do where the application has commands of its own.
 
     Args:
-        tables: those to be measured.
-        cache: tells how the cache is, as far as the patience that it is given allows; never raises.
-        rows: returns the exact number of rows by table, without counting them.
-        verify: counts the rows and compares; puts wrong numbers right if told to. Takes long.
+        drain_outbox: deliver invalidations that wait in the database.
+        audit_cache: compare cached responses with the database.
+        explain_queries: show the plans of the hot queries.
+    """
+
+    drain_outbox: str = "Start the process that drains the outbox"
+    audit_cache: str = "REDIS_URL=none"
+    explain_queries: str = "Run EXPLAIN on the hot queries"
+
+
+@dataclass(frozen=True, kw_only=True)
+class MonitoredApp:
+    """Everything that an application registers.
+
+    Args:
+        tables: the tables to measure.
+        cache: returns the cache's health within the given time budget; never raises.
+        rows: returns the exact row count by table, without counting.
+        verify: counts the rows and compares them with the kept counts; given True, corrects these. Slow.
         hot_queries: returns every hot query.
-        query_plans: asks the planner about one hot query of each index, on the default database.
-        kept_indexes: why indexes stay whose work another one could do, by name.
-        ttl_settings: the setting that says for how long answers are kept, by group of answers.
+        query_plans: checks the plan of one hot query for each index, on the default database.
+        kept_indexes: why an index stays although another one could replace it, by name.
+        ttl_settings: the setting with the time to live, by group of cached responses.
+        local_hosts: host names that only this machine can use.
+        actions: the application's own commands.
+        rules: the application's own rules, applied after the monitoring's.
     """
 
     tables: tuple[Table, ...] = ()
@@ -83,17 +103,20 @@ class MonitoredApp:
     query_plans: Callable[[], Sequence[PlanCheck]] = tuple
     kept_indexes: Callable[[], Mapping[str, str]] = dict
     ttl_settings: Mapping[str, str] = field(default_factory=dict)
+    local_hosts: Sequence[str] = ()
+    actions: Actions = Actions()
+    rules: tuple[Rule, ...] = ()
 
 
 _monitored_app = MonitoredApp()
 
 
 def register(app: MonitoredApp) -> None:
-    """Take what is to be watched from now on."""
-    global _monitored_app  # noqa: PLW0603 - set once, while the applications are loaded
+    """Monitor this application from now on."""
+    global _monitored_app  # noqa: PLW0603 - set once, while Django loads the applications
     _monitored_app = app
 
 
 def monitored_app() -> MonitoredApp:
-    """Return what is watched."""
+    """Return the registered application, or an empty one."""
     return _monitored_app

@@ -1,4 +1,4 @@
-"""The id of a request: in its answer, and in every line that is logged for it."""
+"""Request ids: in the response's header and in every log line of the request."""
 
 import os
 import re
@@ -11,30 +11,30 @@ from typing import Any, Final
 HEADER: Final = "X-Request-ID"
 _VARIABLE: Final = "HTTP_X_REQUEST_ID"
 
-# What a client may send: it ends up in logs and headers.
+# What a client may send: it is copied into logs and headers.
 _VALID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
-#: Set in a request's environment where ``RequestIds`` puts the id on the answer.
-TOLD_OUTSIDE: Final = "monitoring.request_id_told"
+#: Key in a request's environ: ``RequestIds`` adds the header, so the middleware need not.
+HEADER_ADDED: Final = "monitoring.request_id_added"
 
-#: The id of the request at hand, or "-" where none is at hand.
+#: The id of the current request, or "-".
 current: ContextVar[str] = ContextVar("request id", default="-")
 
 
 class RequestIds:
-    """A WSGI application that gives every request an id, unless the client has given it one, and tells it.
+    """WSGI middleware that gives every request an id and adds it to the response.
 
     Args:
-        application: what answers.
+        application: the wrapped WSGI application.
     """
 
     def __init__(self, application: Callable[..., Iterable[bytes]]) -> None:
         self._application = application
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        """Answer a request."""
+        """Handle a request."""
         request_id = identify(environ)
-        environ[TOLD_OUTSIDE] = True
+        environ[HEADER_ADDED] = True
 
         def start(status: str, headers: list[tuple[str, str]], *more: Any) -> Any:
             headers.append((HEADER, request_id))
@@ -44,7 +44,7 @@ class RequestIds:
 
 
 def identify(environ: dict[str, Any]) -> str:
-    """Return the id of a request; make one where the client sent none that can be taken."""
+    """Return a request's id: the client's if it is valid, else a new one."""
     given = environ.get(_VARIABLE)
     request_id = given if given and _VALID.fullmatch(given) else _new()
     environ[_VARIABLE] = request_id
@@ -52,19 +52,19 @@ def identify(environ: dict[str, Any]) -> str:
     return request_id
 
 
-# A random beginning of each process, and a number: a cached answer takes too little time to ask the system
-# for randomness each time.
-_process = secrets.token_hex(6)
+# A random prefix for each process and a counter: random bytes for each request would be a system call, which
+# is slow beside a cache hit.
+_prefix = secrets.token_hex(6)
 _numbers = count(1)
 
 
 def _new() -> str:
-    return f"{_process}{next(_numbers):06x}"
+    return f"{_prefix}{next(_numbers):06x}"
 
 
-def _begin_anew() -> None:
-    global _process  # noqa: PLW0603 - a process that was forked is another one
-    _process = secrets.token_hex(6)
+def _renew_prefix() -> None:
+    global _prefix  # noqa: PLW0603 - a forked process needs a prefix of its own
+    _prefix = secrets.token_hex(6)
 
 
-os.register_at_fork(after_in_child=_begin_anew)
+os.register_at_fork(after_in_child=_renew_prefix)

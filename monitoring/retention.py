@@ -1,6 +1,6 @@
-"""Rows that are older than they are kept for."""
+"""Rows that are older than their table's retention."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -8,20 +8,36 @@ from typing import Final
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils import timezone
 
-from monitoring.registry import Retention, Table
 from monitoring.tables import TableFigures
 
-#: Rows that are counted at most: to know that there are many, nobody needs to count them all.
-COUNTED_AT_MOST: Final = 100_000
+#: Counting stops here: the finding says the same of more rows.
+MAX_ROWS_COUNTED: Final = 100_000
 
 
-@dataclass(frozen=True)
-class Expired:
-    """Rows of a table that may go.
+@dataclass(frozen=True, kw_only=True)
+class Retention:
+    """How long a table's rows are kept.
 
     Args:
-        rows: how many; at least as many if not ``complete``.
-        bytes: about how many they take, by the size of an average row; None where that is not known.
+        column: the timestamp that a row's age is counted from.
+        days: the maximum age.
+        setting: the setting with the number of days.
+        condition: SQL that limits which rows may go. It must not contain values that a client sent.
+    """
+
+    column: str
+    days: int
+    setting: str
+    condition: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Expired:
+    """The rows of a table that are older than its retention.
+
+    Args:
+        rows: their number, or ``MAX_ROWS_COUNTED`` if not ``complete``.
+        bytes: estimated from the size of an average row; None if the table was not measured.
     """
 
     table: str
@@ -32,14 +48,19 @@ class Expired:
 
 
 def expired(
-    connection: BaseDatabaseWrapper, watched: Iterable[Table], measured: Sequence[TableFigures]
+    connection: BaseDatabaseWrapper, kept: Mapping[str, Retention], measured: Sequence[TableFigures]
 ) -> tuple[Expired, ...]:
-    """Return the tables that have rows which are older than they are kept for."""
-    figures = {table.name: table for table in measured if table.exists}
+    """Return the tables that have expired rows.
+
+    Args:
+        connection: to the database.
+        kept: the retention by table.
+        measured: the tables' figures.
+    """
     found = [
-        _expired(connection, figures[table.name], table.retention)
-        for table in watched
-        if table.retention and table.name in figures
+        _expired(connection, table, kept[table.name])
+        for table in measured
+        if table.exists and table.name in kept
     ]
     return tuple(each for each in found if each.rows)
 
@@ -48,21 +69,21 @@ def _expired(connection: BaseDatabaseWrapper, table: TableFigures, retention: Re
     cutoff = timezone.now() - timedelta(days=retention.days)
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT count(*) FROM (SELECT 1 {condition(table.name, retention)} LIMIT %s) AS old",  # noqa: S608
-            [connection.ops.adapt_datetimefield_value(cutoff), COUNTED_AT_MOST],
+            f"SELECT count(*) FROM (SELECT 1 {expired_rows_sql(table.name, retention)} LIMIT %s) AS old",  # noqa: S608
+            [connection.ops.adapt_datetimefield_value(cutoff), MAX_ROWS_COUNTED],
         )
         rows = int(cursor.fetchone()[0])
     average = table.total_bytes / table.row_count if table.total_bytes and table.row_count else None
     return Expired(
-        table.name,
-        retention,
-        rows,
+        table=table.name,
+        retention=retention,
+        rows=rows,
         bytes=None if average is None else round(rows * average),
-        complete=rows < COUNTED_AT_MOST,
+        complete=rows < MAX_ROWS_COUNTED,
     )
 
 
-def condition(table: str, retention: Retention) -> str:
-    """Return ``FROM`` and ``WHERE`` of the rows that may go, with a place for the moment."""
+def expired_rows_sql(table: str, retention: Retention) -> str:
+    """Return ``FROM`` and ``WHERE`` of the expired rows, with ``%s`` for the cutoff."""
     further = f" AND {retention.condition}" if retention.condition else ""
     return f"FROM {table} WHERE {retention.column} < %s{further}"

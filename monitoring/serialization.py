@@ -1,29 +1,25 @@
-"""The JSON documents that endpoints and commands share."""
+"""The JSON documents that the endpoints and the commands share."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 
 from monitoring.cache_report import CacheHealth
-
-
-def instant_text(moment: datetime) -> str:
-    """Return a moment as ISO 8601 in UTC, with microseconds and ``Z``."""
-    return f"{moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
-
-
-def now_text() -> str:
-    """Return the present moment as text."""
-    return instant_text(datetime.now(UTC))
+from monitoring.formatting import iso_now
+from monitoring.report_data import DatabaseReport
 
 
 def cache_document(health: CacheHealth) -> dict[str, Any]:
-    """Return the document about a cache's health."""
-    return {"cache_health": health.as_json(), "timestamp": now_text()}
+    """Return the document of ``/monitoring/cache/health``."""
+    return {"cache_health": health.as_json(), "timestamp": iso_now()}
 
 
-def to_text(document: Mapping[str, Any]) -> str:
-    """Return a document as the indented JSON that commands write."""
+def performance_document(report: DatabaseReport) -> dict[str, Any]:
+    """Return the document of ``/monitoring/performance/database``."""
+    return {"database_performance": report.as_json(), "timestamp": iso_now()}
+
+
+def to_json_text(document: Mapping[str, Any]) -> str:
+    """Return a document as indented JSON."""
     return orjson.dumps(document, option=orjson.OPT_INDENT_2).decode()

@@ -1,4 +1,4 @@
-"""Sizes of the tables over time: what growth is told from, and where large files are measured in peace."""
+"""Hourly snapshots of table sizes, for growth. Large SQLite files are measured only here."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -13,27 +13,27 @@ from monitoring import registry, tables
 from monitoring.models import TableSnapshot
 from monitoring.tables import Growth, TableFigures
 
-#: The days that growth is told from, and for which snapshots are kept.
+#: Growth is computed over this time; snapshots are deleted after ``KEPT_FOR``.
 GROWTH_OVER: Final = timedelta(days=7)
 KEPT_FOR: Final = timedelta(days=90)
 
-#: The shortest time that a rate a day is told from.
-GROWTH_FROM: Final = timedelta(hours=1)
+#: A shorter time gives no reliable growth rate.
+MIN_GROWTH_TIME: Final = timedelta(hours=1)
 
 
 def take() -> int:
-    """Measure every watched table and keep the result; return how many snapshots are new.
+    """Measure every monitored table and store the result; return the number of new snapshots.
 
-    There is one an hour and table: run twice at once, or again too soon, it changes nothing. Snapshots older
-    than ``KEPT_FOR`` go.
+    There is one snapshot for each table and hour: running it twice, even at the same time, changes nothing.
+    Snapshots older than ``KEPT_FOR`` are deleted.
     """
-    watched, now = registry.monitored_app(), timezone.now()
+    app, now = registry.monitored_app(), timezone.now()
     hour = now.replace(minute=0, second=0, microsecond=0)
-    there = set(TableSnapshot.objects.filter(hour=hour).values_list("table", flat=True))
-    names = [table.name for table in watched.tables if table.name not in there]
+    existing = set(TableSnapshot.objects.filter(hour=hour).values_list("table", flat=True))
+    names = [table.name for table in app.tables if table.name not in existing]
     if not names:
         return 0
-    measured = tables.measure(connections[DEFAULT_DB_ALIAS], names, watched.rows(), thorough=True)
+    measured = tables.measure(connections[DEFAULT_DB_ALIAS], names, app.rows(), thorough=True)
     new = [_snapshot(table, hour, now) for table in measured if table.exists]
     TableSnapshot.objects.bulk_create(new, ignore_conflicts=True)
     TableSnapshot.objects.filter(hour__lt=now - KEPT_FOR).delete()
@@ -54,7 +54,7 @@ def _snapshot(table: TableFigures, hour: datetime, now: datetime) -> TableSnapsh
 
 
 def with_history(measured: tuple[TableFigures, ...]) -> tuple[TableFigures, ...]:
-    """Return the tables with their growth, and with the last snapshot's sizes where none were measured."""
+    """Return the tables with their growth, and with the last snapshot's sizes if they were not measured."""
     now = timezone.now()
     first = _snapshots(Min("hour"), Q(hour__gte=now - GROWTH_OVER))
     last = _snapshots(Max("hour"), Q())
@@ -86,7 +86,7 @@ def _with_sizes(table: TableFigures, last: TableSnapshot | None) -> TableFigures
 
 
 def _with_growth(table: TableFigures, first: TableSnapshot | None, now: datetime) -> TableFigures:
-    if first is None or table.row_count is None or now - first.measured_at < GROWTH_FROM:
+    if first is None or table.row_count is None or now - first.measured_at < MIN_GROWTH_TIME:
         return table
     days = (now - first.measured_at) / timedelta(days=1)
     bytes_then = None if first.table_bytes is None else first.table_bytes + (first.index_bytes or 0)

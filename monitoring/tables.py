@@ -1,4 +1,4 @@
-"""Tables and their indexes: rows, bytes, use, upkeep and growth."""
+"""Tables and their indexes: rows, bytes, use, maintenance and growth."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,20 +9,21 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from monitoring import engines
 from monitoring.engines import Row
-from monitoring.serialization import instant_text
+from monitoring.formatting import iso_timestamp
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class IndexFigures:
-    """An index. What the engine does not tell is None.
+    """Figures of an index. None means that the engine does not provide the figure.
 
     Args:
-        bytes: of the disk; from the last snapshot where measuring takes too long.
-        scans: how often it was used since the statistics were reset.
-        last_used: when it was used last.
-        hit_rate: share of its pages that were in the database's memory when they were needed.
-        valid: False after a build that failed half-way.
-        is_unique: whether it also forbids something.
+        name: the index.
+        bytes: size on disk; from the last snapshot if measuring takes too long.
+        scans: scans since the statistics were reset.
+        last_used: time of the last scan.
+        hit_rate: share of its pages that were found in the database's memory.
+        valid: False after a failed build.
+        is_unique: whether it is unique.
     """
 
     name: str
@@ -38,7 +39,7 @@ class IndexFigures:
         return {
             "scans": self.scans,
             "bytes": self.bytes,
-            "last_used": self.last_used and instant_text(self.last_used),
+            "last_used": self.last_used and iso_timestamp(self.last_used),
             "hit_rate": self.hit_rate,
             "valid": self.valid,
             "unique": self.is_unique,
@@ -50,8 +51,9 @@ class Growth:
     """How fast a table grows, from the snapshots of the last days.
 
     Args:
-        rows_a_day: rows that came, less those that went; ``bytes_a_day`` likewise, with the indexes.
-        since: when the snapshot was taken that the table is compared with.
+        rows_a_day: rows inserted less rows deleted.
+        bytes_a_day: growth of the table with its indexes; None if the bytes were not measured.
+        since: time of the snapshot that the table is compared with.
     """
 
     rows_a_day: float
@@ -59,26 +61,21 @@ class Growth:
     since: datetime
 
 
-@dataclass(frozen=True)
-class Sizes:
-    """Bytes of a table and its indexes, measured by a snapshot."""
-
-    measured_at: datetime
-    table_bytes: int | None
-    indexes: Mapping[str, int]
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TableFigures:
-    """A table. What the engine does not tell is None.
+    """Figures of a table. None means that the engine does not provide the figure.
 
     Args:
-        exists: False for a table that somebody dropped.
-        row_count: how many rows it has; exactly so only if ``exact``.
-        measured_at: when the bytes were measured, or None: just now.
-        estimated_rows: what the planner believes.
-        changed_since_analyze: rows changed since its statistics were made.
-        sequential_scans: how often it was read from end to end, ``sequential_rows`` how many rows that read.
+        name: the table.
+        exists: whether the database has it.
+        row_count: number of rows; an estimate unless ``exact``.
+        exact: whether ``row_count`` is exact.
+        measured_at: time of the snapshot that the bytes come from; None: measured now.
+        estimated_rows: the planner's estimate.
+        changed_since_analyze: rows changed since the last ANALYZE.
+        sequential_scans: reads of the whole table.
+        sequential_rows: rows that these reads returned.
+        partitions: number of partitions, 0 for a plain table; None where the engine has none.
     """
 
     name: str
@@ -102,7 +99,7 @@ class TableFigures:
 
     @property
     def total_bytes(self) -> int | None:
-        """Return the bytes of the table with its indexes."""
+        """Return the bytes of the table with its indexes; None if they were not measured."""
         if self.table_bytes is None:
             return None
         return self.table_bytes + (self.index_bytes or 0)
@@ -117,21 +114,21 @@ class TableFigures:
             "estimated_rows": self.estimated_rows,
             "table_bytes": self.table_bytes,
             "index_bytes": self.index_bytes,
-            "measured_at": self.measured_at and instant_text(self.measured_at),
+            "measured_at": self.measured_at and iso_timestamp(self.measured_at),
             "rows_per_day": growth and growth.rows_a_day,
             "bytes_per_day": growth and growth.bytes_a_day,
-            "growth_since": growth and instant_text(growth.since),
+            "growth_since": growth and iso_timestamp(growth.since),
             "dead_rows": self.dead_rows,
             "sequential_scans": self.sequential_scans,
             "index_scans": self.index_scans,
-            "last_vacuum": self.last_vacuum and instant_text(self.last_vacuum),
-            "last_analyze": self.last_analyze and instant_text(self.last_analyze),
+            "last_vacuum": self.last_vacuum and iso_timestamp(self.last_vacuum),
+            "last_analyze": self.last_analyze and iso_timestamp(self.last_analyze),
             "partitions": self.partitions,
             "indexes": {index.name: index.as_json() for index in self.indexes},
         }
 
 
-#: Figures that an engine tells, or does not.
+#: Figures that only some engines provide.
 _OPTIONAL: Final = (
     "estimated_rows",
     "dead_rows",
@@ -152,13 +149,13 @@ def measure(
     *,
     thorough: bool = False,
 ) -> tuple[TableFigures, ...]:
-    """Return the figures of tables, those that are not there included.
+    """Return the figures of tables, one entry for each name.
 
     Args:
-        connection: of the database they are in.
+        connection: to the database.
         names: the tables.
-        exact: exact numbers of rows by table, as far as they are known.
-        thorough: measure what takes longer than a page may wait, too.
+        exact: exact row counts by table, as far as they are known.
+        thorough: also measure what takes too long for a page.
     """
     engine = engines.of(connection)
     rows = {row["name"]: row for row in engine.tables(connection, tuple(names), thorough=thorough)}
@@ -166,7 +163,7 @@ def measure(
     return tuple(
         _figures(rows[name], [index for index in indexes if index["table_name"] == name], exact.get(name))
         if name in rows
-        else TableFigures(name, exists=False)
+        else TableFigures(name=name, exists=False)
         for name in names
     )
 

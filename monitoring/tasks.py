@@ -1,4 +1,4 @@
-"""What the background worker does for the monitoring."""
+"""Tasks of the background worker. Each has the name of the command that does the same."""
 
 from celery import shared_task
 
@@ -7,5 +7,5 @@ from monitoring import snapshots
 
 @shared_task
 def snapshot_tables() -> None:
-    """Measure the tables; ``manage.py snapshot_tables`` does the same."""
+    """Measure the tables and store the result."""
     snapshots.take()

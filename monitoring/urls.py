@@ -1,4 +1,4 @@
-"""The addresses of this application, which start at the root of the site."""
+"""The URLs of this application, relative to the root of the site."""
 
 from django.urls import path
 

@@ -26,9 +26,9 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from monitoring import exposition, readiness, registry
-from monitoring import report as reports
 from monitoring.limits import Look, Patience, TooSlowError
-from monitoring.serialization import cache_document
+from monitoring.report import database_report
+from monitoring.serialization import cache_document, performance_document
 
 logger = logging.getLogger(__name__)
 
@@ -131,7 +131,7 @@ class DatabasePerformanceView(StaffView):
     @extend_schema(summary="How the database is", responses={HTTPStatus.OK: dict})
     def get(self, request: Request) -> Response:
         """Return tables, plans, connections, slow queries and recommendations."""
-        return Response(reports.document(reports.database_report(patience=self.patience)))
+        return Response(performance_document(database_report(patience=self.patience)))
 
 
 class _OneFormat(BaseContentNegotiation):
@@ -154,4 +154,4 @@ class MetricsView(StaffView):
     @extend_schema(exclude=True)
     def get(self, request: Request) -> HttpResponse:
         """Return every metric in Prometheus' text format."""
-        return HttpResponse(exposition.text(self.patience), content_type=CONTENT_TYPE_PLAIN_0_0_4)
+        return HttpResponse(exposition.metrics_text(self.patience), content_type=CONTENT_TYPE_PLAIN_0_0_4)

@@ -26,7 +26,7 @@ def health(patience: Patience) -> CacheHealth:
     current = server.current()
     ttls = {group: getattr(settings, name) for group, name in TTL_SETTINGS.items()}
     if not current.enabled:
-        return CacheHealth("disabled", families={group: Family(ttl) for group, ttl in ttls.items()})
+        return CacheHealth("disabled", families={group: Family(ttl=ttl) for group, ttl in ttls.items()})
     # Both are asked at once: one that hangs does not keep the other from its answer.
     asked, waiting_asked = Look(lambda: measure(current), "cache"), Look(backlog)
     until, breaker = time.monotonic() + patience.left, current.breaker.state.value
@@ -38,7 +38,7 @@ def health(patience: Patience) -> CacheHealth:
             error=str(error),
             breaker=breaker,
             outbox=_outbox(waiting_asked, until),
-            families={group: Family(ttl) for group, ttl in ttls.items()},
+            families={group: Family(ttl=ttl) for group, ttl in ttls.items()},
         )
     waiting = _outbox(waiting_asked, until)
     reasons = _reasons(measured, waiting, breaker)
@@ -93,7 +93,7 @@ def _reasons(measured: Measured, waiting: Outbox | None, breaker: str) -> tuple[
     if breaker != "closed":
         reasons.append("the circuit breaker of this process is open")
     if evicted := measured.counts.hour.get("server:evicted"):
-        reasons.append(f"{evicted} keys were evicted in the last hour for want of memory")
+        reasons.append(f"{evicted} keys were evicted in the last hour for lack of memory")
     if figures.short_of_memory:
         reasons.append(f"{figures.memory_share:.0%} of the memory limit is in use")
     if waiting and waiting.stuck:

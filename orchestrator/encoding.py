@@ -3,22 +3,19 @@
 import json
 import re
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
 import orjson
 from django.utils.functional import Promise
 
+from monitoring.formatting import iso_timestamp
+
 _OPTIONS: Final = orjson.OPT_PASSTHROUGH_DATETIME
 
 #: Digits in a row that may be more than the 64 bits that orjson reads exactly.
 _LONG_NUMBER: Final = re.compile(rb"[0-9]{18}")
-
-
-def instant_text(moment: datetime) -> str:
-    """Return a moment as ISO 8601 in UTC, with microseconds and ``Z``: of one length, sorting by time."""
-    return f"{moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
 
 
 def to_json(data: Any, *, indent: bool = False) -> bytes:
@@ -96,7 +93,7 @@ def _inside(level: list[Any]) -> list[Any]:
 def _plain(value: Any) -> Any:
     """Return a value that JSON lacks as one that it has."""
     if isinstance(value, datetime):
-        return instant_text(value)
+        return iso_timestamp(value)
     if isinstance(value, UUID | Promise):
         return str(value)
     raise TypeError(f"JSON has no {type(value).__name__}")

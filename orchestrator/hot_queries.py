@@ -197,29 +197,29 @@ def _outbox() -> Iterator[HotQuery]:
         return Statement("SELECT 1 FROM cache_outbox WHERE families = %s", ["jobs"])
 
     yield HotQuery(
-        "an invalidation that waits already",
-        "every change of a row, by the tables' triggers",
-        "cache_outbox",
-        waiting,
-        "ix_cache_outbox_families",
+        name="an invalidation that waits already",
+        caller="every change of a row, by the tables' triggers",
+        table="cache_outbox",
+        statement=waiting,
+        index="ix_cache_outbox_families",
         conditions=("families",),
         engine="sqlite",
     )
     yield HotQuery(
-        "a transaction's own invalidations",
-        "every COMMIT",
-        "cache_outbox",
-        own,
-        "ix_cache_outbox_transaction",
+        name="a transaction's own invalidations",
+        caller="every COMMIT",
+        table="cache_outbox",
+        statement=own,
+        index="ix_cache_outbox_transaction",
         conditions=("transaction",),
         engine="postgresql",  # on SQLite every row there is the transaction's to take
     )
     yield HotQuery(
-        "pending invalidations",
-        "the cache's keeper",
-        "cache_outbox",
-        pending,
-        PRIMARY_KEY,
+        name="pending invalidations",
+        caller="the cache's keeper",
+        table="cache_outbox",
+        statement=pending,
+        index=PRIMARY_KEY,
         engine="postgresql",  # SQLite keeps the table itself in this order
     )
 
@@ -233,5 +233,11 @@ def _hot(
     **more: Any,
 ) -> HotQuery:
     return HotQuery(
-        name, caller, rows.model._meta.db_table, from_queryset(rows), index, conditions=conditions, **more
+        name=name,
+        caller=caller,
+        table=rows.model._meta.db_table,
+        statement=from_queryset(rows),
+        index=index,
+        conditions=conditions,
+        **more,
     )

@@ -1,4 +1,4 @@
-"""What the background worker does for the orchestrator."""
+"""Tasks of the background worker. Each has the name of the command that does the same."""
 
 from typing import Final
 
@@ -10,23 +10,23 @@ from orchestrator.api.replay import replay
 from orchestrator.cache import audit, server
 from orchestrator.console import minutes
 
-#: Cached answers that one audit looks at.
+#: Cached responses that one audit compares.
 SAMPLE: Final = 200
 
 
 @shared_task
 def fold_counts() -> None:
-    """Fold what writers appended to the counts; ``manage.py fold_counts`` does the same."""
+    """Fold the changes that writers appended into the counts."""
     counts.fold()
 
 
 @shared_task
-def count_minutes() -> None:
-    """Count what happened in the minutes that are over; the console's charts do so too when looked at."""
+def roll_up_minutes() -> None:
+    """Count what happened in the minutes that are over. The dashboard does so too when it is opened."""
     minutes.keep_up(timezone.now())
 
 
 @shared_task
-def audit_cache() -> None:
-    """Compare cached answers with the database; ``manage.py cache_audit`` does the same."""
+def cache_audit() -> None:
+    """Compare cached responses with the database."""
     audit.audit(audit.cached_recipes(server.current(), SAMPLE), replay)

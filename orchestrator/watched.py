@@ -1,44 +1,29 @@
-"""What of the orchestrator is watched: its tables, its cache and its hot queries, told to the monitoring."""
+"""What the orchestrator registers with the monitoring: tables, cache, hot queries, commands and rules."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from django.conf import settings
 
 from monitoring import registry
+from monitoring.findings import Finding
 from monitoring.hot_queries import HotQuery, PlanCheck
-from monitoring.registry import MonitoredApp, Retention, Table
+from monitoring.registry import Actions, MonitoredApp, Partitioning, Table
+from monitoring.report_data import DatabaseReport
+from monitoring.retention import Retention
 from orchestrator import cache_health, counts
 from orchestrator.cache.families import TTL_SETTINGS
 from orchestrator.choices import ENDED_STATUSES
 
-#: Rows from which the report advises to partition a table.
-LARGE_FROM: Final = 10_000
+#: A refresh token that is recommended lives this many times as long as an access token.
+_REFRESH_FACTOR: Final = 84
 
 
 def register_with_monitoring() -> None:
-    """Hand over all that is watched."""
-    ended = ", ".join(f"'{status}'" for status in ENDED_STATUSES)
+    """Register the orchestrator; called once, at start-up."""
     registry.register(
         MonitoredApp(
-            tables=(
-                Table(
-                    "jobs",
-                    Retention(
-                        "completed_at",
-                        settings.JOB_RETENTION_DAYS,
-                        "JOB_RETENTION_DAYS",
-                        f"status IN ({ended})",
-                    ),
-                ),
-                Table(
-                    "events",
-                    Retention("created_at", settings.EVENT_RETENTION_DAYS, "EVENT_RETENTION_DAYS"),
-                    large_from=LARGE_FROM,
-                ),
-                Table("tasks"),
-                Table("users"),
-            ),
+            tables=_tables(),
             rows=counts.rows_by_table,
             verify=lambda repair: counts.verify(repair=repair),
             cache=cache_health.health,
@@ -46,12 +31,51 @@ def register_with_monitoring() -> None:
             query_plans=_query_plans,
             kept_indexes=_kept_indexes,
             ttl_settings=TTL_SETTINGS,
+            local_hosts=settings.LOCAL_HOSTS,
+            actions=Actions(
+                drain_outbox="python manage.py cache_keeper",
+                audit_cache="python manage.py cache_audit",
+                explain_queries="python manage.py explain_queries",
+            ),
+            rules=(token_lifetimes,),
         )
     )
 
 
+def _tables() -> tuple[Table, ...]:
+    ended = ", ".join(f"'{status}'" for status in ENDED_STATUSES)
+    ended_jobs = Retention(
+        column="completed_at",
+        days=settings.JOB_RETENTION_DAYS,
+        setting="JOB_RETENTION_DAYS",
+        condition=f"status IN ({ended})",
+    )
+    events = Retention(
+        column="created_at", days=settings.EVENT_RETENTION_DAYS, setting="EVENT_RETENTION_DAYS"
+    )
+    return (
+        Table("jobs", ended_jobs),
+        Table("events", events, Partitioning("created_at", min_rows=10_000)),
+        Table("tasks"),
+        Table("users"),
+    )
+
+
+def token_lifetimes(_: DatabaseReport) -> Iterator[Finding]:
+    """Find access tokens that live longer than the refresh tokens that renew them."""
+    access, refresh = settings.JWT_ACCESS_MINUTES, settings.JWT_REFRESH_MINUTES
+    if access > refresh:
+        yield Finding(
+            "settings:tokens",
+            "warning",
+            "Access tokens live longer than the refresh tokens that renew them",
+            {"JWT_ACCESS_MINUTES": access, "JWT_REFRESH_MINUTES": refresh},
+            f"JWT_REFRESH_MINUTES={access * _REFRESH_FACTOR}",
+        )
+
+
 def _hot_queries() -> Sequence[HotQuery]:
-    # Imported when asked: it comes with the whole API, which not every command needs.
+    # Imported here: it loads the whole API, which not every command needs.
     from orchestrator.hot_queries import hot_queries  # noqa: PLC0415
 
     return hot_queries()

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from kyros.processes import is_alive
 from kyros.run import LaunchError
 
 #: How long to wait for the processes of a killed launcher, which end by themselves in less time.
@@ -45,7 +46,7 @@ def _acquire(descriptor: int, folder: Path) -> None:
     deadline = time.monotonic() + LOCK_TIMEOUT_SECONDS
     while not _try_lock(descriptor):
         pid, _, url = os.pread(descriptor, 1024, 0).decode().partition(" ")
-        if time.monotonic() > deadline or (pid and _is_alive(int(pid))):
+        if time.monotonic() > deadline or (pid and is_alive(int(pid))):
             raise LaunchError(
                 f"the data folder {folder} is in use by process {pid or 'unknown'}, which serves "
                 f"{url or 'nothing yet'}; choose another folder and port with KYROS_DATA_DIR=… and PORT=…"
@@ -59,13 +60,4 @@ def _try_lock(descriptor: int) -> bool:
     except BlockingIOError:
         return False
     return True
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
     return True

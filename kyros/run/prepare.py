@@ -23,10 +23,10 @@ from django.contrib.auth import get_user_model
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import CommandError, call_command
 from django.db import DatabaseError, connection, transaction
-from django.db.migrations.executor import MigrationExecutor
 
 from kyros.run import output
 from kyros.run.prepare_process import PrepareResult
+from monitoring.readiness import unapplied_migrations
 
 PASSWORD_BYTES = 12
 
@@ -41,10 +41,8 @@ def prepare() -> PrepareResult:
 
 def _migrate() -> None:
     with _new_file_renamed_when_complete():
-        executor = MigrationExecutor(connection)
-        plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
-        if plan:
-            output.progress(f"migrating the database ({len(plan)} migrations)")
+        if missing := unapplied_migrations(connection):
+            output.progress(f"migrating the database ({len(missing)} migrations)")
             call_command("migrate", interactive=False, verbosity=0)
 
 

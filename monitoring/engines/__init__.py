@@ -1,6 +1,6 @@
-"""What an engine tells of itself: a module for each, with one function for one query, giving plain rows.
+"""Statistics of the database engine: one module for each engine, one function for each query, plain rows.
 
-Both modules have the functions of ``Engine``; what an engine cannot tell is None or an empty list.
+Both modules have the functions of ``Engine``. What an engine does not provide is None or an empty list.
 """
 
 from typing import Any, Protocol, cast
@@ -14,17 +14,17 @@ Row = dict[str, Any]
 
 
 class Engine(Protocol):
-    """What every engine is asked; ``thorough`` is for what takes longer than a page may wait."""
+    """The functions of both engines. ``thorough`` also measures what takes too long for a page."""
 
     def tables(
         self, connection: BaseDatabaseWrapper, names: tuple[str, ...], *, thorough: bool = False
     ) -> list[Row]:
-        """Return size and upkeep of tables, partitions added to their parent's."""
+        """Return size and maintenance of tables. Partitions are added to their parent."""
 
     def table_indexes(
         self, connection: BaseDatabaseWrapper, names: tuple[str, ...], *, thorough: bool = False
     ) -> list[Row]:
-        """Return the indexes of tables: their size, validity and use."""
+        """Return size, validity and use of the tables' indexes."""
 
     def server(self, connection: BaseDatabaseWrapper) -> Row:
         """Return figures of the whole database."""
@@ -33,21 +33,18 @@ class Engine(Protocol):
         """Return sessions that run long, are blocked, or are idle in a transaction."""
 
     def connections(self, connection: BaseDatabaseWrapper, /) -> Row:
-        """Return how many connections there are, by state, and may be."""
+        """Return the number of connections by state, and their limit."""
 
     def statements(self, connection: BaseDatabaseWrapper, /) -> list[Row] | None:
-        """Return the statements that took the most time, or None where the engine does not count."""
+        """Return the statements with the largest total time; None if the engine does not count them."""
 
     def replication(self, connection: BaseDatabaseWrapper, /) -> list[Row] | None:
-        """Return how far each replica is behind, or None where there can be none."""
+        """Return the lag of each replica; None where there can be none."""
 
-    def place(self, connection: BaseDatabaseWrapper, /) -> Row:
-        """Return the ``folder`` on this machine that the database is in, or None and the ``reason``."""
-
-    def partitions(self, connection: BaseDatabaseWrapper, /) -> list[Row] | None:
-        """Return the ranges of partitioned tables, or None where the engine has no partitions."""
+    def directory(self, connection: BaseDatabaseWrapper, /) -> Row:
+        """Return the database's ``directory`` on this machine, or None and the ``reason``."""
 
 
 def of(connection: BaseDatabaseWrapper) -> Engine:
-    """Return the module that knows the connection's engine."""
+    """Return the module of the connection's engine."""
     return cast("Engine", postgresql if connection.vendor == "postgresql" else sqlite)

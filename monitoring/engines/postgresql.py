@@ -1,4 +1,4 @@
-"""What PostgreSQL tells. Sizes and uses of partitions are added to those of the table they belong to."""
+"""Statistics of PostgreSQL. Sizes and uses of partitions are added to those of their parent."""
 
 from pathlib import Path
 from typing import Any, Final
@@ -10,7 +10,7 @@ from monitoring.engines.query import fetch
 #: Sessions and statements shown at most.
 SHOWN: Final = 10
 
-# A table's own storage, or its partitions'.
+# The table itself, or its partitions.
 _LEAVES: Final = """
     FROM unnest(%s::text[]) AS wanted (name)
     JOIN pg_class AS root ON root.oid = to_regclass(quote_ident(wanted.name))
@@ -91,7 +91,7 @@ _SESSIONS: Final = """
            OR (wait_event_type = 'Lock' AND state_change < clock_timestamp() - make_interval(secs => 1)))
     ORDER BY xact_start LIMIT 10
 """
-_HAS_STATEMENTS: Final = "SELECT to_regclass('pg_stat_statements') IS NOT NULL AS there"
+_HAS_STATEMENTS: Final = "SELECT to_regclass('pg_stat_statements') IS NOT NULL AS exists"
 _STATEMENTS: Final = """
     SELECT query, calls, round(mean_exec_time::numeric, 3)::float AS mean_ms,
            round(max_exec_time::numeric, 3)::float AS max_ms,
@@ -106,44 +106,15 @@ _REPLICATION: Final = """
            round(extract(epoch FROM replay_lag)::numeric, 3)::float AS lag_seconds
     FROM pg_stat_replication
 """
-_IN_RECOVERY: Final = "SELECT pg_is_in_recovery() AS copying"
+_IN_RECOVERY: Final = "SELECT pg_is_in_recovery() AS is_replica"
 
-# A role without the right to read the setting sees no row of it.
-_PLACE: Final = """
+# A role that may not read the setting gets no row of it.
+_DIRECTORY: Final = """
     SELECT pg_backend_pid() AS process, session_user AS login, current_database() AS database,
            current_user AS username,
            (SELECT coalesce(nullif(pg_tablespace_location(dattablespace), ''),
                             (SELECT setting FROM pg_settings WHERE name = 'data_directory'))
-            FROM pg_database WHERE datname = current_database()) AS folder
-"""
-# Partitions by range that no range above bounds, one row for each partition but the default one, and one for
-# a table that has none. Of a key that is a moment the ends are told in seconds since 1970.
-_PARTITIONS: Final = """
-    SELECT root.oid::regclass::text AS "table", quote_ident(namespace.nspname) AS namespace,
-           root.relname AS name, part.oid IS NOT NULL AS there,
-           attribute.attname AS key, format_type(attribute.atttypid, NULL) AS key_type,
-           parted.partdefid <> 0 AS has_default,
-           CASE WHEN moment.it THEN coalesce(extract(epoch FROM
-               substring(bound FROM 'FROM [(]''([^'']+)''')::timestamptz)::float8, '-infinity') END AS "from",
-           CASE WHEN moment.it THEN coalesce(extract(epoch FROM
-               substring(bound FROM 'TO [(]''([^'']+)''')::timestamptz)::float8, 'infinity') END AS "to"
-    FROM pg_partitioned_table AS parted
-    JOIN pg_class AS root ON root.oid = parted.partrelid
-    JOIN pg_namespace AS namespace ON namespace.oid = root.relnamespace
-    LEFT JOIN pg_attribute AS attribute
-      ON attribute.attrelid = root.oid AND attribute.attnum = parted.partattrs[0] AND attribute.attnum > 0
-    LEFT JOIN pg_inherits AS tree ON tree.inhparent = root.oid AND tree.inhrelid <> parted.partdefid
-    LEFT JOIN pg_class AS part ON part.oid = tree.inhrelid
-    CROSS JOIN LATERAL pg_get_expr(part.relpartbound, part.oid) AS bound
-    CROSS JOIN LATERAL (
-        SELECT coalesce(attribute.atttypid::regtype::text IN
-                        ('date', 'timestamp without time zone', 'timestamp with time zone'), false) AS it
-    ) AS moment
-    WHERE parted.partstrat = 'r' AND NOT pg_is_other_temp_schema(root.relnamespace)
-      AND NOT EXISTS (SELECT 1 FROM pg_partition_ancestors(root.oid) AS above
-                      JOIN pg_partitioned_table AS upper ON upper.partrelid = above.relid
-                      WHERE upper.partstrat = 'r' AND above.relid <> root.oid)
-    ORDER BY 1, "from"
+            FROM pg_database WHERE datname = current_database()) AS directory
 """
 
 
@@ -151,9 +122,9 @@ def tables(
     connection: BaseDatabaseWrapper,
     names: tuple[str, ...],
     *,
-    thorough: bool = False,  # noqa: ARG001 - asked of every engine; here it is cheap anyway
+    thorough: bool = False,  # noqa: ARG001 - the signature of every engine; here it is cheap
 ) -> list[dict[str, Any]]:
-    """Return size and upkeep of tables, partitions added to their parent's."""
+    """Return size and maintenance of tables. Partitions are added to their parent."""
     return fetch(connection, _TABLES, [list(names)])
 
 
@@ -161,9 +132,9 @@ def table_indexes(
     connection: BaseDatabaseWrapper,
     names: tuple[str, ...],
     *,
-    thorough: bool = False,  # noqa: ARG001 - asked of every engine; here it is cheap anyway
+    thorough: bool = False,  # noqa: ARG001 - the signature of every engine; here it is cheap
 ) -> list[dict[str, Any]]:
-    """Return the indexes of tables: their size, validity and use."""
+    """Return size, validity and use of the tables' indexes."""
     return fetch(connection, _INDEXES, [list(names)])
 
 
@@ -178,51 +149,46 @@ def sessions(connection: BaseDatabaseWrapper) -> list[dict[str, Any]]:
 
 
 def connections(connection: BaseDatabaseWrapper) -> dict[str, Any]:
-    """Return how many connections there are, by state, and may be."""
+    """Return the number of connections by state, and their limit."""
     return fetch(connection, _CONNECTIONS)[0]
 
 
 def statements(connection: BaseDatabaseWrapper) -> list[dict[str, Any]] | None:
-    """Return the statements that took the most time, or None without ``pg_stat_statements``."""
-    if not fetch(connection, _HAS_STATEMENTS)[0]["there"]:
+    """Return the statements with the largest total time; None without ``pg_stat_statements``."""
+    if not fetch(connection, _HAS_STATEMENTS)[0]["exists"]:
         return None
     return fetch(connection, _STATEMENTS)
 
 
 def replication(connection: BaseDatabaseWrapper) -> list[dict[str, Any]] | None:
-    """Return how far each replica is behind; None on a replica, which has none of its own."""
-    if fetch(connection, _IN_RECOVERY)[0]["copying"]:
+    """Return the lag of each replica; None on a replica."""
+    if fetch(connection, _IN_RECOVERY)[0]["is_replica"]:
         return None
     return fetch(connection, _REPLICATION)
 
 
-def place(connection: BaseDatabaseWrapper) -> dict[str, Any]:
-    """Return the folder of the database, if the server is one of this machine and the role may see it."""
-    (row,) = fetch(connection, _PLACE)
-    elsewhere = {"folder": None, "reason": "the server's disk is not one of this machine"}
+def directory(connection: BaseDatabaseWrapper) -> dict[str, Any]:
+    """Return the database's directory if the server runs on this machine and the role may see it."""
+    (row,) = fetch(connection, _DIRECTORY)
+    elsewhere = {"directory": None, "reason": "the server runs on another machine"}
     if not is_served_here(row["process"], f"{row['login']} {row['database']}"):
         return elsewhere
-    if row["folder"] is None:
+    if row["directory"] is None:
         grant = f"GRANT pg_read_all_settings TO {connection.ops.quote_name(row['username'])};"
-        return {"folder": None, "reason": f"the role may not see where the server keeps its data; {grant}"}
-    folder = Path(row["folder"])
-    return {"folder": folder, "reason": None} if folder.is_dir() else elsewhere
+        return {"directory": None, "reason": f"the role may not read data_directory; {grant}"}
+    directory = Path(row["directory"])
+    return {"directory": directory, "reason": None} if directory.is_dir() else elsewhere
 
 
 def is_served_here(process: int, session: str) -> bool:
-    """Tell whether a process of this machine serves a session, by the title that PostgreSQL gives it.
+    """Return whether a process of this machine serves a session, going by the title PostgreSQL gives it.
 
     Args:
-        process: the session's, as its server numbers it.
-        session: user and database of the session, with a space between them.
+        process: the session's process number on its server.
+        session: user and database of the session, separated by a space.
     """
     try:
         title = Path(f"/proc/{process}/cmdline").read_text(encoding="utf-8", errors="replace")
     except OSError:
-        return False  # another machine, or one that does not show its processes
+        return False  # the server runs elsewhere, or the system hides its processes
     return title.startswith("postgres: ") and f" {session} " in title
-
-
-def partitions(connection: BaseDatabaseWrapper) -> list[dict[str, Any]]:
-    """Return the ranges of tables that are partitioned by range."""
-    return fetch(connection, _PARTITIONS)

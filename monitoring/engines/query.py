@@ -1,4 +1,4 @@
-"""Rows of a query as dictionaries."""
+"""Runs a query and returns its rows as dictionaries."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,7 +7,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 
 def fetch(connection: BaseDatabaseWrapper, sql: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]:
-    """Return the rows of a query, each by the names of its columns."""
+    """Return the rows of a query as dictionaries by column name."""
     with connection.cursor() as cursor:
         cursor.execute(sql, parameters)
         names = [column[0] for column in cursor.description]

@@ -1,4 +1,4 @@
-"""What SQLite tells: it keeps no statistics of use, and has no sessions and no replicas."""
+"""Statistics of SQLite, which counts no use and has no sessions and no replicas."""
 
 import sqlite3
 from pathlib import Path
@@ -10,9 +10,9 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from monitoring.engines.query import fetch
 
-#: Bytes of the file up to which sizes are measured on the spot: every page of every tree is visited for them,
-#: a gigabyte a second. Of larger files only the snapshots measure.
-MEASURED_UP_TO: Final = 128 * 1024 * 1024
+#: Bytes of the file up to which sizes are measured on every call. Measuring reads every page, a gigabyte a
+#: second, so larger files are measured by the snapshots only.
+MAX_BYTES_MEASURED: Final = 128 * 1024 * 1024
 
 _BYTES: Final = "SELECT name, pgsize AS bytes FROM dbstat('main', 1) WHERE name IN ({})"
 _INDEXES: Final = """
@@ -22,26 +22,26 @@ _INDEXES: Final = """
     ORDER BY 1, 2
 """
 _STATISTICS: Final = "SELECT tbl AS name, stat FROM sqlite_stat1 WHERE tbl IN ({})"
-_HAS_STATISTICS: Final = "SELECT 1 AS there FROM sqlite_schema WHERE name = 'sqlite_stat1'"
-_THERE: Final = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name IN ({})"
+_HAS_STATISTICS: Final = "SELECT 1 AS found FROM sqlite_schema WHERE name = 'sqlite_stat1'"
+_EXISTING: Final = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name IN ({})"
 
 
 def tables(
     connection: BaseDatabaseWrapper, names: tuple[str, ...], *, thorough: bool = False
 ) -> list[dict[str, Any]]:
-    """Return the size of tables, and the rows they had when ``ANALYZE`` ran."""
-    there = tuple(row["name"] for row in _named(connection, _THERE, names))
-    estimates, sizes = _estimates(connection, there), _sizes(connection, there, thorough=thorough)
+    """Return the size of tables, and their rows when ``ANALYZE`` last ran."""
+    existing = tuple(row["name"] for row in _named(connection, _EXISTING, names))
+    estimates, sizes = _estimates(connection, existing), _sizes(connection, existing, thorough=thorough)
     return [
         {"name": name, "table_bytes": sizes.get(name), "estimated_rows": estimates.get(name)}
-        for name in there
+        for name in existing
     ]
 
 
 def table_indexes(
     connection: BaseDatabaseWrapper, names: tuple[str, ...], *, thorough: bool = False
 ) -> list[dict[str, Any]]:
-    """Return the indexes of tables and their size."""
+    """Return the tables' indexes and their size."""
     found = _named(connection, _INDEXES, names)
     sizes = _sizes(connection, tuple(index["name"] for index in found), thorough=thorough)
     return [
@@ -73,30 +73,26 @@ def server(connection: BaseDatabaseWrapper) -> dict[str, Any]:
 
 
 def sessions(_: BaseDatabaseWrapper) -> list[dict[str, Any]]:
-    """Return nothing: SQLite does not know who else has the file open."""
+    """Return nothing: SQLite does not know which processes have the file open."""
     return []
 
 
 def connections(_: BaseDatabaseWrapper) -> dict[str, Any]:
-    """Return nothing, as ``sessions``."""
+    """Return nothing, for the same reason."""
     return {}
 
 
 def statements(_: BaseDatabaseWrapper) -> None:
-    """Return None: SQLite does not count."""
+    """Return None: SQLite does not count statements."""
 
 
 def replication(_: BaseDatabaseWrapper) -> None:
-    """Return None: there can be no replica."""
+    """Return None: SQLite has no replicas."""
 
 
-def place(connection: BaseDatabaseWrapper) -> dict[str, Any]:
-    """Return the folder that the file is in."""
-    return {"folder": Path(connection.settings_dict["NAME"]).parent, "reason": None}
-
-
-def partitions(_: BaseDatabaseWrapper) -> None:
-    """Return None: there are no partitions."""
+def directory(connection: BaseDatabaseWrapper) -> dict[str, Any]:
+    """Return the directory of the file."""
+    return {"directory": Path(connection.settings_dict["NAME"]).parent, "reason": None}
 
 
 def _named(connection: BaseDatabaseWrapper, sql: str, names: tuple[str, ...]) -> list[dict[str, Any]]:
@@ -104,8 +100,8 @@ def _named(connection: BaseDatabaseWrapper, sql: str, names: tuple[str, ...]) ->
 
 
 def _sizes(connection: BaseDatabaseWrapper, names: tuple[str, ...], *, thorough: bool) -> dict[str, int]:
-    """Return the bytes of trees; nothing of a large file, or where ``dbstat`` is not compiled in."""
-    if not thorough and Path(connection.settings_dict["NAME"]).stat().st_size > MEASURED_UP_TO:
+    """Return the bytes of tables or indexes; nothing for a large file, or without ``dbstat``."""
+    if not thorough and Path(connection.settings_dict["NAME"]).stat().st_size > MAX_BYTES_MEASURED:
         return {}
     try:
         return {row["name"]: row["bytes"] for row in _named(connection, _BYTES, names)}
@@ -116,9 +112,9 @@ def _sizes(connection: BaseDatabaseWrapper, names: tuple[str, ...], *, thorough:
 def _estimates(connection: BaseDatabaseWrapper, names: tuple[str, ...]) -> dict[str, int]:
     if not fetch(connection, _HAS_STATISTICS):
         return {}
-    told = [row for row in _named(connection, _STATISTICS, names) if row["stat"]]
-    # Each index has a number of rows of its own: a guess, and less than the table's where it is partial.
+    rows = [row for row in _named(connection, _STATISTICS, names) if row["stat"]]
+    # Each index has its own estimate, which is lower for a partial index.
     return {
-        name: median_high(int(row["stat"].split()[0]) for row in told if row["name"] == name)
-        for name in {row["name"] for row in told}
+        name: median_high(int(row["stat"].split()[0]) for row in rows if row["name"] == name)
+        for name in {row["name"] for row in rows}
     }

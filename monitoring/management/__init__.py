@@ -1,1 +1,1 @@
-"""What `manage.py` can tell about database and cache."""
+"""Management commands of the monitoring."""

@@ -1,4 +1,4 @@
-"""What the reporting commands have in common: ``--json``, tables of text, and an exit status that speaks."""
+"""Base class of the reporting commands: ``--json`` and tables of text."""
 
 from argparse import ArgumentParser
 from collections.abc import Iterable, Mapping, Sequence
@@ -6,13 +6,13 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from monitoring.serialization import to_text
+from monitoring.serialization import to_json_text
 
 
 class ReportCommand(BaseCommand):
-    """A command that reports: as text for people, or as one JSON document."""
+    """A command that reports as text for people or as one JSON document."""
 
-    # What it reports may be the very thing that a check or a missing migration would stop it for.
+    # It has to run when checks fail or migrations are missing: it may report just that.
     requires_system_checks = ()
     requires_migrations_checks = False
 
@@ -22,10 +22,10 @@ class ReportCommand(BaseCommand):
 
     def write_json(self, document: Mapping[str, Any]) -> None:
         """Write a document to the standard output."""
-        self.stdout.write(to_text(document))
+        self.stdout.write(to_json_text(document))
 
     def write_table(self, heads: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-        """Write a table whose columns are as wide as they need be; None is a dash, numbers stand right."""
+        """Write a table with columns as wide as needed. None is shown as a dash, numbers right-aligned."""
         lines = [tuple(heads), *(tuple(_cell(value) for value in row) for row in rows)]
         widths = [max(len(line[column]) for line in lines) for column in range(len(heads))]
         for line in lines:

@@ -1,4 +1,4 @@
-"""How an engine answers a query, read from its own planner: one reader an engine, one value from both."""
+"""Query plans of SQLite and PostgreSQL, read from EXPLAIN into one common ``Plan``."""
 
 from monitoring.plans.dispatch import UnknownEngineError, read, reader, require_known_engine
 from monitoring.plans.plan import PRIMARY_KEY, Plan, Reader, Reading, Sort, Statement

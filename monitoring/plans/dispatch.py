@@ -1,4 +1,4 @@
-"""The one door to the readers of plans."""
+"""Chooses the plan reader of a database's engine."""
 
 from contextlib import AbstractContextManager
 from typing import Final
@@ -9,55 +9,55 @@ from monitoring.index_catalog import Index
 from monitoring.plans import postgresql, sqlite
 from monitoring.plans.plan import Plan, Reader, Reading, Statement
 
-_NOW: Final = {"postgresql": postgresql.reader, "sqlite": sqlite.reader}
-_WITHOUT: Final = {"postgresql": postgresql.reader_without, "sqlite": sqlite.reader_without}
+_READERS: Final = {"postgresql": postgresql.reader, "sqlite": sqlite.reader}
+_READERS_WITHOUT: Final = {"postgresql": postgresql.reader_without, "sqlite": sqlite.reader_without}
 
 
 class UnknownEngineError(Exception):
-    """A database of an engine whose plans cannot be read here."""
+    """Plans of this database engine cannot be read."""
 
 
 def require_known_engine(connection: BaseDatabaseWrapper) -> None:
-    """Do nothing for a database whose plans can be read.
+    """Check that the plans of a database can be read.
 
     Raises:
-        UnknownEngineError: when its engine is neither SQLite nor PostgreSQL.
+        UnknownEngineError: if its engine is neither SQLite nor PostgreSQL.
     """
-    if connection.vendor not in _NOW:
-        known = ", ".join(sorted(_NOW))
+    if connection.vendor not in _READERS:
+        known = ", ".join(sorted(_READERS))
         raise UnknownEngineError(
             f"plans of the engine {connection.vendor!r} cannot be read; allowed: {known}"
         )
 
 
 def reader(connection: BaseDatabaseWrapper, without: Index | None = None) -> AbstractContextManager[Reader]:
-    """Return, for the length of a ``with`` block, what asks a database for plans.
+    """Return a context manager that yields a plan reader.
 
     Args:
         connection: to the database.
-        without: an index that the plans are made without; it stays, and nobody waits for anything.
+        without: plan as if this index did not exist; it stays, and nothing is locked.
 
     Raises:
-        UnknownEngineError: when the engine is neither SQLite nor PostgreSQL.
-        DatabaseError: when no plan can be made without an index, as on a replica.
+        UnknownEngineError: if the engine is neither SQLite nor PostgreSQL.
+        DatabaseError: if the database cannot plan without an index, as a replica cannot.
     """
     require_known_engine(connection)
     if without is None:
-        return _NOW[connection.vendor](connection)
-    return _WITHOUT[connection.vendor](connection, without)
+        return _READERS[connection.vendor](connection)
+    return _READERS_WITHOUT[connection.vendor](connection, without)
 
 
 def read(connection: BaseDatabaseWrapper, statement: Statement, reading: Reading | None = None) -> Plan:
-    """Return how the database answers a query; nothing is locked or changed, the session included.
+    """Return the plan of a query. Nothing is locked or changed, not even a setting of the session.
 
     Args:
         connection: to the database.
-        statement: the query, a ``SELECT``.
-        reading: how to read its plan; by default what the planner freely chooses, without running it.
+        statement: a ``SELECT``.
+        reading: how to read the plan; by default the planner's free choice, without running the query.
 
     Raises:
-        UnknownEngineError: when the engine is neither SQLite nor PostgreSQL.
-        OperationalError: when it takes longer than it may.
+        UnknownEngineError: if the engine is neither SQLite nor PostgreSQL.
+        OperationalError: if it exceeds its time limit.
     """
     with reader(connection) as read_plan:
         return read_plan(statement, reading or Reading())

@@ -1,45 +1,46 @@
-"""The values that every reader of plans takes and gives."""
+"""The values that the plan readers take and return."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
-#: What an index that serves a table's primary key is called here: each engine has a name of its own for it.
+#: Our name for the index of a primary key; each engine has its own.
 PRIMARY_KEY: Final = "primary key"
 
-
-#: Rows that are put in order in a millisecond.
+#: So few rows are sorted within a millisecond.
 FEW_ROWS: Final = 1000
 
 
 class Statement(NamedTuple):
-    """A query as a cursor takes it."""
+    """SQL and parameters, as a cursor takes them."""
 
     sql: str
     parameters: Sequence[Any] = ()
 
 
 class Sort(StrEnum):
-    """What of a query's order the index does not give."""
+    """The part of a query's order that the index does not provide."""
 
     NONE = "none"
-    #: Only rows that are equal in all but the last column of the order are put in order.
+    #: Only rows equal in all but the last column of the order are sorted.
     TIES = "ties"
-    #: The rows are put in order after they were read; the planner believes them to be few.
+    #: All rows are sorted after they were read; the planner expects few.
     FEW = "few"
+    #: All rows are sorted after they were read.
     FULL = "full"
 
 
 @dataclass(frozen=True)
 class Reading:
-    """How a plan shall be read.
+    """How to read a plan.
 
     Args:
         analyze: run the query too, for its real time and rows.
-        penalized: ask whether an index *can* serve the query, by making it dear to do without one; else what
-            the planner chooses freely. Small tables are cheaper read whole: of them only the first tells.
-        seconds: how long the query may take.
+        penalized: make the planner avoid full scans and sorts, which shows whether an index *can* serve the
+            query; else read the planner's free choice. A small table is cheapest to read in full, so its free
+            choice shows nothing.
+        seconds: time limit for the query.
     """
 
     analyze: bool = False
@@ -47,20 +48,19 @@ class Reading:
     seconds: float = 2.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Plan:
-    """How an engine answers a query.
+    """The plan of a query.
 
     Args:
-        indexes: those it reads the table by; a partition's are called by their parent's name.
-        conditions: columns whose conditions bound the part of the index that is read.
-        full_scan: whether the table, or an index, is read without any such bound: to its end, unless a limit
-            is reached before.
-        sort: what of the order the index does not give.
-        avoidable: whether the engine had no better way than one that was made dear.
-        ms: milliseconds that it took: the query where it was run, else the planning.
-        rows: rows that the query gave, or None where it was not run.
-        buffers: pages that it touched, or None where that cannot be told.
+        indexes: indexes it reads the table by; those of partitions have their parent's name.
+        conditions: columns whose conditions bound the range of the index that is read.
+        full_scan: whether the table or an index is read without bounds, up to its end or the LIMIT.
+        sort: the part of the order that the index does not provide.
+        avoidable: whether the planner had to use a node that ``penalized`` disables.
+        ms: milliseconds of the query if it was run, else of planning it.
+        rows: rows that the query returned; None if it was not run.
+        buffers: pages that it read; None if unknown.
     """
 
     indexes: tuple[str, ...]
@@ -73,5 +73,5 @@ class Plan:
     buffers: int | None = None
 
 
-#: What asks a database for plans.
+#: Reads the plan of a statement.
 Reader = Callable[[Statement, Reading], Plan]

@@ -10,11 +10,11 @@ from typing import Any, Final
 from django.db import DatabaseError, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from monitoring.index_catalog import Index, rows_of
+from monitoring.index_catalog import Index, fetch_rows
 from monitoring.plans.plan import FEW_ROWS, PRIMARY_KEY, Plan, Reader, Reading, Sort, Statement
 from monitoring.plans.shadow_tables import shadowed
 
-#: Of each index: its name, its partitioned parent's, whether it is a primary key's, its columns.
+#: For each index: its name, its partitioned parent's, whether it is a primary key, its columns.
 _INDEXES_SQL: Final = """
     SELECT index_class.relname, root_class.relname, index_state.indisprimary,
            array(SELECT pg_get_indexdef(index_state.indexrelid, position, true)
@@ -25,35 +25,35 @@ _INDEXES_SQL: Final = """
       ON root_class.oid = coalesce(pg_partition_root(index_state.indexrelid), index_state.indexrelid)
     WHERE pg_table_is_visible(index_state.indrelid)
 """
-_TAKE_BACK: Final = "ROLLBACK TO SAVEPOINT plan; RELEASE SAVEPOINT plan"
-_PENALTIES: Final = ("enable_seqscan", "enable_sort")
-_BESIDE: Final = ("InitPlan", "SubPlan")
+_ROLLBACK: Final = "ROLLBACK TO SAVEPOINT plan; RELEASE SAVEPOINT plan"
+_PENALIZED: Final = ("enable_seqscan", "enable_sort")
+_SUBQUERIES: Final = ("InitPlan", "SubPlan")
 
 Node = Mapping[str, Any]
 
 
 @contextmanager
 def reader(connection: BaseDatabaseWrapper) -> Iterator[Reader]:
-    """Yield what reads the plans that PostgreSQL makes now."""
+    """Yield a reader of PostgreSQL's current plans."""
     with transaction.atomic(using=connection.alias):
         yield _Reader(connection)
 
 
 @contextmanager
 def reader_without(connection: BaseDatabaseWrapper, index: Index) -> Iterator[Reader]:
-    """Yield what reads the plans that PostgreSQL would make without an index.
+    """Yield a reader of plans without an index.
 
-    They are made on an empty table: its planner believes the size of what is there, whatever the statistics
-    say. So they tell whether another index can serve, not which one it would choose.
+    They are made on an empty table, whose size the planner knows whatever the statistics say. So they show
+    whether another index can serve a query, not which one would be chosen.
     """
     with shadowed(connection, index.table, index.name):
         yield _Reader(connection)
 
 
 class _Reader:
-    """Reads plans in the open transaction, each in one exchange with the server: there are many.
+    """Reads plans in the open transaction, each in one round trip to the server.
 
-    What each needs is set ``LOCAL`` and taken back: the session, which may be a pool's, is as it was.
+    Settings are ``LOCAL`` and rolled back, so the session, which may belong to a pool, does not change.
 
     Args:
         connection: to the database.
@@ -63,42 +63,42 @@ class _Reader:
         self._connection = connection
 
     def __call__(self, statement: Statement, reading: Reading) -> Plan:
-        """Return how PostgreSQL answers a query."""
+        """Return the plan of a query."""
         options = "ANALYZE, BUFFERS, TIMING OFF, " if reading.analyze else ""
         settings = "; ".join(f"SET LOCAL {name} = {value}" for name, value in _settings(reading))
         explain = f"EXPLAIN ({options}SUMMARY, FORMAT JSON) {statement.sql}"
         with self._connection.cursor() as cursor:
             try:
-                cursor.execute(f"SAVEPOINT plan; {settings}; {explain}; {_TAKE_BACK}", statement.parameters)
+                cursor.execute(f"SAVEPOINT plan; {settings}; {explain}; {_ROLLBACK}", statement.parameters)
             except DatabaseError:
-                cursor.execute(_TAKE_BACK)
+                cursor.execute(_ROLLBACK)
                 raise
             while cursor.description is None:
                 cursor.nextset()
             document = cursor.fetchone()[0]
         explained = (json.loads(document) if isinstance(document, str) else document)[0]
         nodes = list(_nodes(explained["Plan"]))
-        return _plan(explained, nodes, self._known, analyzed=reading.analyze)
+        return _plan(explained, nodes, self._indexes, analyzed=reading.analyze)
 
     @cached_property
-    def _known(self) -> dict[str, list[Any]]:
-        """Return the facts of each index by its name."""
-        return {name: facts for name, *facts in rows_of(self._connection, _INDEXES_SQL)}
+    def _indexes(self) -> dict[str, list[Any]]:
+        """Return parent, primary flag and columns of each index by its name."""
+        return {name: facts for name, *facts in fetch_rows(self._connection, _INDEXES_SQL)}
 
 
 def _settings(reading: Reading) -> Iterator[tuple[str, str]]:
     yield "statement_timeout", str(max(1, round(reading.seconds * 1000)))
-    # Below it a query is not worth the compiler; with it the first run would measure that.
+    # Compiling would dominate the time of a first run.
     yield "jit", "off"
     if reading.penalized:
-        yield from ((penalty, "off") for penalty in _PENALTIES)
+        yield from ((penalty, "off") for penalty in _PENALIZED)
 
 
 def _nodes(node: Node) -> Iterator[Node]:
-    """Yield a plan's node and those below it that lead to the rows asked for, subqueries left out."""
+    """Yield a plan's node and those below it that lead to the result, without those of subqueries."""
     yield node
     for child in node.get("Plans", ()):
-        if child.get("Parent Relationship") not in _BESIDE:
+        if child.get("Parent Relationship") not in _SUBQUERIES:
             yield from _nodes(child)
 
 
@@ -125,7 +125,7 @@ def _name(node: Node, known: Mapping[str, list[Any]]) -> str:
 
 
 def _columns(node: Node, known: Mapping[str, list[Any]]) -> Iterator[str]:
-    """Yield the columns of the index that its condition names, literals left out."""
+    """Yield the columns of the index that its condition names."""
     *_, columns = known.get(node.get("Index Name", ""), ("", False, ()))
     named = set(re.findall(r"\w+", re.sub(r"'(?:[^']|'')*'", "", node.get("Index Cond", ""))))
     yield from (column for column in columns if column.strip('"') in named)

@@ -1,4 +1,4 @@
-"""Copies of a SQLite file's schema, in memory and without a row: planning there costs the file nothing."""
+"""Copies of a SQLite schema in memory, without rows, to plan queries on without touching the file."""
 
 import sqlite3
 from functools import lru_cache
@@ -19,25 +19,25 @@ Rows = tuple[tuple[Any, ...], ...]
 
 
 class _Copy(sqlite3.Connection):
-    """A connection that is closed when nobody holds it any more."""
+    """A connection that is closed when it is garbage collected."""
 
     def __del__(self) -> None:
         self.close()
 
 
-def copy_of(connection: BaseDatabaseWrapper, without: str, *, statistics: bool) -> sqlite3.Connection:
+def schema_copy(connection: BaseDatabaseWrapper, without: str, *, statistics: bool) -> sqlite3.Connection:
     """Return a copy of the schema.
 
     Args:
         connection: to the file.
-        without: an index that the copy lacks, or nothing.
-        statistics: whether the copy's planner believes the tables to be as large as the file's does.
+        without: an index to leave out; "" for none.
+        statistics: whether to copy the planner's statistics too.
     """
     schema = tuple(sql for (sql,) in _rows(connection, _SCHEMA_SQL, [without]))
     if not statistics:
         return _copy(schema, None)
-    there = _rows(connection, _HAS_STATISTICS_SQL)
-    return _copy(schema, _rows(connection, _STATISTICS_SQL, [without]) if there else ())
+    analyzed = _rows(connection, _HAS_STATISTICS_SQL)
+    return _copy(schema, _rows(connection, _STATISTICS_SQL, [without]) if analyzed else ())
 
 
 @lru_cache(maxsize=4)
@@ -46,9 +46,9 @@ def _copy(schema: tuple[str, ...], statistics: Rows | None) -> sqlite3.Connectio
     for sql in schema:
         copy.execute(sql)
     if statistics is not None:
-        copy.execute("ANALYZE")  # makes the table of statistics
+        copy.execute("ANALYZE")  # creates the table of statistics
         copy.executemany("INSERT INTO sqlite_stat1 VALUES (?, ?, ?)", statistics)
-        copy.execute("ANALYZE sqlite_schema")  # reads it
+        copy.execute("ANALYZE sqlite_schema")  # loads it
     return copy
 
 

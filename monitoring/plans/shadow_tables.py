@@ -1,4 +1,4 @@
-"""Tables of PostgreSQL as they would be without an index: of the same name, empty, and gone at the end."""
+"""Empty temporary tables on PostgreSQL that shadow a real table and lack one of its indexes."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,8 +7,8 @@ from typing import Final
 from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-# A temporary table stands before a lasting one of its name. The lasting one is only looked at: what is made
-# and indexed is the other one, which nobody else sees.
+# PostgreSQL finds a temporary table before a permanent one of the same name. Only the catalog of the
+# real table is read; the temporary one is visible to this session only.
 _STATEMENTS_SQL: Final = """
     WITH real AS (
         SELECT real_table.oid, real_table.relname AS name, namespace.nspname AS namespace
@@ -28,27 +28,27 @@ _STATEMENTS_SQL: Final = """
     CROSS JOIN LATERAL pg_get_indexdef(indexrelid) AS definition
     ORDER BY 1
 """
-#: Milliseconds to wait for somebody who alters the real table.
-_WAIT: Final = "SET LOCAL lock_timeout = 200"
+#: Wait at most 200 ms for a session that alters the real table.
+_LOCK_TIMEOUT: Final = "SET LOCAL lock_timeout = 200"
 
 
 @contextmanager
 def shadowed(connection: BaseDatabaseWrapper, table: str, without: str) -> Iterator[None]:
-    """Let queries of a table see an empty one that lacks an index, until the block ends.
+    """Within the block, let queries of a table use an empty copy that lacks an index.
 
-    The real table gets no lock but that of a reader, and nothing is kept.
+    The real table is locked as by a SELECT only, and the copy is rolled back.
 
     Args:
-        connection: to the database; it must not be a replica, where no table can be made.
+        connection: to the database.
         table: the table.
         without: the index.
 
     Raises:
-        DatabaseError: when no table can be made there.
+        DatabaseError: if the table cannot be created, as on a replica.
     """
     with transaction.atomic(using=connection.alias):
         with connection.cursor() as cursor:
-            cursor.execute(_WAIT)
+            cursor.execute(_LOCK_TIMEOUT)
             cursor.execute(_STATEMENTS_SQL, [table, without])
             for _, statement in cursor.fetchall():
                 cursor.execute(statement)

@@ -20,33 +20,35 @@ _ACCESS: Final = re.compile(
     r"(?: \((?P<conditions>.*)\))?"
 )
 _SORT: Final = re.compile(r"USE TEMP B-TREE FOR (?P<part>.*)ORDER BY")
-#: How the part of an order that the index does not give is called where it is the last column. The second is
-#: of SQLite before 3.45, which does not say how many columns the part has.
+#: SQLite's words for a sort by the last column only. The second are those of SQLite before 3.45, which do not
+#: say how many columns are sorted.
 _LAST_COLUMN: Final = ("LAST TERM OF ", "RIGHT PART OF ")
-#: What stands on its own in a plan and is no way to the rows that were asked for.
-_ASIDE: Final = re.compile(r"(LIST|SCALAR|CORRELATED LIST|CORRELATED SCALAR) SUBQUERY|CO-ROUTINE|MATERIALIZE")
+#: Parts of a plan that are subqueries, not the access path to the result.
+_SUBQUERY: Final = re.compile(
+    r"(LIST|SCALAR|CORRELATED LIST|CORRELATED SCALAR) SUBQUERY|CO-ROUTINE|MATERIALIZE"
+)
 _NUMBERS: Final = count()
-#: Steps of SQLite's machine between two looks at the clock: a fraction of a millisecond.
-_STEPS_A_LOOK: Final = 10_000
+#: Virtual machine instructions between two checks of the time limit: a fraction of a millisecond.
+_CHECK_EVERY: Final = 10_000
 
 
 @contextmanager
 def reader(connection: BaseDatabaseWrapper) -> Iterator[Reader]:
-    """Yield what reads the plans that SQLite makes now."""
+    """Yield a reader of SQLite's current plans."""
     yield partial(read, connection)
 
 
 @contextmanager
 def reader_without(connection: BaseDatabaseWrapper, index: Index) -> Iterator[Reader]:
-    """Yield what reads the plans that SQLite would make without an index, with the statistics that it has."""
+    """Yield a reader of the plans that SQLite would choose without an index."""
     yield partial(read, connection, without=index.name)
 
 
 def read(connection: BaseDatabaseWrapper, statement: Statement, reading: Reading, without: str = "") -> Plan:
-    """Return how SQLite answers a query.
+    """Return the plan of a query.
 
-    ``penalized`` asks about tables of the same schema that nobody has looked into: of those SQLite does not
-    know that they are small.
+    ``penalized`` plans on a copy of the schema without statistics, where SQLite does not know that the tables
+    are small.
     """
     started = time.perf_counter()
     steps = list(_main_steps(_explain(connection, statement, reading, without)))
@@ -69,22 +71,22 @@ def _explain(
     connection: BaseDatabaseWrapper, statement: Statement, reading: Reading, without: str
 ) -> list[tuple[int, int, int, str]]:
     if reading.penalized or without:
-        copy = schema_copy.copy_of(connection, without, statistics=not reading.penalized)
+        copy = schema_copy.schema_copy(connection, without, statistics=not reading.penalized)
         with connection.wrap_database_errors:
             sql = statement.sql % (("?",) * len(statement.parameters))
             return copy.execute(f"EXPLAIN QUERY PLAN {sql}", tuple(statement.parameters)).fetchall()
     with connection.cursor() as cursor:
-        # A new text each time: a statement that Python has kept would tell of an index that is gone.
+        # A new text each time: a cached statement could still use an index that was dropped.
         cursor.execute(f"EXPLAIN QUERY PLAN /* {next(_NUMBERS)} */ {statement.sql}", statement.parameters)
         return list(cursor.fetchall())
 
 
 def _main_steps(rows: list[tuple[int, int, int, str]]) -> Iterator[str]:
-    """Yield the steps that lead to the rows that were asked for, subqueries left out."""
-    aside: set[int] = set()
+    """Yield the steps that lead to the result, without those of subqueries."""
+    subqueries: set[int] = set()
     for number, parent, _, detail in rows:
-        if parent in aside or _ASIDE.match(detail):
-            aside.add(number)
+        if parent in subqueries or _SUBQUERY.match(detail):
+            subqueries.add(number)
         else:
             yield detail
 
@@ -103,7 +105,7 @@ def _name(access: re.Match[str]) -> str:
 
 
 def _is_primary(index: str) -> bool:
-    # SQLite makes the indexes of a table's own uniqueness in the order they are declared in, the key's first.
+    # SQLite numbers the automatic indexes in the order of the table's constraints, the primary key first.
     return index.startswith("sqlite_autoindex_") and index.endswith("_1")
 
 
@@ -115,7 +117,7 @@ def _sort(steps: list[str]) -> Sort:
 
 
 def _run(connection: BaseDatabaseWrapper, statement: Statement, seconds: float) -> tuple[float, int]:
-    with connection.cursor() as cursor, _no_longer_than(connection, seconds):
+    with connection.cursor() as cursor, _time_limit(connection, seconds):
         started = time.perf_counter()
         cursor.execute(statement.sql, statement.parameters)
         rows = len(cursor.fetchall())
@@ -123,9 +125,9 @@ def _run(connection: BaseDatabaseWrapper, statement: Statement, seconds: float) 
 
 
 @contextmanager
-def _no_longer_than(connection: BaseDatabaseWrapper, seconds: float) -> Iterator[None]:
+def _time_limit(connection: BaseDatabaseWrapper, seconds: float) -> Iterator[None]:
     until = time.monotonic() + seconds
-    connection.connection.set_progress_handler(lambda: time.monotonic() > until, _STEPS_A_LOOK)
+    connection.connection.set_progress_handler(lambda: time.monotonic() > until, _CHECK_EVERY)
     try:
         yield
     finally:

@@ -1,35 +1,22 @@
-"""The rules: each looks at the report and says what is not as it should be, with figures and with what to do.
+"""The rules. Each reads the report and yields findings, with evidence and an action.
 
-On a healthy installation none of them says more than ``info``.
+A healthy installation has no finding above ``info``.
 """
 
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Final
+from collections.abc import Iterator
+from typing import Final
 
+from monitoring import registry
 from monitoring.findings import Finding
-from monitoring.rules import (
-    cache,
-    configuration,
-    connections,
-    disk,
-    indexes,
-    partitions,
-    pools,
-    queries,
-    tables,
-)
+from monitoring.registry import Rule
+from monitoring.report_data import DatabaseReport
+from monitoring.rules import cache, configuration, connections, disk, indexes, pools, queries, tables
 
-if TYPE_CHECKING:
-    from monitoring.report import DatabaseReport
-
-#: Beginnings of the ids of findings about single queries.
-ABOUT_QUERIES: Final = ("plan:", "statement:", "repeated:", "index:")
-
-_RULES: Final[tuple[Callable[["DatabaseReport"], Iterator[Finding]], ...]] = (
+_RULES: Final[tuple[Rule, ...]] = (
     cache.unreachable,
     cache.memory,
     cache.backlog,
-    cache.wrong_answers,
+    cache.stale_responses,
     cache.times_to_live,
     tables.missing,
     tables.expired,
@@ -44,25 +31,23 @@ _RULES: Final[tuple[Callable[["DatabaseReport"], Iterator[Finding]], ...]] = (
     queries.slow,
     queries.repeated,
     queries.sessions,
-    connections.silent,
+    connections.database_down,
     connections.near_limit,
     connections.replicas,
     pools.too_many,
     pools.too_small,
     pools.too_large,
-    partitions.runway,
     disk.runway,
     disk.journal,
     disk.free_pages,
     configuration.debug,
-    configuration.tokens,
     configuration.echo,
     configuration.replicas,
     configuration.https,
 )
 
 
-def findings(report: "DatabaseReport") -> Iterator[Finding]:
-    """Yield what every rule finds."""
-    for rule in _RULES:
+def findings(report: DatabaseReport) -> Iterator[Finding]:
+    """Yield the findings of every rule, those of the monitored application included."""
+    for rule in (*_RULES, *registry.monitored_app().rules):
         yield from rule(report)

@@ -1,37 +1,35 @@
 """Rules about connections and replicas."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from monitoring.findings import Finding
+from monitoring.report_data import DatabaseReport
 
-if TYPE_CHECKING:
-    from monitoring.report import DatabaseReport
+#: Share of the server's connections from which it is nearly full.
+_NEARLY_FULL: Final = 0.8
 
-#: Share of the connections that may be in use.
-_FULL: Final = 0.8
-
-#: How far a replica may be behind.
-_LAG_SECONDS: Final = 10
-_LAG_BYTES: Final = 64 * 1024 * 1024
+#: A replica's lag from which it is reported.
+_MAX_LAG_SECONDS: Final = 10
+_MAX_LAG_BYTES: Final = 64 * 1024 * 1024
 
 
-def silent(report: "DatabaseReport") -> Iterator[Finding]:
-    """Find a database that does not answer."""
-    if report.silent:
+def database_down(report: DatabaseReport) -> Iterator[Finding]:
+    """Find a database that does not respond."""
+    if report.database_down:
         yield Finding(
             "database:unreachable",
             "critical",
-            "The database does not answer",
+            "The database does not respond",
             {"errors": dict(report.errors)},
-            "Start the server that DATABASE_URL names, then look again: python manage.py db_report",
+            "Start the server that DATABASE_URL names, then check: python manage.py db_report",
         )
 
 
-def near_limit(report: "DatabaseReport") -> Iterator[Finding]:
-    """Find a server that has few connections left."""
+def near_limit(report: DatabaseReport) -> Iterator[Finding]:
+    """Find a server with few connections left."""
     maximum, used = report.connections.get("maximum"), report.connections.get("in_use", 0)
-    if maximum and used >= _FULL * maximum:
+    if maximum and used >= _NEARLY_FULL * maximum:
         yield Finding(
             "connections:limit",
             "critical",
@@ -41,15 +39,15 @@ def near_limit(report: "DatabaseReport") -> Iterator[Finding]:
         )
 
 
-def replicas(report: "DatabaseReport") -> Iterator[Finding]:
-    """Find replicas that are far behind."""
+def replicas(report: DatabaseReport) -> Iterator[Finding]:
+    """Find replicas that lag far behind."""
     for replica in report.replication or ():
         seconds, size = replica["lag_seconds"] or 0, replica["lag_bytes"] or 0
-        if seconds >= _LAG_SECONDS or size >= _LAG_BYTES:
+        if seconds >= _MAX_LAG_SECONDS or size >= _MAX_LAG_BYTES:
             yield Finding(
                 f"replica:lag:{replica['name']}",
                 "warning",
-                f"The replica {replica['name']} is behind",
+                f"The replica {replica['name']} lags behind",
                 {"lag_seconds": replica["lag_seconds"], "lag_bytes": replica["lag_bytes"]},
-                "SELECT * FROM pg_stat_replication;  -- then look at the load of the replica's disk",
+                "SELECT * FROM pg_stat_replication;  -- then check the load of the replica's disk",
             )

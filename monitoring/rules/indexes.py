@@ -2,72 +2,79 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from monitoring.findings import Finding
-from monitoring.index_usage import IndexUsage, removal
-from monitoring.serialization import instant_text
+from monitoring.formatting import iso_timestamp
+from monitoring.index_usage import IndexUsage
+from monitoring.report_data import DatabaseReport
 
-if TYPE_CHECKING:
-    from monitoring.report import DatabaseReport
-
-#: Rows of a table from which its indexes cost something, and days without use that say something.
-_LARGE: Final = 10_000
+#: An index costs something from this many rows on, and counts as unused after this long without a scan.
+_MIN_ROWS: Final = 10_000
 _UNUSED_FOR: Final = timedelta(days=7)
 
 
-def missing(report: "DatabaseReport") -> Iterator[Finding]:
-    """Find indexes that the models declare and the database does not have."""
+def missing(report: DatabaseReport) -> Iterator[Finding]:
+    """Find indexes that a model declares and the database lacks."""
     for index in report.missing_indexes:
         rows = next((table.row_count for table in report.tables if table.name == index.table), None)
         yield Finding(
             f"index:missing:{index.name}",
             "critical",
-            f"The index {index.name} of {index.table} is not there",
+            f"The index {index.name} on {index.table} does not exist",
             {"table": index.table, "rows": rows},
             index.sql,
         )
 
 
-def invalid(report: "DatabaseReport") -> Iterator[Finding]:
-    """Find indexes whose making failed half-way: they cost on every write and serve nothing."""
+def invalid(report: DatabaseReport) -> Iterator[Finding]:
+    """Find indexes whose build failed: every write maintains them, and no query can use them."""
     for table in report.tables:
         for index in table.indexes:
             if not index.valid:
                 yield Finding(
                     f"index:invalid:{index.name}",
                     "critical",
-                    f"The index {index.name} of {table.name} is invalid",
+                    f"The index {index.name} on {table.name} is invalid",
                     {"table": table.name, "bytes": index.bytes},
                     f"REINDEX INDEX CONCURRENTLY {index.name};",
                 )
 
 
-def needless(report: "DatabaseReport") -> Iterator[Finding]:
-    """Find indexes that no hot query needs: unused for days, or another one does their work as well."""
+def needless(report: DatabaseReport) -> Iterator[Finding]:
+    """Find indexes that can be dropped: unused for days, or replaced by another one."""
     rows = {table.name: table.row_count or 0 for table in report.tables}
-    beside_writers = "" if "journal_mode" in report.server else "CONCURRENTLY "
-    for use in report.index_uses:
-        if use.verdict != "drop" or rows.get(use.index.table, 0) < _LARGE:
+    for usage in report.index_usage:
+        if usage.verdict != "drop" or rows.get(usage.index.table, 0) < _MIN_ROWS:
             continue
-        unused = use.scans == 0 and use.since is not None and datetime.now(UTC) - use.since >= _UNUSED_FOR
-        if unused or use.prefix_of:
-            kind = "redundant" if use.prefix_of else "unused"
+        unused = (
+            usage.scans == 0 and usage.since is not None and datetime.now(UTC) - usage.since >= _UNUSED_FOR
+        )
+        if unused or usage.prefix_of:
+            kind = "redundant" if usage.prefix_of else "unused"
             yield Finding(
-                f"index:{kind}:{use.index.name}",
+                f"index:{kind}:{usage.index.name}",
                 "info",
-                f"The index {use.index.name} of {use.index.table} is {kind}",
-                _evidence(use),
-                removal(use) or f"DROP INDEX {beside_writers}{use.index.name};",
+                f"The index {usage.index.name} on {usage.index.table} is {kind}",
+                _evidence(usage),
+                _drop(usage, report),
             )
 
 
-def _evidence(use: IndexUsage) -> dict[str, Any]:
+def _drop(usage: IndexUsage, report: DatabaseReport) -> str:
+    online = "" if "journal_mode" in report.server else "CONCURRENTLY "
+    sql = f"DROP INDEX {online}{usage.index.name};"
+    if usage.declared_in is None:
+        return sql
+    return f"{sql}  -- and delete it from Meta.indexes of {usage.declared_in}"
+
+
+def _evidence(usage: IndexUsage) -> dict[str, Any]:
     return {
-        "scans": use.scans,
-        "since": use.since and instant_text(use.since),
-        "bytes": use.bytes,
-        "begins_like": list(use.prefix_of),
-        "hot_queries_planned_without_it": use.proof and use.proof.planned,
-        "would_lose_their_plan": list(use.proof.losers) if use.proof else None,
+        "scans": usage.scans,
+        "since": usage.since and iso_timestamp(usage.since),
+        "bytes": usage.bytes,
+        "begins_like": list(usage.prefix_of),
+        "hot_queries_planned_without_it": usage.proof and usage.proof.planned,
+        "would_lose_their_plan": list(usage.proof.losers) if usage.proof else None,
     }

@@ -1,50 +1,48 @@
-"""Rules about the pools of connections."""
+"""Rules about connection pools."""
 
 import os
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from django.conf import settings
 
 from monitoring.findings import Finding
 from monitoring.pools import PoolFigures
+from monitoring.report_data import DatabaseReport
 
-if TYPE_CHECKING:
-    from monitoring.report import DatabaseReport
+#: Requests from which a pool's figures are meaningful, and the share of them that may wait.
+_MIN_REQUESTS: Final = 1000
+_MAX_WAITING_SHARE: Final = 0.01
 
-#: Requests from which a pool's figures say something, and the share of them that may wait.
-_REQUESTS_FROM: Final = 1000
-_WAITING_SHARE: Final = 0.01
-
-#: A pool is large that never used this share of what it may open, and claims this share of the server, or
-#: keeps so many connections open for nobody.
+#: A pool is too large if it never used this share of its maximum and also claims this share of the server's
+#: connections, or keeps this many connections open that were never used.
 _NEVER_USED_SHARE: Final = 0.75
 _CLAIMED_SHARE: Final = 0.5
-_IDLE_FROM: Final = 5
+_MIN_NEVER_USED: Final = 5
 
 
-def too_many(report: "DatabaseReport") -> Iterator[Finding]:
-    """Find pools that together want more connections than the server gives."""
+def too_many(report: DatabaseReport) -> Iterator[Finding]:
+    """Find pools that together may open more connections than the server allows."""
     maximum, pool = report.connections.get("maximum"), settings.DB_POOL_MAX_SIZE
     workers = settings.WEB_WORKERS or os.cpu_count() or 1
-    # Each database is a server of its own: its pools are those of the workers to it.
+    # Each database is a server of its own, with one pool for each worker.
     if maximum and pool and workers * pool > maximum:
         yield Finding(
             "connections:pools",
             "warning",
-            "The workers' pools together may open more connections than the server gives",
+            "The workers' pools together may open more connections than the server allows",
             {"workers": workers, "DB_POOL_MAX_SIZE": pool, "maximum": maximum},
             f"DB_POOL_MAX_SIZE={max(1, maximum // workers)}",
         )
 
 
-def too_small(report: "DatabaseReport") -> Iterator[Finding]:
-    """Find pools whose requests wait for a connection, or got none in time."""
+def too_small(report: DatabaseReport) -> Iterator[Finding]:
+    """Find pools whose requests wait for a connection, or time out."""
     for alias, pools in _by_alias(report):
-        asked, waited = sum(pool.requests for pool in pools), sum(pool.queued for pool in pools)
+        requests, waited = sum(pool.requests for pool in pools), sum(pool.queued for pool in pools)
         errors = sum(pool.errors for pool in pools)
-        many = asked >= _REQUESTS_FROM and waited >= _WAITING_SHARE * asked
-        if not (many or (errors and _are_full(pools))):
+        many = requests >= _MIN_REQUESTS and waited >= _MAX_WAITING_SHARE * requests
+        if not (many or (errors and _any_full(pools))):
             continue
         evidence = {
             **_evidence(pools),
@@ -57,16 +55,16 @@ def too_small(report: "DatabaseReport") -> Iterator[Finding]:
         yield Finding(f"pool:small:{alias}", "warning", title, evidence, _larger(report, pools))
 
 
-def too_large(report: "DatabaseReport") -> Iterator[Finding]:
-    """Find pools that never used most of the connections that they may open."""
+def too_large(report: DatabaseReport) -> Iterator[Finding]:
+    """Find pools that never used most of their connections."""
     for alias, pools in _by_alias(report):
         evidence = _evidence(pools)
         most, maximum = evidence["most_used"], evidence["maximum"]
-        if evidence["requests"] < _REQUESTS_FROM or most > (1 - _NEVER_USED_SHARE) * maximum:
+        if evidence["requests"] < _MIN_REQUESTS or most > (1 - _NEVER_USED_SHARE) * maximum:
             continue
         limit = report.connections.get("maximum")
-        idle = sum(max(0, pool.size - pool.most_used) for pool in pools)
-        if idle >= _IDLE_FROM or (limit and len(pools) * maximum >= _CLAIMED_SHARE * limit):
+        never_used = sum(max(0, pool.size - pool.most_used) for pool in pools)
+        if never_used >= _MIN_NEVER_USED or (limit and len(pools) * maximum >= _CLAIMED_SHARE * limit):
             yield Finding(
                 f"pool:large:{alias}",
                 "info",
@@ -74,19 +72,19 @@ def too_large(report: "DatabaseReport") -> Iterator[Finding]:
                 {
                     **evidence,
                     "never_used_share": round(1 - most / maximum, 2),
-                    "open_and_never_used": idle,
+                    "open_and_never_used": never_used,
                     "server_gives": limit,
                 },
                 f"DB_POOL_MIN_SIZE={min(evidence['minimum'], most)}\nDB_POOL_MAX_SIZE={max(1, 2 * most)}",
             )
 
 
-def _by_alias(report: "DatabaseReport") -> Iterator[tuple[str, Sequence[PoolFigures]]]:
+def _by_alias(report: DatabaseReport) -> Iterator[tuple[str, Sequence[PoolFigures]]]:
     for alias in sorted({pool.alias for pool in report.pools}):
         yield alias, [pool for pool in report.pools if pool.alias == alias and pool.maximum]
 
 
-def _are_full(pools: Sequence[PoolFigures]) -> bool:
+def _any_full(pools: Sequence[PoolFigures]) -> bool:
     return any(pool.most_used >= pool.maximum for pool in pools)
 
 
@@ -100,10 +98,10 @@ def _evidence(pools: Sequence[PoolFigures]) -> dict[str, Any]:
     }
 
 
-def _larger(report: "DatabaseReport", pools: Sequence[PoolFigures]) -> str:
-    """Return the setting that helps: more connections, or more of them open before they are asked for."""
+def _larger(report: DatabaseReport, pools: Sequence[PoolFigures]) -> str:
+    """Return the setting that helps: a larger pool, or more connections opened in advance."""
     evidence = _evidence(pools)
-    if not _are_full(pools):
+    if not _any_full(pools):
         return f"DB_POOL_MIN_SIZE={evidence['most_used']}"
     wanted, limit = 2 * evidence["maximum"], report.connections.get("maximum")
     if limit and wanted * len(pools) > limit:

@@ -2,45 +2,43 @@
 
 import hashlib
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from monitoring import registry
 from monitoring.findings import Finding
+from monitoring.report_data import DatabaseReport
 
-if TYPE_CHECKING:
-    from monitoring.report import DatabaseReport
-
-#: Milliseconds on average, and calls, from which a statement is slow.
+#: Mean duration in milliseconds, and number of calls, from which a statement is slow.
 _SLOW_MS: Final = 250
-_SLOW_CALLS: Final = 10
+_MIN_CALLS: Final = 10
 
-#: Requests of a route from which its repeated statements are no accident.
-_REPEATED_FROM: Final = 10
+#: Requests of a route with repeated statements from which the route is reported.
+_MIN_REPEATED: Final = 10
 
-#: Seconds that a transaction may take, and that one may idle.
-_LONG: Final = 60
+#: Seconds from which an open transaction is reported.
+_LONG_TRANSACTION: Final = 60
 
 
-def plans(report: "DatabaseReport") -> Iterator[Finding]:
-    """Find hot queries that are not served as declared; of a small table that matters to nobody yet."""
-    there = {table.name for table in report.tables if table.exists}
+def plans(report: DatabaseReport) -> Iterator[Finding]:
+    """Find hot queries that are not served as declared; on a small table this is only information."""
+    existing = {table.name for table in report.tables if table.exists}
     for plan in report.plans:
-        if not plan.ok and (plan.hot.table in there or not report.tables):
+        if not plan.ok and (plan.hot.table in existing or not report.tables):
             yield Finding(
                 f"plan:{plan.query}",
                 "warning" if plan.free else "info",
-                f"The query {plan.query!r} is not served by the index it should be",
+                f"The query {plan.query!r} does not use its declared index",
                 {"index": plan.index, "expected": plan.expected, "ms": plan.ms},
-                "python manage.py explain_queries",
+                registry.monitored_app().actions.explain_queries,
             )
 
 
-def slow(report: "DatabaseReport") -> Iterator[Finding]:
+def slow(report: DatabaseReport) -> Iterator[Finding]:
     """Find statements that are slow on average."""
     for row in report.slow_queries:
-        if row["calls"] >= _SLOW_CALLS and row["mean_ms"] >= _SLOW_MS:
-            digest = hashlib.blake2b(row["query"].encode(), digest_size=6).hexdigest()
+        if row["calls"] >= _MIN_CALLS and row["mean_ms"] >= _SLOW_MS:
             yield Finding(
-                f"statement:slow:{digest}",
+                f"statement:slow:{_digest(row['query'])}",
                 "warning",
                 "A statement is slow on average",
                 {name: row[name] for name in ("query", "calls", "mean_ms", "total_ms")},
@@ -48,29 +46,28 @@ def slow(report: "DatabaseReport") -> Iterator[Finding]:
             )
 
 
-def repeated(report: "DatabaseReport") -> Iterator[Finding]:
+def repeated(report: DatabaseReport) -> Iterator[Finding]:
     """Find routes that run one statement for each row they show."""
     for suspect in report.suspects:
-        if suspect["requests"] >= _REPEATED_FROM:
-            digest = hashlib.blake2b(suspect["statement"].encode(), digest_size=6).hexdigest()
+        if suspect["requests"] >= _MIN_REPEATED:
             yield Finding(
-                f"repeated:{suspect['route']}:{digest}",
-                "info",  # a suspect: a page that catches up, or waits, repeats itself as well
+                f"repeated:{suspect['route']}:{_digest(suspect['statement'])}",
+                "info",  # only a suspicion: a loop that works in steps repeats its statements as well
                 f"{suspect['route']} runs one statement many times in a request",
                 dict(suspect),
-                "select_related() or prefetch_related() in its view: fetch with the list what each row shows",
+                "Use select_related() or prefetch_related() in the view",
             )
 
 
-def sessions(report: "DatabaseReport") -> Iterator[Finding]:
-    """Find sessions that keep others, or the vacuum, from their work."""
+def sessions(report: DatabaseReport) -> Iterator[Finding]:
+    """Find sessions that block others or keep a transaction open for long."""
     for session in report.sessions:
         pid, seconds = session["pid"], session["transaction_seconds"] or 0
         if session["blocked_by"]:
-            title = f"The session {pid} waits for a lock that another one holds"
+            title = f"Session {pid} waits for a lock of another session"
             action = f"SELECT pg_terminate_backend({session['blocked_by'][0]});"
-        elif seconds >= _LONG:
-            title = f"The session {pid} has had a transaction open for {seconds:.0f} seconds"
+        elif seconds >= _LONG_TRANSACTION:
+            title = f"Session {pid} has had a transaction open for {seconds:.0f} seconds"
             action = f"SELECT pg_terminate_backend({pid});"
         else:
             continue
@@ -78,3 +75,7 @@ def sessions(report: "DatabaseReport") -> Iterator[Finding]:
             name: session[name] for name in ("state", "application", "transaction_seconds", "blocked_by")
         }
         yield Finding(f"session:{pid}", "warning", title, evidence, action)
+
+
+def _digest(sql: str) -> str:
+    return hashlib.blake2b(sql.encode(), digest_size=6).hexdigest()

@@ -42,6 +42,12 @@ def readable_json(value: object) -> SafeString:
     return format_html('<pre class="json">{}</pre>', to_json(value, indent=True).decode())
 
 
+def payload_text(payload: object, name: str) -> str:
+    """Return a text member of an event's payload, or "": clients may send payloads of any shape."""
+    value = payload.get(name) if isinstance(payload, dict) else None
+    return value if isinstance(value, str) else ""
+
+
 def _since(moment: datetime) -> str:
     if timezone.now() - moment < timedelta(minutes=1):
         return "just now"

@@ -10,7 +10,7 @@ from django.utils.safestring import SafeString
 
 from orchestrator.admin.base import as_id
 from orchestrator.admin.bulk import BulkAdmin
-from orchestrator.admin.display import NOTHING, ago, readable_json
+from orchestrator.admin.display import NOTHING, ago, payload_text, readable_json
 from orchestrator.lists import EVENTS
 from orchestrator.models import Event
 
@@ -57,12 +57,12 @@ class EventAdmin(BulkAdmin):
     @admin.display(description="by")
     def by(self, event: Event) -> str:
         """Return who did it."""
-        return _text(event.payload, "by") or _text(event.payload, "agent") or NOTHING
+        return payload_text(event.payload, "by") or payload_text(event.payload, "agent") or NOTHING
 
     @admin.display(description="reason")
     def reason(self, event: Event) -> str:
         """Return why it was done."""
-        return _text(event.payload, "reason") or NOTHING
+        return payload_text(event.payload, "reason") or NOTHING
 
     @admin.display(description="payload")
     def content(self, event: Event) -> SafeString:
@@ -73,9 +73,3 @@ class EventAdmin(BulkAdmin):
     def created(self, event: Event) -> SafeString | str:
         """Return how long ago it happened."""
         return ago(event.created_at)
-
-
-def _text(payload: Any, name: str) -> str:
-    """Return a member of a payload if it is a text; clients may put anything into theirs."""
-    value = payload.get(name) if isinstance(payload, dict) else None
-    return value if isinstance(value, str) else ""

@@ -12,6 +12,7 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 
+from monitoring.formatting import human_duration
 from orchestrator import actions
 from orchestrator.admin.base import as_id, operator
 from orchestrator.admin.bulk import BulkAdmin
@@ -168,7 +169,7 @@ class JobAdmin(BulkAdmin):
         """Return for how long the job has run."""
         if job.started_at is None:
             return NOTHING
-        return duration((job.completed_at or timezone.now()) - job.started_at)
+        return human_duration(((job.completed_at or timezone.now()) - job.started_at).total_seconds())
 
     @admin.display(description="metadata")
     def details(self, job: Job) -> SafeString:
@@ -181,7 +182,7 @@ class JobAdmin(BulkAdmin):
         if job.lease_expires_at is None:
             return NOTHING
         left = job.lease_expires_at - timezone.now()
-        words = f"{duration(left)} left" if left > timedelta(0) else "ran out"
+        words = f"{human_duration(left.total_seconds())} left" if left > timedelta(0) else "ran out"
         return f"until {job.lease_expires_at:%Y-%m-%d %H:%M:%S} UTC ({words})"
 
     @admin.display(description="created")
@@ -258,16 +259,6 @@ class JobAdmin(BulkAdmin):
         because = f": {reason}" if reason else ""
         self.log_change(request, job, f"{JobStatus(job.status).label} → {status.label}{because}")
         self.message_user(request, f"“{job}” is {status.label.lower()}.", messages.SUCCESS)
-
-
-def duration(length: timedelta) -> str:
-    """Return a length of time in its two largest units."""
-    minutes, seconds = divmod(max(length.total_seconds(), 0), 60)
-    hours, minutes = divmod(int(minutes), 60)
-    if hours:
-        return f"{hours} h {minutes} min"
-    # What is not over yet is not counted: rounded, the last second of a minute would be its sixtieth.
-    return f"{minutes} min {int(seconds)} s" if minutes else f"{int(seconds * 10) / 10} s"
 
 
 def _steering(job: Job) -> dict[str, Any]:

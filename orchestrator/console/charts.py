@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from monitoring.formatting import human_duration
 from orchestrator.console.minutes import Span
 
 #: The units of a drawing; the page stretches it to the width it has.
@@ -15,7 +16,7 @@ _GAP: Final = 0.18
 _LEAST: Final = 1.5
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Bar:
     """A value over a span of time.
 
@@ -36,7 +37,7 @@ class Bar:
     step: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Chart:
     """Bars over time.
 
@@ -71,21 +72,13 @@ def charts(spans: tuple[Span, ...]) -> tuple[Chart, ...]:
     done, failed = sum(span.completed for span in spans), sum(span.failed for span in spans)
     share = f" · {failed / (done + failed):.1%} of what ended" if done + failed else ""
     waits = [span.wait for span in spans if span.wait is not None]
-    longest = f"up to {seconds(max(waits))}" if waits else "nothing was started"
+    longest = f"up to {human_duration(max(waits))}" if waits else "nothing was started"
     wait = "median wait before the start"
     return (
         _Drawn("throughput", "Throughput", "jobs completed", _completed).chart(f"{done:,} completed", spans),
         _Drawn("failures", "Failures", "jobs failed", _failed).chart(f"{failed:,} failed{share}", spans),
-        _Drawn("wait", "Queue age", wait, _wait, seconds).chart(longest, spans),
+        _Drawn("wait", "Queue age", wait, _wait, human_duration).chart(longest, spans),
     )
-
-
-def seconds(length: float) -> str:
-    """Return a length of time, in seconds, in the unit that suits it."""
-    for unit, size in (("d", 86_400), ("h", 3600), ("min", 60)):
-        if length >= size:
-            return f"{length / size:.1f} {unit}"
-    return f"{length:.0f} s" if length >= 1 or length == 0 else f"{length:.1f} s"
 
 
 def _whole(value: float) -> str:
@@ -107,14 +100,14 @@ class _Drawn:
         values = [self.value(span) for span in spans]
         peak = max((known for known in values if known is not None), default=0)
         return Chart(
-            self.name,
-            self.title,
-            self.unit,
-            summary,
-            self.text(peak),
-            tuple(_bars(list(zip(map(_label, spans), values, strict=True)), peak, self.text)),
-            _moment(spans[0].start, spans),
-            _moment(spans[-1].end, spans),
+            name=self.name,
+            title=self.title,
+            unit=self.unit,
+            summary=summary,
+            peak=self.text(peak),
+            bars=tuple(_bars(list(zip(map(_label, spans), values, strict=True)), peak, self.text)),
+            first=_moment(spans[0].start, spans),
+            last=_moment(spans[-1].end, spans),
         )
 
 
@@ -126,8 +119,8 @@ def _bars(
         height = max(HEIGHT * value / peak, _LEAST) if value else 0
         left = index * step
         yield Bar(
-            label,
-            "–" if value is None else text(value),  # noqa: RUF001 - a dash
+            label=label,
+            text="–" if value is None else text(value),  # noqa: RUF001 - a dash
             x=round(left + step * _GAP / 2, 2),
             y=round(HEIGHT - height, 2),
             width=round(step * (1 - _GAP), 2),

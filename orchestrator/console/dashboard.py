@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 from django.db import models
@@ -12,11 +12,13 @@ from django.utils import timezone
 
 from monitoring import registry
 from monitoring.cache_report import CacheHealth
+from monitoring.formatting import human_duration
 from monitoring.limits import Patience
 from orchestrator import counts
+from orchestrator.admin.display import payload_text
 from orchestrator.choices import JobEvent, JobStatus
 from orchestrator.console import minutes
-from orchestrator.console.charts import Chart, charts, seconds
+from orchestrator.console.charts import Chart, charts
 from orchestrator.console.minutes import Span
 from orchestrator.models import Event, Job
 
@@ -50,7 +52,7 @@ class Tile:
     number: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Failure:
     """A job that failed, lately."""
 
@@ -82,10 +84,10 @@ class Queue:
         """Return how long the jobs that wait will take."""
         if not self.pending:
             return "empty"
-        return "at a standstill" if self.drains_in is None else seconds(self.drains_in.total_seconds())
+        return "at a standstill" if self.drains_in is None else human_duration(self.drains_in.total_seconds())
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Dashboard:
     """All that the first page shows of jobs and cache."""
 
@@ -156,18 +158,12 @@ def _failures() -> tuple[Failure, ...]:
     )
     return tuple(
         Failure(
-            event.job_id,
-            names.get(event.job_id, ""),
-            event.created_at,
-            text(event.payload, "by"),
-            text(event.payload, "reason"),
+            job_id=event.job_id,
+            job=names.get(event.job_id, ""),
+            at=event.created_at,
+            by=payload_text(event.payload, "by"),
+            reason=payload_text(event.payload, "reason"),
         )
         for event in events
         if event.job_id is not None
     )
-
-
-def text(payload: Any, name: str) -> str:
-    """Return a member of a payload if it is a text; clients may put anything into theirs."""
-    value = payload.get(name) if isinstance(payload, dict) else None
-    return value if isinstance(value, str) else ""

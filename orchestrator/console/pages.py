@@ -129,7 +129,7 @@ def _acknowledge(request: HttpRequest) -> None:
 
 def _forget(request: HttpRequest, finding: str) -> None:
     with transaction.atomic():
-        if findings.forget(finding):
+        if findings.unacknowledge(finding):
             note(request, finding, "Acknowledgement taken back")
     messages.success(request, f"“{finding}” counts again.")
 

@@ -35,7 +35,7 @@ class Batch(NamedTuple):
     tables: tuple[Rows, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Plan:
     """What ``seed_demo`` adds.
 

@@ -6,7 +6,8 @@ from contextlib import contextmanager
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import CommandError
 from django.db import DatabaseError, InterfaceError, connections
-from django.db.migrations.executor import MigrationExecutor
+
+from monitoring.readiness import unapplied_migrations
 
 
 @contextmanager
@@ -33,8 +34,7 @@ def reported_database(alias: str) -> Iterator[str]:
 
 
 def _require_migrated(alias: str) -> None:
-    executor = MigrationExecutor(connections[alias])
-    if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+    if unapplied_migrations(connections[alias]):
         raise CommandError(
             f"The database {alias!r} is not migrated; run `manage.py migrate` first.", returncode=2
         )

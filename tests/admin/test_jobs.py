@@ -9,7 +9,6 @@ from django.utils import timezone
 
 from orchestrator import actions
 from orchestrator.admin.change_list import kept_count
-from orchestrator.admin.jobs import duration
 from orchestrator.choices import JobStatus
 from orchestrator.listing import Selection
 from orchestrator.lists import EVENTS
@@ -289,12 +288,3 @@ def test_payloads_of_any_shape_are_shown(console, job, payload):
         page(job, "change/"),
     ):
         assert console.get(address).status_code == 200
-
-
-@pytest.mark.engine_neutral
-@pytest.mark.parametrize(
-    ("seconds", "shown"),
-    [(0, "0.0 s"), (59.96, "59.9 s"), (299.8, "4 min 59 s"), (3_600, "1 h 0 min"), (-1, "0.0 s")],
-)
-def test_a_length_of_time_is_shown_in_its_largest_units(seconds: float, shown: str):
-    assert duration(timedelta(seconds=seconds)) == shown

@@ -1,4 +1,4 @@
-"""How the cache is: the same figures from the endpoint and the command, whatever the server does."""
+"""The cache's health: endpoint and command show the same figures, whatever the server does."""
 
 import json
 import os
@@ -22,7 +22,7 @@ from tests.servers.valkey import ValkeyServer
 PATH = "/monitoring/cache/health"
 
 
-def told(client: APIClient) -> dict:
+def health_of(client: APIClient) -> dict:
     answer = client.get(PATH)
     assert answer.status_code == 200, answer.content
     return answer.json()["cache_health"]
@@ -45,7 +45,7 @@ class TestEndpoint:
         assert api.get(PATH).status_code == 401
         assert as_user.get(PATH).status_code == 403
 
-    def test_has_the_shape_that_is_promised(self, as_moderator: APIClient):
+    def test_has_the_promised_shape(self, as_moderator: APIClient):
         document = as_moderator.get(PATH).json()
 
         health = document["cache_health"]
@@ -65,36 +65,38 @@ class TestEndpoint:
     def test_counts_hits_misses_and_invalidations(self, as_moderator: APIClient):
         for _ in range(4):
             as_moderator.get("/api/v1/tasks/")
-        before = told(as_moderator)["families"]["tasks"]["invalidations"]
+        before = health_of(as_moderator)["families"]["tasks"]["invalidations"]
         as_moderator.post("/api/v1/tasks/", {"title": "t"})
 
-        tasks = told(as_moderator)["families"]["tasks"]
+        tasks = health_of(as_moderator)["families"]["tasks"]
         assert (tasks["hits"], tasks["misses"]) == (3, 1)
         assert tasks["hit_rate"] == tasks["hit_rate_minute"] == tasks["hit_rate_hour"] == 0.75
         assert tasks["invalidations"] == before + 1
 
-    def test_tells_how_many_queries_were_saved(self, as_moderator: APIClient):
+    def test_shows_how_many_queries_were_saved(self, as_moderator: APIClient):
         for _ in range(10):
             as_moderator.get("/api/v1/tasks/")
 
-        health = told(as_moderator)
+        health = health_of(as_moderator)
         families = health["families"].values()
-        asked = sum(each["hits"] + each["misses"] + each["bypasses"] for each in families)
+        requests = sum(each["hits"] + each["misses"] + each["bypasses"] for each in families)
         hits = sum(each["hits"] for each in families)
-        assert health["queries_saved_percent"] == round(100 * hits / asked, 1) > 50
+        assert health["queries_saved_percent"] == round(100 * hits / requests, 1) > 50
 
 
 @pytest.mark.django_db(transaction=True)
 class TestTrouble:
-    def test_without_a_server(self, as_moderator: APIClient, settings, capsys: pytest.CaptureFixture[str]):
+    def test_a_server_that_is_down_is_unhealthy(
+        self, as_moderator: APIClient, settings, capsys: pytest.CaptureFixture[str]
+    ):
         settings.CACHE_URL = None
 
-        health = told(as_moderator)
+        health = health_of(as_moderator)
         assert (health["status"], health["connection"]) == ("disabled", False)
         assert health["memory_usage"] is None
         assert command(capsys)[1] == 2
 
-    def test_short_of_memory(
+    def test_a_server_short_of_memory_is_degraded(
         self, as_moderator: APIClient, valkey: ValkeyServer, capsys: pytest.CaptureFixture[str]
     ):
         valkey.execute("CONFIG", "SET", "maxmemory", "3mb")
@@ -102,7 +104,7 @@ class TestTrouble:
         try:
             fill(valkey)
 
-            health = told(as_moderator)
+            health = health_of(as_moderator)
             assert health["status"] == "degraded", health
             assert health["connection"] is True
             assert "evicted" in " ".join(health["reasons"])
@@ -121,7 +123,7 @@ def test_a_full_server_that_evicts_nothing_is_degraded(as_moderator: APIClient, 
         with pytest.raises(redis.exceptions.OutOfMemoryError):
             fill(valkey)
 
-        health = told(as_moderator)
+        health = health_of(as_moderator)
         assert (health["status"], health["connection"]) == ("degraded", True), health
         assert "memory limit" in " ".join(health["reasons"])
     finally:
@@ -142,7 +144,7 @@ def run_command(env: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.django_db(transaction=True)
 class TestProcesses:
-    def test_a_frozen_server_is_told_and_the_rest_as_well(
+    def test_a_frozen_server_leaves_the_rest_of_the_report(
         self,
         web: Callable[..., str],
         valkey_server: Callable[..., ValkeyServer],
@@ -157,7 +159,7 @@ class TestProcesses:
             health = client.get(PATH).json()["cache_health"]
             assert (health["status"], health["connection"]) == ("unhealthy", False)
             assert health["error"]
-            assert health["outbox"]["length"] >= 0  # the database is well, and was asked
+            assert health["outbox"]["length"] >= 0  # the database responds
             ended = run_command(env)
             assert ended.returncode == 1, ended.stderr
             assert json.loads(ended.stdout)["cache_health"]["status"] == "unhealthy"
@@ -166,17 +168,17 @@ class TestProcesses:
 
     # The web server's own doing, the same on both.
     @pytest.mark.sqlite
-    def test_the_counts_are_those_of_all_workers(
+    def test_counts_are_summed_over_all_workers(
         self, web: Callable[..., str], moderator: User, valkey_server: Callable[..., ValkeyServer]
     ):
         client = HttpClient(web(workers=2, env={"REDIS_URL": valkey_server().url})).sign_in("moderator")
-        asked = 40
-        for _ in range(asked):
+        requests = 40
+        for _ in range(requests):
             assert client.get("/api/v1/tasks/").status == 200
 
         def counted() -> int:
-            client.get("/api/v1/users/me/")  # a worker delivers its counts when it is asked something
+            client.get("/api/v1/users/me/")  # a worker delivers its counts with a request
             tasks = client.get(PATH).json()["cache_health"]["families"]["tasks"]
             return tasks["hits"] + tasks["misses"] + tasks["bypasses"]
 
-        wait_until(lambda: counted() == asked, what="the counts of both workers")
+        wait_until(lambda: counted() == requests, what="the counts of both workers")

@@ -1,4 +1,4 @@
-"""The database's report: figures that are measured, and advice that goes away when it was followed."""
+"""The database report: measured figures, and findings that disappear once their action was run."""
 
 import json
 import os
@@ -19,7 +19,8 @@ from rest_framework.test import APIClient
 from monitoring import findings, limits, readiness, report, rules, snapshots, tables
 from monitoring.limits import Look, Patience, TooSlowError
 from monitoring.models import Acknowledgement, TableSnapshot
-from monitoring.report import DatabaseReport, database_report
+from monitoring.report import database_report
+from monitoring.report_data import DatabaseReport
 from orchestrator.models import Event, Job, Task
 from tests.servers.valkey import ValkeyServer
 
@@ -28,7 +29,7 @@ PATH = "/monitoring/performance/database"
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def told(client: APIClient) -> dict:
+def report_of(client: APIClient) -> dict:
     answer = client.get(PATH)
     assert answer.status_code == 200, answer.content
     return answer.json()["database_performance"]
@@ -45,8 +46,8 @@ def execute(*statements: str) -> None:
 
 
 @pytest.fixture
-def swept() -> None:
-    """Tables without the dead rows that earlier tests of this process left in them."""
+def vacuumed() -> None:
+    """Tables without the dead rows of earlier tests."""
     if connection.vendor == "postgresql":
         execute("VACUUM jobs, events, tasks, users")
 
@@ -56,10 +57,10 @@ class TestShape:
         assert api.get(PATH).status_code == 401
         assert as_user.get(PATH).status_code == 403
 
-    def test_is_as_promised(self, as_moderator: APIClient):
+    def test_has_the_promised_shape(self, as_moderator: APIClient):
         Job.objects.create(name="j")
 
-        report = told(as_moderator)
+        report = report_of(as_moderator)
 
         assert report["errors"] == {}
         assert {"jobs", "events", "tasks", "users"} <= report["table_statistics"].keys()
@@ -76,14 +77,14 @@ class TestShape:
         assert isinstance(report["query_optimization"], list)
 
     @pytest.mark.sqlite
-    def test_what_sqlite_cannot_tell_is_null(self, as_moderator: APIClient):
-        jobs = told(as_moderator)["table_statistics"]["jobs"]
+    def test_what_sqlite_does_not_provide_is_null(self, as_moderator: APIClient):
+        jobs = report_of(as_moderator)["table_statistics"]["jobs"]
         assert jobs["indexes"]["ix_jobs_status"]["scans"] is None
         assert jobs["dead_rows"] is None
 
     @pytest.mark.postgres
-    def test_what_postgres_counts_is_told(self, as_moderator: APIClient):
-        report = told(as_moderator)
+    def test_figures_of_postgresql_are_shown(self, as_moderator: APIClient):
+        report = report_of(as_moderator)
         assert report["table_statistics"]["jobs"]["indexes"]["ix_jobs_status"]["scans"] >= 0
         assert report["connections"]["in_use"] >= 1
         assert report["connections"]["maximum"] > 1
@@ -91,11 +92,11 @@ class TestShape:
 
 
 class TestFindings:
-    def test_a_fresh_installation_has_none_above_info(self, swept, as_moderator: APIClient):
+    def test_a_fresh_installation_has_none_above_info(self, vacuumed, as_moderator: APIClient):
         call_command("seed_demo", jobs=200, verbosity=0)
-        assert [each for each in told(as_moderator)["recommendations"] if each["level"] != "info"] == []
+        assert [each for each in report_of(as_moderator)["recommendations"] if each["level"] != "info"] == []
 
-    def test_a_dropped_index_is_found_and_its_sql_makes_it(self):
+    def test_a_dropped_index_is_found_and_the_action_creates_it(self):
         execute("DROP INDEX ix_tasks_title")
         finding = found(database_report())["index:missing:ix_tasks_title"]
         assert finding.level == "critical"
@@ -105,10 +106,10 @@ class TestFindings:
 
         assert "index:missing:ix_tasks_title" not in found(database_report())
 
-    def test_a_dropped_table_is_told(self, as_moderator: APIClient):
+    def test_a_dropped_table_is_found(self, as_moderator: APIClient):
         execute("ALTER TABLE tasks RENAME TO tasks_away")
         try:
-            report = told(as_moderator)
+            report = report_of(as_moderator)
             assert report["table_statistics"]["tasks"]["exists"] is False
             assert report["table_statistics"]["tasks"]["row_count"] is None
             assert report["table_statistics"]["jobs"]["exists"] is True
@@ -116,7 +117,7 @@ class TestFindings:
         finally:
             execute("ALTER TABLE tasks_away RENAME TO tasks")
 
-    def test_old_rows_are_counted(self, settings):
+    def test_expired_rows_are_counted(self, settings):
         old = timezone.now() - timedelta(days=settings.EVENT_RETENTION_DAYS + 1)
         Event.objects.bulk_create([Event(type="x", created_at=old) for _ in range(3)])
         Event.objects.create(type="x")
@@ -135,7 +136,7 @@ class TestFindings:
         assert "index:invalid:ix_tasks_title" not in found(database_report())
 
     @pytest.mark.postgres
-    def test_many_rows_are_advised_to_be_partitioned(self):
+    def test_partitions_are_recommended_for_many_rows(self):
         execute(
             "INSERT INTO events (id, type, payload, created_at)"
             " SELECT gen_random_uuid(), 'x', '{}', now() FROM generate_series(1, 10001)"
@@ -144,24 +145,24 @@ class TestFindings:
         assert finding.evidence["rows"] == 10001
 
     @pytest.mark.slow
-    def test_large_tables_want_statistics(self, monkeypatch: pytest.MonkeyPatch):
-        monkeypatch.setattr(rules.tables, "_SETTLING", timedelta(0))
+    def test_large_tables_need_statistics(self, monkeypatch: pytest.MonkeyPatch):
+        monkeypatch.setattr(rules.tables, "_AUTOVACUUM_DELAY", timedelta(0))
         Task.objects.bulk_create([Task(title=f"t{number}") for number in range(10_000)], batch_size=1000)
         if connection.vendor == "postgresql":
-            # Its counts of changes are told with a delay, unless they are asked for.
+            # PostgreSQL reports changes late unless they are flushed.
             execute("ANALYZE tasks", "UPDATE tasks SET version = 2", "SELECT pg_stat_force_next_flush()")
         assert found(database_report())["table:statistics:tasks"].level == "warning"
 
         execute("ANALYZE tasks")
         assert "table:statistics:tasks" not in found(database_report())
 
-    def test_contradicting_settings_are_told(self, settings):
+    def test_contradicting_settings_are_found(self, settings):
         settings.JWT_ACCESS_MINUTES, settings.JWT_REFRESH_MINUTES = 60, 10
         assert found(database_report())["settings:tokens"].evidence["JWT_ACCESS_MINUTES"] == 60
 
 
 class TestAcknowledgements:
-    def test_an_acknowledged_finding_is_info_with_its_reason(self, swept, settings, capsys):
+    def test_an_acknowledged_finding_is_info_with_its_reason(self, vacuumed, settings, capsys):
         settings.JWT_ACCESS_MINUTES, settings.JWT_REFRESH_MINUTES = 60, 10
         with pytest.raises(SystemExit) as before:
             call_command("db_report", json=True)
@@ -185,7 +186,7 @@ class TestSnapshots:
         assert snapshots.take() == 0
         assert TableSnapshot.objects.count() == 4
 
-    def test_growth_is_told_from_them(self):
+    def test_growth_is_computed_from_them(self):
         snapshots.take()
         yesterday = timezone.now() - timedelta(days=1)
         TableSnapshot.objects.update(hour=yesterday, measured_at=yesterday)
@@ -196,7 +197,7 @@ class TestSnapshots:
         assert round(tasks.growth.rows_a_day) == 100
         assert tasks.growth.bytes_a_day is not None
 
-    def test_old_ones_go(self):
+    def test_old_ones_are_deleted(self):
         long_ago = timezone.now() - snapshots.KEPT_FOR - timedelta(days=1)
         TableSnapshot.objects.create(table="tasks", hour=long_ago, rows=1, exact=True)
         snapshots.take()
@@ -204,20 +205,22 @@ class TestSnapshots:
 
 
 class TestCommands:
-    def test_table_stats_tells_what_the_endpoint_tells(self, as_moderator: APIClient, capsys):
+    def test_table_stats_agrees_with_the_endpoint(self, as_moderator: APIClient, capsys):
         Job.objects.create(name="j")
         call_command("table_stats", json=True, verify=True)
         document = json.loads(capsys.readouterr().out)
-        shown = told(as_moderator)["table_statistics"]
+        shown = report_of(as_moderator)["table_statistics"]
         assert document["table_statistics"]["jobs"]["row_count"] == shown["jobs"]["row_count"] == 1
         assert all(row["right"] for row in document["verified"])
 
-    def test_they_are_readable(self, capsys):
+    def test_text_names_the_indexes(self, capsys):
         call_command("table_stats")
         assert "ix_jobs_status_created_at" in capsys.readouterr().out
 
 
-def test_with_the_cache_frozen_the_database_is_told(valkey_server: Callable[..., ValkeyServer], settings):
+def test_a_frozen_cache_leaves_the_figures_of_the_database(
+    valkey_server: Callable[..., ValkeyServer], settings
+):
     server = valkey_server()
     settings.CACHE_URL = server.url
     settings.CACHES = {
@@ -238,7 +241,7 @@ def test_with_the_cache_frozen_the_database_is_told(valkey_server: Callable[...,
 
 
 @pytest.mark.postgres
-def test_a_table_that_is_locked_costs_its_section_only():
+def test_a_locked_table_costs_only_its_section():
     other = connection.copy()
     try:
         other.set_autocommit(False)
@@ -253,7 +256,7 @@ def test_a_table_that_is_locked_costs_its_section_only():
 
 
 @pytest.mark.postgres
-def test_a_pool_that_has_nothing_to_lend_is_not_taken_for_a_silent_database():
+def test_an_exhausted_pool_does_not_look_like_a_database_that_is_down():
     pool: Any = connection.pool  # type: ignore[attr-defined]
     stats = pool.get_stats()
     lent = [pool.getconn() for _ in range(stats["pool_max"] - stats["pool_size"] + stats["pool_available"])]
@@ -267,11 +270,9 @@ def test_a_pool_that_has_nothing_to_lend_is_not_taken_for_a_silent_database():
     assert "database:unreachable" not in found(report)
 
 
-def test_a_process_whose_statements_are_answered_has_no_silent_database(monkeypatch: pytest.MonkeyPatch):
+def test_a_database_that_answers_other_statements_is_alive(monkeypatch: pytest.MonkeyPatch):
     end = threading.Event()
-    monkeypatch.setattr(
-        readiness, "ping", end.wait
-    )  # as on a busy machine, where one more question takes long
+    monkeypatch.setattr(readiness, "ping", end.wait)  # as on a busy machine
     try:
         began = time.monotonic()
         execute("SELECT 1")
@@ -281,14 +282,14 @@ def test_a_process_whose_statements_are_answered_has_no_silent_database(monkeypa
         end.set()
 
 
-def test_what_was_waited_in_vain_is_gone_until_a_sign_of_life():
+def test_time_spent_waiting_is_restored_by_a_response():
     patience, end = Patience(20), threading.Event()
-    asked = Look(end.wait)
+    look = Look(end.wait)
     with pytest.raises(TooSlowError):
-        patience.answer(asked, 0.02)
+        patience.answer(look, 0.02)
     assert patience.left <= 19.98
     end.set()
-    assert patience.answer(asked)
+    assert patience.answer(look)
     assert patience.left == 20
 
 
@@ -297,7 +298,7 @@ def test_what_was_waited_in_vain_is_gone_until_a_sign_of_life():
 def test_a_database_that_cannot_tell_who_asks_is_not_waited_for(
     path: str, as_moderator: APIClient, valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch
 ):
-    valkey.flush()  # which knows nobody any more
+    valkey.flush()  # it no longer has the cached users
     other = connection.copy()
     try:
         other.set_autocommit(False)
@@ -336,16 +337,16 @@ def test_partitions_are_added_to_their_parent():
 
 @pytest.mark.sqlite
 @pytest.mark.slow
-def test_a_database_that_is_not_there_is_critical():
+def test_a_database_that_refuses_connections_is_critical():
     env = {"DATABASE_URL": "postgresql://nobody@/x?host=/nowhere", "DB_POOL_MAX_SIZE": "0"}
-    told = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "manage.py", "db_report", "--json"],
         env={**os.environ, **env},
         capture_output=True,
         text=True,
         check=False,
     )
-    report = json.loads(told.stdout)["database_performance"]
-    assert told.returncode == 1
+    report = json.loads(result.stdout)["database_performance"]
+    assert result.returncode == 1
     assert "database:unreachable" in {each["id"] for each in report["recommendations"]}
     assert report["cache_status"]["status"] == "healthy"

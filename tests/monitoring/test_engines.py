@@ -1,4 +1,4 @@
-"""What PostgreSQL tells of itself, asked of servers of its own: statements, replicas, sessions."""
+"""PostgreSQL's statistics of statements, replicas and sessions, on servers of their own."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -31,7 +31,7 @@ def connected(server: PostgresServer) -> Iterator[BaseDatabaseWrapper]:
         wrapper.close()
 
 
-def test_statements_are_told_where_the_server_counts_them(postgres_server: Callable[..., PostgresServer]):
+def test_statements_are_shown_if_the_server_counts_them(postgres_server: Callable[..., PostgresServer]):
     server = postgres_server({"shared_preload_libraries": "pg_stat_statements"})
     with connected(server) as connection:
         assert postgresql.statements(connection) is None  # the extension is not made
@@ -45,7 +45,7 @@ def test_statements_are_told_where_the_server_counts_them(postgres_server: Calla
         assert "secret" not in str(rows)
 
 
-def test_a_session_that_waits_for_a_lock_is_told_with_who_holds_it(
+def test_a_session_that_waits_for_a_lock_names_the_one_that_holds_it(
     postgres_server: Callable[..., PostgresServer],
 ):
     server = postgres_server()
@@ -67,7 +67,7 @@ def test_a_session_that_waits_for_a_lock_is_told_with_who_holds_it(
             pass
 
 
-def test_a_replica_is_told_with_its_lag(postgres_server: Callable[..., PostgresServer]):
+def test_a_replica_is_shown_with_its_lag(postgres_server: Callable[..., PostgresServer]):
     settings = {"wal_level": "replica", "max_wal_senders": "4", "hot_standby": "on"}
     server = postgres_server(settings)
     replica = PostgresServer(server.folder / "copy", settings)
@@ -78,18 +78,18 @@ def test_a_replica_is_told_with_its_lag(postgres_server: Callable[..., PostgresS
         replica.start()
         with connected(server) as connection, connected(replica) as copy, server.connect() as plain:
 
-            def told() -> list[dict]:
+            def rows() -> list[dict]:
                 return [
                     row for row in postgresql.replication(connection) or [] if row["state"] == "streaming"
                 ]
 
-            (row,) = wait_until(told)
+            (row,) = wait_until(rows)
             assert row["lag_bytes"] >= 0
             assert postgresql.replication(copy) is None  # has none of its own
 
             with replica.connect() as other:
                 other.execute("SELECT pg_wal_replay_pause()")
             plain.execute("CREATE TABLE grown AS SELECT generate_series(1, 100000)")
-            wait_until(lambda: told()[0]["lag_bytes"] > 1_000_000, what="a lag that grows")
+            wait_until(lambda: rows()[0]["lag_bytes"] > 1_000_000, what="a lag that grows")
     finally:
         replica.close()

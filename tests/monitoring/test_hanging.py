@@ -115,7 +115,7 @@ def test_a_frozen_database_is_told_by_every_page(service: Service):
     assert client.get("/metrics").status == 200
 
     with service.frozen_database():
-        assert client.get("/readyz").json()["reason"] == "the database does not answer"
+        assert client.get("/readyz").json()["reason"] == "the database does not respond"
         told = wait_until(lambda: (found := metrics(client))["kyros_db_up"] == 0 and found)
         assert told["kyros_cache_up"] == 1
 
@@ -160,7 +160,7 @@ def test_the_metrics_token_opens_the_monitoring_while_the_database_is_frozen(ser
         assert nobody.get("/healthz").status == 200
         assert nobody.get("/readyz").json() == {
             "status": "unavailable",
-            "reason": "the database does not answer",
+            "reason": "the database does not respond",
             "cache": "up",
         }
 

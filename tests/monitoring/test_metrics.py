@@ -1,4 +1,4 @@
-"""The metrics: of all workers together, also after one was killed."""
+"""The metrics: summed over all workers, also after one was killed."""
 
 import re
 from collections.abc import Callable
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture(autouse=True)
 def _always_fresh(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(exposition, "_FRESH_FOR", 0)
+    monkeypatch.setattr(exposition, "_REPORT_TTL", 0)
 
 
 def samples(text: str) -> dict[tuple[str, frozenset], float]:
@@ -44,7 +44,7 @@ class TestRights:
         assert as_user.get(PATH).status_code == 403
         assert as_moderator.get(PATH).status_code == 200
 
-    def test_so_may_whoever_brings_the_token(self, api: APIClient, settings):
+    def test_the_token_gives_access(self, api: APIClient, settings):
         settings.METRICS_TOKEN = TOKEN
         assert api.get(PATH, headers={"Authorization": f"Bearer {TOKEN}"}).status_code == 200
         assert api.get(PATH, headers={"Authorization": f"Bearer {TOKEN}x"}).status_code == 401
@@ -64,7 +64,7 @@ class TestRights:
         assert api.get(PATH, headers={"Authorization": TOKEN}).status_code == 401
 
 
-def test_they_are_told_whatever_the_client_takes(as_moderator: APIClient):
+def test_the_format_is_the_same_for_every_accept_header(as_moderator: APIClient):
     answer = as_moderator.get(PATH, headers={"Accept": "application/openmetrics-text;version=1.0.0"})
     assert answer.status_code == 200
     assert answer["Content-Type"].startswith("text/plain")
@@ -79,7 +79,7 @@ def requests_to_login(text: str) -> float:
 
 # The web server's own doing, the same on both.
 @pytest.mark.sqlite
-def test_a_killed_worker_takes_no_counts_along(
+def test_the_counts_of_a_killed_worker_are_kept(
     web: Callable[..., str], tmp_path: Path, moderator: User, valkey_server: Callable[..., ValkeyServer]
 ):
     env = {
@@ -89,25 +89,25 @@ def test_a_killed_worker_takes_no_counts_along(
     }
     client = HttpClient(web(workers=2, env=env))
     collector = HttpClient(client.url, {"Authorization": f"Bearer {TOKEN}"})
-    asked = 20
-    for _ in range(asked):
+    requests = 20
+    for _ in range(requests):
         assert client.post("/auth/login/", {"username": "x"}).status == 400
 
-    assert requests_to_login(collector.get(PATH).text) == asked
+    assert requests_to_login(collector.get(PATH).text) == requests
     workers = {int(file.stem.rpartition("_")[2]) for file in (tmp_path / "metrics").glob("histogram_*.db")}
     victim = psutil.Process(max(workers))
     victim.kill()
     wait_until(lambda: not victim.is_running() or victim.status() == psutil.STATUS_ZOMBIE)
 
-    def told() -> str:
+    def scrape() -> str:
         try:
             return collector.get(PATH).text
         except OSError:  # it was the dead one's to answer
             return ""
 
-    after = wait_until(told)
-    assert requests_to_login(after) == asked
-    # What held for the moment, such as a pool's connections, goes with the worker.
+    after = wait_until(scrape)
+    assert requests_to_login(after) == requests
+    # Gauges, such as a pool's connections, disappear with their worker.
     pools = {dict(labels)["pid"] for name, labels in samples(after) if name == "kyros_db_pool"}
     assert str(victim.pid) not in pools
 
@@ -120,9 +120,13 @@ DOCS = Path(__file__).resolve().parents[2] / "docs" / "monitoring"
 def test_every_metric_that_the_documents_name_exists(file: str, as_moderator: APIClient, settings):
     settings.SLOW_REQUEST_MS = 0
     as_moderator.get("/api/v1/tasks/")
-    told = {name for name, _ in samples(as_moderator.get(PATH).text)}
+    samples_named = {name for name, _ in samples(as_moderator.get(PATH).text)}
     declared = set(re.findall(r"# TYPE (\w+)", as_moderator.get(PATH).text))
     named = set(re.findall(r"\bkyros_\w+", (DOCS / file).read_text(encoding="utf-8")))
     assert named
-    known = told | declared | {f"{name}{end}" for name in declared for end in ("_bucket", "_sum", "_count")}
+    known = (
+        samples_named
+        | declared
+        | {f"{name}{end}" for name in declared for end in ("_bucket", "_sum", "_count")}
+    )
     assert named <= known, named - known

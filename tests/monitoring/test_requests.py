@@ -1,4 +1,4 @@
-"""Requests: their ids, their measures, what is logged of them and what is not."""
+"""Requests: their ids, their durations, and what is logged."""
 
 import json
 import logging
@@ -19,18 +19,18 @@ pytestmark = pytest.mark.django_db
 
 
 class TestIds:
-    def test_every_answer_has_one(self, api: APIClient):
+    def test_every_response_has_one(self, api: APIClient):
         first, second = api.get("/healthz"), api.get("/nowhere")
         assert len({first["X-Request-ID"], second["X-Request-ID"]}) == 2
 
-    def test_that_of_the_client_is_kept(self, api: APIClient):
+    def test_a_valid_id_of_the_client_is_kept(self, api: APIClient):
         assert api.get("/healthz", headers={"X-Request-ID": "abc-1"})["X-Request-ID"] == "abc-1"
 
     @pytest.mark.parametrize("given", ["", "a b", "x" * 65, "<script>", "a\\n"])
-    def test_one_that_could_spoil_a_log_is_not(self, api: APIClient, given: str):
+    def test_an_invalid_id_of_the_client_is_replaced(self, api: APIClient, given: str):
         assert api.get("/healthz", headers={"X-Request-ID": given})["X-Request-ID"] != given
 
-    def test_it_is_in_every_line_of_the_log(self):
+    def test_it_is_in_every_log_line(self):
         record = logging.makeLogRecord({"msg": "hello %s", "args": ("you",), "levelname": "INFO", "ms": 3})
         token = request_ids.current.set("abc-1")
         try:
@@ -43,18 +43,18 @@ class TestIds:
         assert line["ms"] == 3
         assert line["time"].endswith("Z")
 
-    def test_answers_of_the_fast_lane_have_one(self):
+    def test_responses_served_before_django_have_one(self):
         def application(environ, start_response):
             start_response("200 OK", [("Content-Type", "text/plain")])
             return [environ["HTTP_X_REQUEST_ID"].encode()]
 
-        told = {}
-        body = request_ids.RequestIds(application)({}, lambda _, headers: told.update(dict(headers)))
-        assert told["X-Request-ID"].encode() == b"".join(body)
+        headers = {}
+        body = request_ids.RequestIds(application)({}, lambda _, given: headers.update(dict(given)))
+        assert headers["X-Request-ID"].encode() == b"".join(body)
 
 
 class TestTiming:
-    def test_the_browser_is_told_while_debugging(self, as_user: APIClient, settings):
+    def test_responses_carry_their_timing_with_debug(self, as_user: APIClient, settings):
         assert "Server-Timing" not in as_user.get("/api/v1/tasks/")
         settings.DEBUG = True
         assert "db;dur=" in as_user.get("/api/v1/tasks/?limit=7")["Server-Timing"]
@@ -68,25 +68,25 @@ class TestTiming:
 
 
 class TestStatements:
-    def test_values_are_left_out(self):
+    def test_values_are_removed(self):
         text = "SELECT * FROM t WHERE a = 'se''cret' AND b IN (%s, %s, %s) AND c = 12 LIMIT 21"
-        assert query_stats.normalised(text) == "SELECT * FROM t WHERE a = ? AND b IN (…) AND c = ? LIMIT ?"
+        assert query_stats.normalize_sql(text) == "SELECT * FROM t WHERE a = ? AND b IN (…) AND c = ? LIMIT ?"
 
-    def test_rows_of_an_insert_are_one(self):
+    def test_inserts_of_one_and_many_rows_are_the_same(self):
         one, many = ("INSERT INTO t (a, b) VALUES " + ", ".join(["(%s, %s)"] * rows) for rows in (1, 9))  # noqa: S608
-        assert query_stats.normalised(one) == query_stats.normalised(many)
+        assert query_stats.normalize_sql(one) == query_stats.normalize_sql(many)
 
-    def test_a_request_that_asks_for_each_row_is_suspected(self, rf, settings):
+    def test_a_request_with_a_query_for_each_row_is_a_suspect(self, rf, settings):
         def view(request):
-            for number in range(query_stats.SUSPICIOUS_FROM):
+            for number in range(query_stats.MIN_REPETITIONS):
                 Task.objects.filter(title=f"t{number}").first()
             return HttpResponse()
 
-        before = sum(row["requests"] for row in query_stats.suspects())
+        before = sum(row["requests"] for row in query_stats.n_plus_one_suspects())
         ObservabilityMiddleware(view)(rf.get("/"))
-        assert sum(row["requests"] for row in query_stats.suspects()) == before + 1
+        assert sum(row["requests"] for row in query_stats.n_plus_one_suspects()) == before + 1
 
-    def test_the_echo_has_no_values(self, api: APIClient, settings, caplog, user):
+    def test_the_sql_log_has_no_values(self, api: APIClient, settings, caplog, user):
         settings.SQL_ECHO = True
         caplog.set_level(logging.INFO, "monitoring.sql")
         api.post("/auth/login/", {"username": "user", "password": PASSWORD})
@@ -99,7 +99,7 @@ class TestStatements:
 # The web server's own doing, the same on both.
 @pytest.mark.sqlite
 @pytest.mark.django_db(transaction=True)
-def test_an_answer_that_django_never_sees_has_an_id_too(web: Callable[..., str], user: User):
+def test_a_cache_hit_on_the_real_server_has_an_id(web: Callable[..., str], user: User):
     client = HttpClient(web(workers=1)).sign_in("user")
     answers = [client.get("/api/v1/tasks/") for _ in range(5)]
     assert answers[-1].headers["X-Cache"] == "HIT"

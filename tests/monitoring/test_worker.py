@@ -1,4 +1,4 @@
-"""The background worker: real, on a real broker."""
+"""The background worker, on a real broker."""
 
 import os
 import subprocess
@@ -43,7 +43,7 @@ def test_two_workers_make_one_snapshot(
         wait_until(lambda: server.execute("LLEN", "kyros:tasks:celery") == 0, 60)
         TableSnapshot.objects.all().delete()
 
-        server.restart()  # the workers find it again, and have lost nothing that matters
+        server.restart()  # the workers reconnect
         client.send_task("monitoring.tasks.snapshot_tables")
         wait_until(lambda: TableSnapshot.objects.count() == 4, 60, what="the snapshots after a restart")
         assert all(worker.running for worker in workers)
@@ -55,10 +55,10 @@ def test_two_workers_make_one_snapshot(
 
 @pytest.mark.engine_neutral
 @pytest.mark.slow
-def test_every_task_of_the_timetable_exists():
+def test_every_scheduled_task_exists():
     code = (
         "from kyros.celery import app; app.loader.import_default_modules(); "
         "print(set(app.conf.beat_schedule) <= set(app.tasks))"
     )
-    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert told.stdout.strip() == "True"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "True"

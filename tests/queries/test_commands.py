@@ -1,17 +1,13 @@
-"""`explain_queries` and `performance_report`, as an operator runs them."""
+"""`explain_queries`, as an operator runs it."""
 
 import json
-import os
 from collections.abc import Callable, Iterator
 from io import StringIO
-from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection, connections
-
-from orchestrator import performance
 
 Execute = Callable[[str], list[tuple[Any, ...]]]
 
@@ -49,7 +45,7 @@ def test_all_as_declared_is_status_0() -> None:
 def test_an_index_that_is_gone_is_status_1(execute: Execute) -> None:
     execute("DROP INDEX ix_jobs_status_created_at")
     table = run("explain_queries", status=1)
-    assert "ix_jobs_status_created_at is not there" in table
+    assert "ix_jobs_status_created_at does not exist" in table
     document = json.loads(run("explain_queries", "--json", status=1))
     wrong = [entry["query"] for entry in document["queries"] if not entry["ok"]]
     assert document["ok"] is False
@@ -88,21 +84,14 @@ def test_an_index_that_is_not_there_cannot_be_done_without(arguments: list[str])
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("command", ["explain_queries", "performance_report"])
-def test_an_unknown_database_is_refused(command: str) -> None:
-    assert "'nowhere' cannot be used; allowed: default" in refused(command, "--database", "nowhere")
+def test_an_unknown_database_is_refused() -> None:
+    assert "'nowhere' cannot be used; allowed: default" in refused("explain_queries", "--database", "nowhere")
 
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("seconds", ["0", "-1", "x", "²", "9999999999999"])
 def test_a_time_that_cannot_be_is_refused(seconds: str) -> None:
     assert "--seconds" in refused("explain_queries", f"--seconds={seconds}")
-
-
-@pytest.mark.django_db
-@pytest.mark.parametrize("argument", ["--jobs=0", "--jobs=x", "--jobs=1e5", "--seed=-1"])
-def test_a_number_that_cannot_be_is_refused(argument: str) -> None:
-    assert argument.partition("=")[0] in refused("performance_report", argument)
 
 
 def test_a_database_that_is_not_migrated_is_refused(scratch_database: str) -> None:
@@ -131,49 +120,6 @@ def test_a_database_that_cannot_be_reached_is_refused(other: Callable[..., str],
     assert "cannot be asked" in refused("explain_queries", "--database", alias)
 
 
-@pytest.mark.parametrize("command", ["explain_queries", "performance_report"])
-def test_another_engine_is_refused(other: Callable[..., str], command: str) -> None:
+def test_another_engine_is_refused(other: Callable[..., str]) -> None:
     alias = other(ENGINE="django.db.backends.dummy")
-    assert "allowed: postgresql, sqlite" in refused(command, "--database", alias)
-
-
-@pytest.fixture
-def measured_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A report that is measured when it is first asked for and shown again after, each query run twice."""
-    monkeypatch.setattr(performance, "_RUNS", 2)
-    measured: list[performance.PerformanceReport] = []
-
-    def report(*arguments: Any, **options: Any) -> performance.PerformanceReport:
-        measured[:] = measured or [performance.performance_report(*arguments, **options)]
-        return measured[0]
-
-    monkeypatch.setattr("orchestrator.management.commands.performance_report.performance_report", report)
-
-
-@pytest.mark.usefixtures("measured_once")
-def test_the_report_measures_before_and_after(scratch_database: str) -> None:
-    call_command("migrate", database=scratch_database, verbosity=0)
-    arguments = ("--jobs", "300", "--database", scratch_database)
-    text = run("performance_report", *arguments)
-    assert text.startswith("## Performance Test Results")
-    for query in ("jobs by status", "jobs by status and priority", "events by type", "user by name"):
-        assert f"| {query} |" in text
-    assert " 300 jobs" in text
-    assert reports_databases(scratch_database) == []
-
-    document = json.loads(run("performance_report", *arguments, "--json"))
-    listed = {entry["query"]: entry for entry in document["queries"][4:]}
-    assert document["rows"]["jobs"] == 300
-    assert listed["user by address"]["before"]["index"] == "ix_users_email"
-    assert listed["events by job"]["now"]["ms"] > 0
-
-
-def reports_databases(alias: str) -> list[str]:
-    """Return the reports' databases that the folder has, or that the server has for this process."""
-    if connections[alias].vendor == "sqlite":
-        folder = Path(connections[alias].settings_dict["NAME"]).parent
-        return [path.name for path in folder.glob(f"{performance.ALIAS}*")]
-    with connections[alias].cursor() as cursor:
-        pattern = f"{performance.ALIAS}_{os.getpid()}_%"
-        cursor.execute("SELECT datname FROM pg_database WHERE datname LIKE %s", [pattern])
-        return [name for (name,) in cursor.fetchall()]
+    assert "allowed: postgresql, sqlite" in refused("explain_queries", "--database", alias)

@@ -60,7 +60,7 @@ def test_every_hot_query_is_run_in_time() -> None:
 def test_an_index_that_goes_is_missed(execute: Execute, index: str) -> None:
     declared = [query for query in every() if query.index == index]
     # Alone on its table, so that no other index can do its work.
-    for other in index_catalog.present(connection):
+    for other in index_catalog.existing_indexes(connection):
         if other.table == declared[0].table and not other.unique and other.name != index:
             execute(f"DROP INDEX {other.name}")
     carried = [
@@ -72,7 +72,7 @@ def test_an_index_that_goes_is_missed(execute: Execute, index: str) -> None:
 
     execute(f"DROP INDEX {index}")
 
-    gone = f"{index} is not there"
+    gone = f"{index} does not exist"
     assert all(gone in one.problems for one in examine(declared, penalized=True))
     assert [one for one in examine(carried, penalized=True) if not {*one.problems} - {gone}] == []
 
@@ -96,13 +96,13 @@ def test_the_planner_chooses_what_is_declared_for_large_tables_and_otherwise_wit
 
 
 def lost_without(index: str, execute: Execute, now: Problems) -> list[str]:
-    """Return the hot queries that the planner serves otherwise when an index is not there."""
+    """Return the hot queries that the planner serves otherwise when an index does not exist."""
     (table,) = {query.table for query in every() if query.index == index}
     with transaction.atomic():
         execute(f"DROP INDEX {index}")
         problems = wrong(tuple(query for query in every() if query.table == table))
         transaction.set_rollback(True)
-    known = {f"{index} is not there"}
+    known = {f"{index} does not exist"}
     return [query for query, found in problems.items() if {*found} - known - {*now.get(query, ())}]
 
 
@@ -110,7 +110,7 @@ def lost_without(index: str, execute: Execute, now: Problems) -> list[str]:
 def test_the_outbox_misses_its_index(execute: Execute) -> None:
     index = INDEX_OF_THE_OUTBOX[connection.vendor]
     execute(f"DROP INDEX {index}")
-    assert f"{index} is not there" in chain.from_iterable(wrong(every()).values())
+    assert f"{index} does not exist" in chain.from_iterable(wrong(every()).values())
 
 
 @pytest.mark.postgres

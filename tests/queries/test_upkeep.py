@@ -4,12 +4,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.core.management import call_command
-from django.db import connections
-from django.db.migrations.loader import MigrationLoader
 
 from monitoring.hot_queries import HotQuery, examine
-from monitoring.index_usage import IndexUsage, index_usage, removal
+from monitoring.index_usage import IndexUsage, index_usage
 from orchestrator.hot_queries import KEPT
 from tests.queries.asked import every
 
@@ -41,7 +38,11 @@ def test_an_index_that_serves_nothing_can_go(execute: Execute) -> None:
     execute("CREATE INDEX ix_jobs_attempts ON jobs (attempts, max_attempts)")
     use = uses()["ix_jobs_attempts"]
     assert (use.verdict, use.declared_by, use.serves) == ("drop", (), ())
-    assert removal(use) is None  # no model declares it
+    assert use.declared_in is None
+
+
+def test_an_index_names_the_model_that_declares_it() -> None:
+    assert uses()["ix_jobs_status"].declared_in == "orchestrator.Job"
 
 
 @pytest.mark.postgres
@@ -61,29 +62,3 @@ def test_what_the_engine_does_not_tell_is_none() -> None:
 def test_an_invalid_index_is_to_be_rebuilt(execute: Execute) -> None:
     execute("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'ix_jobs_name_created_at'::regclass")
     assert uses()["ix_jobs_name_created_at"].verdict == "rebuild"
-
-
-@pytest.mark.django_db(databases="__all__")
-def test_the_migration_takes_the_index_away_and_puts_it_back(scratch_database: str) -> None:
-    call_command("migrate", database=scratch_database, verbosity=0)
-    connection = connections[scratch_database]
-    use = next(
-        use for use in index_usage((), scratch_database) if use.index.name == "ix_jobs_name_created_at"
-    )
-    text = removal(use, scratch_database)
-    assert text is not None
-    namespace: dict[str, Any] = {}
-    exec(compile(text, "migration", "exec"), namespace)  # noqa: S102 - what an operator would put into a file
-    migration = namespace["Migration"]("removal", "orchestrator")
-    assert ("orchestrator", migration.dependencies[0][1]) in MigrationLoader(connection).graph.leaf_nodes()
-    state = MigrationLoader(connection).project_state()
-    with connection.schema_editor(atomic=migration.atomic) as editor:
-        migration.apply(state.clone(), editor)
-    assert "ix_jobs_name_created_at" not in names(scratch_database)
-    with connection.schema_editor(atomic=migration.atomic) as editor:
-        migration.unapply(state.clone(), editor)
-    assert "ix_jobs_name_created_at" in names(scratch_database)
-
-
-def names(alias: str) -> set[str]:
-    return {use.index.name for use in index_usage((), alias)}

@@ -10,7 +10,7 @@ from django.db import connection
 from monitoring import index_catalog, plans
 from monitoring.hot_queries import HotQuery, examine, examine_without, from_queryset
 from monitoring.index_catalog import Index
-from monitoring.index_usage import index_usage, proof
+from monitoring.index_usage import drop_proof, index_usage
 from monitoring.plans import schema_copy
 from orchestrator.hot_queries import KEPT
 from orchestrator.models import Job
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.django_db
 
 
 def present(name: str) -> Index:
-    return next(index for index in index_catalog.present(connection) if index.name == name)
+    return next(index for index in index_catalog.existing_indexes(connection) if index.name == name)
 
 
 @pytest.fixture
@@ -30,14 +30,20 @@ def attempts(execute: Execute) -> HotQuery:
     """A query that nobody declares, and an index that nothing else needs."""
     execute("CREATE INDEX ix_jobs_attempts ON jobs (attempts, worker)")
     rows = Job.objects.order_by().filter(attempts=3)[:10]
-    return HotQuery("jobs by attempts", "nobody", "jobs", from_queryset(rows), "ix_jobs_attempts")
+    return HotQuery(
+        name="jobs by attempts",
+        caller="nobody",
+        table="jobs",
+        statement=from_queryset(rows),
+        index="ix_jobs_attempts",
+    )
 
 
 @pytest.mark.usefixtures("empty_tables")
 def test_what_needs_an_index_is_told_and_the_index_stays(execute: Execute) -> None:
     index = present("ix_events_job_id_created_at")
     examined = examine_without(index, every())
-    lost = {one.query for one in examined if {*one.problems} - {f"{index.name} is not there"}}
+    lost = {one.query for one in examined if {*one.problems} - {f"{index.name} does not exist"}}
     assert {"events by job", "events by job, next page"} <= lost
     assert all(query.startswith("events by job") for query in lost)
     assert present(index.name) == index
@@ -46,7 +52,7 @@ def test_what_needs_an_index_is_told_and_the_index_stays(execute: Execute) -> No
 def test_another_index_takes_over_where_there_is_one() -> None:
     examined = {one.query: one for one in examine_without(present("ix_jobs_status"), every())}
     without = examined["jobs of a status, in any order"]
-    assert without.problems == ("ix_jobs_status is not there",)
+    assert without.problems == ("ix_jobs_status does not exist",)
     assert without.index in without.hot.alternatives
 
 
@@ -54,7 +60,7 @@ def test_another_index_takes_over_where_there_is_one() -> None:
 def test_a_copy_has_the_statistics_of_the_file(execute: Execute) -> None:
     execute("ANALYZE")
     execute("INSERT INTO sqlite_stat1 VALUES ('jobs', 'ix_jobs_priority', '1000000 10')")
-    copy = schema_copy.copy_of(connection, "ix_jobs_status", statistics=True)
+    copy = schema_copy.schema_copy(connection, "ix_jobs_status", statistics=True)
     assert ("ix_jobs_priority", "1000000 10") in copy.execute("SELECT idx, stat FROM sqlite_stat1").fetchall()
     of_jobs = [query for query in every() if query.table == "jobs"]
     assert all(one.free for one in examine_without(present("ix_jobs_status"), of_jobs))
@@ -62,7 +68,7 @@ def test_a_copy_has_the_statistics_of_the_file(execute: Execute) -> None:
 
 def test_a_proof_names_what_would_lose_its_plan(attempts: HotQuery) -> None:
     index = present("ix_jobs_attempts")
-    safe, unsafe = proof(index, every()), proof(index, [*every(), attempts])
+    safe, unsafe = drop_proof(index, every()), drop_proof(index, [*every(), attempts])
     assert safe is not None
     assert (safe.planned > 10, safe.losers) == (True, ())
     assert unsafe is not None
@@ -84,7 +90,7 @@ def test_of_a_table_that_no_hot_query_reads_nothing_is_proven() -> None:
     foreign = {
         use for use in index_usage(examine(every()), queries=every()) if use.index.table.startswith("auth_")
     }
-    assert {(use.proof, use.can_go) for use in foreign} == {(None, False)}
+    assert {(use.proof, use.can_be_dropped) for use in foreign} == {(None, False)}
 
 
 def test_an_index_is_declared_by_queries_that_nobody_had_time_to_examine() -> None:
@@ -109,9 +115,9 @@ def test_nobody_waits_and_nothing_remains(execute: Execute) -> None:
 def test_a_database_that_cannot_try_proves_nothing(attempts: HotQuery, execute: Execute) -> None:
     index = present("ix_jobs_attempts")
     execute("SET TRANSACTION READ ONLY")  # as on a replica
-    assert proof(index, [attempts]) is None
+    assert drop_proof(index, [attempts]) is None
     uses = index_usage(examine(every()), queries=every())
-    assert [(use.idle, use.verdict) for use in uses if use.index == index] == [(True, "keep")]
+    assert [(use.seems_unused, use.verdict) for use in uses if use.index == index] == [(True, "keep")]
 
 
 @pytest.mark.postgres

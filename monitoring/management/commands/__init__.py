@@ -1,1 +1,1 @@
-"""The commands; each only renders what the monitoring found out."""
+"""One module for each command."""

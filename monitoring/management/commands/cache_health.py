@@ -1,10 +1,11 @@
-"""`manage.py cache_health`: how the cache is."""
+"""`manage.py cache_health`: the state of the cache."""
 
 import sys
 from typing import Any, Final
 
 from monitoring import registry
-from monitoring.cache_report import CacheHealth, human_bytes
+from monitoring.cache_report import CacheHealth
+from monitoring.formatting import human_bytes, human_duration
 from monitoring.limits import Patience
 from monitoring.management.reports import ReportCommand
 from monitoring.serialization import cache_document
@@ -14,7 +15,7 @@ _EXIT: Final = {"healthy": 0, "degraded": 1, "unhealthy": 1, "disabled": 2}
 
 class Command(ReportCommand):
     help = (
-        "Show the cache's health, and the hit rate of each group of answers, of all processes together. "
+        "Show the cache's health and the hit rate of each group of responses, over all processes. "
         "Exit status: 0 healthy, 1 degraded or unhealthy, 2 disabled."
     )
 
@@ -32,17 +33,17 @@ class Command(ReportCommand):
             if reason:
                 self.stdout.write(f"  because {reason}")
         if health.figures:
-            figures = health.figures
+            figures, uptime = health.figures, human_duration(health.figures.uptime_seconds)
             limit = f" of {human_bytes(figures.memory_limit_bytes)}" if figures.memory_limit_bytes else ""
             self.stdout.write(
-                f"{figures.server}, up {figures.uptime_seconds} s, ping {figures.latency_ms} ms, "
+                f"{figures.server}, up {uptime}, ping {figures.latency_ms} ms, "
                 f"{figures.connected_clients} clients, {human_bytes(figures.memory_bytes)}{limit} of memory, "
                 f"{figures.evicted_keys} keys evicted"
             )
         if health.outbox:
-            self.stdout.write(f"{health.outbox.length} invalidations wait in the outbox")
+            self.stdout.write(f"{health.outbox.length} invalidations in the outbox")
         if health.queries_saved_percent is not None:
-            self.stdout.write(f"{health.queries_saved_percent} % of the queries for cacheable answers saved")
+            self.stdout.write(f"The cache saved {health.queries_saved_percent} % of the queries it can save")
         heads = ("family", "hits", "misses", "bypasses", "hit rate", "last hour", "invalidations", "ttl")
         rows = ((name, *_row(family.as_json())) for name, family in health.families.items())
         self.write_table(heads, rows)

@@ -1,4 +1,4 @@
-"""`manage.py db_report`: what should be done about the database, and why."""
+"""`manage.py db_report`: findings and recommendations about the database and the cache."""
 
 import getpass
 import sys
@@ -10,47 +10,50 @@ from django.db import DatabaseError
 
 from monitoring import findings
 from monitoring.management.reports import ReportCommand
-from monitoring.report import DatabaseReport, database_report, document
+from monitoring.report import database_report
+from monitoring.report_data import DatabaseReport
+from monitoring.serialization import performance_document
 
 
 class Command(ReportCommand):
     help = (
-        "Show findings and recommendations about database and cache, each with its evidence and what to do. "
+        "Show findings and recommendations about database and cache, each with its evidence and action. "
         "Exit status: 0 if none is above info, else 1."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         super().add_arguments(parser)
-        parser.add_argument("--acknowledge", metavar="ID", help="note that a finding is known and stays")
+        parser.add_argument("--acknowledge", metavar="ID", help="accept a finding: it becomes info")
         parser.add_argument("--reason", metavar="TEXT", default="", help="why, with --acknowledge")
-        parser.add_argument("--forget", metavar="ID", help="take an acknowledgement back")
+        parser.add_argument("--unacknowledge", metavar="ID", help="delete a finding's acknowledgement")
 
     def handle(self, **options: Any) -> None:
         try:
-            self._settle(options)
+            self._acknowledge(options)
         except DatabaseError as error:
             reason = str(error).strip().partition("\n")[0]
-            raise CommandError(f"Nothing can be noted: {reason}", returncode=2) from error
+            raise CommandError(f"The acknowledgement cannot be saved: {reason}", returncode=2) from error
         report = database_report()
         if options["json"]:
-            self.write_json(document(report))
+            self.write_json(performance_document(report))
         else:
             self._write(report)
         sys.exit(int(any(finding.level != "info" for finding in report.findings)))
 
-    def _settle(self, options: dict[str, Any]) -> None:
+    def _acknowledge(self, options: dict[str, Any]) -> None:
         if options["acknowledge"]:
             if not options["reason"].strip():
-                raise CommandError("--acknowledge needs --reason: why may it stay?", returncode=2)
+                raise CommandError("--acknowledge needs --reason", returncode=2)
             findings.acknowledge(options["acknowledge"], options["reason"].strip(), getpass.getuser())
-        if options["forget"] and not findings.forget(options["forget"]):
-            raise CommandError(f"--forget {options['forget']!r}: nobody has acknowledged that", returncode=2)
+        finding = options["unacknowledge"]
+        if finding and not findings.unacknowledge(finding):
+            raise CommandError(f"--unacknowledge {finding!r}: it is not acknowledged", returncode=2)
 
     def _write(self, report: DatabaseReport) -> None:
         for section, why in report.errors.items():
             self.stdout.write(f"No {section}: {why}")
         if not report.findings:
-            self.stdout.write("Nothing to recommend.")
+            self.stdout.write("No findings.")
         for finding in report.findings:
             self.stdout.write(f"{finding.level.upper()}  {finding.title}  [{finding.id}]")
             for name, value in finding.evidence.items():

@@ -1,4 +1,4 @@
-"""`manage.py snapshot_tables`: measures the tables, for what is told of their growth."""
+"""`manage.py snapshot_tables`: measures the tables, from which their growth is computed."""
 
 from typing import Any
 
@@ -7,7 +7,9 @@ from monitoring.management.reports import ReportCommand
 
 
 class Command(ReportCommand):
-    help = "Measure every table and keep the result, once an hour at most. The background worker does it too."
+    help = (
+        "Measure every table and store the result, at most once an hour. The background worker does it too."
+    )
 
     def handle(self, **options: Any) -> None:
         taken = snapshots.take()

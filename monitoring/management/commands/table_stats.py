@@ -1,4 +1,4 @@
-"""`manage.py table_stats`: how large the tables are, how fast they grow, and what their indexes do."""
+"""`manage.py table_stats`: size and growth of the tables, size and use of their indexes."""
 
 from argparse import ArgumentParser
 from collections.abc import Sequence
@@ -8,11 +8,11 @@ from django.core.management.base import CommandError
 from django.db import DatabaseError
 
 from monitoring import registry
-from monitoring.cache_report import human_bytes
+from monitoring.formatting import human_bytes, iso_now
 from monitoring.management.reports import ReportCommand
 from monitoring.registry import VerifiedRows
-from monitoring.report import DatabaseReport, database_report
-from monitoring.serialization import now_text
+from monitoring.report import database_report
+from monitoring.report_data import DatabaseReport
 
 
 class Command(ReportCommand):
@@ -21,9 +21,9 @@ class Command(ReportCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         super().add_arguments(parser)
         parser.add_argument(
-            "--verify", action="store_true", help="count the rows and compare with the numbers that are kept"
+            "--verify", action="store_true", help="count the rows and compare with the kept counts"
         )
-        parser.add_argument("--repair", action="store_true", help="with --verify: put wrong numbers right")
+        parser.add_argument("--repair", action="store_true", help="correct wrong counts; implies --verify")
 
     def handle(self, **options: Any) -> None:
         verified = None
@@ -35,7 +35,7 @@ class Command(ReportCommand):
                 "table_statistics": {table.name: table.as_json() for table in report.tables},
                 "server": dict(report.server),
                 "errors": dict(report.errors),
-                "timestamp": now_text(),
+                "timestamp": iso_now(),
             }
             shown = {"verified": [_row(row) for row in verified]} if verified is not None else {}
             self.write_json({**document, **shown})
@@ -49,7 +49,7 @@ class Command(ReportCommand):
         heads = ("table", "rows", "exact", "size", "indexes", "rows/day", "last vacuum", "last analyze")
         rows = (
             (
-                table.name if table.exists else f"{table.name} (not there)",
+                table.name if table.exists else f"{table.name} (missing)",
                 table.row_count,
                 table.exact,
                 _size(table.table_bytes),

@@ -7,9 +7,9 @@ from django import template
 from django.utils import timezone
 from django.utils.safestring import SafeString
 
+from monitoring.formatting import human_bytes, human_duration
 from orchestrator.admin import display
 from orchestrator.choices import JobStatus
-from orchestrator.console.charts import seconds
 
 register = template.Library()
 
@@ -32,7 +32,7 @@ def ago(instant: datetime | None) -> SafeString | str:
 @register.filter
 def age(instant: datetime | None) -> str:
     """Return how long it is since an instant."""
-    return display.NOTHING if instant is None else seconds((timezone.now() - instant).total_seconds())
+    return display.NOTHING if instant is None else human_duration((timezone.now() - instant).total_seconds())
 
 
 @register.filter
@@ -42,8 +42,8 @@ def remaining(instant: datetime | None) -> str:
         return "no lease"
     left = instant - timezone.now()
     if left < timedelta(0):
-        return f"ran out {seconds(-left.total_seconds())} ago"
-    return f"{seconds(left.total_seconds())} left"
+        return f"ran out {human_duration(-left.total_seconds())} ago"
+    return f"{human_duration(left.total_seconds())} left"
 
 
 @register.filter
@@ -60,15 +60,8 @@ def share(rate: Any) -> str:
 
 @register.filter
 def size(number: Any) -> str:
-    """Return bytes in the unit that suits them."""
-    if number in _ABSENT:
-        return display.NOTHING
-    left = float(number)
-    for unit in ("B", "kB", "MB", "GB"):
-        if abs(left) < 1000:  # noqa: PLR2004 - the next unit
-            return f"{left:.0f} {unit}" if unit == "B" else f"{left:.1f} {unit}"
-        left /= 1000
-    return f"{left:.1f} TB"
+    """Return bytes with their unit."""
+    return display.NOTHING if number in _ABSENT else human_bytes(number)
 
 
 @register.filter

@@ -92,7 +92,9 @@ def _examined_without(
     if analyze:
         raise CommandError("--without cannot be used with --analyze; allowed: one of them", returncode=2)
     droppable = [
-        index for index in index_catalog.present(connections[alias]) if not (index.primary or index.unique)
+        index
+        for index in index_catalog.existing_indexes(connections[alias])
+        if not (index.primary or index.unique)
     ]
     for index in droppable:
         if index.name == name:

@@ -8,11 +8,11 @@ from typing import Any, Final
 import orjson
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError, connection
-from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 from tqdm import tqdm
 
+from monitoring.readiness import unapplied_migrations
 from orchestrator.demo.loading import load
 from orchestrator.demo.plan import Plan
 
@@ -113,6 +113,5 @@ def _until(value: str | datetime | None) -> datetime:
 
 
 def _require_migrated() -> None:
-    executor = MigrationExecutor(connection)
-    if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+    if unapplied_migrations(connection):
         raise CommandError("The database is not migrated; run `manage.py migrate` first.", returncode=2)

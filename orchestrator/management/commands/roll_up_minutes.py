@@ -1,0 +1,24 @@
+"""`manage.py roll_up_minutes`: counts what happened in each minute, for the dashboard's charts."""
+
+from typing import Any
+
+from django.utils import timezone
+
+from monitoring.management.reports import ReportCommand
+from orchestrator.console import minutes
+from orchestrator.console.models import Minute
+
+
+class Command(ReportCommand):
+    help = (
+        "Count what happened to jobs in the minutes that are over, for the dashboard. The background "
+        "worker and the dashboard do it too. Older minutes follow step by step, back to a week."
+    )
+
+    def handle(self, **options: Any) -> None:
+        minutes.keep_up(timezone.now())
+        kept = Minute.objects.count()
+        if options["json"]:
+            self.write_json({"minutes": kept})
+        else:
+            self.stdout.write(f"{kept:,} minutes are rolled up.")
