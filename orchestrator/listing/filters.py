@@ -16,7 +16,7 @@ from uuid import UUID
 from django.db.models import Q, TextChoices
 from django.utils import timezone
 
-from orchestrator.encoding import instant_text
+from monitoring.formatting import iso_timestamp
 from orchestrator.limits import INT32_LARGEST, INT32_SMALLEST
 from orchestrator.listing.errors import invalid_value
 
@@ -212,7 +212,7 @@ class Range(_InOrder):
     def texts(self, value: Period) -> dict[str, str]:
         """Return the query parameters of a range."""
         pairs = zip(self.bounds, value, strict=True)
-        return {name: instant_text(bound) for name, bound in pairs if bound is not None}
+        return {name: iso_timestamp(bound) for name, bound in pairs if bound is not None}
 
     def condition(self, value: Period) -> Q:
         """Return the condition that a row's time is in the range."""
