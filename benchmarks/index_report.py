@@ -31,8 +31,8 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from monitoring.hot_queries import HotQuery, from_queryset
 from monitoring.plans import Plan as QueryPlan
 from monitoring.plans import read
-from orchestrator.demo.loading import analyze, load
-from orchestrator.demo.plan import Plan
+from orchestrator.demo.bulk_load import analyze, load
+from orchestrator.demo.seed_plan import Plan
 from orchestrator.hot_queries import hot_queries
 from orchestrator.models import User
 

@@ -17,7 +17,7 @@ from django.db.models import DateTimeField, Model
 
 from kyros.connection_urls import SQLITE_PRAGMAS
 from orchestrator import counts
-from orchestrator.demo.loading import analyze
+from orchestrator.demo.bulk_load import analyze
 from orchestrator.models import Event, Job, Task
 
 #: Of so many copies of a job one has its history, as if retention had taken the others'.

@@ -9,12 +9,12 @@ from django.db import DatabaseError, InterfaceError
 
 from monitoring.cache_report import CacheHealth, Family, Hits, Outbox, ServerFigures
 from monitoring.limits import Look, Patience, TooSlowError
-from orchestrator.cache import server
+from orchestrator.cache import client
 from orchestrator.cache.audit import Verdict
-from orchestrator.cache.families import TTL_SETTINGS
 from orchestrator.cache.health import Backlog, Measured, backlog, measure
 from orchestrator.cache.interface import CacheUnavailableError
-from orchestrator.cache.statistics import Counts
+from orchestrator.cache.metrics import Counts
+from orchestrator.cache.tags import TTL_SETTINGS
 
 
 def health(patience: Patience) -> CacheHealth:
@@ -23,7 +23,7 @@ def health(patience: Patience) -> CacheHealth:
     Args:
         patience: how long a server or database that hangs is waited for.
     """
-    current = server.current()
+    current = client.current()
     ttls = {group: getattr(settings, name) for group, name in TTL_SETTINGS.items()}
     if not current.enabled:
         return CacheHealth("disabled", families={group: Family(ttl=ttl) for group, ttl in ttls.items()})
@@ -61,7 +61,7 @@ def _figures(measured: Measured) -> ServerFigures:
     name = info.get("server_name", "redis")
     version = info.get("valkey_version") or info.get("redis_version", "")
     return ServerFigures(
-        server=f"{name} {version}".strip(),
+        client=f"{name} {version}".strip(),
         latency_ms=round(measured.latency_seconds * 1000, 3),
         uptime_seconds=int(info["uptime_in_seconds"]),
         connected_clients=int(info["connected_clients"]),

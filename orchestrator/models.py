@@ -19,9 +19,9 @@ from django.db.models import Index, Q
 from django.utils import timezone
 
 from orchestrator.choices import ENDED_STATUSES, STARTED_STATUSES, TRANSITIONS, JobStatus, Role
-from orchestrator.expressions import CurrentTimestamp
-from orchestrator.fields import ByteOrderedCharField, UniqueByIndex, UniqueIndex
-from orchestrator.ids import new_id
+from orchestrator.db.fields import ByteOrderedCharField, UniqueByIndex, UniqueIndex
+from orchestrator.db.functions import CurrentTimestamp
+from orchestrator.db.ids import new_id
 from orchestrator.limits import MAX_MAX_ATTEMPTS, MAX_PROGRESS, MAX_QUEUE_LENGTH
 from orchestrator.querysets import CoherentQuerySet, EventQuerySet, JobQuerySet, TaskQuerySet
 

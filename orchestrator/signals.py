@@ -5,8 +5,8 @@ from typing import Any
 from django.db.models.signals import post_delete, post_save
 from django.dispatch import receiver
 
-from orchestrator.cache import families
-from orchestrator.cache.transactions import announce
+from orchestrator.cache import tags
+from orchestrator.cache.commit_hook import announce
 from orchestrator.models import Event, Job, Task, User
 
 
@@ -16,4 +16,4 @@ from orchestrator.models import Event, Job, Task, User
 @receiver([post_save, post_delete], sender=User)
 def row_changed(instance: Event | Job | Task | User, using: str, **_: Any) -> None:
     """Make the lists, details and sign-in data that show this row stale."""
-    announce(using, *families.of_row(instance))
+    announce(using, *tags.of_row(instance))

@@ -7,8 +7,8 @@ from django.utils import timezone
 
 from orchestrator import counts
 from orchestrator.api.replay import replay
-from orchestrator.cache import audit, server
-from orchestrator.console import minutes
+from orchestrator.cache import audit, client
+from orchestrator.console import rollups
 
 #: Cached responses that one audit compares.
 SAMPLE: Final = 200
@@ -23,10 +23,10 @@ def fold_counts() -> None:
 @shared_task
 def roll_up_minutes() -> None:
     """Count what happened in the minutes that are over. The dashboard does so too when it is opened."""
-    minutes.keep_up(timezone.now())
+    rollups.keep_up(timezone.now())
 
 
 @shared_task
 def cache_audit() -> None:
     """Compare cached responses with the database."""
-    audit.audit(audit.cached_recipes(server.current(), SAMPLE), replay)
+    audit.audit(audit.cached_recipes(client.current(), SAMPLE), replay)

@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.text import capfirst
 
 from orchestrator.admin.change_list import KeysetChangeList
-from orchestrator.admin.display import NOTHING
+from orchestrator.admin.formatting import NOTHING
 from orchestrator.exceptions import DomainError
 from orchestrator.listing import InvalidQuery, ListDefinition
 

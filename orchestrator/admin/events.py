@@ -9,8 +9,8 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from orchestrator.admin.base import as_id
-from orchestrator.admin.bulk import BulkAdmin
-from orchestrator.admin.display import NOTHING, ago, payload_text, readable_json
+from orchestrator.admin.bulk_admin import BulkAdmin
+from orchestrator.admin.formatting import NOTHING, ago, payload_text, readable_json
 from orchestrator.lists import EVENTS
 from orchestrator.models import Event
 

@@ -15,11 +15,11 @@ from django.views.decorators.http import require_POST
 from monitoring.formatting import human_duration
 from orchestrator import actions
 from orchestrator.admin.base import as_id, operator
-from orchestrator.admin.bulk import BulkAdmin
-from orchestrator.admin.display import NOTHING, ago, badge, readable_json, to_the_second
-from orchestrator.admin.fields import JSONObjectField
-from orchestrator.bulk import SETTLED_STATUSES
+from orchestrator.admin.bulk_admin import BulkAdmin
+from orchestrator.admin.form_fields import JSONObjectField
+from orchestrator.admin.formatting import NOTHING, ago, badge, readable_json, to_the_second
 from orchestrator.choices import JobStatus
+from orchestrator.console.bulk_operations import SETTLED_STATUSES
 from orchestrator.exceptions import DomainError
 from orchestrator.limits import INT32_LARGEST, INT32_SMALLEST, REASON_LONGEST
 from orchestrator.lists import JOBS

@@ -9,8 +9,8 @@ from django.utils.safestring import SafeString
 
 from orchestrator import actions
 from orchestrator.admin.base import as_id
-from orchestrator.admin.bulk import BulkAdmin
-from orchestrator.admin.display import ago
+from orchestrator.admin.bulk_admin import BulkAdmin
+from orchestrator.admin.formatting import ago
 from orchestrator.exceptions import EditConflict
 from orchestrator.lists import TASKS
 from orchestrator.models import Task

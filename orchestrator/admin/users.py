@@ -14,8 +14,8 @@ from django.utils.safestring import SafeString
 
 from orchestrator import actions
 from orchestrator.admin.base import as_id
-from orchestrator.admin.bulk import BulkAdmin
-from orchestrator.admin.display import ago, badge
+from orchestrator.admin.bulk_admin import BulkAdmin
+from orchestrator.admin.formatting import ago, badge
 from orchestrator.choices import Role
 from orchestrator.lists import USERS
 from orchestrator.models import User

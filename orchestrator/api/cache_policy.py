@@ -10,9 +10,9 @@ from uuid import UUID
 from django.conf import settings
 from django.http import HttpRequest
 
-from orchestrator.cache import families
-from orchestrator.cache.questions import Question
+from orchestrator.cache import tags
 from orchestrator.cache.response_key import ResponseKey
+from orchestrator.cache.spec import Question
 from orchestrator.choices import JobStatus
 
 #: Builds the cache spec of the response to a request, or returns None if it must not be cached.
@@ -48,7 +48,7 @@ def _question(group: str, request: HttpRequest, touched_by: tuple[str, ...]) -> 
 
 def _ttl(group: str) -> int:
     """Return for how many seconds the responses of a group are kept."""
-    return int(getattr(settings, families.TTL_SETTINGS[group]))
+    return int(getattr(settings, tags.TTL_SETTINGS[group]))
 
 
 #: With these filters the index that serves a list does not serve its status or type: the page's bounded scan
@@ -66,33 +66,33 @@ _SCANNED_WITH: Final = (
 def _families_of_jobs(filters: Mapping[str, str]) -> tuple[str, ...]:
     status = filters.get("status")
     is_narrow = status in JobStatus.values and not any(map(filters.get, _SCANNED_WITH))
-    return (families.jobs_in(str(status)) if is_narrow else families.JOBS,)
+    return (tags.jobs_in(str(status)) if is_narrow else tags.JOBS,)
 
 
 def _families_of_events(filters: Mapping[str, str]) -> tuple[str, ...]:
     event_type = filters.get("type", "").strip()  # as the filter does
     is_narrow = event_type and not any(map(filters.get, _SCANNED_WITH))
-    return (families.events_of_type(event_type), families.EVENTS_IN_BULK) if is_narrow else (families.EVENTS,)
+    return (tags.events_of_type(event_type), tags.EVENTS_IN_BULK) if is_narrow else (tags.EVENTS,)
 
 
 JOB_LIST: Final = _list("jobs", _families_of_jobs)
-JOB_COUNTS: Final = _list("job_counts", lambda _: (families.JOB_COUNTS,))
-JOB_DETAIL: Final = _detail("job", lambda pk: (families.job(pk), families.JOBS_IN_BULK))
+JOB_COUNTS: Final = _list("job_counts", lambda _: (tags.JOB_COUNTS,))
+JOB_DETAIL: Final = _detail("job", lambda pk: (tags.job(pk), tags.JOBS_IN_BULK))
 JOB_EVENTS: Final = _detail(
     "events",
     lambda pk: (
-        families.events_of_job(pk),
-        families.EVENTS_IN_BULK,
-        families.job(pk),
-        families.JOBS_IN_BULK,
+        tags.events_of_job(pk),
+        tags.EVENTS_IN_BULK,
+        tags.job(pk),
+        tags.JOBS_IN_BULK,
     ),
 )
 EVENT_LIST: Final = _list("events", _families_of_events)
-EVENT_DETAIL: Final = _detail("event", lambda _: (families.EVENTS,))
-TASK_LIST: Final = _list("tasks", lambda _: (families.TASKS,))
-TASK_DETAIL: Final = _detail("task", lambda pk: (families.task(pk), families.TASKS_IN_BULK))
-USER_LIST: Final = _list("users", lambda _: (families.USERS,))
-USER_DETAIL: Final = _detail("user", lambda pk: (families.user(pk), families.USERS_IN_BULK))
+EVENT_DETAIL: Final = _detail("event", lambda _: (tags.EVENTS,))
+TASK_LIST: Final = _list("tasks", lambda _: (tags.TASKS,))
+TASK_DETAIL: Final = _detail("task", lambda pk: (tags.task(pk), tags.TASKS_IN_BULK))
+USER_LIST: Final = _list("users", lambda _: (tags.USERS,))
+USER_DETAIL: Final = _detail("user", lambda pk: (tags.user(pk), tags.USERS_IN_BULK))
 
 
 def recent_events(request: HttpRequest, _: UUID | None, __: UUID) -> Question:
@@ -100,7 +100,7 @@ def recent_events(request: HttpRequest, _: UUID | None, __: UUID) -> Question:
     return Question(
         "events",
         _key(request),
-        (families.EVENTS,),
+        (tags.EVENTS,),
         _ttl("events"),
         follows_clock=True,
     )
@@ -108,7 +108,7 @@ def recent_events(request: HttpRequest, _: UUID | None, __: UUID) -> Question:
 
 def own_user(request: HttpRequest, _: UUID | None, user_id: UUID) -> Question:
     """Return the cache spec of the user's own data: one URL, another response for each user."""
-    touched_by = (families.user(user_id), families.USERS_IN_BULK)
+    touched_by = (tags.user(user_id), tags.USERS_IN_BULK)
     return Question("user", _key(request, user_id), touched_by, _ttl("user"), personal=True)
 
 

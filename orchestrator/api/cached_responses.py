@@ -20,11 +20,12 @@ from orchestrator.auth import cached_users, tokens
 from orchestrator.auth.authentication import bearer_token
 from orchestrator.auth.cached_users import CachedUser
 from orchestrator.auth.permissions import authorize, required_role
-from orchestrator.cache import reads, seals
-from orchestrator.cache.questions import Found, Question
-from orchestrator.cache.reads import Answer, Outcome
+from orchestrator.cache import lookup as cache_lookup
+from orchestrator.cache import signing
+from orchestrator.cache.lookup import Answer, Outcome
+from orchestrator.cache.spec import Found, Question
 from orchestrator.choices import Role
-from orchestrator.encoding import to_json
+from orchestrator.json_codec import to_json
 
 #: Characters of a response's key. Longer URLs are not cached: they would fill the memory of every process.
 MAX_KEY_LENGTH: Final = 2048
@@ -114,8 +115,8 @@ class CachedResponses:
         spec = self.cache_spec(self._action, plain, self.kwargs.get("pk"), request.user.pk)
         if spec is None:
             body = body_of(run())
-            return _response(plain, Answer(body, seals.etag_of(body), Outcome.BYPASS))
-        (lookup,) = reads.look_up(spec)
+            return _response(plain, Answer(body, signing.etag_of(body), Outcome.BYPASS))
+        (lookup,) = cache_lookup.look_up(spec)
         return self._serve(plain, spec, lookup, lambda: body_of(run()))
 
     @classmethod
@@ -147,7 +148,7 @@ class CachedResponses:
             spec = self.cache_spec(self._action, request, self.kwargs.get("pk"), claims.user_id)
             if spec is None:
                 return None
-            user_lookup, lookup = reads.look_up(cached_users.cache_spec(claims.user_id), spec)
+            user_lookup, lookup = cache_lookup.look_up(cached_users.cache_spec(claims.user_id), spec)
             user = tokens.user_for(claims, user_lookup)
         except tokens.InvalidToken:
             return None
@@ -158,7 +159,7 @@ class CachedResponses:
     def _serve(
         self, request: HttpRequest, spec: Question, lookup: Found, build: Callable[[], bytes]
     ) -> HttpResponse:
-        answer = reads.answer(spec, lookup, build)
+        answer = cache_lookup.answer(spec, lookup, build)
         wsgi_cache.remember(request, spec, self._required_role)
         return _response(request, answer)
 

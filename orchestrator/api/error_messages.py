@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from orchestrator.encoding import to_json
+from orchestrator.json_codec import to_json
 
 _MAX_LENGTH: Final = 80
 

@@ -6,12 +6,12 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.cache import patch_vary_headers
 from django.utils.http import parse_etags
 
-from orchestrator.cache import seals
+from orchestrator.cache import signing
 
 
 def etag_of(body: bytes) -> str:
     """Return the strong ETag of a response body, with its quotes."""
-    return f'"{seals.etag_of(body)}"'
+    return f'"{signing.etag_of(body)}"'
 
 
 def is_current(if_match: str, etag: str) -> bool:

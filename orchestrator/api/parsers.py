@@ -9,7 +9,7 @@ from rest_framework import parsers
 from rest_framework.exceptions import ParseError
 
 from orchestrator.api.renderers import JSONRenderer
-from orchestrator.encoding import from_json, is_deeper
+from orchestrator.json_codec import from_json, is_deeper
 from orchestrator.limits import BODY_DEEPEST
 
 

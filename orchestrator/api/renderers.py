@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.utils.safestring import SafeString, mark_safe
 from rest_framework import renderers
 
-from orchestrator.encoding import to_json
+from orchestrator.json_codec import to_json
 
 #: A row's own id or a job's id in JSON, as a person may follow it.
 _ID: Final = re.compile(r'"(?P<name>id|job_id)": "(?P<id>[0-9a-f-]{36})"')

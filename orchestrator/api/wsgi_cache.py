@@ -20,9 +20,9 @@ from orchestrator.api.etags import is_known
 from orchestrator.auth import cached_users, tokens
 from orchestrator.auth.authentication import bearer_token
 from orchestrator.auth.permissions import authorize
-from orchestrator.cache import reads
-from orchestrator.cache.questions import Found, Question
-from orchestrator.cache.reads import NOTHING, Outcome
+from orchestrator.cache import lookup
+from orchestrator.cache.lookup import NOTHING, Outcome
+from orchestrator.cache.spec import Found, Question
 from orchestrator.choices import Role
 
 Environment = dict[str, Any]
@@ -157,10 +157,10 @@ def _look_up(environ: Environment, route: CachedRoute) -> Found | None:
     except tokens.InvalidToken:
         return None
     user_spec = cached_users.cache_spec(claims.user_id)
-    user, found = reads.peek(user_spec, route.spec) or (NOTHING, NOTHING)
+    user, found = lookup.peek(user_spec, route.spec) or (NOTHING, NOTHING)
     if user.body is None or found.body is None or not _may_read(claims, user.body, route.required):
         return None
-    reads.count_hits(user_spec, route.spec)
+    lookup.count_hits(user_spec, route.spec)
     return found
 
 

@@ -8,11 +8,11 @@ from uuid import UUID
 from django.conf import settings
 from django.utils.crypto import salted_hmac
 
-from orchestrator.cache import families, reads
-from orchestrator.cache.questions import Found, Question
+from orchestrator.cache import lookup, tags
 from orchestrator.cache.response_key import ResponseKey
+from orchestrator.cache.spec import Found, Question
 from orchestrator.choices import Role
-from orchestrator.encoding import from_json, to_json
+from orchestrator.json_codec import from_json, to_json
 from orchestrator.models import User
 
 _FINGERPRINT_LENGTH = 22
@@ -69,7 +69,7 @@ def cache_spec(user_id: UUID) -> Question:
     return Question(
         "user_auth",
         ResponseKey(user_id=user_id).encode(),
-        (families.user(user_id), families.USERS_IN_BULK),
+        (tags.user(user_id), tags.USERS_IN_BULK),
         settings.CACHE_TTL_USER_AUTH,
     )
 
@@ -83,9 +83,9 @@ def find(user_id: UUID, found: Found | None = None) -> CachedUser | None:
     """
     spec = cache_spec(user_id)
     if found is None:
-        (found,) = reads.look_up(spec)
+        (found,) = lookup.look_up(spec)
     try:
-        return from_bytes(reads.answer(spec, found, lambda: _from_database(user_id)).body)
+        return from_bytes(lookup.answer(spec, found, lambda: _from_database(user_id)).body)
     except User.DoesNotExist:
         return None
 

@@ -12,7 +12,7 @@ from django.utils.crypto import constant_time_compare
 
 from orchestrator.auth import cached_users
 from orchestrator.auth.cached_users import CachedUser
-from orchestrator.cache.questions import Found
+from orchestrator.cache.spec import Found
 from orchestrator.models import User
 
 Kind = Literal["access", "refresh"]

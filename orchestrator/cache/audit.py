@@ -8,10 +8,10 @@ from enum import StrEnum
 from functools import partial
 from typing import Any, Final
 
-from orchestrator.cache import keys, reads, statistics
+from orchestrator.cache import keys, lookup, metrics
+from orchestrator.cache.client import Server
 from orchestrator.cache.interface import CacheUnavailableError
-from orchestrator.cache.questions import Question
-from orchestrator.cache.server import Server
+from orchestrator.cache.spec import Question
 
 #: Seconds between two looks of the live audit at what was sampled, and recipes audited at one look.
 LOOK_EVERY: Final = 1.0
@@ -58,7 +58,7 @@ def audit(recipes: Iterable[str], replay: Replay) -> Report:
     for recipe in recipes:
         verdict = _verdict(recipe, replay)
         verdicts[verdict.value] += 1
-        statistics.count("audit", verdict.value)
+        metrics.count("audit", verdict.value)
         if verdict is Verdict.STALE:
             stale.append(recipe)
     return Report(dict(verdicts), tuple(stale))
@@ -98,7 +98,7 @@ def audit_live(server: Server, replay: Replay, stop: threading.Event) -> None:
         except CacheUnavailableError:
             continue
         audit([recipe.decode(errors="replace") for recipe in sampled], replay)
-        statistics.deliver_if_due(server)
+        metrics.deliver_if_due(server)
 
 
 def _scan(client: Any, cursor: int) -> Any:
@@ -122,10 +122,10 @@ def _verdict(recipe: str, replay: Replay) -> Verdict:
     replayed = replay(recipe)
     if replayed is None:
         return Verdict.GONE
-    (before,) = reads.look_up(replayed.question)
+    (before,) = lookup.look_up(replayed.question)
     if before.body is None or (replayed := replay(recipe)) is None:
         return Verdict.GONE
-    (after,) = reads.look_up(replayed.question)
+    (after,) = lookup.look_up(replayed.question)
     if after.body is None or after.stamp != before.stamp:
         return Verdict.GONE
     return Verdict.EQUAL if replayed.body == before.body else Verdict.STALE

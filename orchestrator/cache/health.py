@@ -7,10 +7,10 @@ from typing import Any, Literal
 
 from django.db import DEFAULT_DB_ALIAS, connections
 
-from orchestrator.cache import outbox, server, statistics
+from orchestrator.cache import client, metrics, outbox
+from orchestrator.cache.client import Server
 from orchestrator.cache.interface import CacheUnavailableError
-from orchestrator.cache.server import Server
-from orchestrator.cache.statistics import Counts
+from orchestrator.cache.metrics import Counts
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Backlog:
 
 def reachable() -> Literal["up", "down", "disabled"]:
     """Return whether the cache server answers now; a frozen one costs the time-out of one call."""
-    current = server.current()
+    current = client.current()
     if not current.enabled:
         return "disabled"
     try:
@@ -59,8 +59,8 @@ def measure(current: Server) -> Measured:
     current.ask(lambda client: client.ping())
     latency = time.perf_counter() - started
     info = current.ask(lambda client: client.info("everything"))
-    statistics.note_evictions(current, int(info["evicted_keys"]))
-    return Measured(info, latency, statistics.read(current))
+    metrics.note_evictions(current, int(info["evicted_keys"]))
+    return Measured(info, latency, metrics.read(current))
 
 
 def backlog() -> Backlog | None:

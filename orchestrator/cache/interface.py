@@ -13,7 +13,7 @@ class CacheRestartedError(CacheUnavailableError):
 
 
 class CacheServer(Protocol):
-    """The cache server, as ``orchestrator.cache.server.Server`` calls it."""
+    """The cache server, as ``orchestrator.cache.client.Server`` calls it."""
 
     enabled: bool
 

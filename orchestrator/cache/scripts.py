@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 import hiredis
 
 from orchestrator.cache import keys, timing
-from orchestrator.cache.questions import Question
+from orchestrator.cache.spec import Question
 
 _FOLDER: Final = Path(__file__).parent / "lua"
 _INCLUDE: Final = "-- include in_flight\n"

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Final
 
 from monitoring.formatting import human_duration
-from orchestrator.console.minutes import Span
+from orchestrator.console.rollups import Span
 
 #: The units of a drawing; the page stretches it to the width it has.
 WIDTH: Final = 600

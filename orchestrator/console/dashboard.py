@@ -15,11 +15,11 @@ from monitoring.cache_report import CacheHealth
 from monitoring.formatting import human_duration
 from monitoring.limits import Patience
 from orchestrator import counts
-from orchestrator.admin.display import payload_text
+from orchestrator.admin.formatting import payload_text
 from orchestrator.choices import JobEvent, JobStatus
-from orchestrator.console import minutes
+from orchestrator.console import rollups
 from orchestrator.console.charts import Chart, charts
-from orchestrator.console.minutes import Span
+from orchestrator.console.rollups import Span
 from orchestrator.models import Event, Job
 
 #: Jobs and failures that are listed.
@@ -32,7 +32,7 @@ class Range:
 
     title: str
     spans: int
-    minutes: int
+    rollups: int
 
 
 RANGES: Final[Mapping[str, Range]] = MappingProxyType(
@@ -114,11 +114,11 @@ def dashboard(chosen: str) -> Dashboard:
         chosen: the name of a range; another text is the hour.
     """
     now, chosen = timezone.now(), chosen if chosen in RANGES else "hour"
-    minutes.keep_up(now)
+    rollups.keep_up(now)
     by_status = counts.jobs_by_status()
     shown, hour = RANGES[chosen], RANGES["hour"]
-    spans = minutes.spans(shown.spans, shown.minutes, now)
-    last_hour = spans if chosen == "hour" else minutes.spans(hour.spans, hour.minutes, now)
+    spans = rollups.spans(shown.spans, shown.minutes, now)
+    last_hour = spans if chosen == "hour" else rollups.spans(hour.spans, hour.minutes, now)
     return Dashboard(
         at=now,
         range=chosen,

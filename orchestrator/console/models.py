@@ -5,7 +5,7 @@ from typing import ClassVar
 from django.db import models
 from django.utils import timezone
 
-from orchestrator.expressions import CurrentTimestamp
+from orchestrator.db.functions import CurrentTimestamp
 
 
 class Minute(models.Model):

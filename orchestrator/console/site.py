@@ -65,16 +65,16 @@ class Console(AdminSite):
     def get_urls(self) -> list[Any]:
         """Return the addresses of all pages."""
         # Imported here: the site is made before the models can be.
-        from orchestrator.console import pages  # noqa: PLC0415
+        from orchestrator.console import views  # noqa: PLC0415
 
-        own = [path(address, self.admin_view(view), name=name) for address, view, name in pages.PAGES]
+        own = [path(address, self.admin_view(view), name=name) for address, view, name in views.PAGES]
         return [*own, *super().get_urls()]
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
         """Return what every page shows: Django's, and the way to the console's own pages."""
-        from orchestrator.console import pages  # noqa: PLC0415
+        from orchestrator.console import views  # noqa: PLC0415
 
-        return {**super().each_context(request), "console_pages": pages.MENU}
+        return {**super().each_context(request), "console_pages": views.MENU}
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         """Show the dashboard."""

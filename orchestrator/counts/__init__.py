@@ -4,8 +4,8 @@ How they are kept is in ``docs/adr/0011-exact-counts.md`` and the SQL of migrati
 Nothing here counts a table but ``verify``.
 """
 
-from orchestrator.counts.folding import fold
-from orchestrator.counts.reading import TABLES, jobs_by_status, rows_by_table, rows_of
-from orchestrator.counts.verifying import Verified, verify
+from orchestrator.counts.compact import fold
+from orchestrator.counts.read import TABLES, jobs_by_status, rows_by_table, rows_of
+from orchestrator.counts.verify import Verified, verify
 
 __all__ = ["TABLES", "Verified", "fold", "jobs_by_status", "rows_by_table", "rows_of", "verify"]

@@ -11,7 +11,7 @@ from itertools import accumulate
 from random import Random
 from typing import Final
 
-from orchestrator.demo.values import DAY, HOUR, MINUTE
+from orchestrator.demo.row_values import DAY, HOUR, MINUTE
 
 SPAN: Final = 90 * DAY
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from django.utils.crypto import constant_time_compare, salted_hmac
 
-from orchestrator.encoding import from_json, to_json
+from orchestrator.json_codec import from_json, to_json
 
 _SIGNATURE_BYTES: Final = 16
 

@@ -12,7 +12,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models.expressions import Expression
 from django.db.models.sql.compiler import SQLCompiler
 
-from orchestrator.encoding import to_json
+from orchestrator.json_codec import to_json
 
 #: How each engine writes a column of a kind as JSON; ``{0}`` is the column. PostgreSQL concatenates texts;
 #: SQLite's ``json_object`` takes texts and numbers as they are.

@@ -8,7 +8,7 @@ from typing import Any, Final
 from django.db import connections, router
 from django.db.models import Q, QuerySet
 
-from orchestrator.encoding import from_json
+from orchestrator.json_codec import from_json
 from orchestrator.limits import PAGE_DEFAULT, PAGE_LARGEST
 from orchestrator.listing import bounded_scan
 from orchestrator.listing.access_paths import AccessPath

@@ -4,9 +4,9 @@ import django.core.validators
 import django.utils.timezone
 from django.db import migrations, models
 
-import orchestrator.expressions
-import orchestrator.fields
-import orchestrator.ids
+import orchestrator.db.fields
+import orchestrator.db.functions
+import orchestrator.db.ids
 
 
 class Migration(migrations.Migration):
@@ -23,7 +23,7 @@ class Migration(migrations.Migration):
                 (
                     "id",
                     models.UUIDField(
-                        default=orchestrator.ids.new_id, editable=False, primary_key=True, serialize=False
+                        default=orchestrator.db.ids.new_id, editable=False, primary_key=True, serialize=False
                     ),
                 ),
                 ("type", models.CharField(max_length=100)),
@@ -31,7 +31,7 @@ class Migration(migrations.Migration):
                 (
                     "created_at",
                     models.DateTimeField(
-                        db_default=orchestrator.expressions.CurrentTimestamp(),
+                        db_default=orchestrator.db.functions.CurrentTimestamp(),
                         default=django.utils.timezone.now,
                         editable=False,
                     ),
@@ -52,7 +52,7 @@ class Migration(migrations.Migration):
                 (
                     "created_at",
                     models.DateTimeField(
-                        db_default=orchestrator.expressions.CurrentTimestamp(),
+                        db_default=orchestrator.db.functions.CurrentTimestamp(),
                         default=django.utils.timezone.now,
                         editable=False,
                     ),
@@ -60,7 +60,7 @@ class Migration(migrations.Migration):
                 (
                     "updated_at",
                     models.DateTimeField(
-                        db_default=orchestrator.expressions.CurrentTimestamp(),
+                        db_default=orchestrator.db.functions.CurrentTimestamp(),
                         default=django.utils.timezone.now,
                         editable=False,
                     ),
@@ -68,10 +68,10 @@ class Migration(migrations.Migration):
                 (
                     "id",
                     models.UUIDField(
-                        default=orchestrator.ids.new_id, editable=False, primary_key=True, serialize=False
+                        default=orchestrator.db.ids.new_id, editable=False, primary_key=True, serialize=False
                     ),
                 ),
-                ("name", orchestrator.fields.ByteOrderedCharField(max_length=255)),
+                ("name", orchestrator.db.fields.ByteOrderedCharField(max_length=255)),
                 ("description", models.CharField(blank=True, db_default="", default="", max_length=1024)),
                 (
                     "status",
@@ -109,7 +109,7 @@ class Migration(migrations.Migration):
                 (
                     "available_at",
                     models.DateTimeField(
-                        db_default=orchestrator.expressions.CurrentTimestamp(),
+                        db_default=orchestrator.db.functions.CurrentTimestamp(),
                         default=django.utils.timezone.now,
                         help_text="No worker gets the job before.",
                     ),
@@ -189,7 +189,7 @@ class Migration(migrations.Migration):
                 (
                     "created_at",
                     models.DateTimeField(
-                        db_default=orchestrator.expressions.CurrentTimestamp(),
+                        db_default=orchestrator.db.functions.CurrentTimestamp(),
                         default=django.utils.timezone.now,
                         editable=False,
                     ),
@@ -197,7 +197,7 @@ class Migration(migrations.Migration):
                 (
                     "updated_at",
                     models.DateTimeField(
-                        db_default=orchestrator.expressions.CurrentTimestamp(),
+                        db_default=orchestrator.db.functions.CurrentTimestamp(),
                         default=django.utils.timezone.now,
                         editable=False,
                     ),
@@ -205,10 +205,10 @@ class Migration(migrations.Migration):
                 (
                     "id",
                     models.UUIDField(
-                        default=orchestrator.ids.new_id, editable=False, primary_key=True, serialize=False
+                        default=orchestrator.db.ids.new_id, editable=False, primary_key=True, serialize=False
                     ),
                 ),
-                ("title", orchestrator.fields.ByteOrderedCharField(max_length=255)),
+                ("title", orchestrator.db.fields.ByteOrderedCharField(max_length=255)),
                 (
                     "description",
                     models.TextField(
@@ -236,10 +236,10 @@ class Migration(migrations.Migration):
                 (
                     "id",
                     models.UUIDField(
-                        default=orchestrator.ids.new_id, editable=False, primary_key=True, serialize=False
+                        default=orchestrator.db.ids.new_id, editable=False, primary_key=True, serialize=False
                     ),
                 ),
-                ("username", orchestrator.fields.ByteOrderedCharField(max_length=150)),
+                ("username", orchestrator.db.fields.ByteOrderedCharField(max_length=150)),
                 ("email", models.EmailField(max_length=254)),
                 (
                     "role",
@@ -261,7 +261,7 @@ class Migration(migrations.Migration):
                 (
                     "created_at",
                     models.DateTimeField(
-                        db_default=orchestrator.expressions.CurrentTimestamp(),
+                        db_default=orchestrator.db.functions.CurrentTimestamp(),
                         default=django.utils.timezone.now,
                         editable=False,
                     ),
@@ -293,13 +293,13 @@ class Migration(migrations.Migration):
                 "db_table": "users",
                 "indexes": [
                     # sign-in, and the list in its default order
-                    orchestrator.fields.UniqueIndex(fields=["username"], name="ix_users_username"),
+                    orchestrator.db.fields.UniqueIndex(fields=["username"], name="ix_users_username"),
                     # the check that no two users have one email address
-                    orchestrator.fields.UniqueIndex(fields=["email"], name="ix_users_email"),
+                    orchestrator.db.fields.UniqueIndex(fields=["email"], name="ix_users_email"),
                 ],
                 "constraints": [
-                    orchestrator.fields.UniqueByIndex(fields=("username",), name="uq_users_username"),
-                    orchestrator.fields.UniqueByIndex(fields=("email",), name="uq_users_email"),
+                    orchestrator.db.fields.UniqueByIndex(fields=("username",), name="uq_users_username"),
+                    orchestrator.db.fields.UniqueByIndex(fields=("email",), name="uq_users_email"),
                     models.CheckConstraint(
                         condition=models.Q(("role__in", ["user", "moderator", "admin"])), name="ck_users_role"
                     ),

@@ -2,7 +2,7 @@
 
 from django.db import migrations, models
 
-from orchestrator.operations import AddIndexUnderWrites
+from orchestrator.db.migration_operations import AddIndexUnderWrites
 
 
 class Migration(migrations.Migration):

@@ -2,7 +2,7 @@
 
 from django.db import migrations
 
-from orchestrator.operations import RunEngineSQL
+from orchestrator.db.migration_operations import RunEngineSQL
 
 
 class Migration(migrations.Migration):

@@ -10,9 +10,10 @@ import pytest
 from django.contrib.admin.models import LogEntry
 from django.utils import timezone
 
-from orchestrator import actions, bulk
+from orchestrator import actions
 from orchestrator.choices import JobStatus, Role
-from orchestrator.console import bulk as changes
+from orchestrator.console import bulk_operations
+from orchestrator.console import bulk_runs as changes
 from orchestrator.console.models import BulkChange
 from orchestrator.listing import bounded_scan
 from orchestrator.models import Event, Job, Task, User
@@ -61,7 +62,9 @@ def numbers():
 @pytest.mark.parametrize("to", [JobStatus.PENDING, JobStatus.CANCELLED])
 def test_a_batch_does_what_one_by_one_does(to):
     pairs = [(make(1, status)[0], make(1, status)[0]) for status in STEPS]
-    assert bulk.batch(bulk.to_status(to, by="ada", reason="Why"), Job, [b.pk for _, b in pairs])
+    assert bulk_operations.batch(
+        bulk_operations.to_status(to, by="ada", reason="Why"), Job, [b.pk for _, b in pairs]
+    )
     for alone, together in pairs:
         alone.refresh_from_db()
         if to in alone.allowed_statuses:
@@ -87,14 +90,17 @@ def test_a_batch_costs_a_few_statements_whatever_its_size(django_assert_max_num_
         make(size)
         with django_assert_max_num_queries(9):
             jobs = [job.pk for job in Job.objects.filter(status="pending")]
-            assert bulk.batch(bulk.to_status(JobStatus.CANCELLED, by="ada"), Job, jobs) == size
+            assert (
+                bulk_operations.batch(bulk_operations.to_status(JobStatus.CANCELLED, by="ada"), Job, jobs)
+                == size
+            )
 
 
 @pytest.mark.django_db
 def test_a_batch_changes_only_rows_that_need_the_change():
     jobs = [job.pk for job in make(3) + make(1, "running")]
-    change = bulk.to_priority(7, by="ada", reason="Urgent")
-    assert [bulk.batch(change, Job, jobs) for _ in range(2)] == [3, 0]
+    change = bulk_operations.to_priority(7, by="ada", reason="Urgent")
+    assert [bulk_operations.batch(change, Job, jobs) for _ in range(2)] == [3, 0]
     assert sorted(Job.objects.values_list("priority", flat=True)) == [0, 7, 7, 7]
     event = Event.objects.filter(type="job_updated")[0]
     assert (event.payload["fields"], event.payload["reason"]) == (["priority"], "Urgent")
@@ -169,7 +175,7 @@ def test_priority_and_deletion(console):
 
 def test_it_can_be_stopped_and_says_how_far_it_came(console, monkeypatch):
     monkeypatch.setattr(changes, "PATIENCE", -1)
-    monkeypatch.setattr(bulk, "BATCH", 4)
+    monkeypatch.setattr(bulk_operations, "BATCH", 4)
     make(10)
     page = prepare(console, "cancel")
     console.post(f"{page}start/")
@@ -278,7 +284,7 @@ def test_running_jobs_that_are_cancelled_lose_their_lease(console):
 
 def test_a_filter_without_an_index_is_applied_to_the_end(console, monkeypatch):
     monkeypatch.setattr(bounded_scan, "SCAN_LIMIT", 7)
-    monkeypatch.setattr(bulk, "BATCH", 2)
+    monkeypatch.setattr(bulk_operations, "BATCH", 2)
     monkeypatch.setattr(changes, "PATIENCE", -1)
     rare = make(3, queue="rare")
     make(20)

@@ -12,12 +12,12 @@ from django.utils import timezone
 from monitoring import findings, registry
 from monitoring.cache_report import CacheHealth
 from orchestrator import actions
-from orchestrator.admin.display import NOTHING
+from orchestrator.admin.formatting import NOTHING
 from orchestrator.choices import JobStatus
-from orchestrator.console import dashboard, minutes
+from orchestrator.console import dashboard, rollups
 from orchestrator.console.charts import charts
-from orchestrator.console.minutes import Span
 from orchestrator.console.models import Minute
+from orchestrator.console.rollups import Span
 from orchestrator.models import Event, Job
 
 NOW = datetime(2026, 11, 23, 12, 30, 30, tzinfo=UTC)
@@ -37,8 +37,8 @@ def ended(name, status=JobStatus.FAILED, reason=None):
 @pytest.fixture
 def _three_hours(monkeypatch):
     """A past that one look has time to count."""
-    monkeypatch.setattr(minutes, "KEPT", 180)
-    monkeypatch.setattr(minutes, "_PATIENCE", 60)
+    monkeypatch.setattr(rollups, "KEPT", 180)
+    monkeypatch.setattr(rollups, "_PATIENCE", 60)
 
 
 @pytest.mark.django_db
@@ -54,46 +54,46 @@ def test_every_event_is_in_its_span_and_in_no_other():
         happened("job_completed", at)
     happened("job_failed", NOW - timedelta(minutes=7), 3)
     happened("something_else", NOW - timedelta(minutes=7), 3)
-    minutes.keep_up(NOW)
-    spans = minutes.spans(12, 5, NOW)
+    rollups.keep_up(NOW)
+    spans = rollups.spans(12, 5, NOW)
     assert [span.start.minute for span in spans] == [35, 40, 45, 50, 55, 0, 5, 10, 15, 20, 25, 30]
     assert [span.completed for span in spans] == [0, 0, 0, 0, 1, 1, 0, 0, 0, 0, 1, 1]
     assert [span.failed for span in spans] == [0] * 9 + [3, 0, 0]
-    assert sum(span.completed for span in minutes.spans(24, 60, NOW)) == 5
+    assert sum(span.completed for span in rollups.spans(24, 60, NOW)) == 5
 
 
 @pytest.mark.django_db
 def test_what_was_counted_once_is_not_counted_again():
     happened("job_completed", NOW - timedelta(minutes=10), 2)
-    minutes.keep_up(NOW)
+    rollups.keep_up(NOW)
     Event.objects.all().delete()  # as the archive does
     later = NOW + timedelta(minutes=3)
     happened("job_completed", NOW + timedelta(minutes=1))
     for _ in range(2):
-        minutes.keep_up(later)
-    assert sum(span.completed for span in minutes.spans(12, 5, later)) == 3
+        rollups.keep_up(later)
+    assert sum(span.completed for span in rollups.spans(12, 5, later)) == 3
 
 
 @pytest.mark.django_db
 @pytest.mark.usefixtures("_three_hours")
 def test_a_console_nobody_looked_at_begins_with_the_last_hour(monkeypatch):
-    monkeypatch.setattr(minutes, "_PATIENCE", -1)
-    minutes.keep_up(NOW)
+    monkeypatch.setattr(rollups, "_PATIENCE", -1)
+    rollups.keep_up(NOW)
     assert not Minute.objects.exists()
-    monkeypatch.setattr(minutes, "_PATIENCE", 60)
-    minutes.keep_up(NOW)
-    assert Minute.objects.count() == minutes.KEPT
+    monkeypatch.setattr(rollups, "_PATIENCE", 60)
+    rollups.keep_up(NOW)
+    assert Minute.objects.count() == rollups.KEPT
     later = NOW + timedelta(days=3)
     happened("job_failed", later - timedelta(minutes=20))
-    minutes.keep_up(later)
-    assert Minute.objects.count() == minutes.KEPT
-    assert sum(span.failed for span in minutes.spans(28, 360, later)) == 1
+    rollups.keep_up(later)
+    assert Minute.objects.count() == rollups.KEPT
+    assert sum(span.failed for span in rollups.spans(28, 360, later)) == 1
 
 
 @pytest.mark.django_db
 def test_before_anything_is_kept_the_last_hour_is_shown():
     happened("job_completed", NOW - timedelta(minutes=20))
-    assert sum(span.completed for span in minutes.spans(12, 5, NOW)) == 1
+    assert sum(span.completed for span in rollups.spans(12, 5, NOW)) == 1
 
 
 @pytest.mark.django_db
@@ -103,8 +103,8 @@ def test_the_wait_is_the_median_from_creation_to_start():
         Job.objects.create(
             name="j", status="running", started_at=started, created_at=started - timedelta(seconds=wait)
         )
-    minutes.keep_up(NOW)
-    waits = [span.wait for span in minutes.spans(12, 5, NOW) if span.wait is not None]
+    rollups.keep_up(NOW)
+    waits = [span.wait for span in rollups.spans(12, 5, NOW) if span.wait is not None]
     assert waits == [pytest.approx(20, abs=0.01)]
 
 
@@ -115,7 +115,7 @@ def test_the_last_instant_of_a_minute_is_in_that_minute():
         last = datetime(2026, 11, 23, 12, 30, tzinfo=UTC) - timedelta(minutes=minute, microseconds=1)
         happened("job_completed", last)
         Job.objects.create(name="Late", status="running", created_at=last, started_at=last)
-    minutes.keep_up(NOW)
+    rollups.keep_up(NOW)
     kept = Minute.objects.filter(completed=1, wait=0)
     assert (kept.count(), Minute.objects.filter(completed__gt=1).count()) == (149, 0)
 
@@ -168,7 +168,7 @@ def test_a_queue_that_stands_still_says_so():
 @pytest.mark.usefixtures("_three_hours")
 def test_it_costs_few_queries_and_reads_no_table_whole(console, job, django_assert_max_num_queries):
     ended("Broken")
-    minutes.keep_up(timezone.now())
+    rollups.keep_up(timezone.now())
     with django_assert_max_num_queries(17) as queries:
         assert console.get("/admin/dashboard/now/").status_code == 200
     assert not [

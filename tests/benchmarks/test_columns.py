@@ -13,8 +13,8 @@ from benchmarks import multiply
 from benchmarks.lab import ROOT
 from orchestrator import counts
 from orchestrator.api.serializers import JobSerializer
-from orchestrator.demo.loading import load
-from orchestrator.demo.plan import Plan
+from orchestrator.demo.bulk_load import load
+from orchestrator.demo.seed_plan import Plan
 from orchestrator.models import Event, Job, Task
 from tests.migrations.schema import migrate
 

@@ -8,7 +8,7 @@ from django.core.management import call_command
 from django.db import connections
 
 from benchmarks import index_report
-from orchestrator.demo.plan import Plan
+from orchestrator.demo.seed_plan import Plan
 
 
 def test_it_measures_before_and_after(scratch_database: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,8 +11,8 @@ from django.conf import LazySettings, settings
 from django.db import connection
 
 from kyros import connection_urls
-from orchestrator.cache import bodies, timing
-from orchestrator.cache import server as servers
+from orchestrator.cache import client as servers
+from orchestrator.cache import local_entries, timing
 from tests.cache.wsgi import Lane, forget_lanes
 from tests.servers.child_process import ChildProcess
 from tests.servers.valkey import ValkeyServer
@@ -36,7 +36,7 @@ def own_cache(
             "default": {**settings.CACHES["default"], "LOCATION": settings.CACHE_URL},
         }
         servers._server.cache_clear()  # noqa: SLF001 - the last test's was at the same address
-        bodies.kept.clear()
+        local_entries.kept.clear()
         return server
 
     return start

@@ -9,11 +9,11 @@ import pytest
 from django.db import connection
 from rest_framework.test import APIClient
 
-from orchestrator.cache import families, outbox, server, statistics
+from orchestrator.cache import client, metrics, outbox, tags
 from orchestrator.cache.breaker import BreakerState
 from orchestrator.models import Job, User
-from tests.cache.looking import asked_once, outcome, past_the_cache, warm
-from tests.cache.relay import Relay
+from tests.cache.assertions import asked_once, outcome, past_the_cache, warm
+from tests.cache.tcp_proxy import Relay
 from tests.http_client import HttpClient
 from tests.polling import wait_until
 from tests.servers.valkey import ValkeyServer
@@ -54,7 +54,7 @@ def write_and_look(client: APIClient, job: Job, times: int = 3) -> None:
 
 def assert_recovers(client: APIClient, job: Job) -> None:
     """Assert that the cache serves again, and that nothing is left to be drained."""
-    wait_until(lambda: server.current().breaker.closed, what="the breaker's closing")
+    wait_until(lambda: client.current().breaker.closed, what="the breaker's closing")
     assert_same(client, job)
     wait_until(lambda: outcome(client, LIST) == "HIT", what="a hit")
     assert outbox.pending(connection, 1).ids == ()
@@ -70,7 +70,7 @@ def test_connections_that_broke_while_idle_cost_nothing(
     cache.execute("CLIENT", "KILL", "TYPE", "normal")
 
     assert asked_once(as_user, LIST) == "HIT"
-    assert server.current().breaker._failures == 0  # noqa: SLF001
+    assert client.current().breaker._failures == 0  # noqa: SLF001
 
 
 class TestRefused:
@@ -79,11 +79,11 @@ class TestRefused:
         job.save()
         assert outbox.pending(connection, 1).ids == ()
         cache.kill()
-        assert server.current().usable  # it does not know yet
+        assert client.current().usable  # it does not know yet
 
         job.save()
 
-        assert outbox.pending(connection, 10).families >= {families.JOBS, families.job(job.pk)}
+        assert outbox.pending(connection, 10).families >= {tags.JOBS, tags.job(job.pk)}
 
     def test_answers_and_comes_back(self, own_cache: OwnCache, job: Job, as_user: APIClient):
         cache = own_cache()
@@ -91,7 +91,7 @@ class TestRefused:
 
         cache.kill()
         write_and_look(as_user, job)
-        assert server.current().breaker.state is BreakerState.OPEN
+        assert client.current().breaker.state is BreakerState.OPEN
         assert outbox.pending(connection, 1).ids != ()
 
         cache.restart()
@@ -128,14 +128,14 @@ class TestFrozen:
 
     def test_one_call_is_waited_for_and_then_none(self, cache: ValkeyServer, job: Job, as_user: APIClient):
         warm(as_user, *paths_of(job))
-        before = statistics._counts["failures:read"]  # noqa: SLF001
+        before = metrics._counts["failures:read"]  # noqa: SLF001
         cache.freeze()
 
         for _ in range(20):
             assert asked_once(as_user, LIST) == "BYPASS"
 
-        assert statistics._counts["failures:read"] == before + 1  # noqa: SLF001
-        assert server.current().breaker.state is BreakerState.OPEN
+        assert metrics._counts["failures:read"] == before + 1  # noqa: SLF001
+        assert client.current().breaker.state is BreakerState.OPEN
 
     def test_writes_wait_for_the_lease_once(
         self, cache: ValkeyServer, job: Job, as_user: APIClient, monkeypatch: pytest.MonkeyPatch
@@ -149,7 +149,7 @@ class TestFrozen:
                 naps.append(seconds)
             pause.wait(seconds)
 
-        monkeypatch.setattr("orchestrator.cache.writes.time.sleep", nap)
+        monkeypatch.setattr("orchestrator.cache.in_flight.time.sleep", nap)
         cache.freeze()
         Job.objects.update(priority=1)
         assert naps
@@ -268,12 +268,12 @@ class TestMemory:
         cache.execute("SET", "filler", b"x" * 1_000_000)
         cache.execute("CONFIG", "SET", "maxmemory", "1mb")
 
-        waits = statistics._counts["jobs:waits"]  # noqa: SLF001
+        waits = metrics._counts["jobs:waits"]  # noqa: SLF001
         write_and_look(as_user, job)
 
         # Nobody can fill, so there is nobody to wait for.
-        assert statistics._counts["jobs:waits"] == waits  # noqa: SLF001
-        assert server.current().breaker.closed, "a full server is not away"
+        assert metrics._counts["jobs:waits"] == waits  # noqa: SLF001
+        assert client.current().breaker.closed, "a full server is not away"
         cache.execute("CONFIG", "SET", "maxmemory", "0")
         assert_recovers(as_user, job)
 

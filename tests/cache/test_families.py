@@ -16,10 +16,10 @@ from rest_framework.test import APIClient
 
 from orchestrator.api import cache_policy
 from orchestrator.auth import cached_users
-from orchestrator.cache import families, outbox, writes
+from orchestrator.cache import in_flight, outbox, tags
 from orchestrator.choices import JobStatus
 from orchestrator.models import Event, Job, Task, User
-from tests.cache.looking import assert_right, outcome, warm
+from tests.cache.assertions import assert_right, outcome, warm
 from tests.users import make_user
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("long_lease")]
@@ -158,7 +158,7 @@ class TestBulk:
             for number in range(300):
                 Event.objects.create(type=f"type {number}", job_id=None)
             own = outbox.own(connection)
-            assert len(writes._bounded(own.families)) <= 2 * writes.SINGLE_ROWS_AT_MOST  # noqa: SLF001
+            assert len(in_flight._bounded(own.families)) <= 2 * in_flight.SINGLE_ROWS_AT_MOST  # noqa: SLF001
 
 
 @pytest.mark.usefixtures("collecting")
@@ -171,7 +171,7 @@ def test_what_is_taken_from_the_outbox_is_put_back_as_it_was():
         assert outbox.own(connection).ids == ()
         outbox.put_back(connection, taken)
 
-        assert taken.families == waiting.families >= {families.JOBS, families.JOB_COUNTS}
+        assert taken.families == waiting.families >= {tags.JOBS, tags.JOB_COUNTS}
         assert outbox.own(connection).rows == waiting.rows
 
 
@@ -191,10 +191,10 @@ def expected(before: dict[Any, str], after: dict[Any, str], touched: set[Any]) -
     if not touched:
         return frozenset()
     statuses = {state[pk] for state in (before, after) for pk in touched if pk in state}
-    named = {families.JOBS, *(families.jobs_in(status) for status in statuses)}
-    named |= {families.job(pk) for pk in touched if pk in before}
+    named = {tags.JOBS, *(tags.jobs_in(status) for status in statuses)}
+    named |= {tags.job(pk) for pk in touched if pk in before}
     if any(before.get(pk) != after.get(pk) for pk in touched):
-        named.add(families.JOB_COUNTS)
+        named.add(tags.JOB_COUNTS)
     return frozenset(named)
 
 
@@ -232,7 +232,7 @@ def test_the_triggers_name_what_the_module_says(there, change, status, chance):
     touched = {new[0].pk} if change == "insert" else {row.pk for row in chosen}
     right = expected(before, after, touched)
     if change == "update" and connection.vendor == "postgresql" and len({row.status for row in chosen}) > 1:
-        right |= {families.JOB_COUNTS}  # told once a statement, which does not follow each row
+        right |= {tags.JOB_COUNTS}  # told once a statement, which does not follow each row
     assert told == right
 
 
@@ -240,23 +240,23 @@ def test_the_triggers_name_what_the_module_says(there, change, status, chance):
 @pytest.mark.parametrize("job_id", [uuid4(), None], ids=["of a job", "of none"])
 def test_the_triggers_name_what_shows_an_event(job_id: UUID | None):
     event = Event(type="a", job_id=job_id)
-    shown = frozenset({families.EVENTS, *families.of_event("a", job_id)})
+    shown = frozenset({tags.EVENTS, *tags.of_event("a", job_id)})
 
     assert collected(lambda: Event.objects.bulk_create([event])) == shown
     assert collected(lambda: Event.objects.update(payload={"b": 1})) == shown
-    assert collected(lambda: Event.objects.update(type="b")) == shown | set(families.of_event("b", job_id))
-    assert collected(Event.objects.all().delete) == {families.EVENTS, *families.of_event("b", job_id)}
+    assert collected(lambda: Event.objects.update(type="b")) == shown | set(tags.of_event("b", job_id))
+    assert collected(Event.objects.all().delete) == {tags.EVENTS, *tags.of_event("b", job_id)}
 
 
 @pytest.mark.usefixtures("collecting")
 def test_the_triggers_name_tasks_and_users():
     task, user = Task.objects.create(title="t"), make_user("somebody")
     named_task, named_user = (
-        {families.TASKS, families.task(task.pk)},
-        {families.USERS, families.user(user.pk)},
+        {tags.TASKS, tags.task(task.pk)},
+        {tags.USERS, tags.user(user.pk)},
     )
 
-    assert collected(lambda: Task.objects.bulk_create([Task(title="u")])) == {families.TASKS}
+    assert collected(lambda: Task.objects.bulk_create([Task(title="u")])) == {tags.TASKS}
     assert collected(lambda: Task.objects.filter(pk=task.pk).update(title="v")) == named_task
     assert collected(Task.objects.filter(pk=task.pk).delete) == named_task
     assert collected(lambda: User.objects.filter(pk=user.pk).update(active=False)) == named_user
@@ -305,7 +305,7 @@ def test_a_row_that_is_replaced_is_named():
                 "INSERT OR REPLACE INTO jobs SELECT * FROM (SELECT * FROM jobs WHERE id = %s)", [job.pk.hex]
             )
 
-    assert collected(replace) >= {families.JOBS, families.job(job.pk), families.jobs_in("running")}
+    assert collected(replace) >= {tags.JOBS, tags.job(job.pk), tags.jobs_in("running")}
 
 
 def test_each_family_of_an_answer_counts_for_its_group(rf: RequestFactory):
@@ -322,8 +322,8 @@ def test_each_family_of_an_answer_counts_for_its_group(rf: RequestFactory):
         for family in question.families:
             # What is stale for a job, its history shows: that is counted as the job's.
             if not (question.group == "events" and family.startswith("job")):
-                assert question.group in families.groups_of([family]), family
+                assert question.group in tags.groups_of([family]), family
 
 
 def test_what_is_no_family_counts_for_nothing():
-    assert families.groups_of(["nonsense", ""]) == set()
+    assert tags.groups_of(["nonsense", ""]) == set()

@@ -8,12 +8,12 @@ import pytest
 from django.db import connection, transaction
 from rest_framework.test import APIClient
 
-from orchestrator.cache import keys, reads, server, timing
-from orchestrator.cache.questions import Question
-from orchestrator.cache.reads import Outcome
-from orchestrator.cache.writes import Write
+from orchestrator.cache import client, keys, lookup, timing
+from orchestrator.cache.in_flight import Write
+from orchestrator.cache.lookup import Outcome
+from orchestrator.cache.spec import Question
 from orchestrator.models import Job, User
-from tests.cache.looking import asked_once, outcome, past_the_cache
+from tests.cache.assertions import asked_once, outcome, past_the_cache
 from tests.http_client import HttpClient
 from tests.servers.valkey import ValkeyServer
 
@@ -23,9 +23,9 @@ LIST = "/api/v1/jobs/"
 QUESTION = Question("jobs", "a question of the tests", ("jobs",), ttl=60)
 
 
-def ask(build) -> reads.Answer:
-    (found,) = reads.look_up(QUESTION)
-    return reads.answer(QUESTION, found, build)
+def ask(build) -> lookup.Answer:
+    (found,) = lookup.look_up(QUESTION)
+    return lookup.answer(QUESTION, found, build)
 
 
 def ask_in_a_thread(build) -> Outcome:
@@ -45,7 +45,7 @@ def test_of_a_crowd_one_fills_and_the_others_wait(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(timing, "FILL_EXPIRY", 60)
     monkeypatch.setattr(timing, "LEASE", 60)
     waiting, built = threading.Semaphore(0), []
-    count = reads.statistics.count
+    count = lookup.statistics.count
     crowd = 8
 
     def count_waits(group: str, what: str, times: int = 1) -> None:
@@ -59,7 +59,7 @@ def test_of_a_crowd_one_fills_and_the_others_wait(monkeypatch: pytest.MonkeyPatc
             waiting.acquire(timeout=10)
         return b"{}"
 
-    monkeypatch.setattr(reads.statistics, "count", count_waits)
+    monkeypatch.setattr(lookup.statistics, "count", count_waits)
     ask(lambda: b"nothing")  # the lease is there from now on
     Job.objects.create(name="so that it is stale")
     with ThreadPoolExecutor(crowd) as pool:
@@ -73,7 +73,7 @@ def test_of_a_crowd_before_two_workers_one_makes_the_query(web, valkey_server, u
     Job.objects.bulk_create([Job(name=f"{number}") for number in range(1000)])
     # Patient: a machine that is busy must not look like a server that is frozen.
     env = {"REDIS_URL": f"{valkey_server().url}&socket_timeout=10&socket_connect_timeout=10"}
-    url = web(workers=2, env=env, application="tests.cache.held_up:patient")
+    url = web(workers=2, env=env, application="tests.cache.slow_app:patient")
     client = HttpClient(url).sign_in("user")
     client.get("/api/v1/users/me/")
 
@@ -118,7 +118,7 @@ def test_a_fill_that_a_write_overtook_is_not_kept():
 
     assert ask(build).body == b'"old"'
 
-    assert reads.look_up(QUESTION)[0].body is None
+    assert lookup.look_up(QUESTION)[0].body is None
     assert ask(lambda: b'"new"').body == b'"new"'
     assert ask(lambda: b'"never asked"').body == b'"new"'
 
@@ -201,4 +201,4 @@ def test_a_missing_row_is_not_kept(as_user: APIClient, valkey: ValkeyServer):
     Job(pk=job_id, name="back").save()
 
     assert as_user.get(path).content == past_the_cache(as_user, path) != b""
-    assert server.current().breaker.closed
+    assert client.current().breaker.closed

@@ -7,9 +7,9 @@ import pytest
 
 import kyros
 from orchestrator.api import serializers
+from orchestrator.api.entry_shapes import cached_shapes
 from orchestrator.auth import cached_users
 from orchestrator.cache import fingerprint
-from orchestrator.cached_shapes import cached_shapes
 
 pytestmark = pytest.mark.engine_neutral
 

@@ -5,9 +5,9 @@ import signal
 import pytest
 from rest_framework.test import APIClient
 
-from orchestrator.cache import families, keys
+from orchestrator.cache import keys, tags
 from orchestrator.models import Job
-from tests.cache.looking import assert_right, outcome, past_the_cache, warm
+from tests.cache.assertions import assert_right, outcome, past_the_cache, warm
 from tests.cache.writer import KILLED_AT
 from tests.polling import wait_until
 from tests.servers.valkey import ValkeyServer
@@ -56,7 +56,7 @@ def test_a_writer_that_died_bothers_those_beside_it_no_longer_than_it_lived(
     job: Job, as_user: APIClient, script, valkey: ValkeyServer
 ):
     assert_killed(script("writer", job.pk, 7, "before end"))
-    writers = keys.writers(families.JOBS)
+    writers = keys.writers(tags.JOBS)
     wait_until(lambda: not valkey.execute("EXISTS", writers), what="the end of the dead writer's mark")
 
     warm(as_user, *paths_of(job))

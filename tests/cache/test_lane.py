@@ -10,9 +10,9 @@ from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
 
 from orchestrator.api import cached_responses, wsgi_cache
-from orchestrator.cache import keeper, reads, server, statistics, timing
+from orchestrator.cache import client, lookup, metrics, relay, timing
 from orchestrator.models import Event, Job, Task
-from tests.cache.looking import outcome, past_the_cache, warm
+from tests.cache.assertions import outcome, past_the_cache, warm
 from tests.cache.wsgi import Lane, Told
 from tests.servers.valkey import ValkeyServer
 
@@ -80,7 +80,7 @@ def test_without_a_cache_django_answers_each_time(
         **settings.CACHES,
         "default": {"BACKEND": "django.core.cache.backends.dummy.DummyCache"},
     }
-    server._server.cache_clear()  # noqa: SLF001 - another test's knows a cache
+    client._server.cache_clear()  # noqa: SLF001 - another test's knows a cache
 
     for _ in range(2):  # the lane knows the address from the first on
         told = lane.get(as_user, LIST)
@@ -243,10 +243,10 @@ def test_the_tag_changes_with_the_answer(job: Job, as_user: APIClient):
 @pytest.fixture
 def counted(own_cache: Callable[..., ValkeyServer], monkeypatch: pytest.MonkeyPatch) -> ValkeyServer:
     """A cache server that nothing but requests asks: no counts are delivered, and the lease is long."""
-    monkeypatch.setattr(statistics, "_next_delivery", float("inf"))
+    monkeypatch.setattr(metrics, "_next_delivery", float("inf"))
     monkeypatch.setattr(timing, "LEASE", 60)
     cache = own_cache()
-    keeper.tick(server.current())
+    relay.tick(client.current())
     return cache
 
 
@@ -292,10 +292,10 @@ def test_a_hit_of_the_lane_is_counted(
     lane.learn(as_user, LIST)
     counts: Counter[str] = Counter()
     samples: deque[str] = deque()
-    monkeypatch.setattr(reads, "SAMPLED", 1)
-    monkeypatch.setattr(statistics, "_counts", counts)
-    monkeypatch.setattr(statistics, "_samples", samples)
-    monkeypatch.setattr(statistics, "_next_delivery", float("inf"))
+    monkeypatch.setattr(lookup, "SAMPLED", 1)
+    monkeypatch.setattr(metrics, "_counts", counts)
+    monkeypatch.setattr(metrics, "_samples", samples)
+    monkeypatch.setattr(metrics, "_next_delivery", float("inf"))
 
     assert not lane.get(as_user, LIST).by_django
 
@@ -313,14 +313,14 @@ def test_a_write_takes_two_calls(job: Job, counted: ValkeyServer):
 
 
 def test_what_was_counted(job: Job, counted: ValkeyServer, as_user: APIClient):
-    server.current().client.delete("{kyros}:s:total")
-    statistics._counts.clear()  # noqa: SLF001
+    client.current().client.delete("{kyros}:s:total")
+    metrics._counts.clear()  # noqa: SLF001
     warm(as_user, LIST)
     outcome(as_user, LIST)
     Job.objects.update(priority=2)
     outcome(as_user, LIST)
 
-    total = statistics.read(server.current()).total
+    total = metrics.read(client.current()).total
 
     counted_as = ("jobs:hits", "jobs:misses", "jobs:bypasses", "jobs:fills", "invalidations:jobs")
     assert [total.get(each, 0) for each in counted_as] == [2, 2, 0, 2, 1]

@@ -9,8 +9,8 @@ from rest_framework.test import APIClient
 
 from orchestrator.cache import outbox, timing
 from orchestrator.models import Job
-from tests.cache.looking import assert_right, warm
-from tests.cache.ways import WAYS
+from tests.cache.assertions import assert_right, warm
+from tests.cache.write_methods import WAYS
 from tests.servers.valkey import ValkeyServer
 
 pytestmark = [

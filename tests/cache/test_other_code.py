@@ -7,7 +7,7 @@ import pytest
 from rest_framework.test import APIClient
 
 from orchestrator.models import Job, User
-from tests.cache.looking import warm
+from tests.cache.assertions import warm
 from tests.cache.other_code import REMOVED
 from tests.http_client import HttpClient
 from tests.polling import wait_until

@@ -10,7 +10,7 @@ from rest_framework.test import APIClient
 from orchestrator.cache import timing
 from orchestrator.choices import Role
 from orchestrator.models import Job, User
-from tests.cache.looking import outcome, warm
+from tests.cache.assertions import outcome, warm
 from tests.cache.wsgi import Lane
 from tests.servers.valkey import ValkeyServer
 from tests.users import PASSWORD, make_user, sign_in

@@ -110,7 +110,7 @@ def fail(cache: ValkeyServer, stop: threading.Event, folder: Path) -> None:
 
 def test_while_writers_are_held_up(web, cache: ValkeyServer, keeper_on, jobs, user: User):
     keeper_on(cache)
-    url = web(workers=2, env={"REDIS_URL": cache.url}, application="tests.cache.held_up:whole")
+    url = web(workers=2, env={"REDIS_URL": cache.url}, application="tests.cache.slow_app:whole")
 
     result = soak_of(url, jobs, database=versions).run(SECONDS * 0.2)
 
@@ -121,7 +121,7 @@ def test_while_writers_are_held_up(web, cache: ValkeyServer, keeper_on, jobs, us
 
 def test_is_red_when_writers_announce_nothing(web, cache: ValkeyServer, keeper_on, jobs, user: User):
     keeper_on(cache)
-    url = web(workers=2, env={"REDIS_URL": cache.url}, application="tests.cache.held_up:broken")
+    url = web(workers=2, env={"REDIS_URL": cache.url}, application="tests.cache.slow_app:broken")
     soak = soak_of(url, jobs, database=versions)
     # As soon as one was found, that is enough.
     watching = threading.Thread(target=stop_at_the_first, args=(soak,))

@@ -8,10 +8,10 @@ from django.db import connection
 from rest_framework.test import APIClient
 
 from orchestrator.auth import cached_users
-from orchestrator.cache import bodies, families, keys, seals
+from orchestrator.cache import keys, local_entries, signing, tags
 from orchestrator.choices import Role
 from orchestrator.models import Job, User
-from tests.cache.looking import outcome, past_the_cache, warm
+from tests.cache.assertions import outcome, past_the_cache, warm
 from tests.servers.valkey import ValkeyServer
 from tests.users import make_user, sign_in
 
@@ -32,7 +32,7 @@ KINDS: dict[str, tuple[bytes | str, ...]] = {
 
 @pytest.fixture(autouse=True)
 def forget(db: None) -> None:
-    bodies.kept.clear()
+    local_entries.kept.clear()
 
 
 def names(valkey: ValkeyServer, pattern: str) -> list[bytes]:
@@ -55,7 +55,7 @@ def put(valkey: ValkeyServer, key: bytes | str, kind: str) -> None:
 
 
 def assert_right(client: APIClient, path: str) -> None:
-    bodies.kept.clear()
+    local_entries.kept.clear()
     answer = client.get(path)
     assert answer.status_code == 200, answer.content
     assert answer.content == past_the_cache(client, path)
@@ -67,7 +67,7 @@ def test_a_field_of_an_entry(field: str, value: bytes, as_user: APIClient, valke
     warm(as_user, LIST)
     for name in names(valkey, "*:e:*"):
         valkey.execute("HSET", name, field, value)
-    bodies.kept.clear()
+    local_entries.kept.clear()
 
     assert outcome(as_user, LIST) == "MISS"
     assert_right(as_user, LIST)
@@ -89,13 +89,13 @@ def test_an_old_entry_under_a_new_stamp(as_user: APIClient, valkey: ValkeyServer
     entry = entry_of_list(valkey)
     digest = entry.decode().rpartition(":")[2]
     with valkey.client() as client:
-        old, known = client.hgetall(entry), bodies.kept.get(digest)
+        old, known = client.hgetall(entry), local_entries.kept.get(digest)
         Job.objects.create(name="x")
         warm(as_user, LIST)
         stamp = client.hget(entry, "stamp")
         client.hset(entry, mapping={**old, b"stamp": stamp})
     assert known
-    bodies.kept.keep(digest, known)
+    local_entries.kept.keep(digest, known)
 
     assert outcome(as_user, LIST) == "MISS"
     assert len(as_user.get(LIST).json()["results"]) == 1
@@ -139,7 +139,7 @@ def test_the_writers_of_a_family_and_a_change_past_django(
     """The keeper must not take what is no set of writers for a writer who never ends."""
     Job.objects.create(name="x")
     warm(as_user, LIST)
-    put(valkey, keys.writers(families.JOBS), kind)
+    put(valkey, keys.writers(tags.JOBS), kind)
 
     past_django(database_url, "UPDATE jobs SET priority = 5")
     valkey.execute("DEL", keys.lease())
@@ -179,8 +179,8 @@ def test_an_account_that_was_forged(as_user: APIClient, user: User, valkey: Valk
     whole = valkey.execute("HGET", entry, "body")
     forged = json.dumps({**json.loads(whole), "role": Role.ADMIN}).encode()
 
-    valkey.execute("HSET", entry, "body", forged, "etag", seals.etag_of(forged))
-    bodies.kept.clear()
+    valkey.execute("HSET", entry, "body", forged, "etag", signing.etag_of(forged))
+    local_entries.kept.clear()
 
     assert as_user.get("/api/v1/users/").status_code == 403
     assert as_user.post("/api/v1/users/", {}).status_code == 403
@@ -194,7 +194,7 @@ def test_the_account_of_somebody_with_more_rights(as_user: APIClient, user: User
     boss, own = (keys.entry(cached_users.cache_spec(each.pk).digest) for each in (admin, user))
 
     valkey.execute("COPY", boss, own, "REPLACE")
-    bodies.kept.clear()
+    local_entries.kept.clear()
 
     assert as_user.get("/api/v1/users/").status_code == 403
     assert as_user.get(ME).json()["username"] == "user"

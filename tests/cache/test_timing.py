@@ -4,7 +4,7 @@ import pytest
 from django.conf import LazySettings
 
 from kyros import connection_urls
-from orchestrator.cache import families, keeper, timing
+from orchestrator.cache import relay, tags, timing
 
 pytestmark = pytest.mark.engine_neutral
 
@@ -33,8 +33,8 @@ def test_who_waits_for_a_fill_gives_up_before_the_claim_ends():
     assert timing.FILL_POLL_EVERY < timing.FILL_WAIT < timing.FILL_EXPIRY
 
 
-@pytest.mark.parametrize("setting", sorted(set(families.TTL_SETTINGS.values())))
+@pytest.mark.parametrize("setting", sorted(set(tags.TTL_SETTINGS.values())))
 def test_an_outbox_row_is_pruned_after_all_that_it_could_make_stale(setting: str, settings: LazySettings):
     month = 30 * 86_400
     setattr(settings, setting, month)
-    assert keeper.prune_after() > month * (1 + timing.TTL_JITTER)
+    assert relay.prune_after() > month * (1 + timing.TTL_JITTER)

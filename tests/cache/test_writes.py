@@ -11,10 +11,10 @@ from django.test import Client
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from orchestrator.cache import server
+from orchestrator.cache import client
 from orchestrator.models import Event, Job, Task, User
-from tests.cache.looking import assert_right, outcome, past_the_cache, warm
-from tests.cache.ways import WAYS
+from tests.cache.assertions import assert_right, outcome, past_the_cache, warm
+from tests.cache.write_methods import WAYS
 from tests.servers.valkey import ValkeyServer
 from tests.users import make_user
 
@@ -198,7 +198,7 @@ def test_a_write_takes_two_calls_however_much_it_changes(job: Job, valkey: Valke
 def test_what_was_announced_leaves_nothing_in_the_outbox(job: Job):
     job.save()
     assert outbox_length() == 0
-    assert server.current().breaker.closed
+    assert client.current().breaker.closed
 
 
 def outbox_length() -> int:

@@ -18,7 +18,11 @@ django.setup()
 from django.db import connection  # noqa: E402
 from django.db.backends.base.base import BaseDatabaseWrapper  # noqa: E402
 
-from orchestrator.cache import outbox, timing, writes  # noqa: E402
+from orchestrator.cache import (  # noqa: E402
+    in_flight,
+    outbox,
+    timing,
+)
 from orchestrator.models import Job  # noqa: E402
 
 #: Seconds after which a writer that is not heard of any more counts as dead.
@@ -45,21 +49,21 @@ def prepare(step: str) -> None:
     """Lay the trap."""
     match step:
         case "before begin":
-            writes.begin = die
+            in_flight.begin = die
         case "in begin, once its rows are taken from the outbox":
             outbox.take = then_die(outbox.take)
             if connection.vendor == "postgresql":
                 connection.cursor().execute("SET kyros.listens = off")  # who listens takes nothing
         case "before COMMIT":
-            writes.begin = then_die(writes.begin)
+            in_flight.begin = then_die(in_flight.begin)
         case "after COMMIT":
             BaseDatabaseWrapper._commit = then_die(BaseDatabaseWrapper._commit)  # noqa: SLF001
         case "before end":
-            writes.Write.end = die
+            in_flight.Write.end = die
         case "after end":
-            writes.Write.end = then_die(writes.Write.end)
+            in_flight.Write.end = then_die(in_flight.Write.end)
         case "before waiting":
-            writes.Write.wait_until_harmless = die
+            in_flight.Write.wait_until_harmless = die
         case "":
             return
         case _:

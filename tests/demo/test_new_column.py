@@ -8,8 +8,8 @@ from django.db import connections, models
 from django.db.migrations import AddField
 from django.db.migrations.loader import MigrationLoader
 
-from orchestrator.demo.loading import load
-from orchestrator.demo.plan import Plan
+from orchestrator.demo.bulk_load import load
+from orchestrator.demo.seed_plan import Plan
 from orchestrator.models import Event, Job, Task, User
 from tests.migrations.schema import migrate
 

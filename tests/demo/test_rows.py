@@ -13,7 +13,7 @@ import orjson
 import pytest
 
 from orchestrator.choices import ENDED_STATUSES, EVENT_OF_STATUS, TRANSITIONS, JobEvent, JobStatus
-from orchestrator.demo.plan import BATCH_ROWS, Plan
+from orchestrator.demo.seed_plan import BATCH_ROWS, Plan
 
 pytestmark = pytest.mark.engine_neutral
 

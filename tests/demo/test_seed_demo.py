@@ -13,7 +13,7 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from django.forms import model_to_dict
 
-from orchestrator.demo.plan import Plan
+from orchestrator.demo.seed_plan import Plan
 from orchestrator.models import Event, Job, Task, User
 
 UNTIL = "2026-11-23T09:30:00Z"

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import pytest
 from django.db import OperationalError, connection, connections, transaction
 
-from orchestrator.db.sqlite3 import turns
+from orchestrator.db.sqlite3 import write_queue
 from orchestrator.models import Task
 from tests.polling import wait_until
 
@@ -65,7 +65,7 @@ def holder(database_url: str) -> Iterator[subprocess.Popen[str]]:
 
 def is_waiting() -> bool:
     """Return whether a thread of this process waits in the queue."""
-    taken = turns._turns.get(str(connection.settings_dict["NAME"]))  # noqa: SLF001
+    taken = write_queue._turns.get(str(connection.settings_dict["NAME"]))  # noqa: SLF001
     return taken is not None and taken._here.locked()  # noqa: SLF001
 
 
@@ -153,8 +153,8 @@ def test_next_writer_starts_after_rollback_failed_begin_and_closed_connection(
 def test_threads_still_queue_if_the_lock_file_cannot_be_created(
     background: Callable[..., Future[None]], monkeypatch: pytest.MonkeyPatch
 ):
-    nowhere = turns.Turns("/nowhere/database")
-    monkeypatch.setitem(turns._turns, str(connection.settings_dict["NAME"]), nowhere)  # noqa: SLF001
+    nowhere = write_queue.Turns("/nowhere/database")
+    monkeypatch.setitem(write_queue._turns, str(connection.settings_dict["NAME"]), nowhere)  # noqa: SLF001
     test_threads_write_one_after_another(background)
 
 
@@ -162,12 +162,12 @@ def test_threads_still_queue_if_the_lock_file_cannot_be_created(
 def test_failing_lock_file_blocks_no_later_writer(
     step: str, background: Callable[..., Future[None]], monkeypatch: pytest.MonkeyPatch
 ):
-    def fail(_: turns.Places, place: int, *__: float) -> None:
-        if step == "take" or place == turns._WRITES:  # noqa: SLF001
+    def fail(_: write_queue.Places, place: int, *__: float) -> None:
+        if step == "take" or place == write_queue._WRITES:  # noqa: SLF001
             raise OSError("No locks available")
 
     with monkeypatch.context() as patched:
-        patched.setattr(turns.Places, step, fail)
+        patched.setattr(write_queue.Places, step, fail)
         with pytest.raises(OSError, match="No locks available"):
             write("x")
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from orchestrator.api.serializers import EventSerializer, JobSerializer, TaskSerializer, UserSerializer
 from orchestrator.api.serializers.strict_fields import ResourceSerializer
 from orchestrator.choices import JobStatus, Role
-from orchestrator.encoding import from_json, to_json
+from orchestrator.json_codec import from_json, to_json
 from orchestrator.listing.json_rows import RowAsJSON
 from orchestrator.models import Event, Job, Task, User
 

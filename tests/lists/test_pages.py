@@ -14,7 +14,7 @@ import pytest
 from orchestrator.api.serializers import EventSerializer, JobSerializer, TaskSerializer, UserSerializer
 from orchestrator.api.views.base import shown_fields
 from orchestrator.choices import JobStatus, Role
-from orchestrator.encoding import from_json
+from orchestrator.json_codec import from_json
 from orchestrator.listing import (
     Cursor,
     ListDefinition,

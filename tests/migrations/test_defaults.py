@@ -8,7 +8,7 @@ from django.apps import apps
 from django.db import connection, models
 from django.utils import timezone
 
-from orchestrator.ids import new_id
+from orchestrator.db.ids import new_id
 from orchestrator.models import Event, Job, Task, User
 
 REQUIRED: dict[type[models.Model], dict[str, str]] = {

@@ -4,7 +4,7 @@ import pytest
 from django.db import connections
 
 from orchestrator import counts
-from orchestrator.operations import RunEngineSQL
+from orchestrator.db.migration_operations import RunEngineSQL
 from tests.migrations.schema import migrate
 from tests.migrations.test_under_writes import (  # the fixtures and clients of migrations under writers
     WRITES,

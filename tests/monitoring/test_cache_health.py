@@ -13,7 +13,7 @@ from django.conf import settings
 from django.core.management import call_command
 from rest_framework.test import APIClient
 
-from orchestrator.cache.families import TTL_SETTINGS
+from orchestrator.cache.tags import TTL_SETTINGS
 from orchestrator.models import User
 from tests.http_client import HttpClient
 from tests.polling import wait_until

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from orchestrator.demo.loading import load
-from orchestrator.demo.plan import Plan
+from orchestrator.demo.bulk_load import load
+from orchestrator.demo.seed_plan import Plan
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from orchestrator.hot_queries import KEPT, hot_queries, query_plans
 from orchestrator.listing import ListDefinition
 from orchestrator.lists import JOB_HISTORY, LISTS
 from orchestrator.models import Event, Job, Task, User
-from tests.queries.asked import every
+from tests.queries.cached_queries import every
 
 INDEXES = sorted(index.name for model in (Job, Event, Task, User) for index in model._meta.indexes)
 #: Of the outbox, which is no model's, by engine.

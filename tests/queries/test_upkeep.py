@@ -8,7 +8,7 @@ import pytest
 from monitoring.hot_queries import HotQuery, examine
 from monitoring.index_usage import IndexUsage, index_usage
 from orchestrator.hot_queries import KEPT
-from tests.queries.asked import every
+from tests.queries.cached_queries import every
 
 Execute = Callable[[str], list[tuple[Any, ...]]]
 

@@ -8,7 +8,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from orchestrator.api.error_messages import format_value
-from orchestrator.encoding import is_deeper, texts_in, to_json
+from orchestrator.json_codec import is_deeper, texts_in, to_json
 from orchestrator.limits import INT32_LARGEST, INT32_SMALLEST, JSON_DEEPEST, JSON_LARGEST_BYTES
 
 

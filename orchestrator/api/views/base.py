@@ -18,7 +18,7 @@ from orchestrator.api.cached_responses import CachedResponses, cached
 from orchestrator.api.pagination import KeysetPagination, require_known
 from orchestrator.api.serializers.strict_fields import ResourceSerializer
 from orchestrator.auth.permissions import HasRole
-from orchestrator.encoding import from_json
+from orchestrator.json_codec import from_json
 from orchestrator.listing import ListDefinition
 from orchestrator.listing.json_rows import RowAsJSON, page_body
 

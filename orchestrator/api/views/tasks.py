@@ -15,8 +15,8 @@ from orchestrator.api.openapi import IF_MATCH
 from orchestrator.api.serializers import TaskSerializer
 from orchestrator.api.views.base import ResourceViewSet
 from orchestrator.choices import Role
-from orchestrator.encoding import to_json
 from orchestrator.exceptions import PreconditionFailed
+from orchestrator.json_codec import to_json
 from orchestrator.lists import TASKS
 from orchestrator.models import Task
 

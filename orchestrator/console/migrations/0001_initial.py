@@ -3,7 +3,7 @@
 import django.utils.timezone
 from django.db import migrations, models
 
-import orchestrator.expressions
+import orchestrator.db.functions
 
 
 class Migration(migrations.Migration):
@@ -61,7 +61,7 @@ class Migration(migrations.Migration):
                 (
                     "created_at",
                     models.DateTimeField(
-                        db_default=orchestrator.expressions.CurrentTimestamp(),
+                        db_default=orchestrator.db.functions.CurrentTimestamp(),
                         default=django.utils.timezone.now,
                     ),
                 ),

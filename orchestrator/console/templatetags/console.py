@@ -8,7 +8,7 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from monitoring.formatting import human_bytes, human_duration
-from orchestrator.admin import display
+from orchestrator.admin import formatting
 from orchestrator.choices import JobStatus
 
 register = template.Library()
@@ -20,19 +20,21 @@ _ABSENT: Final = (None, "")
 @register.filter
 def badge(status: str) -> SafeString:
     """Return a job's status as a coloured word."""
-    return display.badge(status, JobStatus)
+    return formatting.badge(status, JobStatus)
 
 
 @register.filter
 def ago(instant: datetime | None) -> SafeString | str:
     """Return how long ago an instant was, with the exact one."""
-    return display.ago(instant)
+    return formatting.ago(instant)
 
 
 @register.filter
 def age(instant: datetime | None) -> str:
     """Return how long it is since an instant."""
-    return display.NOTHING if instant is None else human_duration((timezone.now() - instant).total_seconds())
+    return (
+        formatting.NOTHING if instant is None else human_duration((timezone.now() - instant).total_seconds())
+    )
 
 
 @register.filter
@@ -49,22 +51,22 @@ def remaining(instant: datetime | None) -> str:
 @register.filter
 def grouped(number: Any) -> str:
     """Return a number with its thousands told apart."""
-    return display.NOTHING if number in _ABSENT else f"{number:,.0f}"
+    return formatting.NOTHING if number in _ABSENT else f"{number:,.0f}"
 
 
 @register.filter
 def share(rate: Any) -> str:
     """Return a share of 1 as a percentage."""
-    return display.NOTHING if rate in _ABSENT else f"{rate:.1%}"
+    return formatting.NOTHING if rate in _ABSENT else f"{rate:.1%}"
 
 
 @register.filter
 def size(number: Any) -> str:
     """Return bytes with their unit."""
-    return display.NOTHING if number in _ABSENT else human_bytes(number)
+    return formatting.NOTHING if number in _ABSENT else human_bytes(number)
 
 
 @register.filter
 def readable(value: Any) -> SafeString:
     """Return JSON with a line for each member."""
-    return display.readable_json(value)
+    return formatting.readable_json(value)

@@ -14,7 +14,7 @@ from django.db.backends.postgresql import base
 from psycopg.errors import Diagnostic
 from psycopg.pq import TransactionStatus
 
-from orchestrator.cache.transactions import CoherentTransactions
+from orchestrator.cache.commit_hook import CoherentTransactions
 
 #: The triggers' message (``0004_cache.postgresql.sql``); its detail is the families.
 _STALE: Final = "kyros.stale"

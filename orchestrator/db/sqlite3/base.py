@@ -6,9 +6,9 @@ from typing import Any
 
 from django.db.backends.sqlite3 import base
 
-from orchestrator.cache.transactions import CoherentTransactions
+from orchestrator.cache.commit_hook import CoherentTransactions
 from orchestrator.db.sqlite3.schema import DatabaseSchemaEditor
-from orchestrator.db.sqlite3.turns import TakingTurns
+from orchestrator.db.sqlite3.write_queue import TakingTurns
 
 
 class Cursor(base.SQLiteCursorWrapper):

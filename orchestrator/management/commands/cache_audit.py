@@ -9,10 +9,10 @@ from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
 
 from orchestrator.api.replay import replay
-from orchestrator.cache import audit, server
+from orchestrator.cache import audit, client
 from orchestrator.cache.audit import Report, Verdict
 from orchestrator.cache.interface import CacheUnavailableError
-from orchestrator.encoding import to_json
+from orchestrator.json_codec import to_json
 
 
 class Command(BaseCommand):
@@ -28,7 +28,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, sample: int | None, json: bool, **options: Any) -> None:
         try:
-            recipes = tqdm(audit.cached_recipes(server.current(), sample), unit=" answers", disable=None)
+            recipes = tqdm(audit.cached_recipes(client.current(), sample), unit=" answers", disable=None)
             report, error = audit.audit(recipes, replay), None
         except CacheUnavailableError as unavailable:
             report, error = Report({verdict.value: 0 for verdict in Verdict}, ()), str(unavailable)

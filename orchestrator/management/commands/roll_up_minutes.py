@@ -5,7 +5,7 @@ from typing import Any
 from django.utils import timezone
 
 from monitoring.management.reports import ReportCommand
-from orchestrator.console import minutes
+from orchestrator.console import rollups
 from orchestrator.console.models import Minute
 
 
@@ -16,7 +16,7 @@ class Command(ReportCommand):
     )
 
     def handle(self, **options: Any) -> None:
-        minutes.keep_up(timezone.now())
+        rollups.keep_up(timezone.now())
         kept = Minute.objects.count()
         if options["json"]:
             self.write_json({"minutes": kept})

@@ -13,8 +13,8 @@ from django.utils.dateparse import parse_datetime
 from tqdm import tqdm
 
 from monitoring.readiness import unapplied_migrations
-from orchestrator.demo.loading import load
-from orchestrator.demo.plan import Plan
+from orchestrator.demo.bulk_load import load
+from orchestrator.demo.seed_plan import Plan
 
 LARGEST_COUNT: Final = 100_000_000
 LARGEST_SEED: Final = 2**63 - 1

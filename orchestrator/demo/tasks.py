@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping
 from string import Formatter
 from typing import Final
 
+from orchestrator.demo.row_values import HOUR, Row, id_tails, instant_text, log_normal, new_id, stream
 from orchestrator.demo.timeline import Timeline
-from orchestrator.demo.values import HOUR, Row, id_tails, instant_text, log_normal, new_id, stream
 from orchestrator.demo.vocabulary import SUBJECTS
 
 TASK_COLUMNS: Final = ("id", "title", "description", "version", "created_at", "updated_at")

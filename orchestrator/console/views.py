@@ -13,11 +13,11 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from monitoring import findings, registry, report
 from monitoring.limits import Patience
 from orchestrator.api.replay import replay
-from orchestrator.cache import audit, families, server
+from orchestrator.cache import audit, client, tags
+from orchestrator.cache.commit_hook import announce
 from orchestrator.cache.interface import CacheUnavailableError
-from orchestrator.cache.transactions import announce
 from orchestrator.console import dashboard
-from orchestrator.console.log import note
+from orchestrator.console.audit_log import note
 
 #: Cached answers that the page's audit looks at; the command looks at all.
 AUDITED: Final = 200
@@ -26,7 +26,7 @@ AUDITED: Final = 200
 class ClearForm(forms.Form):
     """Which answers shall be cleared from the cache."""
 
-    table = forms.ChoiceField(choices=[(name, name) for name in families.OF_TABLE])
+    table = forms.ChoiceField(choices=[(name, name) for name in tags.OF_TABLE])
 
 
 class AcknowledgeForm(forms.Form):
@@ -52,7 +52,7 @@ def database(request: HttpRequest) -> HttpResponse:
 @require_safe
 def cache(request: HttpRequest) -> HttpResponse:
     """Show how the cache is."""
-    context = {"health": registry.monitored_app().cache(Patience()), "clearable": list(families.OF_TABLE)}
+    context = {"health": registry.monitored_app().cache(Patience()), "clearable": list(tags.OF_TABLE)}
     return _page(request, "Cache", "console/cache.html", context)
 
 
@@ -63,12 +63,12 @@ def clear_cache(request: HttpRequest) -> HttpResponse:
     if form.is_valid():
         table = form.cleaned_data["table"]
         with transaction.atomic():
-            announce(DEFAULT_DB_ALIAS, *families.OF_TABLE[table])
+            announce(DEFAULT_DB_ALIAS, *tags.OF_TABLE[table])
             note(request, "Cache", f"Cleared the cached answers about {table}")
         messages.success(request, f"The cached answers about {table} are cleared.")
     else:
         messages.error(
-            request, f"There is nothing to clear by this name; allowed: {', '.join(families.OF_TABLE)}."
+            request, f"There is nothing to clear by this name; allowed: {', '.join(tags.OF_TABLE)}."
         )
     return HttpResponseRedirect(reverse("admin:console-cache"))
 
@@ -77,7 +77,7 @@ def clear_cache(request: HttpRequest) -> HttpResponse:
 def audit_cache(request: HttpRequest) -> HttpResponse:
     """Compare some cached answers with the database."""
     try:
-        found = audit.audit(audit.cached_recipes(server.current(), AUDITED), replay)
+        found = audit.audit(audit.cached_recipes(client.current(), AUDITED), replay)
     except CacheUnavailableError as error:
         messages.warning(request, f"Nothing to compare: {error}.")
     else:

@@ -6,8 +6,8 @@ from typing import Any
 from django.db import IntegrityError, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from orchestrator.cache import outbox, writes
-from orchestrator.cache.statements import changes_rows
+from orchestrator.cache import in_flight, outbox
+from orchestrator.cache.sql_inspection import changes_rows
 
 
 class CoherentTransactions(BaseDatabaseWrapper):
@@ -62,7 +62,7 @@ class CoherentTransactions(BaseDatabaseWrapper):
         if write:
             self._end_write(write)
 
-    def _end_write(self, write: writes.Write) -> None:
+    def _end_write(self, write: in_flight.Write) -> None:
         """Return when the write may be acknowledged."""
         if not write.end():
             write = write.left_to_the_outbox(self)
@@ -76,13 +76,13 @@ class CoherentTransactions(BaseDatabaseWrapper):
         self._stale.clear()
         super()._rollback()  # type: ignore[misc]
 
-    def _begin_write(self) -> writes.Write | None:
+    def _begin_write(self) -> in_flight.Write | None:
         stale = frozenset(self._stale)
         self._stale.clear()
         self._look_at_the_database()
         if not self._outbox_exists:
             return None
-        return writes.begin(self, stale, collecting=not self._triggers_tell)
+        return in_flight.begin(self, stale, collecting=not self._triggers_tell)
 
     def _look_at_the_database(self) -> None:
         if not self._outbox_exists:
@@ -95,7 +95,7 @@ def announce(using: str, *families: str) -> None:
 
     Args:
         using: the database's alias.
-        families: see ``orchestrator.cache.families``.
+        families: see ``orchestrator.cache.tags``.
     """
     connection = connections[using]
     if isinstance(connection, CoherentTransactions):

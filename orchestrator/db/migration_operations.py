@@ -14,7 +14,7 @@ from django.db.models import Index, Model
 
 from orchestrator.choices import JobStatus
 
-_SQL_FILES: Final = Path(__file__).parent / "migrations" / "sql"
+_SQL_FILES: Final = Path(__file__).parent.parent / "migrations" / "sql"
 
 #: Asked past Django's introspection, which takes the SQL of a whole table apart on SQLite.
 _INDEX_IS_VALID_SQL: Final = {

@@ -10,9 +10,9 @@ from typing import Any, Final
 from django.db import DEFAULT_DB_ALIAS, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from orchestrator.cache import families
-from orchestrator.cache.transactions import announce
-from orchestrator.demo.plan import Plan, Rows
+from orchestrator.cache import tags
+from orchestrator.cache.commit_hook import announce
+from orchestrator.demo.seed_plan import Plan, Rows
 from orchestrator.models import Event, Job, Task, User
 
 _MODELS: Final[dict[str, type[Job | Event | Task | User]]] = {
@@ -113,7 +113,7 @@ def _insert(connection: BaseDatabaseWrapper, rows: Rows) -> None:
                 for row in rows.rows:
                     copy.write_row(row)
             # Not seen by what watches Django's statements.
-            announce(connection.alias, *families.OF_TABLE[rows.table])
+            announce(connection.alias, *tags.OF_TABLE[rows.table])
             return
         placeholders = f"({', '.join(['%s'] * len(rows.columns))})"
         for start in range(0, len(rows.rows), _SQLITE_STATEMENT_ROWS):

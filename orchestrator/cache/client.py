@@ -12,10 +12,10 @@ from django_redis import get_redis_connection
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from orchestrator.cache import keeper, scripts, statistics
+from orchestrator.cache import metrics, relay, scripts
 from orchestrator.cache.breaker import Breaker, BreakerState
-from orchestrator.cache.connections import Connections
 from orchestrator.cache.interface import CacheRestartedError, CacheUnavailableError
+from orchestrator.cache.raw_pool import Connections
 from orchestrator.cache.scripts import Call, Script
 
 logger = logging.getLogger(__name__)
@@ -142,7 +142,7 @@ class Server:
             connections.close_all()  # the probe has a thread, and so a connection, of its own
 
     def _breaker_changed(self, state: BreakerState) -> None:
-        statistics.count("breaker", state.value)
+        metrics.count("breaker", state.value)
         logger.warning("cache breaker is %s", state.value)
 
 
@@ -157,10 +157,10 @@ def current() -> Server:
 @lru_cache(maxsize=8)
 def _server(url: str | None) -> Server:
     # The server is well once the outbox is drained, which is what a tick does.
-    return Server(url, probe=keeper.tick)
+    return Server(url, probe=relay.tick)
 
 
 def deliver_counts() -> None:
     """Deliver what this process has counted: at its end."""
-    if statistics.any_counted():
-        statistics.deliver_if_due(current())
+    if metrics.any_counted():
+        metrics.deliver_if_due(current())

@@ -8,7 +8,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
 
-from orchestrator.encoding import to_json
+from orchestrator.json_codec import to_json
 
 #: What stands where there is no value.
 NOTHING = "–"  # noqa: RUF001 - a dash

@@ -10,9 +10,9 @@ from django.db import transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
-from orchestrator import bulk
-from orchestrator.bulk import Change
 from orchestrator.choices import JobStatus
+from orchestrator.console import bulk_operations
+from orchestrator.console.bulk_operations import Change
 from orchestrator.console.models import BulkAction, BulkChange, BulkState
 from orchestrator.listing import Cursor, ListDefinition, Selection
 from orchestrator.listing.definition import Conditions
@@ -25,7 +25,7 @@ Maker = Callable[[BulkChange, str], Change]
 
 
 def _to_status(status: JobStatus) -> Maker:
-    return lambda change, by: bulk.to_status(status, by=by, reason=change.reason or None)
+    return lambda change, by: bulk_operations.to_status(status, by=by, reason=change.reason or None)
 
 
 #: What can be done to the rows of each table.
@@ -34,17 +34,19 @@ CHANGES: Final[Mapping[str, Mapping[BulkAction, Maker]]] = MappingProxyType(
         "jobs": {
             BulkAction.RETRY: _to_status(JobStatus.PENDING),
             BulkAction.CANCEL: _to_status(JobStatus.CANCELLED),
-            BulkAction.PRIORITY: lambda change, by: bulk.to_priority(
+            BulkAction.PRIORITY: lambda change, by: bulk_operations.to_priority(
                 change.priority, by=by, reason=change.reason or None
             ),
-            BulkAction.DELETE: lambda change, by: bulk.deletion(by=by, reason=change.reason or None),
+            BulkAction.DELETE: lambda change, by: bulk_operations.deletion(
+                by=by, reason=change.reason or None
+            ),
         },
         "events": {},
-        "tasks": {BulkAction.DELETE: lambda *_: bulk.deletion_of_tasks()},
+        "tasks": {BulkAction.DELETE: lambda *_: bulk_operations.deletion_of_tasks()},
         "users": {
-            BulkAction.ACTIVATE: lambda *_: bulk.to_activity(active=True),
-            BulkAction.DEACTIVATE: lambda *_: bulk.to_activity(active=False),
-            BulkAction.DELETE: lambda *_: bulk.deletion_of_users(),
+            BulkAction.ACTIVATE: lambda *_: bulk_operations.to_activity(active=True),
+            BulkAction.DEACTIVATE: lambda *_: bulk_operations.to_activity(active=False),
+            BulkAction.DELETE: lambda *_: bulk_operations.deletion_of_users(),
         },
     }
 )
@@ -115,8 +117,8 @@ def _made(change: BulkChange, by: str) -> Change:
 
 def _next_batch(change: BulkChange, what: Change, selection: Selection) -> bool:
     """Make a change to the next rows; return whether there may be more."""
-    found = selection.page(Cursor(position=tuple(change.position or ())), size=bulk.BATCH)
-    number = bulk.batch(what, selection.definition.model, [row.pk for row in found.rows])
+    found = selection.page(Cursor(position=tuple(change.position or ())), size=bulk_operations.BATCH)
+    number = bulk_operations.batch(what, selection.definition.model, [row.pk for row in found.rows])
     position = [str(value) for value in found.next.position] if found.next else None
     BulkChange.objects.filter(pk=change.pk).update(changed=F("changed") + number, position=position)
     return found.next is not None

@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 
 from orchestrator.api.replay import replay
-from orchestrator.cache import keeper, server
+from orchestrator.cache import client, relay
 from orchestrator.cache.audit import audit_live
 
 
@@ -25,9 +25,9 @@ class Command(BaseCommand):
         stop = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
-        current = server.current()
+        current = client.current()
         # In a thread of its own: a slow query of the audit must not hold up the lease.
         auditing = threading.Thread(target=audit_live, args=(current, replay, stop), daemon=True)
         if current.enabled:
             auditing.start()
-        keeper.keep(current, stop)
+        relay.keep(current, stop)

@@ -7,11 +7,11 @@ from functools import cached_property
 from itertools import zip_longest
 from typing import Final, NamedTuple
 
-from orchestrator.demo.agents import Agents
-from orchestrator.demo.lives import EVENT_COLUMNS, JOB_COLUMNS, Lives
-from orchestrator.demo.notes import TASK_COLUMNS, Notes
-from orchestrator.demo.people import USER_COLUMNS, People
-from orchestrator.demo.values import SECOND, Row
+from orchestrator.demo.agent_events import Agents
+from orchestrator.demo.jobs import EVENT_COLUMNS, JOB_COLUMNS, Lives
+from orchestrator.demo.row_values import SECOND, Row
+from orchestrator.demo.tasks import TASK_COLUMNS, Notes
+from orchestrator.demo.users import USER_COLUMNS, People
 
 #: Rows of one kind that are made, kept in memory and committed at once; a job comes with its history.
 BATCH_ROWS: Final = 5_000

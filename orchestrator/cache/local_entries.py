@@ -5,8 +5,8 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Final
 
-from orchestrator.cache.questions import Found
 from orchestrator.cache.scripts import Proof
+from orchestrator.cache.spec import Found
 
 #: Bytes of bodies kept at most by one process.
 LIMIT: Final = 8 * 1024 * 1024

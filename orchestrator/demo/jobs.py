@@ -9,10 +9,9 @@ from string import Formatter
 from typing import Final, NamedTuple
 
 from orchestrator.choices import JobStatus
-from orchestrator.demo.catalogue import BACKGROUND, KINDS, RAISED, URGENT, USUAL, Kind
-from orchestrator.demo.stories import Gap, Stories, Story
-from orchestrator.demo.timeline import SPAN, Timeline, in_outage
-from orchestrator.demo.values import (
+from orchestrator.demo.job_kinds import BACKGROUND, KINDS, RAISED, URGENT, USUAL, Kind
+from orchestrator.demo.job_lifecycles import Gap, Stories, Story
+from orchestrator.demo.row_values import (
     HOUR,
     MINUTE,
     SECOND,
@@ -25,6 +24,7 @@ from orchestrator.demo.values import (
     new_id,
     stream,
 )
+from orchestrator.demo.timeline import SPAN, Timeline, in_outage
 from orchestrator.demo.vocabulary import QUEUES, SUBJECTS, WORKERS
 from orchestrator.limits import MAX_PROGRESS
 

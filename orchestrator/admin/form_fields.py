@@ -6,7 +6,7 @@ from django import forms
 from rest_framework import serializers
 
 from orchestrator.api.serializers.strict_fields import StrictJSONObjectField
-from orchestrator.encoding import from_json, to_json
+from orchestrator.json_codec import from_json, to_json
 
 
 class JSONObjectField(forms.Field):

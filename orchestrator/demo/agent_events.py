@@ -5,8 +5,8 @@ from itertools import product
 from types import MappingProxyType
 from typing import Any, Final
 
+from orchestrator.demo.row_values import Row, id_tails, instant_text, json_text, new_id, stream
 from orchestrator.demo.timeline import Timeline
-from orchestrator.demo.values import Row, id_tails, instant_text, json_text, new_id, stream
 from orchestrator.demo.vocabulary import AGENTS, SUBJECTS, WORKERS
 
 _VERSIONS: Final = ("2.11.0", "2.12.3", "2.14.1")

@@ -14,7 +14,7 @@ from monitoring.index_usage import drop_proof, index_usage
 from monitoring.plans import schema_copy
 from orchestrator.hot_queries import KEPT
 from orchestrator.models import Job
-from tests.queries.asked import every
+from tests.queries.cached_queries import every
 
 Execute = Callable[[str], list[tuple[Any, ...]]]
 

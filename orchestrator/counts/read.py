@@ -5,7 +5,7 @@ from typing import Final
 from django.db import DEFAULT_DB_ALIAS, connections
 
 from orchestrator.choices import JobStatus
-from orchestrator.counts.folding import fold
+from orchestrator.counts.compact import fold
 
 TABLES: Final = ("jobs", "events", "tasks", "users")
 

@@ -15,7 +15,7 @@ class Question:
     Args:
         group: what it is counted as in the statistics, such as ``jobs``.
         recipe: text that names the answer completely: two questions with one recipe have one answer.
-        families: what makes it stale (see ``orchestrator.cache.families``).
+        families: what makes it stale (see ``orchestrator.cache.tags``).
         ttl: seconds for which it may be kept.
         personal: whether it is another user's address, too, with another answer.
         follows_clock: whether time alone changes the answer, by less than ``ttl`` matters.

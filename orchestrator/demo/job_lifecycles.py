@@ -6,8 +6,8 @@ from enum import IntEnum
 from typing import Any, Final, NamedTuple
 
 from orchestrator.choices import ENDED_STATUSES, JobEvent, JobStatus
-from orchestrator.demo.catalogue import FAILURES, RAISED, URGENT, Kind
-from orchestrator.demo.values import json_text
+from orchestrator.demo.job_kinds import FAILURES, RAISED, URGENT, Kind
+from orchestrator.demo.row_values import json_text
 from orchestrator.demo.vocabulary import OPERATORS, RUNNERS
 
 #: Who the service itself is in a history.

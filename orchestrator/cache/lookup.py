@@ -12,12 +12,12 @@ from typing import Any, Final
 
 from django.db import DEFAULT_DB_ALIAS, connections
 
-from orchestrator.cache import bodies, keeper, keys, scripts, seals, server, statistics, timing
-from orchestrator.cache.bodies import Checked
+from orchestrator.cache import client, keys, local_entries, metrics, relay, scripts, signing, timing
+from orchestrator.cache.client import Server
 from orchestrator.cache.interface import CacheRestartedError, CacheUnavailableError
-from orchestrator.cache.questions import Found, Question
+from orchestrator.cache.local_entries import Checked
 from orchestrator.cache.scripts import Proof, Script
-from orchestrator.cache.server import Server
+from orchestrator.cache.spec import Found, Question
 
 #: Share of hits that are compared with the database afterwards (see ``audit``).
 SAMPLED: Final = 1 / 1000
@@ -54,15 +54,15 @@ def look_up(*questions: Question) -> list[Found]:
     Never raises for a cache that fails: its answer is then ``NOTHING``, which is to ask the database and
     store nothing. So it is inside a transaction, which may have written, or see an older state.
     """
-    current = server.current()
+    current = client.current()
     if not current.usable or connections[DEFAULT_DB_ALIAS].in_atomic_block:
         return [NOTHING] * len(questions)
     try:
         found = _read_trusted(current, questions)
     except CacheUnavailableError:
-        statistics.count("failures", "read")
+        metrics.count("failures", "read")
         return [NOTHING] * len(questions)
-    statistics.deliver_if_due(current)
+    metrics.deliver_if_due(current)
     return found or [NOTHING] * len(questions)
 
 
@@ -71,14 +71,14 @@ def peek(*questions: Question) -> list[Found] | None:
 
     As ``look_up``, but it does not tick, and so never asks the database.
     """
-    current = server.current()
+    current = client.current()
     if not current.usable:
         return None
     try:
         found = _read(current, questions)
     except CacheUnavailableError:
         return None
-    statistics.deliver_if_due(current)
+    metrics.deliver_if_due(current)
     return found
 
 
@@ -94,8 +94,8 @@ def count_hits(*questions: Question) -> None:
     """Count that questions were answered from the cache; a few are audited."""
     for question in questions:
         if random.random() < SAMPLED:  # noqa: S311 - a sample, no secret
-            statistics.sample(question.recipe)
-    statistics.count_hits(*[question.group for question in questions])
+            metrics.sample(question.recipe)
+    metrics.count_hits(*[question.group for question in questions])
 
 
 def answer(question: Question, found: Found, build: Callable[[], bytes]) -> Answer:
@@ -123,7 +123,7 @@ def _read_trusted(current: Server, questions: tuple[Question, ...]) -> list[Foun
         found = _read(current, questions)
     except CacheRestartedError:
         found = None
-        keeper.welcome(current)
+        relay.welcome(current)
     if found is None and _tick_once(current):
         found = _read(current, questions)
     return found
@@ -131,7 +131,7 @@ def _read_trusted(current: Server, questions: tuple[Question, ...]) -> list[Foun
 
 def _read(current: Server, questions: tuple[Question, ...]) -> list[Found] | None:
     """Return what the cache says, or None when it may not be trusted."""
-    known = [bodies.kept.get(question.digest) for question in questions]
+    known = [local_entries.kept.get(question.digest) for question in questions]
     proofs = tuple([checked.proof if checked else _NO_PROOF for checked in known])
     trusted, *replies = current.read(_command(current.read_script, questions, proofs))
     return list(map(_found, questions, known, replies)) if trusted else None
@@ -152,7 +152,7 @@ def _tick_once(current: Server) -> bool:
     if not _ticking.acquire(blocking=False):
         return False
     try:
-        return keeper.tick(current)
+        return relay.tick(current)
     finally:
         _ticking.release()
 
@@ -164,22 +164,22 @@ def _found(question: Question, known: Checked | None, reply: Any) -> Found:
     if reply[0] != b"hit":
         return NOTHING if reply[0] == b"busy" else _MISSING
     _, stamp, etag, seal, received = reply
-    if not seals.is_genuine(seal, question.digest, stamp, etag):
+    if not signing.is_genuine(seal, question.digest, stamp, etag):
         return _MISSING
     body = known.body if known and known.proof[1] == etag else _body_of(etag, received)
     if body is None:
         return _MISSING
     found = Found(body, etag.decode(), fillable=True, stamp=stamp)
-    bodies.kept.keep(question.digest, Checked((stamp, etag, seal), found, body))
+    local_entries.kept.keep(question.digest, Checked((stamp, etag, seal), found, body))
     return found
 
 
 def _body_of(etag: bytes, received: bytes) -> bytes | None:
-    return received if seals.etag_of(received).encode() == etag else None
+    return received if signing.etag_of(received).encode() == etag else None
 
 
 def _fill_or_wait(question: Question, build: Callable[[], bytes]) -> Answer:
-    current, caller = server.current(), keys.token()
+    current, caller = client.current(), keys.token()
     deadline = time.monotonic() + timing.FILL_WAIT
     state = b""
     while True:
@@ -195,7 +195,7 @@ def _fill_or_wait(question: Question, build: Callable[[], bytes]) -> Answer:
         if time.monotonic() >= deadline:
             return _built(question, build, Outcome.MISS)
         if state == b"wait":
-            statistics.count(question.group, "waits")
+            metrics.count(question.group, "waits")
             time.sleep(timing.FILL_POLL_EVERY)
         (found,) = look_up(question)
         cached = hit(question, found)
@@ -208,15 +208,15 @@ def _fill_or_wait(question: Question, build: Callable[[], bytes]) -> Answer:
 def _store(current: Server, question: Question, caller: str, stamp: bytes, built: Answer) -> None:
     """Store an answer; a server that has no room for it, or is gone, changes nothing for the caller."""
     etag = built.etag.encode()
-    proof = (stamp, etag, seals.seal(question.digest, stamp, etag))
+    proof = (stamp, etag, signing.seal(question.digest, stamp, etag))
     try:
         stored = current.run(scripts.fill(question, caller=caller, proof=proof, body=built.body))
     except CacheUnavailableError:
-        statistics.count("failures", "fill")
+        metrics.count("failures", "fill")
         _unlock(current, question)
         return
     if stored:
-        statistics.count(question.group, "fills")
+        metrics.count(question.group, "fills")
 
 
 def _unlock(current: Server, question: Question) -> None:
@@ -239,5 +239,5 @@ def _built_or_abandoned(
 
 def _built(question: Question, build: Callable[[], bytes], outcome: Outcome) -> Answer:
     body = build()
-    statistics.count(question.group, "misses" if outcome is Outcome.MISS else "bypasses")
-    return Answer(body, seals.etag_of(body), outcome)
+    metrics.count(question.group, "misses" if outcome is Outcome.MISS else "bypasses")
+    return Answer(body, signing.etag_of(body), outcome)

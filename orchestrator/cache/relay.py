@@ -11,8 +11,8 @@ from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, InterfaceError, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from orchestrator.cache import families as names
-from orchestrator.cache import outbox, scripts, statistics, timing
+from orchestrator.cache import metrics, outbox, scripts, timing
+from orchestrator.cache import tags as names
 from orchestrator.cache.interface import CacheServer, CacheUnavailableError
 from orchestrator.cache.outbox import Pending
 from orchestrator.cache.scripts import Call
@@ -76,7 +76,7 @@ def keep(server: CacheServer, stop: threading.Event) -> None:
         try:
             if server.enabled:
                 tick(server)
-                statistics.deliver_if_due(server)
+                metrics.deliver_if_due(server)
             else:
                 _prune()
                 stop.wait(timing.PRUNE_EVERY)
@@ -133,7 +133,7 @@ def _empty_outbox(server: CacheServer, connection: BaseDatabaseWrapper) -> None:
             _make_stale(server, rows)
             outbox.remove(connection, rows.ids)
         for group in names.groups_of(rows.families):
-            statistics.count("invalidations", group)
+            metrics.count("invalidations", group)
 
 
 def _make_stale(server: CacheServer, rows: Pending) -> None:

@@ -7,8 +7,8 @@ from typing import Final
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from orchestrator.cache import families as names
-from orchestrator.cache import keys, outbox, scripts, server, statistics, timing
+from orchestrator.cache import client, keys, metrics, outbox, scripts, timing
+from orchestrator.cache import tags as names
 from orchestrator.cache.interface import CacheUnavailableError
 
 #: So many families that name single rows are announced; more are announced as one change in bulk.
@@ -44,12 +44,12 @@ class Write:
         if not self.announced:
             return True
         try:
-            server.current().run(scripts.end(self.families, writer=self.writer))
+            client.current().run(scripts.end(self.families, writer=self.writer))
         except CacheUnavailableError:
-            statistics.count("failures", "end")
+            metrics.count("failures", "end")
             return False
         for group in names.groups_of(self.families):
-            statistics.count("invalidations", group)
+            metrics.count("invalidations", group)
         return True
 
     def left_to_the_outbox(self, connection: BaseDatabaseWrapper) -> "Write":
@@ -95,21 +95,21 @@ def begin(connection: BaseDatabaseWrapper, known: Iterable[str], *, collecting: 
     """
     # If a signal already announced a change, this transaction writes anyway, so DELETE … RETURNING is safe.
     # Otherwise it may be read-only: SELECT first. If the cache cannot be reached, the keeper needs the rows.
-    taking = collecting and bool(known) and server.current().usable
+    taking = collecting and bool(known) and client.current().usable
     rows = (outbox.take if taking else outbox.own)(connection) if collecting else outbox.NOTHING
     families = _bounded(rows.families.union(known))
     if not families:
         return None
     write = Write(families, announced=True)
     try:
-        server.current().run(scripts.begin(families, writer=write.writer))
+        client.current().run(scripts.begin(families, writer=write.writer))
     except CacheUnavailableError:
-        statistics.count("failures", "begin")
+        metrics.count("failures", "begin")
         if taking:
             outbox.put_back(connection, rows)
         unnamed = families - rows.families
         last = outbox.append(connection, unnamed) if unnamed else max(rows.ids)
-        return Write(families, announced=False, row_id=last if server.current().enabled else None)
+        return Write(families, announced=False, row_id=last if client.current().enabled else None)
     if not taking:
         outbox.remove(connection, rows.ids)
     return write

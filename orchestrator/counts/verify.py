@@ -5,8 +5,8 @@ from typing import Final
 
 from django.db import DEFAULT_DB_ALIAS, connections, transaction
 
-from orchestrator.cache import families
-from orchestrator.cache.transactions import announce
+from orchestrator.cache import tags
+from orchestrator.cache.commit_hook import announce
 
 # One statement, so one snapshot: right beside any writer, without a lock.
 _COUNTED_AND_KEPT: Final = """
@@ -81,4 +81,4 @@ def _repair(using: str) -> None:
         if connection.vendor == "postgresql":
             cursor.execute(_ALONE)
         cursor.execute(_REPAIR_ON[connection.vendor])
-        announce(using, families.JOB_COUNTS)  # an answer may have been cached that was wrong
+        announce(using, tags.JOB_COUNTS)  # an answer may have been cached that was wrong

@@ -25,10 +25,10 @@ from django.views.decorators.http import require_POST, require_safe
 
 from orchestrator.admin.base import TableAdmin, operator
 from orchestrator.admin.change_list import CURSOR_VAR, KeysetChangeList
-from orchestrator.admin.display import NOTHING
-from orchestrator.admin.export import export
-from orchestrator.console import bulk
-from orchestrator.console.log import note
+from orchestrator.admin.formatting import NOTHING
+from orchestrator.console import bulk_runs
+from orchestrator.console.audit_log import note
+from orchestrator.console.exports import export
 from orchestrator.console.models import BulkAction, BulkChange, BulkState
 from orchestrator.limits import INT32_LARGEST, INT32_SMALLEST, REASON_LONGEST
 from orchestrator.listing import Selection
@@ -59,7 +59,7 @@ class PriorityForm(BeginForm):
 
 
 class BulkAdmin(TableAdmin):
-    """Pages of a table whose rows are changed and exported many at once (``orchestrator.console.bulk``)."""
+    """Pages of a table whose rows are changed and exported many at once (``orchestrator.console.bulk_runs``)."""
 
     #: Columns that are shown of the rows that a change will be made to.
     preview: ClassVar[tuple[str, ...]] = ()
@@ -69,7 +69,7 @@ class BulkAdmin(TableAdmin):
 
     def get_actions(self, request: HttpRequest) -> dict[str, Action]:  # type: ignore[override]
         """Return what the user may do to many rows, as Django wants it: by name, with what it is called."""
-        changes = [action for action in bulk.CHANGES[self.opts.db_table] if self._may(request, action)]
+        changes = [action for action in bulk_runs.CHANGES[self.opts.db_table] if self._may(request, action)]
         names = {action: _NAMES.get(action, action.value) for action in changes}
         prepared = {name: (_preparing(action), name, action.label) for action, name in names.items()}
         exports = {name: (_exporting(kind), name, label) for name, (kind, label) in _EXPORTS.items()}
@@ -116,7 +116,7 @@ class BulkAdmin(TableAdmin):
         for name, value in form.cleaned_data.items():
             setattr(change, name, value)
         with transaction.atomic():
-            bulk.begin(change, self._selection(request, change))
+            bulk_runs.begin(change, self._selection(request, change))
             self._tell(request, f"Begun: {_about(change)}")
         return self._back(change)
 
@@ -124,7 +124,7 @@ class BulkAdmin(TableAdmin):
         """Carry a change on for half a second."""
         change = self._change(request, number)
         was_open = change.is_open
-        bulk.carry_on(change, self._selection(request, change), operator(request))
+        bulk_runs.carry_on(change, self._selection(request, change), operator(request))
         change.refresh_from_db()
         if was_open and not change.is_open:
             self._log_end(request, change)
@@ -135,7 +135,7 @@ class BulkAdmin(TableAdmin):
     def stop_view(self, request: HttpRequest, number: int) -> HttpResponse:
         """Stop a change where it is."""
         change = self._change(request, number)
-        if bulk.stop(change):
+        if bulk_runs.stop(change):
             change.refresh_from_db()
             self._log_end(request, change)
         return self._back(change)
@@ -188,11 +188,11 @@ class BulkAdmin(TableAdmin):
             conditions = self._change_list(request).selection.conditions
         finally:
             request.GET = shown
-        return bulk.selected(change, self.list_definition, conditions)
+        return bulk_runs.selected(change, self.list_definition, conditions)
 
     def _preview(self, request: HttpRequest, change: BulkChange) -> dict[str, Any]:
         selection = self._selection(request, change)
-        needing = bulk.needing(change, selection)
+        needing = bulk_runs.needing(change, selection)
         number = needing.count()
         matching = None if number is None else selection.count()
         rows = needing.page(size=SHOWN).rows

@@ -8,8 +8,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from orchestrator.cache import outbox, timing, writes
-from orchestrator.cache.writes import Write
+from orchestrator.cache import in_flight, outbox, timing
+from orchestrator.cache.in_flight import Write
 
 #: Seconds from a COMMIT to its *end*.
 HELD_UP = 0.03
@@ -39,7 +39,7 @@ def broken() -> Callable[..., Any]:
         families = rows.families.union(known)
         return Write(families, announced=True) if families else None
 
-    writes.begin = begin_without_telling
+    in_flight.begin = begin_without_telling
     return application
 
 

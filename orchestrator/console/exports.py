@@ -9,7 +9,7 @@ from django.utils import timezone
 from rest_framework.serializers import ModelSerializer
 
 from orchestrator.api.serializers import EventSerializer, JobSerializer, TaskSerializer, UserSerializer
-from orchestrator.encoding import from_json, to_json
+from orchestrator.json_codec import from_json, to_json
 from orchestrator.listing import Selection
 
 _SERIALIZERS: Final[dict[str, type[ModelSerializer[Any]]]] = {

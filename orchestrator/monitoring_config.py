@@ -12,7 +12,7 @@ from monitoring.registry import Actions, MonitoredApp, Partitioning, Table
 from monitoring.report_data import DatabaseReport
 from monitoring.retention import Retention
 from orchestrator import cache_health, counts
-from orchestrator.cache.families import TTL_SETTINGS
+from orchestrator.cache.tags import TTL_SETTINGS
 from orchestrator.choices import ENDED_STATUSES
 
 #: A refresh token that is recommended lives this many times as long as an access token.
