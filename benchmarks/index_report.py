@@ -29,10 +29,10 @@ from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from monitoring.hot_queries import HotQuery, from_queryset
-from monitoring.plans import Plan as QueryPlan
+from monitoring.plans import SeedPlan as QueryPlan
 from monitoring.plans import read
 from orchestrator.demo.bulk_load import analyze, load
-from orchestrator.demo.seed_plan import Plan
+from orchestrator.demo.seed_plan import SeedPlan
 from orchestrator.hot_queries import hot_queries
 from orchestrator.models import User
 
@@ -68,7 +68,7 @@ class Measurement:
 Measurements = dict[str, dict[str, Measurement]]
 
 
-def index_report(plan: Plan, using: str = "default") -> Iterator[str]:
+def index_report(plan: SeedPlan, using: str = "default") -> Iterator[str]:
     """Measure, and yield the lines of the Markdown.
 
     Args:
@@ -201,7 +201,7 @@ def main() -> None:
     arguments = parser.parse_args()
     jobs, until = arguments.jobs, datetime.now(UTC).replace(microsecond=0)
     # As many tasks and users as an orchestrator with so many jobs has, but at least 100.
-    plan = Plan(
+    plan = SeedPlan(
         jobs=jobs,
         events=None,
         tasks=max(jobs // 5, 100),

@@ -131,11 +131,11 @@ class Lab:
         return Site(name, site.engine, site.environment, original.token, original.user_id)
 
     def keep(self, site: Site) -> None:
-        """Run the keeper of a site's cache."""
+        """Run the relay of a site's cache."""
         environment = {**os.environ, **site.environment}
-        log = self.folder / site.name / "keeper.log"
-        keeper = ChildProcess([sys.executable, ROOT / "manage.py", "cache_keeper"], log, env=environment)
-        self._ends.callback(keeper.close)
+        log = self.folder / site.name / "relay.log"
+        relay = ChildProcess([sys.executable, ROOT / "manage.py", "cache_relay"], log, env=environment)
+        self._ends.callback(relay.close)
 
     def _signed_in(self, site: Site) -> Site:
         user = site.prepare("admin")

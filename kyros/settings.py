@@ -249,7 +249,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "orchestrator.console.csp.content_policy",
+    "orchestrator.console.csp.content_security_policy",
 ]
 TEMPLATES = [
     {

@@ -108,7 +108,7 @@ def change_status(  # noqa: PLR0913 - what a report of a worker has
         return job
     if to not in job.allowed_statuses:
         raise TransitionNotAllowed(current, to, job.allowed_statuses)
-    job.become(to, timezone.now())
+    job.apply_status(to, timezone.now())
     if to == JobStatus.COMPLETED:
         job.result = result
     job.save(update_fields=_LIFE_CYCLE_FIELDS)
@@ -250,12 +250,12 @@ def _locked_task(task_id: UUID, guard: Callable[[Task], None] | None) -> Task:
 
 
 def _record(job: Job, event: JobEvent, **details: Any) -> Event:
-    written = history_entry(job.pk, event, to=JobStatus(job.status), **details)
+    written = build_job_event(job.pk, event, to=JobStatus(job.status), **details)
     written.save()
     return written
 
 
-def history_entry(  # noqa: PLR0913 - what an entry tells
+def build_job_event(  # noqa: PLR0913 - what an entry tells
     job_id: UUID,
     event: JobEvent,
     *,

@@ -12,7 +12,7 @@ from monitoring.limits import Look, Patience, TooSlowError
 from orchestrator.cache import client
 from orchestrator.cache.audit import Verdict
 from orchestrator.cache.health import Backlog, Measured, backlog, measure
-from orchestrator.cache.interface import CacheUnavailableError
+from orchestrator.cache.interface import CacheUnavailable
 from orchestrator.cache.metrics import Counts
 from orchestrator.cache.tags import TTL_SETTINGS
 
@@ -32,7 +32,7 @@ def health(patience: Patience) -> CacheHealth:
     until, breaker = time.monotonic() + patience.left, current.breaker.state.value
     try:
         measured = asked.answer(patience.left)
-    except (CacheUnavailableError, TooSlowError) as error:
+    except (CacheUnavailable, TooSlowError) as error:
         return CacheHealth(
             "unhealthy",
             error=str(error),

@@ -17,7 +17,7 @@ from monitoring.hot_queries import OUT_OF_TIME, HotQuery, PlanCheck, examine, fr
 from monitoring.plans import PRIMARY_KEY, Statement
 from orchestrator.cache import outbox
 from orchestrator.choices import JobStatus, Role
-from orchestrator.limits import PAGE_DEFAULT, RECENT_LARGEST
+from orchestrator.limits import DEFAULT_PAGE_SIZE, MAX_RECENT_EVENTS
 from orchestrator.listing import Cursor, ListDefinition, Order, Selection
 from orchestrator.lists import LISTS
 from orchestrator.models import Event, Job, Task, User
@@ -39,7 +39,7 @@ _POSITIONS: Final[Mapping[str, Callable[[], Any]]] = {
 }
 
 #: Indexes that hot queries name and no model declares: those of tables that are made by SQL.
-OF_NO_MODEL: Final = frozenset({"ix_cache_outbox_transaction", "ix_cache_outbox_families"})
+OF_NO_MODEL: Final = frozenset({"ix_cache_outbox_transaction", "ix_cache_outbox_tags"})
 
 #: Indexes whose work a wider one could do, and why they stay.
 KEPT: Final = {
@@ -97,7 +97,7 @@ def _pages(definition: ListDefinition, names: tuple[str, ...], order: Order) -> 
             name=name or f"{_title(definition, names, order)}, next page",
             caller=_asked_by(definition, names, order),
             table=definition.name,
-            statement=from_queryset(selection.walk(cursor)[: PAGE_DEFAULT + 1]),
+            statement=from_queryset(selection.walk(cursor)[: DEFAULT_PAGE_SIZE + 1]),
             index=path.index,
             conditions=tuple(definition.by_name[name].column for name in path.served),
         )
@@ -144,7 +144,7 @@ def _rows() -> Iterator[HotQuery]:
     yield _hot(
         "recent events",
         "GET /api/v1/events/recent/",
-        Event.objects.recent()[:RECENT_LARGEST],
+        Event.objects.recent()[:MAX_RECENT_EVENTS],
         "ix_events_created_at",
         ("created_at",),
     )
@@ -177,7 +177,7 @@ def _in_any_order() -> Iterator[HotQuery]:
         yield _hot(
             f"{question}, in any order",
             "bulk changes and the performance report",
-            rows.order_by()[:PAGE_DEFAULT],
+            rows.order_by()[:DEFAULT_PAGE_SIZE],
             "_".join(("ix", table, *columns)),
             columns,
             alternatives=tuple(f"ix_{table}_{name}" for name in wider),
@@ -185,24 +185,24 @@ def _in_any_order() -> Iterator[HotQuery]:
 
 
 def _outbox() -> Iterator[HotQuery]:
-    """Yield what every COMMIT and the keeper ask the outbox of cache invalidations."""
+    """Yield what every COMMIT and the relay ask the outbox of cache invalidations."""
 
     def own(connection: BaseDatabaseWrapper) -> Statement:
         return Statement(outbox.OWN[connection.vendor])
 
     def pending(_: BaseDatabaseWrapper) -> Statement:
-        return Statement(outbox.PENDING, [PAGE_DEFAULT])
+        return Statement(outbox.PENDING, [DEFAULT_PAGE_SIZE])
 
     def waiting(_: BaseDatabaseWrapper) -> Statement:
-        return Statement("SELECT 1 FROM cache_outbox WHERE families = %s", ["jobs"])
+        return Statement("SELECT 1 FROM cache_outbox WHERE tags = %s", ["jobs"])
 
     yield HotQuery(
         name="an invalidation that waits already",
         caller="every change of a row, by the tables' triggers",
         table="cache_outbox",
         statement=waiting,
-        index="ix_cache_outbox_families",
-        conditions=("families",),
+        index="ix_cache_outbox_tags",
+        conditions=("tags",),
         engine="sqlite",
     )
     yield HotQuery(
@@ -216,7 +216,7 @@ def _outbox() -> Iterator[HotQuery]:
     )
     yield HotQuery(
         name="pending invalidations",
-        caller="the cache's keeper",
+        caller="the cache's relay",
         table="cache_outbox",
         statement=pending,
         index=PRIMARY_KEY,

@@ -23,10 +23,10 @@ from orchestrator.db.fields import ByteOrderedCharField, UniqueByIndex, UniqueIn
 from orchestrator.db.functions import CurrentTimestamp
 from orchestrator.db.ids import new_id
 from orchestrator.limits import MAX_MAX_ATTEMPTS, MAX_PROGRESS, MAX_QUEUE_LENGTH
-from orchestrator.querysets import CoherentQuerySet, EventQuerySet, JobQuerySet, TaskQuerySet
+from orchestrator.querysets import AtomicUpdateQuerySet, EventQuerySet, JobQuerySet, TaskQuerySet
 
 
-class Coherent(models.Model):
+class AtomicSaveModel(models.Model):
     """A row whose every save is a transaction, so that the cache hears of it before it can be seen."""
 
     class Meta:
@@ -39,7 +39,7 @@ class Coherent(models.Model):
             super().save(*args, using=alias, **kwargs)
 
 
-class Touched(Coherent):
+class Timestamped(AtomicSaveModel):
     """A row that knows when it was made and last saved."""
 
     created_at = models.DateTimeField(default=timezone.now, db_default=CurrentTimestamp(), editable=False)
@@ -61,7 +61,7 @@ class Touched(Coherent):
         return ("updated_at",)
 
 
-class Job(Touched):
+class Job(Timestamped):
     """A piece of work that a client asked for and a worker does."""
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
@@ -162,7 +162,7 @@ class Job(Touched):
         """Return the statuses that may follow this job's."""
         return TRANSITIONS[JobStatus(self.status)]
 
-    def become(self, status: JobStatus, at: datetime) -> None:
+    def apply_status(self, status: JobStatus, at: datetime) -> None:
         """Take a status, with the times that belong to it, without saving.
 
         Whether the change is allowed is the caller's question (``allowed_statuses``).
@@ -171,11 +171,11 @@ class Job(Touched):
             status: the status to take.
             at: when it happens.
         """
-        for name, value in self.columns_of(status, at).items():
+        for name, value in self.fields_for_status(status, at).items():
             setattr(self, name, value)
 
     @staticmethod
-    def columns_of(status: JobStatus, at: datetime) -> dict[str, Any]:
+    def fields_for_status(status: JobStatus, at: datetime) -> dict[str, Any]:
         """Return the columns that a job takes on with a status, by name; the others stay.
 
         Args:
@@ -191,7 +191,7 @@ class Job(Touched):
         return columns
 
 
-class Event(Coherent):
+class Event(AtomicSaveModel):
     """Something that happened; written once and never changed."""
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
@@ -220,7 +220,7 @@ class Event(Coherent):
         return self.type
 
 
-class Task(Touched):
+class Task(Timestamped):
     """A note of work to be done by people or agents, edited by several at once."""
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
@@ -253,7 +253,7 @@ class Task(Touched):
         return (*super().touch(), "version")
 
 
-class UserManager(BaseUserManager["User"].from_queryset(CoherentQuerySet)):  # type: ignore[misc]
+class UserManager(BaseUserManager["User"].from_queryset(AtomicUpdateQuerySet)):  # type: ignore[misc]
     """Makes users, with their passwords hashed."""
 
     def create_user(self, username: str, email: str, password: str | None = None, **fields: Any) -> "User":
@@ -282,7 +282,7 @@ class UserManager(BaseUserManager["User"].from_queryset(CoherentQuerySet)):  # t
         return self.create_user(username, email, password, **{**fields, "role": Role.ADMIN})
 
 
-class User(Coherent, AbstractBaseUser, PermissionsMixin):
+class User(AtomicSaveModel, AbstractBaseUser, PermissionsMixin):
     """Somebody, or some agent, who signs in; the role decides what they may do."""
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)

@@ -33,7 +33,7 @@ def register_with_monitoring() -> None:
             ttl_settings=TTL_SETTINGS,
             local_hosts=settings.LOCAL_HOSTS,
             actions=Actions(
-                drain_outbox="python manage.py cache_keeper",
+                drain_outbox="python manage.py cache_relay",
                 audit_cache="python manage.py cache_audit",
                 explain_queries="python manage.py explain_queries",
             ),

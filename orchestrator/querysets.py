@@ -11,7 +11,7 @@ from orchestrator import counts
 from orchestrator.choices import JobStatus
 
 
-class CoherentQuerySet(models.QuerySet[Any]):
+class AtomicUpdateQuerySet(models.QuerySet[Any]):
     """Rows whose changes are each a transaction, so that the cache hears of them before they can be seen.
 
     Django's other changes of many rows, ``bulk_create``, ``bulk_update`` and ``delete``, are transactions
@@ -24,7 +24,7 @@ class CoherentQuerySet(models.QuerySet[Any]):
             return super().update(**values)
 
 
-class JobQuerySet(CoherentQuerySet):
+class JobQuerySet(AtomicUpdateQuerySet):
     """Questions asked of jobs."""
 
     def counts(self) -> dict[str, int]:
@@ -35,7 +35,7 @@ class JobQuerySet(CoherentQuerySet):
         return {status: counted.get(status, 0) for status in JobStatus.values}
 
 
-class EventQuerySet(CoherentQuerySet):
+class EventQuerySet(AtomicUpdateQuerySet):
     """Questions asked of events."""
 
     def of_job(self, job_id: object) -> Self:
@@ -48,7 +48,7 @@ class EventQuerySet(CoherentQuerySet):
         return self.filter(created_at__gte=since).order_by("-created_at", "-id")
 
 
-class TaskQuerySet(CoherentQuerySet):
+class TaskQuerySet(AtomicUpdateQuerySet):
     """Questions asked of tasks, and changes that never forget the version."""
 
     def update(self, **values: Any) -> int:

@@ -1,4 +1,4 @@
-"""When a row changes, its families are stale. The triggers add what no signal knows: a former status."""
+"""When a row changes, its tags are stale. The triggers add what no signal knows: a former status."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from django.db.models.signals import post_delete, post_save
 from django.dispatch import receiver
 
 from orchestrator.cache import tags
-from orchestrator.cache.commit_hook import announce
+from orchestrator.cache.commit_hook import invalidate
 from orchestrator.models import Event, Job, Task, User
 
 
@@ -16,4 +16,4 @@ from orchestrator.models import Event, Job, Task, User
 @receiver([post_save, post_delete], sender=User)
 def row_changed(instance: Event | Job | Task | User, using: str, **_: Any) -> None:
     """Make the lists, details and sign-in data that show this row stale."""
-    announce(using, *tags.of_row(instance))
+    invalidate(using, *tags.of_row(instance))

@@ -23,10 +23,10 @@ def fold_counts() -> None:
 @shared_task
 def roll_up_minutes() -> None:
     """Count what happened in the minutes that are over. The dashboard does so too when it is opened."""
-    rollups.keep_up(timezone.now())
+    rollups.update_rollups(timezone.now())
 
 
 @shared_task
 def cache_audit() -> None:
     """Compare cached responses with the database."""
-    audit.audit(audit.cached_recipes(client.current(), SAMPLE), replay)
+    audit.audit(audit.cached_keys(client.current(), SAMPLE), replay)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from orchestrator.models import User
 
 
-class TableAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class KeysetModelAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """Pages of one table, whatever its size: nothing here counts it."""
 
     show_facets = admin.ShowFacets.NEVER
@@ -28,7 +28,7 @@ class TableAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     empty_value_display = NOTHING
     #: What the list offers.
     list_definition: ClassVar[ListDefinition]
-    #: Filters that are meant by a text in the search box; the others are shown beside the list.
+    #: Filters that are targeted by a text in the search box; the others are shown beside the list.
     search_filters: ClassVar[tuple[str, ...]] = ("id",)
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[KeysetChangeList]:
@@ -45,13 +45,15 @@ class TableAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         """Show or save a row."""
-        return _or_told(
-            self, request, lambda: super(TableAdmin, self).changeform_view(request, *args, **kwargs)
+        return _handle_domain_errors(
+            self, request, lambda: super(KeysetModelAdmin, self).changeform_view(request, *args, **kwargs)
         )
 
     def delete_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         """Ask whether to delete a row, or delete it."""
-        return _or_told(self, request, lambda: super(TableAdmin, self).delete_view(request, *args, **kwargs))
+        return _handle_domain_errors(
+            self, request, lambda: super(KeysetModelAdmin, self).delete_view(request, *args, **kwargs)
+        )
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         """Show the list, or act on rows selected from it."""
@@ -60,10 +62,12 @@ class TableAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             selection.setdefault(ACTION_CHECKBOX_NAME, "")  # Django wants one, and does not look at it
             request.POST = selection  # type: ignore[assignment]
         context = {"title": capfirst(self.opts.verbose_name_plural), **(extra_context or {})}
-        return _or_told(self, request, lambda: super(TableAdmin, self).changelist_view(request, context))
+        return _handle_domain_errors(
+            self, request, lambda: super(KeysetModelAdmin, self).changelist_view(request, context)
+        )
 
 
-def as_id(text: str) -> UUID | None:
+def parse_uuid(text: str) -> UUID | None:
     """Return the id that a text is, or None for any other text."""
     try:
         return UUID(text)
@@ -71,12 +75,14 @@ def as_id(text: str) -> UUID | None:
         return None
 
 
-def operator(request: HttpRequest) -> str:
+def acting_username(request: HttpRequest) -> str:
     """Return the name under which histories tell what is done by this request."""
     return str(cast("User", request.user).username)
 
 
-def _or_told(table: TableAdmin, request: HttpRequest, view: Callable[[], HttpResponse]) -> HttpResponse:
+def _handle_domain_errors(
+    table: KeysetModelAdmin, request: HttpRequest, view: Callable[[], HttpResponse]
+) -> HttpResponse:
     """Return a view's answer; where the domain refuses what it was to do, the same page again, saying why."""
     try:
         if request.method != "POST":

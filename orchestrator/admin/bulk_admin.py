@@ -23,14 +23,14 @@ from django.template.response import TemplateResponse
 from django.urls import path, reverse
 from django.views.decorators.http import require_POST, require_safe
 
-from orchestrator.admin.base import TableAdmin, operator
+from orchestrator.admin.base import KeysetModelAdmin, acting_username
 from orchestrator.admin.change_list import CURSOR_VAR, KeysetChangeList
 from orchestrator.admin.formatting import NOTHING
 from orchestrator.console import bulk_runs
 from orchestrator.console.audit_log import note
 from orchestrator.console.exports import export
 from orchestrator.console.models import BulkAction, BulkChange, BulkState
-from orchestrator.limits import INT32_LARGEST, INT32_SMALLEST, REASON_LONGEST
+from orchestrator.limits import MAX_INT32, MAX_REASON_LENGTH, MIN_INT32
 from orchestrator.listing import Selection
 
 #: Rows that are shown before a change is made to them.
@@ -46,19 +46,19 @@ Action = tuple[Callable[..., HttpResponseBase], str, str]
 class BeginForm(forms.Form):
     """Why a change is made."""
 
-    reason = forms.CharField(max_length=REASON_LONGEST, required=False)
+    reason = forms.CharField(max_length=MAX_REASON_LENGTH, required=False)
 
 
 class PriorityForm(BeginForm):
     """The priority that the jobs shall have, and why."""
 
     priority = forms.IntegerField(
-        min_value=INT32_SMALLEST, max_value=INT32_LARGEST, initial=0, help_text="Higher goes first."
+        min_value=MIN_INT32, max_value=MAX_INT32, initial=0, help_text="Higher goes first."
     )
     field_order = ["priority", "reason"]
 
 
-class BulkAdmin(TableAdmin):
+class BulkModelAdmin(KeysetModelAdmin):
     """Pages of a table whose rows are changed and exported many at once (``orchestrator.console.bulk_runs``)."""
 
     #: Columns that are shown of the rows that a change will be made to.
@@ -69,7 +69,9 @@ class BulkAdmin(TableAdmin):
 
     def get_actions(self, request: HttpRequest) -> dict[str, Action]:  # type: ignore[override]
         """Return what the user may do to many rows, as Django wants it: by name, with what it is called."""
-        changes = [action for action in bulk_runs.CHANGES[self.opts.db_table] if self._may(request, action)]
+        changes = [
+            action for action in bulk_runs.OPERATIONS[self.opts.db_table] if self._may(request, action)
+        ]
         names = {action: _NAMES.get(action, action.value) for action in changes}
         prepared = {name: (_preparing(action), name, action.label) for action, name in names.items()}
         exports = {name: (_exporting(kind), name, label) for name, (kind, label) in _EXPORTS.items()}
@@ -124,7 +126,7 @@ class BulkAdmin(TableAdmin):
         """Carry a change on for half a second."""
         change = self._change(request, number)
         was_open = change.is_open
-        bulk_runs.carry_on(change, self._selection(request, change), operator(request))
+        bulk_runs.run_step(change, self._selection(request, change), acting_username(request))
         change.refresh_from_db()
         if was_open and not change.is_open:
             self._log_end(request, change)
@@ -141,13 +143,13 @@ class BulkAdmin(TableAdmin):
         return self._back(change)
 
     def prepare(self, request: HttpRequest, action: BulkAction) -> HttpResponse:
-        """Note what an operator wants to change, and show it to them."""
+        """Note what an acting_username wants to change, and show it to them."""
         across = request.POST.get("select_across") == "1"
         query = request.GET.copy()
         for name in (CURSOR_VAR, ORDER_VAR):
             query.pop(name, None)
         change = BulkChange.objects.create(
-            by=operator(request),
+            by=acting_username(request),
             table=self.opts.db_table,
             action=action,
             row_ids=None if across else request.POST.getlist(admin.helpers.ACTION_CHECKBOX_NAME),
@@ -182,7 +184,7 @@ class BulkAdmin(TableAdmin):
         return change_list
 
     def _selection(self, request: HttpRequest, change: BulkChange) -> Selection:
-        """Return the rows that a change is meant for."""
+        """Return the rows that a change is targeted for."""
         shown, request.GET = request.GET, QueryDict(change.query)
         try:
             conditions = self._change_list(request).selection.conditions
@@ -228,14 +230,14 @@ class BulkAdmin(TableAdmin):
 
 
 def _preparing(action: BulkAction) -> Callable[..., HttpResponseBase]:
-    def prepare(table: BulkAdmin, request: HttpRequest, _: QuerySet[Any]) -> HttpResponseBase:
+    def prepare(table: BulkModelAdmin, request: HttpRequest, _: QuerySet[Any]) -> HttpResponseBase:
         return table.prepare(request, action)
 
     return prepare
 
 
 def _exporting(kind: str) -> Callable[..., HttpResponseBase]:
-    def send(table: BulkAdmin, request: HttpRequest, _: QuerySet[Any]) -> HttpResponseBase:
+    def send(table: BulkModelAdmin, request: HttpRequest, _: QuerySet[Any]) -> HttpResponseBase:
         return table.export(request, kind)
 
     return send

@@ -18,7 +18,7 @@ from orchestrator.listing.cursors import decode
 from orchestrator.lists import JOBS
 
 if TYPE_CHECKING:
-    from orchestrator.admin.base import TableAdmin
+    from orchestrator.admin.base import KeysetModelAdmin
 
 #: Where a page begins, in a URL.
 CURSOR_VAR: Final = "cursor"
@@ -37,7 +37,7 @@ class Links:
 class KeysetChangeList(ChangeList):
     """A list of the admin that the model's ``ListDefinition`` serves."""
 
-    model_admin: "TableAdmin"
+    model_admin: "KeysetModelAdmin"
     selection: Selection
 
     def get_queryset(

@@ -8,15 +8,15 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from orchestrator.admin.base import as_id
-from orchestrator.admin.bulk_admin import BulkAdmin
+from orchestrator.admin.base import parse_uuid
+from orchestrator.admin.bulk_admin import BulkModelAdmin
 from orchestrator.admin.formatting import NOTHING, ago, payload_text, readable_json
 from orchestrator.lists import EVENTS
 from orchestrator.models import Event
 
 
 @admin.register(Event)
-class EventAdmin(BulkAdmin):
+class EventAdmin(BulkModelAdmin):
     """The pages of events."""
 
     list_display = ("type", "of_job", "by", "reason", "created")
@@ -41,7 +41,7 @@ class EventAdmin(BulkAdmin):
 
     def search(self, text: str) -> dict[str, Any]:
         """Return the condition for the event with an id, or for the events of a job, or of a type."""
-        row_id = as_id(text)
+        row_id = parse_uuid(text)
         if row_id is None:
             return {"type": text}
         return {"id" if Event.objects.filter(pk=row_id).exists() else "job": row_id}

@@ -14,14 +14,14 @@ from django.views.decorators.http import require_POST
 
 from monitoring.formatting import human_duration
 from orchestrator import actions
-from orchestrator.admin.base import as_id, operator
-from orchestrator.admin.bulk_admin import BulkAdmin
+from orchestrator.admin.base import acting_username, parse_uuid
+from orchestrator.admin.bulk_admin import BulkModelAdmin
 from orchestrator.admin.form_fields import JSONObjectField
 from orchestrator.admin.formatting import NOTHING, ago, badge, readable_json, to_the_second
 from orchestrator.choices import JobStatus
-from orchestrator.console.bulk_operations import SETTLED_STATUSES
+from orchestrator.console.bulk_operations import LOCKED_STATUSES
 from orchestrator.exceptions import DomainError
-from orchestrator.limits import INT32_LARGEST, INT32_SMALLEST, REASON_LONGEST
+from orchestrator.limits import MAX_INT32, MAX_REASON_LENGTH, MIN_INT32
 from orchestrator.lists import JOBS
 from orchestrator.models import Event, Job
 
@@ -30,7 +30,7 @@ HISTORY_SHOWN: Final = 100
 
 _SAVE_BUTTONS: Final = ("show_save", "show_save_and_continue", "show_save_and_add_another")
 
-#: What an operator does who takes a job to a status.
+#: What an acting_username does who takes a job to a status.
 VERBS: Final = {
     JobStatus.PENDING: "Queue again",
     JobStatus.RUNNING: "Mark as running",
@@ -48,7 +48,7 @@ class JobForm(forms.ModelForm):  # type: ignore[type-arg]
     """What a job is to do; where it stands changes by steering."""
 
     priority = forms.IntegerField(
-        min_value=INT32_SMALLEST, max_value=INT32_LARGEST, initial=0, help_text="Higher goes first."
+        min_value=MIN_INT32, max_value=MAX_INT32, initial=0, help_text="Higher goes first."
     )
     metadata = JSONObjectField(required=False, initial=dict)
 
@@ -65,11 +65,11 @@ class SteeringForm(forms.Form):
     """A change of status, and why."""
 
     status = forms.ChoiceField(choices=JobStatus.choices)
-    reason = forms.CharField(max_length=REASON_LONGEST, required=False)
+    reason = forms.CharField(max_length=MAX_REASON_LENGTH, required=False)
 
 
 @admin.register(Job)
-class JobAdmin(BulkAdmin):
+class JobAdmin(BulkModelAdmin):
     """The pages of jobs."""
 
     form = JobForm
@@ -124,19 +124,19 @@ class JobAdmin(BulkAdmin):
 
     def get_fieldsets(self, request: HttpRequest, obj: Job | None = None) -> Any:
         """Return all groups of fields, or the first for a job that is yet to be made."""
-        if obj and obj.status in SETTLED_STATUSES:
+        if obj and obj.status in LOCKED_STATUSES:
             return ((None, {"fields": SETTLED_FIELDS}), *self.fieldsets[1:])
         return self.fieldsets if obj else self.fieldsets[:1]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Job | None = None) -> Any:
         """Return what cannot be edited now: everything while a worker is at it, and once it is completed."""
-        if obj and obj.status in SETTLED_STATUSES:
+        if obj and obj.status in LOCKED_STATUSES:
             return (*SETTLED_FIELDS, *JobForm.Meta.fields, *self.readonly_fields)
         return self.readonly_fields
 
     def search(self, text: str) -> dict[str, Any]:
         """Return the condition for the job with an id, or for jobs whose name begins with a text."""
-        job_id = as_id(text)
+        job_id = parse_uuid(text)
         return {"id": job_id} if job_id else {"name": text}
 
     @admin.display(description="status")
@@ -215,13 +215,13 @@ class JobAdmin(BulkAdmin):
         values = form.cleaned_data
         if change:
             fields = {name: values[name] for name in form.changed_data}
-            actions.update_job(obj.pk, by=operator(request), **fields)
+            actions.update_job(obj.pk, by=acting_username(request), **fields)
         else:
-            actions.create_job(by=operator(request), id=obj.pk, **values)
+            actions.create_job(by=acting_username(request), id=obj.pk, **values)
 
     def delete_model(self, request: HttpRequest, obj: Job) -> None:
         """Delete the job, with an event that says so."""
-        actions.delete_job(obj.pk, by=operator(request))
+        actions.delete_job(obj.pk, by=acting_username(request))
 
     def change_view(
         self,
@@ -252,7 +252,7 @@ class JobAdmin(BulkAdmin):
 
     def _steer(self, request: HttpRequest, job: Job, status: JobStatus, reason: str) -> None:
         try:
-            actions.change_status(job.pk, status, by=operator(request), reason=reason or None)
+            actions.change_status(job.pk, status, by=acting_username(request), reason=reason or None)
         except DomainError as error:
             self.message_user(request, str(error), messages.ERROR)
             return
@@ -266,6 +266,6 @@ def _steering(job: Job) -> dict[str, Any]:
     return {
         "history": Event.objects.of_job(job.pk)[:HISTORY_SHOWN],
         "changes": [(status.value, VERBS[status]) for status in job.allowed_statuses],
-        "reason_longest": REASON_LONGEST,
-        **(dict.fromkeys(_SAVE_BUTTONS, False) if job.status in SETTLED_STATUSES else {}),
+        "reason_longest": MAX_REASON_LENGTH,
+        **(dict.fromkeys(_SAVE_BUTTONS, False) if job.status in LOCKED_STATUSES else {}),
     }

@@ -8,8 +8,8 @@ from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
 from orchestrator import actions
-from orchestrator.admin.base import as_id
-from orchestrator.admin.bulk_admin import BulkAdmin
+from orchestrator.admin.base import parse_uuid
+from orchestrator.admin.bulk_admin import BulkModelAdmin
 from orchestrator.admin.formatting import ago
 from orchestrator.exceptions import EditConflict
 from orchestrator.lists import TASKS
@@ -17,7 +17,7 @@ from orchestrator.models import Task
 
 
 class TaskForm(forms.ModelForm):  # type: ignore[type-arg]
-    """A task, and the version of it that the operator has before them."""
+    """A task, and the version of it that the acting_username has before them."""
 
     seen_version = forms.IntegerField(widget=forms.HiddenInput, required=False)
 
@@ -41,7 +41,7 @@ class TaskForm(forms.ModelForm):  # type: ignore[type-arg]
         return values
 
     def require_seen(self, task: Task) -> None:
-        """Do nothing if the task is as the operator saw it.
+        """Do nothing if the task is as the acting_username saw it.
 
         Raises:
             EditConflict: if it is not.
@@ -52,7 +52,7 @@ class TaskForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 @admin.register(Task)
-class TaskAdmin(BulkAdmin):
+class TaskAdmin(BulkModelAdmin):
     """The pages of tasks."""
 
     form = TaskForm
@@ -74,7 +74,7 @@ class TaskAdmin(BulkAdmin):
 
     def search(self, text: str) -> dict[str, Any]:
         """Return the condition for the task with an id, or for tasks whose title begins with a text."""
-        task_id = as_id(text)
+        task_id = parse_uuid(text)
         return {"id": task_id} if task_id else {"title_prefix": text}
 
     @admin.display(description="created", ordering="created_at")

@@ -13,8 +13,8 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from orchestrator import actions
-from orchestrator.admin.base import as_id
-from orchestrator.admin.bulk_admin import BulkAdmin
+from orchestrator.admin.base import parse_uuid
+from orchestrator.admin.bulk_admin import BulkModelAdmin
 from orchestrator.admin.formatting import ago, badge
 from orchestrator.choices import Role
 from orchestrator.lists import USERS
@@ -53,7 +53,7 @@ class UserForm(_WithAddress, ModelForm):  # type: ignore[type-arg]
 
 
 @admin.register(User)
-class UserAdmin(BulkAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
+class UserAdmin(BulkModelAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
     """The pages of users."""
 
     form = UserForm
@@ -83,7 +83,7 @@ class UserAdmin(BulkAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
 
     def search(self, text: str) -> dict[str, Any]:
         """Return the condition for the user with an id or an email address, or by the start of the name."""
-        if user_id := as_id(text):
+        if user_id := parse_uuid(text):
             return {"id": user_id}
         return {"email": User.objects.normalize_email(text)} if "@" in text else {"username": text}
 

@@ -12,38 +12,38 @@ from django.http import HttpRequest
 
 from orchestrator.cache import tags
 from orchestrator.cache.response_key import ResponseKey
-from orchestrator.cache.spec import Question
+from orchestrator.cache.spec import CacheSpec
 from orchestrator.choices import JobStatus
 
 #: Builds the cache spec of the response to a request, or returns None if it must not be cached.
 #: Arguments: the request; the id in its URL, None for a list; the id of the user who sends it.
-SpecBuilder = Callable[[HttpRequest, UUID | None, UUID], Question | None]
+SpecBuilder = Callable[[HttpRequest, UUID | None, UUID], CacheSpec | None]
 
 
-def _list(group: str, families_of: Callable[[Mapping[str, str]], tuple[str, ...]]) -> SpecBuilder:
-    """Return the spec builder of a list whose families follow from its filters."""
+def _list(group: str, tags_of: Callable[[Mapping[str, str]], tuple[str, ...]]) -> SpecBuilder:
+    """Return the spec builder of a list whose tags follow from its filters."""
 
-    def build(request: HttpRequest, _: UUID | None, __: UUID) -> Question | None:
+    def build(request: HttpRequest, _: UUID | None, __: UUID) -> CacheSpec | None:
         if request.GET.get("cursor"):
             return None
-        return _question(group, request, families_of(request.GET))
+        return _question(group, request, tags_of(request.GET))
 
     return build
 
 
-def _detail(group: str, families_of: Callable[[UUID], tuple[str, ...]]) -> SpecBuilder:
+def _detail(group: str, tags_of: Callable[[UUID], tuple[str, ...]]) -> SpecBuilder:
     """Return the spec builder of a response that belongs to one row."""
 
-    def build(request: HttpRequest, row_id: UUID | None, _: UUID) -> Question | None:
+    def build(request: HttpRequest, row_id: UUID | None, _: UUID) -> CacheSpec | None:
         if row_id is None or request.GET.get("cursor"):
             return None
-        return _question(group, request, families_of(row_id))
+        return _question(group, request, tags_of(row_id))
 
     return build
 
 
-def _question(group: str, request: HttpRequest, touched_by: tuple[str, ...]) -> Question:
-    return Question(group, _key(request), touched_by, _ttl(group))
+def _question(group: str, request: HttpRequest, touched_by: tuple[str, ...]) -> CacheSpec:
+    return CacheSpec(group, _key(request), touched_by, _ttl(group))
 
 
 def _ttl(group: str) -> int:
@@ -63,19 +63,19 @@ _SCANNED_WITH: Final = (
 )
 
 
-def _families_of_jobs(filters: Mapping[str, str]) -> tuple[str, ...]:
+def _tags_of_jobs(filters: Mapping[str, str]) -> tuple[str, ...]:
     status = filters.get("status")
     is_narrow = status in JobStatus.values and not any(map(filters.get, _SCANNED_WITH))
-    return (tags.jobs_in(str(status)) if is_narrow else tags.JOBS,)
+    return (tags.jobs_with_status(str(status)) if is_narrow else tags.JOBS,)
 
 
-def _families_of_events(filters: Mapping[str, str]) -> tuple[str, ...]:
+def _tags_of_events(filters: Mapping[str, str]) -> tuple[str, ...]:
     event_type = filters.get("type", "").strip()  # as the filter does
     is_narrow = event_type and not any(map(filters.get, _SCANNED_WITH))
     return (tags.events_of_type(event_type), tags.EVENTS_IN_BULK) if is_narrow else (tags.EVENTS,)
 
 
-JOB_LIST: Final = _list("jobs", _families_of_jobs)
+JOB_LIST: Final = _list("jobs", _tags_of_jobs)
 JOB_COUNTS: Final = _list("job_counts", lambda _: (tags.JOB_COUNTS,))
 JOB_DETAIL: Final = _detail("job", lambda pk: (tags.job(pk), tags.JOBS_IN_BULK))
 JOB_EVENTS: Final = _detail(
@@ -87,7 +87,7 @@ JOB_EVENTS: Final = _detail(
         tags.JOBS_IN_BULK,
     ),
 )
-EVENT_LIST: Final = _list("events", _families_of_events)
+EVENT_LIST: Final = _list("events", _tags_of_events)
 EVENT_DETAIL: Final = _detail("event", lambda _: (tags.EVENTS,))
 TASK_LIST: Final = _list("tasks", lambda _: (tags.TASKS,))
 TASK_DETAIL: Final = _detail("task", lambda pk: (tags.task(pk), tags.TASKS_IN_BULK))
@@ -95,9 +95,9 @@ USER_LIST: Final = _list("users", lambda _: (tags.USERS,))
 USER_DETAIL: Final = _detail("user", lambda pk: (tags.user(pk), tags.USERS_IN_BULK))
 
 
-def recent_events(request: HttpRequest, _: UUID | None, __: UUID) -> Question:
+def recent_events(request: HttpRequest, _: UUID | None, __: UUID) -> CacheSpec:
     """Return the cache spec of the events of the last hour."""
-    return Question(
+    return CacheSpec(
         "events",
         _key(request),
         (tags.EVENTS,),
@@ -106,10 +106,10 @@ def recent_events(request: HttpRequest, _: UUID | None, __: UUID) -> Question:
     )
 
 
-def own_user(request: HttpRequest, _: UUID | None, user_id: UUID) -> Question:
+def own_user(request: HttpRequest, _: UUID | None, user_id: UUID) -> CacheSpec:
     """Return the cache spec of the user's own data: one URL, another response for each user."""
     touched_by = (tags.user(user_id), tags.USERS_IN_BULK)
-    return Question("user", _key(request, user_id), touched_by, _ttl("user"), personal=True)
+    return CacheSpec("user", _key(request, user_id), touched_by, _ttl("user"), per_user=True)
 
 
 def _key(request: HttpRequest, user_id: UUID | None = None) -> str:

@@ -22,8 +22,8 @@ from orchestrator.auth.cached_users import CachedUser
 from orchestrator.auth.permissions import authorize, required_role
 from orchestrator.cache import lookup as cache_lookup
 from orchestrator.cache import signing
-from orchestrator.cache.lookup import Answer, Outcome
-from orchestrator.cache.spec import Found, Question
+from orchestrator.cache.lookup import CachedResponse, CacheStatus
+from orchestrator.cache.spec import CacheSpec, Lookup
 from orchestrator.choices import Role
 from orchestrator.json_codec import to_json
 
@@ -46,8 +46,8 @@ class RequestContext:
 
     user: CachedUser
     token: str
-    spec: Question
-    lookup: Found
+    spec: CacheSpec
+    lookup: Lookup
 
 
 def cached(action: Action) -> Action:
@@ -115,12 +115,12 @@ class CachedResponses:
         spec = self.cache_spec(self._action, plain, self.kwargs.get("pk"), request.user.pk)
         if spec is None:
             body = body_of(run())
-            return _response(plain, Answer(body, signing.etag_of(body), Outcome.BYPASS))
+            return _response(plain, CachedResponse(body, signing.etag_of(body), CacheStatus.BYPASS))
         (lookup,) = cache_lookup.look_up(spec)
         return self._serve(plain, spec, lookup, lambda: body_of(run()))
 
     @classmethod
-    def cache_spec(cls, action: str, request: HttpRequest, pk: str | None, user_id: UUID) -> Question | None:
+    def cache_spec(cls, action: str, request: HttpRequest, pk: str | None, user_id: UUID) -> CacheSpec | None:
         """Return the cache spec of an action's response, or None if it must not be cached.
 
         Args:
@@ -136,7 +136,7 @@ class CachedResponses:
             spec = build(request, None if pk is None else UUID(pk), user_id)
         except ValueError:  # the id is no UUID
             return None
-        return None if spec is None or len(spec.recipe) > MAX_KEY_LENGTH else spec
+        return None if spec is None or len(spec.key) > MAX_KEY_LENGTH else spec
 
     def _context(self, request: HttpRequest) -> RequestContext | None:
         """Return the request's context, or None if it needs the framework: to refuse it, for one."""
@@ -157,7 +157,7 @@ class CachedResponses:
         )
 
     def _serve(
-        self, request: HttpRequest, spec: Question, lookup: Found, build: Callable[[], bytes]
+        self, request: HttpRequest, spec: CacheSpec, lookup: Lookup, build: Callable[[], bytes]
     ) -> HttpResponse:
         answer = cache_lookup.answer(spec, lookup, build)
         wsgi_cache.remember(request, spec, self._required_role)
@@ -178,7 +178,7 @@ def body_of(response: HttpResponseBase) -> bytes:
     return to_json(response.data) if isinstance(response, Response) else response.content  # type: ignore[attr-defined]
 
 
-def _response(request: HttpRequest, answer: Answer) -> HttpResponse:
+def _response(request: HttpRequest, answer: CachedResponse) -> HttpResponse:
     """Return a response with ``ETag`` and ``X-Cache``; a 304 if the client has this representation."""
     response = HttpResponse(answer.body, content_type="application/json", status=HTTPStatus.OK)
     response["X-Cache"] = answer.outcome.value

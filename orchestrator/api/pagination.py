@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from rest_framework.utils.urls import remove_query_param, replace_query_param
 from rest_framework.views import APIView
 
-from orchestrator.limits import PAGE_DEFAULT, PAGE_LARGEST
+from orchestrator.limits import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE
 from orchestrator.listing import Cursor, InvalidCursor, InvalidQuery, ListDefinition, Page, Selection
 from orchestrator.listing.cursors import decode
 from orchestrator.listing.errors import invalid_value
@@ -83,13 +83,15 @@ class KeysetPagination(BasePagination):
         ]
         orders = [order.name for order in definition.api_orders]
         ordering = {"type": "string", "enum": orders, "default": orders[0]}
-        limit = {"type": "integer", "minimum": 1, "default": PAGE_DEFAULT}
+        limit = {"type": "integer", "minimum": 1, "default": DEFAULT_PAGE_SIZE}
         return [
             *filters,
             _parameter(
                 "cursor", {"type": "string"}, "From `next` or `previous`, with the same filters and order."
             ),
-            _parameter("limit", limit, f"Rows in a page; more than {PAGE_LARGEST} counts as {PAGE_LARGEST}."),
+            _parameter(
+                "limit", limit, f"Rows in a page; more than {MAX_PAGE_SIZE} counts as {MAX_PAGE_SIZE}."
+            ),
             *([_parameter("ordering", ordering, "The order of the list.")] if orders[1:] else []),
         ]
 
@@ -115,12 +117,12 @@ def require_known(request: Request, names: Collection[str] = ()) -> None:
 
 def _limit(text: str | None) -> int:
     if not text:
-        return PAGE_DEFAULT
+        return DEFAULT_PAGE_SIZE
     digits = text.lstrip("0")
     if not digits or not re.fullmatch(r"[0-9]+", text):
-        raise invalid_value("limit", text, f"a whole number from 1 to {PAGE_LARGEST}")
+        raise invalid_value("limit", text, f"a whole number from 1 to {MAX_PAGE_SIZE}")
     # A number with more digits than the maximum is larger, however long it is.
-    return PAGE_LARGEST if len(digits) > len(str(PAGE_LARGEST)) else min(int(digits), PAGE_LARGEST)
+    return MAX_PAGE_SIZE if len(digits) > len(str(MAX_PAGE_SIZE)) else min(int(digits), MAX_PAGE_SIZE)
 
 
 def _cursor(text: str | None, scope: list[Any]) -> Cursor:

@@ -10,7 +10,7 @@ from rest_framework.exceptions import ParseError
 
 from orchestrator.api.renderers import JSONRenderer
 from orchestrator.json_codec import from_json, is_deeper
-from orchestrator.limits import BODY_DEEPEST
+from orchestrator.limits import MAX_BODY_DEPTH
 
 
 class JSONParser(parsers.BaseParser):
@@ -35,8 +35,8 @@ class JSONParser(parsers.BaseParser):
             body = from_json(_read(stream))
         except ValueError as error:
             raise ParseError(f"The body is not JSON: {error}") from error
-        if is_deeper(body, BODY_DEEPEST):
-            raise ParseError(f"The body is nested too deeply. Allowed: at most {BODY_DEEPEST} levels.")
+        if is_deeper(body, MAX_BODY_DEPTH):
+            raise ParseError(f"The body is nested too deeply. Allowed: at most {MAX_BODY_DEPTH} levels.")
         return body
 
 

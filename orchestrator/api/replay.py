@@ -19,17 +19,17 @@ from orchestrator.choices import Role
 from orchestrator.models import User
 
 
-def replay(recipe: str) -> Replayed | None:
+def replay(key: str) -> Replayed | None:
     """Return the response that a key names, from the database.
 
     Args:
-        recipe: the key, as text.
+        key: the key, as text.
 
     Returns:
         None if there is no such response any more, or if it changes with the time of day.
     """
     try:
-        key = ResponseKey.decode(recipe)
+        key = ResponseKey.decode(key)
         user = User.objects.get(pk=key.user_id) if key.user_id else User(username="audit", role=Role.ADMIN)
         return _response(key.url, user) if key.url else _cached_user(user)
     except (Http404, Resolver404, ObjectDoesNotExist, ValueError):
@@ -47,7 +47,7 @@ def _response(url: str, user: User) -> Replayed | None:
     if view is None:
         return None
     spec = view.cache_spec(action, request, match.kwargs.get("pk"), user.pk)
-    if spec is None or spec.follows_clock:
+    if spec is None or spec.time_dependent:
         return None
     response = _run_uncached(match, request)
     return Replayed(spec, body_of(response)) if response.status_code == HTTPStatus.OK else None

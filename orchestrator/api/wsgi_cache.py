@@ -21,8 +21,8 @@ from orchestrator.auth import cached_users, tokens
 from orchestrator.auth.authentication import bearer_token
 from orchestrator.auth.permissions import authorize
 from orchestrator.cache import lookup
-from orchestrator.cache.lookup import NOTHING, Outcome
-from orchestrator.cache.spec import Found, Question
+from orchestrator.cache.lookup import UNAVAILABLE, CacheStatus
+from orchestrator.cache.spec import CacheSpec, Lookup
 from orchestrator.choices import Role
 
 Environment = dict[str, Any]
@@ -56,7 +56,7 @@ _OWN_HEADERS: Final = frozenset(
 
 _OK: Final = f"{HTTPStatus.OK.value} {HTTPStatus.OK.phrase}"
 _NOT_MODIFIED: Final = f"{HTTPStatus.NOT_MODIFIED.value} {HTTPStatus.NOT_MODIFIED.phrase}"
-_HIT: Final = ("X-Cache", Outcome.HIT.value)
+_HIT: Final = ("X-Cache", CacheStatus.HIT.value)
 _JSON: Final = ("Content-Type", "application/json")
 
 
@@ -64,7 +64,7 @@ _JSON: Final = ("Content-Type", "application/json")
 class CachedRoute:
     """What is known of a URL: the cache spec of its response, who may read it, and the response's headers."""
 
-    spec: Question
+    spec: CacheSpec
     required: Role
     headers: tuple[tuple[str, str], ...] = ()
 
@@ -73,7 +73,7 @@ _routes: OrderedDict[RouteKey, CachedRoute] = OrderedDict()
 _lock = threading.Lock()
 
 
-def remember(request: HttpRequest, spec: Question, required: Role) -> None:
+def remember(request: HttpRequest, spec: CacheSpec, required: Role) -> None:
     """Let the middleware serve this URL from now on, once the response has been sent.
 
     Args:
@@ -81,7 +81,7 @@ def remember(request: HttpRequest, spec: Question, required: Role) -> None:
         spec: of the response.
         required: the lowest role that may read it.
     """
-    if not spec.personal:
+    if not spec.per_user:
         request.META[_ROUTE] = CachedRoute(spec, required)
 
 
@@ -147,7 +147,7 @@ def _is_plain(environ: Environment) -> bool:
     )
 
 
-def _look_up(environ: Environment, route: CachedRoute) -> Found | None:
+def _look_up(environ: Environment, route: CachedRoute) -> Lookup | None:
     """Return the cached response if there is one and the request's user may read it."""
     try:
         token = bearer_token(environ)
@@ -157,7 +157,7 @@ def _look_up(environ: Environment, route: CachedRoute) -> Found | None:
     except tokens.InvalidToken:
         return None
     user_spec = cached_users.cache_spec(claims.user_id)
-    user, found = lookup.peek(user_spec, route.spec) or (NOTHING, NOTHING)
+    user, found = lookup.look_up_if_trusted(user_spec, route.spec) or (UNAVAILABLE, UNAVAILABLE)
     if user.body is None or found.body is None or not _may_read(claims, user.body, route.required):
         return None
     lookup.count_hits(user_spec, route.spec)
@@ -174,7 +174,7 @@ def _may_read(claims: tokens.Claims, user_entry: bytes, required: Role) -> bool:
 
 
 def _serve(
-    environ: Environment, route: CachedRoute, found: Found, start_response: StartResponse
+    environ: Environment, route: CachedRoute, found: Lookup, start_response: StartResponse
 ) -> Iterable[bytes]:
     etag = f'"{found.etag}"'
     headers = [*route.headers, ("ETag", etag), _HIT]

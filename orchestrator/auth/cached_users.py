@@ -10,7 +10,7 @@ from django.utils.crypto import salted_hmac
 
 from orchestrator.cache import lookup, tags
 from orchestrator.cache.response_key import ResponseKey
-from orchestrator.cache.spec import Found, Question
+from orchestrator.cache.spec import CacheSpec, Lookup
 from orchestrator.choices import Role
 from orchestrator.json_codec import from_json, to_json
 from orchestrator.models import User
@@ -64,9 +64,9 @@ def from_bytes(body: bytes) -> CachedUser:
 
 
 @lru_cache(maxsize=1024)
-def cache_spec(user_id: UUID) -> Question:
+def cache_spec(user_id: UUID) -> CacheSpec:
     """Return under which key a user is cached, for how long, and what makes the entry stale."""
-    return Question(
+    return CacheSpec(
         "user_auth",
         ResponseKey(user_id=user_id).encode(),
         (tags.user(user_id), tags.USERS_IN_BULK),
@@ -74,7 +74,7 @@ def cache_spec(user_id: UUID) -> Question:
     )
 
 
-def find(user_id: UUID, found: Found | None = None) -> CachedUser | None:
+def find(user_id: UUID, found: Lookup | None = None) -> CachedUser | None:
     """Return a user from the cache or the database; None if there is no such user.
 
     Args:

@@ -12,7 +12,7 @@ from django.utils.crypto import constant_time_compare
 
 from orchestrator.auth import cached_users
 from orchestrator.auth.cached_users import CachedUser
-from orchestrator.cache.spec import Found
+from orchestrator.cache.spec import Lookup
 from orchestrator.models import User
 
 Kind = Literal["access", "refresh"]
@@ -71,7 +71,7 @@ def decode(token: str, kind: Kind = "access") -> Claims:
     return claims
 
 
-def user_for(claims: Claims, found: Found | None = None) -> CachedUser:
+def user_for(claims: Claims, found: Lookup | None = None) -> CachedUser:
     """Return the user of a token, as they are now.
 
     Args:

@@ -3,11 +3,11 @@
 How it keeps that promise is told in ``docs/adr/0010-coherent-cache.md``; the modules have the names used
 there:
 
-- ``families``: what an answer depends on, and what a changed row makes stale
-- ``questions``: an answer that may be cached: its key, families and time to live
+- ``tags``: what an answer depends on, and what a changed row makes stale
+- ``specs``: an answer that may be cached: its key, tags and time to live
 - ``reads``: look up, open, fill
 - ``transactions``, ``writes``: collect, begin and end around every COMMIT
-- ``outbox``, ``keeper``: invalidations that wait in the database, and the lease on trust
+- ``outbox``, ``relay``: invalidations that wait in the database, and the lease on trust
 - ``timing``: every duration of the protocol
 - ``server``, ``breaker``: the one door to the cache server, and when it is shut
 - ``scripts``: what runs on the cache server

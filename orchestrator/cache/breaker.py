@@ -22,7 +22,7 @@ class BreakerState(Enum):
     OPEN = "open"
 
 
-class Breaker:
+class CircuitBreaker:
     """Shuts the door to a server that fails, and opens it again after a probe that succeeds.
 
     Probes run in a thread of their own, which lives only while the breaker is open: no request pays for one.

@@ -13,15 +13,15 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from orchestrator.cache import metrics, relay, scripts
-from orchestrator.cache.breaker import Breaker, BreakerState
-from orchestrator.cache.interface import CacheRestartedError, CacheUnavailableError
-from orchestrator.cache.raw_pool import Connections
+from orchestrator.cache.breaker import BreakerState, CircuitBreaker
+from orchestrator.cache.interface import CacheRestarted, CacheUnavailable
+from orchestrator.cache.raw_pool import RawPool
 from orchestrator.cache.scripts import Call, Script
 
 logger = logging.getLogger(__name__)
 
 
-class Server:
+class RedisCacheClient:
     """The cache server as this process sees it.
 
     Args:
@@ -29,10 +29,10 @@ class Server:
         probe: called in a thread of its own while the breaker is open; raises while the server is not well.
     """
 
-    def __init__(self, url: str | None, probe: Callable[["Server"], object]) -> None:
+    def __init__(self, url: str | None, probe: Callable[["RedisCacheClient"], object]) -> None:
         self.enabled = url is not None
         self._probe_server = probe
-        self.breaker = Breaker(probe=self._probe, on_change=self._breaker_changed)
+        self.breaker = CircuitBreaker(probe=self._probe, on_change=self._breaker_changed)
 
     @cached_property
     def client(self) -> Any:
@@ -42,8 +42,8 @@ class Server:
         return client
 
     @cached_property
-    def _connections(self) -> Connections:
-        return Connections(self.client.connection_pool)
+    def _connections(self) -> RawPool:
+        return RawPool(self.client.connection_pool)
 
     @property
     def usable(self) -> bool:
@@ -68,11 +68,11 @@ class Server:
             command: the script's, packed.
 
         Raises:
-            CacheRestartedError: when the server was restarted: it does not know the script.
-            CacheUnavailableError: when there is no good reply.
+            CacheRestarted: when the server was restarted: it does not know the script.
+            CacheUnavailable: when there is no good reply.
         """
-        self._demand_usable()
-        return self._judged(self._connections.ask, command)
+        self._require_usable()
+        return self._guarded(self._connections.call, command)
 
     def run(self, call: Call) -> Any:
         """Run a script, unless the breaker is open.
@@ -84,54 +84,54 @@ class Server:
             The script's reply, with bytes for strings.
 
         Raises:
-            CacheUnavailableError: when there is no good reply.
+            CacheUnavailable: when there is no good reply.
         """
-        self._demand_usable()
+        self._require_usable()
         try:
-            return self._judged(self._connections.ask, call.by_digest())
-        except CacheRestartedError:
-            return self._judged(self._connections.ask, call.with_source())
+            return self._guarded(self._connections.call, call.by_digest())
+        except CacheRestarted:
+            return self._guarded(self._connections.call, call.with_source())
 
-    def ask(self, request: Callable[[Any], Any]) -> Any:
+    def call(self, request: Callable[[Any], Any]) -> Any:
         """Send a request whatever the breaker says, and tell the breaker how it went.
 
         Args:
             request: called with the client; what it returns is returned.
 
         Raises:
-            CacheRestartedError: see ``read``.
-            CacheUnavailableError: when there is no good reply.
+            CacheRestarted: see ``read``.
+            CacheUnavailable: when there is no good reply.
         """
         if not self.enabled:
-            raise CacheUnavailableError("the cache is off")
-        return self._judged(request, self.client)
+            raise CacheUnavailable("the cache is off")
+        return self._guarded(request, self.client)
 
     def clock(self) -> int:
         """Return the server's time in milliseconds.
 
         Raises:
-            CacheUnavailableError: when the server does not tell.
+            CacheUnavailable: when the server does not tell.
         """
-        seconds, microseconds = self.ask(lambda client: client.time())
+        seconds, microseconds = self.call(lambda client: client.time())
         return int(seconds * 1000 + microseconds // 1000)
 
-    def _demand_usable(self) -> None:
+    def _require_usable(self) -> None:
         if not self.usable:
             reason = "the circuit breaker is open" if self.enabled else "the cache is off"
-            raise CacheUnavailableError(reason)
+            raise CacheUnavailable(reason)
 
-    def _judged(self, request: Callable[..., Any], *arguments: Any) -> Any:
+    def _guarded(self, request: Callable[..., Any], *arguments: Any) -> Any:
         """Return what a request returns; tell the breaker how it went."""
         try:
             reply = request(*arguments)
         except redis.exceptions.NoScriptError as error:
-            raise CacheRestartedError("the cache server was restarted") from error
+            raise CacheRestarted("the cache server was restarted") from error
         except redis.exceptions.OutOfMemoryError as error:
             # It has no room for an answer; all that the promise needs is allowed to exceed the limit.
-            raise CacheUnavailableError(str(error)) from error
+            raise CacheUnavailable(str(error)) from error
         except (redis.exceptions.RedisError, OSError) as error:
             self.breaker.failed(timed_out=isinstance(error, (redis.exceptions.TimeoutError, TimeoutError)))
-            raise CacheUnavailableError(str(error)) from error
+            raise CacheUnavailable(str(error)) from error
         self.breaker.succeeded()
         return reply
 
@@ -149,18 +149,18 @@ class Server:
 _RETRY: Final = Retry(NoBackoff(), 1, supported_errors=(redis.exceptions.ConnectionError,))
 
 
-def current() -> Server:
+def current() -> RedisCacheClient:
     """Return the server that the settings name."""
     return _server(settings.CACHE_URL)
 
 
 @lru_cache(maxsize=8)
-def _server(url: str | None) -> Server:
-    # The server is well once the outbox is drained, which is what a tick does.
-    return Server(url, probe=relay.tick)
+def _server(url: str | None) -> RedisCacheClient:
+    # The server is well once the outbox is drained, which is what ``relay_once`` does.
+    return RedisCacheClient(url, probe=relay.relay_once)
 
 
 def deliver_counts() -> None:
     """Deliver what this process has counted: at its end."""
     if metrics.any_counted():
-        metrics.deliver_if_due(current())
+        metrics.flush_if_due(current())

@@ -10,7 +10,7 @@ from orchestrator.cache import in_flight, outbox
 from orchestrator.cache.sql_inspection import changes_rows
 
 
-class CoherentTransactions(BaseDatabaseWrapper):
+class CommitHookMixin(BaseDatabaseWrapper):
     """A database wrapper that announces each transaction's changes to the cache before they can be seen."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -20,13 +20,13 @@ class CoherentTransactions(BaseDatabaseWrapper):
         self._triggers_tell = False
         self.execute_wrappers.append(_announced)
 
-    def announce(self, families: Iterable[str]) -> None:
-        """Note families that the open transaction makes stale.
+    def invalidate(self, tags: Iterable[str]) -> None:
+        """Note tags that the open transaction makes stale.
 
         Outside a transaction there is nothing to note: what was changed is committed, and was announced.
         """
         if not self.get_autocommit():
-            self._stale.update(families)
+            self._stale.update(tags)
 
     def may_begin(self) -> bool:
         """Tell whether a statement can be made a transaction of its own: not in one that a cursor began."""
@@ -55,7 +55,7 @@ class CoherentTransactions(BaseDatabaseWrapper):
             super()._commit()  # type: ignore[misc]
         except IntegrityError:
             # A deferred constraint refused: rolled back for certain. After any other error nobody knows
-            # whether it was committed, and the families stay in flight until the writer expires.
+            # whether it was committed, and the tags stay in flight until the writer expires.
             if write:
                 write.end()
             raise
@@ -65,10 +65,10 @@ class CoherentTransactions(BaseDatabaseWrapper):
     def _end_write(self, write: in_flight.Write) -> None:
         """Return when the write may be acknowledged."""
         if not write.end():
-            write = write.left_to_the_outbox(self)
+            write = write.moved_to_outbox(self)
             super()._commit()  # type: ignore[misc]
         if write.row_id is not None:
-            write.wait_until_harmless(self)
+            write.wait_for_lease_expiry(self)
             # What the waiting asked has begun a transaction of its own on PostgreSQL.
             super()._commit()  # type: ignore[misc]
 
@@ -90,29 +90,29 @@ class CoherentTransactions(BaseDatabaseWrapper):
             self._triggers_tell = self._outbox_exists and self.triggers_tell()
 
 
-def announce(using: str, *families: str) -> None:
-    """Note families that the open transaction of a database makes stale.
+def invalidate(using: str, *tags: str) -> None:
+    """Note tags that the open transaction of a database makes stale.
 
     Args:
         using: the database's alias.
-        families: see ``orchestrator.cache.tags``.
+        tags: see ``orchestrator.cache.tags``.
     """
     connection = connections[using]
-    if isinstance(connection, CoherentTransactions):
-        connection.announce(families)
+    if isinstance(connection, CommitHookMixin):
+        connection.invalidate(tags)
 
 
 def _announced(
     execute: Callable[..., Any], sql: Any, params: Any, many: Any, context: Mapping[str, Any]
 ) -> Any:
     """Execute a statement; one that changes rows on its own gets a transaction, and so the hook."""
-    connection: CoherentTransactions = context["connection"]
+    connection: CommitHookMixin = context["connection"]
     text = sql if isinstance(sql, str) else sql.as_string(connection.connection)
     if not changes_rows(text):
         return execute(sql, params, many, context)
     in_transaction = not connection.get_autocommit() or not connection.may_begin()
     if in_transaction or connections[connection.alias] is not connection:
-        # What commits it has the hook, or else the triggers' rows wait in the outbox for the keeper.
+        # What commits it has the hook, or else the triggers' rows wait in the outbox for the relay.
         return execute(sql, params, many, context)
     with transaction.atomic(using=connection.alias, savepoint=False):
         result = execute(sql, params, many, context)

@@ -2,7 +2,7 @@
 
 What an entry holds has the shape that the code gives it. A cache server outlives a deployment, and during a
 rolling one two versions share it. So the fingerprint is part of what an entry is kept under
-(``Question.digest``): an entry of other code is a miss. Generations, writers in flight, epoch and lease do
+(``CacheSpec.digest``): an entry of other code is a miss. Generations, writers in flight, epoch and lease do
 not carry it: a write of either version makes the entries of both stale.
 """
 

@@ -8,8 +8,8 @@ from typing import Any, Literal
 from django.db import DEFAULT_DB_ALIAS, connections
 
 from orchestrator.cache import client, metrics, outbox
-from orchestrator.cache.client import Server
-from orchestrator.cache.interface import CacheUnavailableError
+from orchestrator.cache.client import RedisCacheClient
+from orchestrator.cache.interface import CacheUnavailable
 from orchestrator.cache.metrics import Counts
 
 
@@ -43,22 +43,22 @@ def reachable() -> Literal["up", "down", "disabled"]:
     if not current.enabled:
         return "disabled"
     try:
-        current.ask(lambda client: client.ping())
-    except CacheUnavailableError:
+        current.call(lambda client: client.ping())
+    except CacheUnavailable:
         return "down"
     return "up"
 
 
-def measure(current: Server) -> Measured:
+def measure(current: RedisCacheClient) -> Measured:
     """Measure the cache server.
 
     Raises:
-        CacheUnavailableError: when the server does not answer.
+        CacheUnavailable: when the server does not answer.
     """
     started = time.perf_counter()
-    current.ask(lambda client: client.ping())
+    current.call(lambda client: client.ping())
     latency = time.perf_counter() - started
-    info = current.ask(lambda client: client.info("everything"))
+    info = current.call(lambda client: client.info("everything"))
     metrics.note_evictions(current, int(info["evicted_keys"]))
     return Measured(info, latency, metrics.read(current))
 

@@ -9,9 +9,9 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from orchestrator.cache import client, keys, metrics, outbox, scripts, timing
 from orchestrator.cache import tags as names
-from orchestrator.cache.interface import CacheUnavailableError
+from orchestrator.cache.interface import CacheUnavailable
 
-#: So many families that name single rows are announced; more are announced as one change in bulk.
+#: So many tags that name single rows are announced; more are announced as one change in bulk.
 SINGLE_ROWS_AT_MOST: Final = 64
 
 # The last outbox row that this process has waited out, by database alias: while it is still there, no lease
@@ -24,43 +24,43 @@ class Write:
     """One transaction's changes, between the moment before its COMMIT and the acknowledgement.
 
     Args:
-        families: what it makes stale.
+        tags: what it makes stale.
         announced: whether the cache server knows of it.
         row_id: the outbox row that does the server's part if it does not, else None.
     """
 
-    families: frozenset[str]
+    tags: frozenset[str]
     announced: bool
     row_id: int | None = None
     writer: str = field(default_factory=keys.token)
 
     def end(self) -> bool:
-        """Give the families new generations, now that the transaction is over, one way or the other.
+        """Give the tags new generations, now that the transaction is over, one way or the other.
 
         Returns:
-            Whether the cache server has done it. If not, and something was committed, the families have to go
+            Whether the cache server has done it. If not, and something was committed, the tags have to go
             into the outbox: what was begun can be lost with the server's memory.
         """
         if not self.announced:
             return True
         try:
-            client.current().run(scripts.end(self.families, writer=self.writer))
-        except CacheUnavailableError:
+            client.current().run(scripts.end(self.tags, writer=self.writer))
+        except CacheUnavailable:
             metrics.count("failures", "end")
             return False
-        for group in names.groups_of(self.families):
+        for group in names.groups_of(self.tags):
             metrics.count("invalidations", group)
         return True
 
-    def left_to_the_outbox(self, connection: BaseDatabaseWrapper) -> "Write":
-        """Append the families to the outbox, and return the write as one that waits there.
+    def moved_to_outbox(self, connection: BaseDatabaseWrapper) -> "Write":
+        """Append the tags to the outbox, and return the write as one that waits there.
 
         Args:
             connection: its transaction is over; the caller commits what this does.
         """
-        return replace(self, announced=False, row_id=outbox.append(connection, self.families))
+        return replace(self, announced=False, row_id=outbox.append(connection, self.tags))
 
-    def wait_until_harmless(self, connection: BaseDatabaseWrapper) -> None:
+    def wait_for_lease_expiry(self, connection: BaseDatabaseWrapper) -> None:
         """Return when no process can serve an answer from before this write any more.
 
         Nothing to wait for if the cache server knows of the write. Else its row is in the outbox, and it
@@ -87,39 +87,39 @@ def begin(connection: BaseDatabaseWrapper, known: Iterable[str], *, collecting: 
 
     Args:
         connection: the transaction's.
-        known: families that are stale for certain, whatever the outbox says.
+        known: tags that are stale for certain, whatever the outbox says.
         collecting: whether the outbox may say more.
 
     Returns:
         The write to be ended after the COMMIT, or None if nothing was changed.
     """
     # If a signal already announced a change, this transaction writes anyway, so DELETE … RETURNING is safe.
-    # Otherwise it may be read-only: SELECT first. If the cache cannot be reached, the keeper needs the rows.
+    # Otherwise it may be read-only: SELECT first. If the cache cannot be reached, the relay needs the rows.
     taking = collecting and bool(known) and client.current().usable
     rows = (outbox.take if taking else outbox.own)(connection) if collecting else outbox.NOTHING
-    families = _bounded(rows.families.union(known))
-    if not families:
+    tags = _bounded(rows.tags.union(known))
+    if not tags:
         return None
-    write = Write(families, announced=True)
+    write = Write(tags, announced=True)
     try:
-        client.current().run(scripts.begin(families, writer=write.writer))
-    except CacheUnavailableError:
+        client.current().run(scripts.begin(tags, writer=write.writer))
+    except CacheUnavailable:
         metrics.count("failures", "begin")
         if taking:
             outbox.put_back(connection, rows)
-        unnamed = families - rows.families
+        unnamed = tags - rows.tags
         last = outbox.append(connection, unnamed) if unnamed else max(rows.ids)
-        return Write(families, announced=False, row_id=last if client.current().enabled else None)
+        return Write(tags, announced=False, row_id=last if client.current().enabled else None)
     if not taking:
         outbox.remove(connection, rows.ids)
     return write
 
 
-def _bounded(families: frozenset[str]) -> frozenset[str]:
-    """Return the families, those of single rows replaced by their tables' bulk families if there are many."""
-    if len(families) <= SINGLE_ROWS_AT_MOST:
-        return families
-    single = {family: bulk for family in families if (bulk := names.bulk_of(family))}
+def _bounded(tags: frozenset[str]) -> frozenset[str]:
+    """Return the tags, those of single rows replaced by their tables' bulk tags if there are many."""
+    if len(tags) <= SINGLE_ROWS_AT_MOST:
+        return tags
+    single = {tag: bulk for tag in tags if (bulk := names.bulk_of(tag))}
     if len(single) <= SINGLE_ROWS_AT_MOST:
-        return families
-    return families - single.keys() | set(single.values())
+        return tags
+    return tags - single.keys() | set(single.values())

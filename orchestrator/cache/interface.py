@@ -4,16 +4,16 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 
-class CacheUnavailableError(ConnectionError):
+class CacheUnavailable(ConnectionError):
     """The cache server did not do what it was asked: it is off, away, too slow, or refuses."""
 
 
-class CacheRestartedError(CacheUnavailableError):
+class CacheRestarted(CacheUnavailable):
     """The server does not know the read script: it was restarted, and what it holds may be old."""
 
 
-class CacheServer(Protocol):
-    """The cache server, as ``orchestrator.cache.client.Server`` calls it."""
+class CacheClient(Protocol):
+    """The cache server, as ``orchestrator.cache.client.RedisCacheClient`` calls it."""
 
     enabled: bool
 
@@ -25,19 +25,19 @@ class CacheServer(Protocol):
     def read_script_source(self) -> str:
         """Return the Lua text of the installation's read script."""
 
-    def ask(self, request: Callable[[Any], Any]) -> Any:
+    def call(self, request: Callable[[Any], Any]) -> Any:
         """Send a request whatever the breaker says.
 
         Args:
             request: called with the low-level client; its result is returned.
 
         Raises:
-            CacheUnavailableError: when there is no good reply.
+            CacheUnavailable: when there is no good reply.
         """
 
     def clock(self) -> int:
         """Return the server's time in milliseconds.
 
         Raises:
-            CacheUnavailableError: when there is no good reply.
+            CacheUnavailable: when there is no good reply.
         """

@@ -17,23 +17,23 @@ def lease() -> str:
     return f"{_prefix()}:lease"
 
 
-def generation(family: str) -> str:
-    """Return the key of a family's generation."""
-    return f"{_prefix()}:g:{family}"
+def generation(tag: str) -> str:
+    """Return the key of a tag's generation."""
+    return f"{_prefix()}:g:{tag}"
 
 
-def writers(family: str) -> str:
-    """Return the key of the set of writers in flight of a family."""
-    return f"{_prefix()}:w:{family}"
+def writers(tag: str) -> str:
+    """Return the key of the set of writers in flight of a tag."""
+    return f"{_prefix()}:w:{tag}"
 
 
-def of_families(families: Iterable[str]) -> list[str]:
-    """Return generation and writers of each family, as the scripts take them."""
-    return [key for family in families for key in (generation(family), writers(family))]
+def of_tags(tags: Iterable[str]) -> list[str]:
+    """Return generation and writers of each tag, as the scripts take them."""
+    return [key for tag in tags for key in (generation(tag), writers(tag))]
 
 
 def entry(digest: str) -> str:
-    """Return the key of an answer, by the digest of its question."""
+    """Return the key of an answer, by the digest of its spec."""
     return f"{_prefix()}:e:{digest}"
 
 

@@ -1,36 +1,36 @@
-"""Answers that this process has already fetched and checked, by their question."""
+"""Answers that this process has already fetched and checked, by their spec."""
 
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Final
 
-from orchestrator.cache.scripts import Proof
-from orchestrator.cache.spec import Found
+from orchestrator.cache.scripts import Validators
+from orchestrator.cache.spec import Lookup
 
 #: Bytes of bodies kept at most by one process.
 LIMIT: Final = 8 * 1024 * 1024
 
 
 @dataclass(frozen=True)
-class Checked:
+class VerifiedEntry:
     """An answer whose body is what its ETag says, and whose seal is genuine.
 
     Args:
-        proof: while the cache server has the same, all is checked.
+        validators: while the cache server has the same, all is checked.
         found: the answer.
         body: of the answer.
     """
 
-    proof: Proof
-    found: Found
+    validators: Validators
+    found: Lookup
     body: bytes
 
 
-class Bodies:
+class LocalEntries:
     """A bounded memory of answers; those that were fetched first go first.
 
-    Whether one is still the answer to its question is decided by the generations, at every request; this
+    Whether one is still the answer to its spec is decided by the generations, at every request; this
     only spares the server sending, and the process checking, the same bytes again.
 
     Args:
@@ -40,14 +40,14 @@ class Bodies:
     def __init__(self, limit: int = LIMIT) -> None:
         self._limit = limit
         self._size = 0
-        self._answers: OrderedDict[str, Checked] = OrderedDict()
+        self._answers: OrderedDict[str, VerifiedEntry] = OrderedDict()
         self._lock = threading.Lock()
 
-    def get(self, digest: str) -> Checked | None:
-        """Return what was last seen of a question, or None."""
+    def get(self, digest: str) -> VerifiedEntry | None:
+        """Return what was last seen of a spec, or None."""
         return self._answers.get(digest)
 
-    def keep(self, digest: str, answer: Checked) -> None:
+    def keep(self, digest: str, answer: VerifiedEntry) -> None:
         """Keep an answer, unless it alone is larger than a quarter of the limit."""
         if len(answer.body) * 4 > self._limit:
             return
@@ -66,4 +66,4 @@ class Bodies:
             self._size = 0
 
 
-kept = Bodies()
+kept = LocalEntries()

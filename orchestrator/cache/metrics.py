@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from orchestrator.cache import keys, timing
-from orchestrator.cache.interface import CacheServer
+from orchestrator.cache.interface import CacheClient
 
 #: Seconds between two deliveries of one process.
 DELIVER_EVERY: Final = 1.0
@@ -61,9 +61,9 @@ def count_hits(*groups: str) -> None:
             _counts[f"{group}:hits"] += 1
 
 
-def sample(recipe: str) -> None:
-    """Note the recipe of an answer that shall be audited."""
-    _samples.append(recipe)
+def sample(key: str) -> None:
+    """Note the key of an answer that shall be audited."""
+    _samples.append(key)
 
 
 def any_counted() -> bool:
@@ -71,44 +71,44 @@ def any_counted() -> bool:
     return bool(_counts)
 
 
-def deliver_if_due(server: CacheServer) -> None:
+def flush_if_due(server: CacheClient) -> None:
     """Deliver this process's counts if it has not done so for a second and the server can be asked."""
     if time.monotonic() >= _next_delivery and server.usable:
-        deliver(server)
+        flush(server)
 
 
-def deliver(server: CacheServer) -> None:
+def flush(server: CacheClient) -> None:
     """Add this process's counts to the shared ones; keep them if that fails."""
     global _next_delivery  # noqa: PLW0603 - one clock a process
     _next_delivery = time.monotonic() + DELIVER_EVERY
     with _lock:
         sent = Counter(_counts)
         _counts.clear()
-        recipes = list(_samples)
+        keys_sampled = list(_samples)
         _samples.clear()
     if not sent:
         return
     try:
-        server.ask(lambda client: _add(client, sent, recipes))
+        server.call(lambda client: _add(client, sent, keys_sampled))
     except ConnectionError:
         with _lock:
             _counts.update(sent)
 
 
-def read(server: CacheServer) -> Counts:
+def read(server: CacheClient) -> Counts:
     """Return the counters of all processes.
 
     Raises:
-        CacheUnavailableError: when the server does not tell.
+        CacheUnavailable: when the server does not tell.
     """
-    deliver(server)
+    flush(server)
     now = int(time.time()) // BUCKET
     buckets = [_TOTAL, *(str(now - age) for age in range(3600 // BUCKET))]
-    total, *recent = server.ask(lambda client: _fetch(client, buckets))
+    total, *recent = server.call(lambda client: _fetch(client, buckets))
     return Counts(total, _sum(recent), _sum(recent[: 60 // BUCKET]))
 
 
-def note_evictions(server: CacheServer, evicted: int) -> None:
+def note_evictions(server: CacheClient, evicted: int) -> None:
     """Count the keys that the server has evicted since somebody looked last: so it is known when they were.
 
     Args:
@@ -117,7 +117,7 @@ def note_evictions(server: CacheServer, evicted: int) -> None:
     """
     key = keys.statistics("evicted")
     try:
-        seen = server.ask(lambda client: client.set(key, evicted, ex=timing.GENERATION_KEPT, get=True))
+        seen = server.call(lambda client: client.set(key, evicted, ex=timing.GENERATION_KEPT, get=True))
     except ConnectionError:
         return  # full, and it evicts nothing: then there is nothing to count either
     before = int(seen) if seen and seen.isdigit() else 0
@@ -125,15 +125,15 @@ def note_evictions(server: CacheServer, evicted: int) -> None:
         count("server", "evicted", evicted - before if evicted > before else evicted)
 
 
-def _add(client: Any, sent: Mapping[str, int], recipes: list[str]) -> None:
+def _add(client: Any, sent: Mapping[str, int], keys_sampled: list[str]) -> None:
     bucket = keys.statistics(str(int(time.time()) // BUCKET))
     pipeline = client.pipeline(transaction=False)
     for name, times in sent.items():
         pipeline.hincrby(keys.statistics(_TOTAL), name, times)
         pipeline.hincrby(bucket, name, times)
     pipeline.expire(bucket, BUCKETS_KEPT)
-    if recipes:
-        pipeline.lpush(keys.samples(), *recipes)
+    if keys_sampled:
+        pipeline.lpush(keys.samples(), *keys_sampled)
         pipeline.ltrim(keys.samples(), 0, SAMPLES_KEPT - 1)
     pipeline.execute()
 

@@ -1,7 +1,7 @@
 """Invalidations that wait in the database, in the table ``cache_outbox``.
 
 The table is the triggers', made by a migration, and no model: on PostgreSQL a row holds a statement's
-families and its transaction, on SQLite one family. Nothing here opens a transaction; the callers do.
+tags and its transaction, on SQLite one tag. Nothing here opens a transaction; the callers do.
 """
 
 from collections.abc import Iterable, Sequence
@@ -21,15 +21,13 @@ _FROM_OWN: Final = {
     "postgresql": "FROM cache_outbox WHERE transaction = pg_current_xact_id_if_assigned()",
     "sqlite": "FROM cache_outbox",
 }
-OWN: Final = {vendor: f"SELECT id, families {rows}" for vendor, rows in _FROM_OWN.items()}
-_TAKE: Final = {
-    vendor: f"DELETE {rows} RETURNING id, families, created_at" for vendor, rows in _FROM_OWN.items()
-}
+OWN: Final = {vendor: f"SELECT id, tags {rows}" for vendor, rows in _FROM_OWN.items()}
+_TAKE: Final = {vendor: f"DELETE {rows} RETURNING id, tags, created_at" for vendor, rows in _FROM_OWN.items()}
 _PUT_BACK: Final = {
     "postgresql": (
-        "INSERT INTO cache_outbox (id, families, created_at) OVERRIDING SYSTEM VALUE VALUES (%s, %s, %s)"
+        "INSERT INTO cache_outbox (id, tags, created_at) OVERRIDING SYSTEM VALUE VALUES (%s, %s, %s)"
     ),
-    "sqlite": "INSERT INTO cache_outbox (id, families, created_at) VALUES (%s, %s, %s)",
+    "sqlite": "INSERT INTO cache_outbox (id, tags, created_at) VALUES (%s, %s, %s)",
 }
 _PRUNE: Final = {
     "postgresql": "DELETE FROM cache_outbox WHERE created_at < clock_timestamp() - make_interval(secs => %s)",
@@ -44,7 +42,7 @@ _AGE: Final = {
     "postgresql": "extract(epoch FROM clock_timestamp() - created_at)",
     "sqlite": "(julianday('now') - julianday(created_at)) * 86400",
 }
-PENDING: Final = "SELECT id, families FROM cache_outbox ORDER BY id LIMIT %s"
+PENDING: Final = "SELECT id, tags FROM cache_outbox ORDER BY id LIMIT %s"
 
 
 @dataclass(frozen=True)
@@ -59,10 +57,10 @@ class Pending:
         return tuple(row[0] for row in self.rows)
 
     @cached_property
-    def families(self) -> frozenset[str]:
-        """Return the families that the rows name."""
+    def tags(self) -> frozenset[str]:
+        """Return the tags that the rows name."""
         named = (row[1] for row in self.rows)
-        return frozenset(family for each in named for family in ([each] if isinstance(each, str) else each))
+        return frozenset(tag for each in named for tag in ([each] if isinstance(each, str) else each))
 
 
 NOTHING: Final = Pending(())
@@ -91,13 +89,13 @@ def put_back(connection: BaseDatabaseWrapper, taken: Pending) -> None:
         cursor.executemany(_PUT_BACK[connection.vendor], taken.rows)
 
 
-def append(connection: BaseDatabaseWrapper, families: Iterable[str]) -> int:
-    """Append families in the open transaction; return the id of the last row."""
-    rows = [sorted(families)] if connection.vendor == "postgresql" else sorted(families)
+def append(connection: BaseDatabaseWrapper, tags: Iterable[str]) -> int:
+    """Append tags in the open transaction; return the id of the last row."""
+    rows = [sorted(tags)] if connection.vendor == "postgresql" else sorted(tags)
     last = 0
     with connection.cursor() as cursor:
         for row in rows:
-            cursor.execute("INSERT INTO cache_outbox (families) VALUES (%s) RETURNING id", [row])
+            cursor.execute("INSERT INTO cache_outbox (tags) VALUES (%s) RETURNING id", [row])
             last = cursor.fetchone()[0]
     return last
 
@@ -115,7 +113,7 @@ def holds(connection: BaseDatabaseWrapper, row_id: int) -> bool:
 
 
 def remove(connection: BaseDatabaseWrapper, ids: tuple[int, ...]) -> None:
-    """Remove rows whose families were made stale."""
+    """Remove rows whose tags were made stale."""
     if not ids:
         return
     with connection.cursor() as cursor:

@@ -1,4 +1,4 @@
-"""Connections to the cache server, for the scripts that every request and every write waits for.
+"""RawPool to the cache server, for the scripts that every request and every write waits for.
 
 The library's own way of sending a command (a lock, a look whether the connection is still good, counters,
 events, retries) takes as long as the command. Here a connection is taken from a list and put back, and what
@@ -27,7 +27,7 @@ _REFUSALS: Final = {
 }
 
 
-class Connections:
+class RawPool:
     """The idle connections of one process to one server.
 
     Args:
@@ -39,7 +39,7 @@ class Connections:
         self._idle: deque[_Line] = deque()  # whose ends may be taken from any thread
         os.register_at_fork(after_in_child=self._idle.clear)
 
-    def ask(self, command: bytes) -> Any:
+    def call(self, command: bytes) -> Any:
         """Send one command and return the reply; a connection that broke while it was idle is replaced.
 
         Args:

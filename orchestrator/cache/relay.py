@@ -1,7 +1,7 @@
-"""The keeper: drains the outbox, renews the lease on trust, and voids what a restarted server brings back.
+"""The relay: drains the outbox, renews the lease on trust, and voids what a restarted server brings back.
 
-``keep`` is the process that ``make run`` starts. Where it is not running, whoever misses the lease does one
-``tick`` itself; where several run, they do not disturb each other.
+``run_relay`` is the process that ``make run`` starts. Where it is not running, whoever misses the lease does one
+``relay_once`` itself; where several run, they do not disturb each other.
 """
 
 import threading
@@ -13,33 +13,33 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from orchestrator.cache import metrics, outbox, scripts, timing
 from orchestrator.cache import tags as names
-from orchestrator.cache.interface import CacheServer, CacheUnavailableError
+from orchestrator.cache.interface import CacheClient, CacheUnavailable
 from orchestrator.cache.outbox import Pending
 from orchestrator.cache.scripts import Call
 
-#: Outbox rows drained at once, and so many families that making everything stale is cheaper than naming them.
+#: Outbox rows drained at once, and so many tags that making everything stale is cheaper than naming them.
 ROWS_AT_ONCE: Final = 5000
-FAMILIES_AT_ONCE: Final = 500
+MAX_TAGS_AT_ONCE: Final = 500
 
 
-def tick(server: CacheServer) -> bool:
+def relay_once(server: CacheClient) -> bool:
     """Drain the outbox and renew the lease; return whether the cache may be trusted now.
 
     Args:
         server: the cache server.
 
     Raises:
-        CacheUnavailableError: when the server or the database does not answer.
+        CacheUnavailable: when the server or the database does not answer.
     """
     renewal = _drain_and_renew(server)
-    return bool(server.ask(lambda client: client.execute_command(*renewal.parts)))
+    return bool(server.call(lambda client: client.execute_command(*renewal.parts)))
 
 
-def welcome(server: CacheServer) -> bool:
+def reset_after_restart(server: CacheClient) -> bool:
     """Void all that a restarted server holds, then let it be read; return whether it may be trusted now.
 
     Raises:
-        CacheUnavailableError: when the server or the database does not answer.
+        CacheUnavailable: when the server or the database does not answer.
     """
     renewal = _drain_and_renew(server, void_everything=True)
 
@@ -50,10 +50,10 @@ def welcome(server: CacheServer) -> bool:
         pipeline.script_load(server.read_script_source)
         return pipeline.execute()[0]
 
-    return bool(server.ask(void_and_load))
+    return bool(server.call(void_and_load))
 
 
-def _drain_and_renew(server: CacheServer, *, void_everything: bool = False) -> Call:
+def _drain_and_renew(server: CacheClient, *, void_everything: bool = False) -> Call:
     """Drain the outbox; return the call that renews the lease.
 
     The server's clock is read first: the lease ends ``LEASE`` after that, whatever happens in between, so
@@ -62,25 +62,25 @@ def _drain_and_renew(server: CacheServer, *, void_everything: bool = False) -> C
     looked_at = server.clock()
     _drain(server)
     until = looked_at + int(timing.LEASE * 1000)
-    return scripts.tick(trust_until=until, void_everything=void_everything)
+    return scripts.drain(trust_until=until, void_everything=void_everything)
 
 
-def keep(server: CacheServer, stop: threading.Event) -> None:
+def run_relay(server: CacheClient, stop: threading.Event) -> None:
     """Tick until told to stop; a server or database that is away is tried again.
 
     Args:
         server: the cache server.
         stop: ends the keeping when set.
     """
-    while not stop.wait(timing.TICK_EVERY):
+    while not stop.wait(timing.RELAY_EVERY):
         try:
             if server.enabled:
-                tick(server)
-                metrics.deliver_if_due(server)
+                relay_once(server)
+                metrics.flush_if_due(server)
             else:
                 _prune()
                 stop.wait(timing.PRUNE_EVERY)
-        except CacheUnavailableError:
+        except CacheUnavailable:
             connections[DEFAULT_DB_ALIAS].close_if_unusable_or_obsolete()
             stop.wait(timing.TRY_AGAIN_AFTER)
 
@@ -92,7 +92,7 @@ def _prune() -> None:
         if outbox.exists(connection):
             outbox.prune(connection, prune_after())
     except (DatabaseError, InterfaceError) as error:
-        raise CacheUnavailableError("the outbox cannot be pruned") from error
+        raise CacheUnavailable("the outbox cannot be pruned") from error
 
 
 def prune_after() -> int:
@@ -105,11 +105,11 @@ def prune_after() -> int:
 _with_outbox: set[str] = set()
 
 
-def _drain(server: CacheServer) -> None:
+def _drain(server: CacheClient) -> None:
     """Make stale what the outbox names until it is found empty.
 
     Raises:
-        CacheUnavailableError: when the database does not answer: nobody can say what is stale.
+        CacheUnavailable: when the database does not answer: nobody can say what is stale.
     """
     connection = connections[DEFAULT_DB_ALIAS]
     try:
@@ -119,23 +119,23 @@ def _drain(server: CacheServer) -> None:
             _with_outbox.add(connection.alias)
         _empty_outbox(server, connection)
     except (DatabaseError, InterfaceError) as error:
-        raise CacheUnavailableError("the outbox cannot be read") from error
+        raise CacheUnavailable("the outbox cannot be read") from error
 
 
-def _empty_outbox(server: CacheServer, connection: BaseDatabaseWrapper) -> None:
+def _empty_outbox(server: CacheClient, connection: BaseDatabaseWrapper) -> None:
     # Until a look finds it empty: a writer that waited out an earlier row takes one that is still there as a
     # sign that no lease was given since.
     while outbox.pending(connection, 1).ids:
-        # On SQLite a trigger does not repeat a family that is waiting already: nobody may commit between the
+        # On SQLite a trigger does not repeat a tag that is waiting already: nobody may commit between the
         # moment it is made stale and the moment its row goes.
         with transaction.atomic(using=DEFAULT_DB_ALIAS):
             rows = outbox.pending(connection, ROWS_AT_ONCE)
             _make_stale(server, rows)
             outbox.remove(connection, rows.ids)
-        for group in names.groups_of(rows.families):
+        for group in names.groups_of(rows.tags):
             metrics.count("invalidations", group)
 
 
-def _make_stale(server: CacheServer, rows: Pending) -> None:
-    call = scripts.tick(rows.families, void_everything=len(rows.families) > FAMILIES_AT_ONCE)
-    server.ask(lambda client: client.execute_command(*call.parts))
+def _make_stale(server: CacheClient, rows: Pending) -> None:
+    call = scripts.drain(rows.tags, void_everything=len(rows.tags) > MAX_TAGS_AT_ONCE)
+    server.call(lambda client: client.execute_command(*call.parts))

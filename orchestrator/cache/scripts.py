@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 import hiredis
 
 from orchestrator.cache import keys, timing
-from orchestrator.cache.spec import Question
+from orchestrator.cache.spec import CacheSpec
 
 _FOLDER: Final = Path(__file__).parent / "lua"
 _INCLUDE: Final = "-- include in_flight\n"
@@ -66,14 +66,14 @@ class Call(NamedTuple):
         return ("EVAL", self.script.source, len(self.keys), *self.keys, *self.arguments)
 
 
-_OPEN: Final = Script("open")
+_CLAIM_FILL: Final = Script("claim_fill")
 _FILL: Final = Script("fill")
 _BEGIN: Final = Script("begin")
 _END: Final = Script("end")
-_TICK: Final = Script("tick")
+_DRAIN: Final = Script("drain")
 
 #: Stamp, ETag and seal of an entry, as the cache server has them.
-Proof = tuple[bytes, bytes, bytes]
+Validators = tuple[bytes, bytes, bytes]
 
 
 def read_script(prefix: str, database: int) -> Script:
@@ -86,74 +86,74 @@ def read_script(prefix: str, database: int) -> Script:
     return Script("read", remark=f"{prefix} {database}")
 
 
-def read(script: Script, questions: Sequence[Question], *, known: Sequence[Proof]) -> Call:
+def read(script: Script, specs: Sequence[CacheSpec], *, known: Sequence[Validators]) -> Call:
     """Look up entries.
 
     Args:
         script: the installation's read script.
-        questions: which entries.
-        known: for each question the proof of the entry that the caller has; three empty ones for none.
+        specs: which entries.
+        known: for each spec the validators of the entry that the caller has; three empty ones for none.
     """
     names, arguments = [keys.epoch(), keys.lease()], []
-    for question, proof in zip(questions, known, strict=True):
-        names.extend(question.keys)
-        arguments += [len(question.families), *proof]
+    for spec, validators in zip(specs, known, strict=True):
+        names.extend(spec.keys)
+        arguments += [len(spec.tags), *validators]
     return Call(script, names, arguments)
 
 
-def open_entry(question: Question, *, caller: str, refill: bool) -> Call:
+def claim_fill(spec: CacheSpec, *, caller: str, refill: bool) -> Call:
     """Claim the filling of an entry.
 
     Args:
-        question: which entry.
+        spec: which entry.
         caller: a token that names the caller.
         refill: fill an entry that was filled just now, too.
     """
-    names = [keys.epoch(), keys.fill_lock(question.digest), keys.entry(question.digest)]
-    names += keys.of_families(question.families)
+    names = [keys.epoch(), keys.fill_lock(spec.digest), keys.entry(spec.digest)]
+    names += keys.of_tags(spec.tags)
     kept, expiry = _ms(timing.GENERATION_KEPT), _ms(timing.FILL_EXPIRY)
-    return Call(_OPEN, names, [caller, keys.token(), kept, expiry, int(refill)])
+    return Call(_CLAIM_FILL, names, [caller, keys.token(), kept, expiry, int(refill)])
 
 
-def fill(question: Question, *, caller: str, proof: Proof, body: bytes) -> Call:
+def fill(spec: CacheSpec, *, caller: str, validators: Validators, body: bytes) -> Call:
     """Store an entry.
 
     Args:
-        question: which entry.
+        spec: which entry.
         caller: the token that claimed it.
-        proof: the stamp that was read before the database was asked, the body's ETag, the seal.
+        validators: the version that was read before the database was asked, the body's ETag, the seal.
         body: what is cached.
     """
-    names = [keys.epoch(), keys.fill_lock(question.digest), keys.entry(question.digest)]
-    names += [keys.generation(family) for family in question.families]
-    return Call(_FILL, names, [caller, *proof, body, question.recipe, _jittered(question.ttl)])
+    names = [keys.epoch(), keys.fill_lock(spec.digest), keys.entry(spec.digest)]
+    names += [keys.generation(tag) for tag in spec.tags]
+    return Call(_FILL, names, [caller, *validators, body, spec.key, _jittered(spec.ttl)])
 
 
-def begin(families: Iterable[str], *, writer: str) -> Call:
+def begin(tags: Iterable[str], *, writer: str) -> Call:
     """Announce a write, before its COMMIT.
 
     Args:
-        families: what it makes stale.
+        tags: what it makes stale.
         writer: a token that names it.
     """
-    return Call(_BEGIN, keys.of_families(families), [writer, _ms(timing.WRITER_EXPIRY)])
+    return Call(_BEGIN, keys.of_tags(tags), [writer, _ms(timing.WRITER_EXPIRY)])
 
 
-def end(families: Iterable[str], *, writer: str) -> Call:
-    """End a write that was announced: the last one of a family gives it a new generation."""
-    return Call(_END, keys.of_families(families), [writer, keys.token(), _ms(timing.GENERATION_KEPT)])
+def end(tags: Iterable[str], *, writer: str) -> Call:
+    """End a write that was announced: the last one of a tag gives it a new generation."""
+    return Call(_END, keys.of_tags(tags), [writer, keys.token(), _ms(timing.GENERATION_KEPT)])
 
 
-def tick(families: Iterable[str] = (), *, trust_until: int = 0, void_everything: bool = False) -> Call:
-    """Make families stale, and extend the lease.
+def drain(tags: Iterable[str] = (), *, trust_until: int = 0, void_everything: bool = False) -> Call:
+    """Make tags stale, and extend the lease.
 
     Args:
-        families: those of outbox rows.
+        tags: those of outbox rows.
         trust_until: until when the cache may be trusted, in milliseconds of the server's clock; 0: as before.
-        void_everything: make every entry stale, in place of the families.
+        void_everything: make every entry stale, in place of the tags.
     """
-    names = [keys.epoch(), keys.lease(), *([] if void_everything else keys.of_families(families))]
-    return Call(_TICK, names, [keys.token(), _ms(timing.GENERATION_KEPT), trust_until, int(void_everything)])
+    names = [keys.epoch(), keys.lease(), *([] if void_everything else keys.of_tags(tags))]
+    return Call(_DRAIN, names, [keys.token(), _ms(timing.GENERATION_KEPT), trust_until, int(void_everything)])
 
 
 def _jittered(ttl: int) -> int:

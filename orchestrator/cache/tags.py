@@ -1,8 +1,8 @@
 """Families: what a cached answer depends on, and which of them a changed row makes stale.
 
 ``TABLES`` is the one declaration. It feeds the signals' receivers; the database's triggers
-(``orchestrator/migrations/sql/``) name the same families for the same changes, from the old and the new row,
-and ``tests/cache/test_families.py`` holds the two together.
+(``orchestrator/migrations/sql/``) name the same tags for the same changes, from the old and the new row,
+and ``tests/cache/test_tags.py`` holds the two together.
 """
 
 from collections.abc import Callable, Iterable
@@ -25,7 +25,7 @@ EVENTS_IN_BULK: Final = "events:bulk"
 TASKS_IN_BULK: Final = "tasks:bulk"
 USERS_IN_BULK: Final = "users:bulk"
 
-# What the families of one row, or of a few rows that have something in common, begin with.
+# What the tags of one row, or of a few rows that have something in common, begin with.
 _JOB: Final = "job:"
 _JOBS_IN: Final = "jobs:status:"
 _EVENTS_OF_TYPE: Final = "events:type:"
@@ -34,51 +34,51 @@ _TASK: Final = "task:"
 _USER: Final = "user:"
 
 
-def jobs_in(status: str) -> str:
-    """Return the family of the lists of jobs in one status."""
+def jobs_with_status(status: str) -> str:
+    """Return the tag of the lists of jobs in one status."""
     return f"{_JOBS_IN}{status}"
 
 
 def job(job_id: UUID) -> str:
-    """Return the family of one job's details."""
+    """Return the tag of one job's details."""
     return f"{_JOB}{job_id.hex}"
 
 
 def events_of_type(event_type: str) -> str:
-    """Return the family of the lists of events of one type."""
+    """Return the tag of the lists of events of one type."""
     return f"{_EVENTS_OF_TYPE}{event_type}"
 
 
 def events_of_job(job_id: UUID) -> str:
-    """Return the family of one job's history."""
+    """Return the tag of one job's history."""
     return f"{_EVENTS_OF_JOB}{job_id.hex}"
 
 
 def of_event(event_type: str, job_id: UUID | None) -> tuple[str, ...]:
-    """Return the families of the lists, other than those of all events, that show an event."""
+    """Return the tags of the lists, other than those of all events, that show an event."""
     of_type = events_of_type(event_type)
     return (of_type,) if job_id is None else (of_type, events_of_job(job_id))
 
 
 def task(task_id: UUID) -> str:
-    """Return the family of one task's details."""
+    """Return the tag of one task's details."""
     return f"{_TASK}{task_id.hex}"
 
 
 def user(user_id: UUID) -> str:
-    """Return the family of one user's details and of what signs that user in."""
+    """Return the tag of one user's details and of what signs that user in."""
     return f"{_USER}{user_id.hex}"
 
 
 @dataclass(frozen=True)
 class Table:
-    """The families of one table.
+    """The tags of one table.
 
     Args:
-        of_row: returns the families that a change of a row makes stale, by the row as it is after the change.
-        lists: the families of lists and counts; any change of the table may concern them.
-        bulk: stands for the families of single rows where too many rows changed to name each.
-        row_prefixes: what the families begin with that ``bulk`` stands for.
+        of_row: returns the tags that a change of a row makes stale, by the row as it is after the change.
+        lists: the tags of lists and counts; any change of the table may concern them.
+        bulk: stands for the tags of single rows where too many rows changed to name each.
+        row_prefixes: what the tags begin with that ``bulk`` stands for.
     """
 
     of_row: Callable[[Any], tuple[str, ...]]
@@ -87,12 +87,12 @@ class Table:
     row_prefixes: tuple[str, ...]
 
 
-#: Which families the rows of each table have.
+#: Which tags the rows of each table have.
 TABLES: Final = MappingProxyType(
     {
         "jobs": Table(
-            of_row=lambda row: (JOBS, jobs_in(row.status), job(row.pk)),
-            lists=(JOBS, JOB_COUNTS, *map(jobs_in, JobStatus.values)),
+            of_row=lambda row: (JOBS, jobs_with_status(row.status), job(row.pk)),
+            lists=(JOBS, JOB_COUNTS, *map(jobs_with_status, JobStatus.values)),
             bulk=JOBS_IN_BULK,
             row_prefixes=(_JOB,),
         ),
@@ -118,19 +118,19 @@ TABLES: Final = MappingProxyType(
 )
 
 #: By table, all that can be stale after rows changed in a way that names none of them (``TRUNCATE``).
-OF_TABLE: Final = MappingProxyType(
+TABLE_TAGS: Final = MappingProxyType(
     {name: frozenset({*table.lists, table.bulk}) for name, table in TABLES.items()}
 )
 
 
 def of_row(row: Any) -> tuple[str, ...]:
-    """Return the families that a change of a model's row makes stale, by the row as it is now."""
+    """Return the tags that a change of a model's row makes stale, by the row as it is now."""
     return TABLES[row._meta.db_table].of_row(row)
 
 
-def bulk_of(family: str) -> str | None:
-    """Return the bulk family that stands for a family of a single row or a few; None for other families."""
-    return next((table.bulk for table in TABLES.values() if family.startswith(table.row_prefixes)), None)
+def bulk_of(tag: str) -> str | None:
+    """Return the bulk tag that stands for a tag of a single row or a few; None for other tags."""
+    return next((table.bulk for table in TABLES.values() if tag.startswith(table.row_prefixes)), None)
 
 
 # --- Groups of answers, as the statistics count them --------------------------------------------------------
@@ -151,7 +151,7 @@ TTL_SETTINGS: Final = MappingProxyType(
     }
 )
 
-#: Groups that a family makes stale, by its name or its first part.
+#: Groups that a tag makes stale, by its name or its first part.
 _GROUPS: Final = MappingProxyType(
     {
         JOBS: ("jobs",),
@@ -169,10 +169,10 @@ _GROUPS: Final = MappingProxyType(
 )
 
 
-def groups_of(families: Iterable[str]) -> set[str]:
-    """Return the groups of answers, as the statistics name them, that the families make stale."""
-    return {group for family in families for group in _groups_of(family)}
+def groups_of(tags: Iterable[str]) -> set[str]:
+    """Return the groups of answers, as the statistics name them, that the tags make stale."""
+    return {group for tag in tags for group in _groups_of(tag)}
 
 
-def _groups_of(family: str) -> tuple[str, ...]:
-    return _GROUPS.get(family) or _GROUPS.get(family.partition(":")[0], ())
+def _groups_of(tag: str) -> tuple[str, ...]:
+    return _GROUPS.get(tag) or _GROUPS.get(tag.partition(":")[0], ())

@@ -1,27 +1,27 @@
-"""Every duration of the coherence protocol, in seconds, and the inequalities that its proof needs.
+"""Every duration of the coherence protocol, in seconds, and the inequalities that its validators needs.
 
 ``tests/cache/test_timing.py`` checks the inequalities; ``docs/adr/0010-coherent-cache.md`` has the reasons.
 """
 
 from typing import Final
 
-#: How long the cache may be trusted after the outbox was read. A writer that could not announce its change
+#: How long the cache may be trusted after the outbox was read. A writer that could not invalidate its change
 #: waits this long at most; with the server's time-out of 0.1 s such a write takes less than 0.25 s.
 LEASE: Final = 0.12
 
 #: How long a key may outlive its expiry: Valkey 9.1 still serves it in the same millisecond (measured).
 LEASE_SLACK: Final = 0.005
 
-#: Between two ticks of the keeper: several must fit into a lease, so that one that is late costs no trust.
-TICK_EVERY: Final = 0.03
+#: Between two ticks of the relay: several must fit into a lease, so that one that is late costs no trust.
+RELAY_EVERY: Final = 0.03
 
-#: Until the keeper tries again a cache server or database that is away. Nobody trusts the cache meanwhile.
+#: Until the relay tries again a cache server or database that is away. Nobody trusts the cache meanwhile.
 TRY_AGAIN_AFTER: Final = 0.25
 
 #: Between two looks of a waiting writer at whether the outbox was drained.
 OUTBOX_POLL_EVERY: Final = 0.005
 
-#: After which a writer in flight counts as dead. A COMMIT takes milliseconds; until then its families are
+#: After which a writer in flight counts as dead. A COMMIT takes milliseconds; until then its tags are
 #: answered from the database.
 WRITER_EXPIRY: Final = 10
 

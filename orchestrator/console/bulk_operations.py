@@ -1,6 +1,6 @@
-"""Changes of many rows: a batch is a transaction of a few statements, with an event for every job.
+"""Changes of many rows: a run_batch is a transaction of a few statements, with an event for every job.
 
-A batch changes only rows that still need the change: repeating it does no harm.
+A run_batch changes only rows that still need the change: repeating it does no harm.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,15 +12,15 @@ from django.db import transaction
 from django.db.models import Model, Q, QuerySet
 from django.utils import timezone
 
-from orchestrator.actions import history_entry
+from orchestrator.actions import build_job_event
 from orchestrator.choices import EVENT_OF_STATUS, TRANSITIONS, JobEvent, JobStatus, Role
 from orchestrator.models import Event, Job
 
-#: Rows of a batch: their transaction keeps them locked for some hundredths of a second.
-BATCH: Final = 500
+#: Rows of a run_batch: their transaction keeps them locked for some hundredths of a second.
+BATCH_SIZE: Final = 500
 
 #: Statuses in which what a job is to do is settled: somebody is at it, or it is done for good.
-SETTLED_STATUSES: Final = (JobStatus.RUNNING, JobStatus.COMPLETED)
+LOCKED_STATUSES: Final = (JobStatus.RUNNING, JobStatus.COMPLETED)
 
 
 #: Admins are changed one by one, so that one of them stays.
@@ -28,7 +28,7 @@ _NO_ADMINS: Final = ~Q(role=Role.ADMIN)
 
 
 @dataclass(frozen=True)
-class Change:
+class BulkOperation:
     """What is done to each row of a table.
 
     Args:
@@ -42,7 +42,7 @@ class Change:
     entry: Callable[[UUID, JobStatus], Event] | None = None
 
 
-def to_status(to: JobStatus, *, by: str, reason: str | None = None) -> Change:
+def to_status(to: JobStatus, *, by: str, reason: str | None = None) -> BulkOperation:
     """Return the change to a status, of the jobs whose status allows it.
 
     Args:
@@ -52,16 +52,16 @@ def to_status(to: JobStatus, *, by: str, reason: str | None = None) -> Change:
     """
     former = [status for status, following in TRANSITIONS.items() if to in following]
     now = timezone.now()
-    return Change(
+    return BulkOperation(
         Q(status__in=former),
-        lambda jobs: jobs.update(updated_at=now, **Job.columns_of(to, now)),
-        lambda job_id, status: history_entry(
+        lambda jobs: jobs.update(updated_at=now, **Job.fields_for_status(to, now)),
+        lambda job_id, status: build_job_event(
             job_id, EVENT_OF_STATUS[to], by=by, previous=status, to=to, reason=reason
         ),
     )
 
 
-def to_priority(priority: int | None, *, by: str, reason: str | None = None) -> Change:
+def to_priority(priority: int | None, *, by: str, reason: str | None = None) -> BulkOperation:
     """Return the change to a priority, of the jobs that nobody is at and that are not done for good.
 
     Args:
@@ -69,48 +69,48 @@ def to_priority(priority: int | None, *, by: str, reason: str | None = None) -> 
         by: the user name of who asks.
         reason: why, for the histories.
     """
-    open_statuses = [status for status in JobStatus if status not in SETTLED_STATUSES]
+    open_statuses = [status for status in JobStatus if status not in LOCKED_STATUSES]
     has_other_priority = Q() if priority is None else ~Q(priority=priority)
-    return Change(
+    return BulkOperation(
         Q(status__in=open_statuses) & has_other_priority,
         lambda jobs: jobs.update(updated_at=timezone.now(), priority=priority),
-        lambda job_id, status: history_entry(
+        lambda job_id, status: build_job_event(
             job_id, JobEvent.UPDATED, by=by, previous=status, to=status, reason=reason, fields=["priority"]
         ),
     )
 
 
-def deletion(*, by: str, reason: str | None = None) -> Change:
+def deletion(*, by: str, reason: str | None = None) -> BulkOperation:
     """Return the deletion of jobs; their histories stay."""
-    return Change(
+    return BulkOperation(
         Q(),
         lambda jobs: jobs.delete(),
-        lambda job_id, status: history_entry(
+        lambda job_id, status: build_job_event(
             job_id, JobEvent.DELETED, by=by, previous=status, to=status, reason=reason
         ),
     )
 
 
-def to_activity(*, active: bool) -> Change:
+def set_active(*, active: bool) -> BulkOperation:
     """Return the change that lets users sign in, or not: not admins (see ``_NO_ADMINS``)."""
-    return Change(
+    return BulkOperation(
         _NO_ADMINS & Q(active__in=[not active]),
         lambda users: users.update(active=active),
     )
 
 
-def deletion_of_tasks() -> Change:
+def deletion_of_tasks() -> BulkOperation:
     """Return the deletion of tasks."""
-    return Change(Q(), lambda tasks: tasks.delete())
+    return BulkOperation(Q(), lambda tasks: tasks.delete())
 
 
-def deletion_of_users() -> Change:
+def deletion_of_users() -> BulkOperation:
     """Return the deletion of users: not of admins (see ``_NO_ADMINS``)."""
-    return Change(_NO_ADMINS, lambda users: users.delete())
+    return BulkOperation(_NO_ADMINS, lambda users: users.delete())
 
 
 @transaction.atomic
-def batch(change: Change, model: type[Model], ids: Sequence[UUID]) -> int:
+def run_batch(change: BulkOperation, model: type[Model], ids: Sequence[UUID]) -> int:
     """Make a change to those of some rows that still need it; return how many.
 
     Args:

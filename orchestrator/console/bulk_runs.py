@@ -12,16 +12,16 @@ from django.utils import timezone
 
 from orchestrator.choices import JobStatus
 from orchestrator.console import bulk_operations
-from orchestrator.console.bulk_operations import Change
+from orchestrator.console.bulk_operations import BulkOperation
 from orchestrator.console.models import BulkAction, BulkChange, BulkState
 from orchestrator.listing import Cursor, ListDefinition, Selection
 from orchestrator.listing.definition import Conditions
 
 #: Seconds that one request carries a change on for.
-PATIENCE: Final = 0.5
+STEP_SECONDS: Final = 0.5
 
 #: Makes the change that was asked for, from that and from the user name of who carries it on.
-Maker = Callable[[BulkChange, str], Change]
+Maker = Callable[[BulkChange, str], BulkOperation]
 
 
 def _to_status(status: JobStatus) -> Maker:
@@ -29,7 +29,7 @@ def _to_status(status: JobStatus) -> Maker:
 
 
 #: What can be done to the rows of each table.
-CHANGES: Final[Mapping[str, Mapping[BulkAction, Maker]]] = MappingProxyType(
+OPERATIONS: Final[Mapping[str, Mapping[BulkAction, Maker]]] = MappingProxyType(
     {
         "jobs": {
             BulkAction.RETRY: _to_status(JobStatus.PENDING),
@@ -44,8 +44,8 @@ CHANGES: Final[Mapping[str, Mapping[BulkAction, Maker]]] = MappingProxyType(
         "events": {},
         "tasks": {BulkAction.DELETE: lambda *_: bulk_operations.deletion_of_tasks()},
         "users": {
-            BulkAction.ACTIVATE: lambda *_: bulk_operations.to_activity(active=True),
-            BulkAction.DEACTIVATE: lambda *_: bulk_operations.to_activity(active=False),
+            BulkAction.ACTIVATE: lambda *_: bulk_operations.set_active(active=True),
+            BulkAction.DEACTIVATE: lambda *_: bulk_operations.set_active(active=False),
             BulkAction.DELETE: lambda *_: bulk_operations.deletion_of_users(),
         },
     }
@@ -83,13 +83,13 @@ def begin(change: BulkChange, selection: Selection) -> None:
     change.save()
 
 
-def carry_on(change: BulkChange, selection: Selection, by: str) -> None:
+def run_step(change: BulkChange, selection: Selection, by: str) -> None:
     """Make a change to as many more rows as a request has time for, and save how far it is."""
-    what, deadline = _made(change, by), time.monotonic() + PATIENCE
+    what, deadline = _made(change, by), time.monotonic() + STEP_SECONDS
     selection = replace(selection, also=selection.also & what.concerns)
     while True:
         with transaction.atomic():
-            # Locked: a request that stops the change waits for the batch, and the next batch sees it.
+            # Locked: a request that stops the change waits for the run_batch, and the next run_batch sees it.
             change = BulkChange.objects.select_for_update().get(pk=change.pk)
             if change.state != BulkState.RUNNING:
                 return
@@ -110,15 +110,15 @@ def stop(change: BulkChange) -> bool:
     return True
 
 
-def _made(change: BulkChange, by: str) -> Change:
+def _made(change: BulkChange, by: str) -> BulkOperation:
     """Return what is done to each row, by whom."""
-    return CHANGES[change.table][BulkAction(change.action)](change, by)
+    return OPERATIONS[change.table][BulkAction(change.action)](change, by)
 
 
-def _next_batch(change: BulkChange, what: Change, selection: Selection) -> bool:
+def _next_batch(change: BulkChange, what: BulkOperation, selection: Selection) -> bool:
     """Make a change to the next rows; return whether there may be more."""
-    found = selection.page(Cursor(position=tuple(change.position or ())), size=bulk_operations.BATCH)
-    number = bulk_operations.batch(what, selection.definition.model, [row.pk for row in found.rows])
+    found = selection.page(Cursor(position=tuple(change.position or ())), size=bulk_operations.BATCH_SIZE)
+    number = bulk_operations.run_batch(what, selection.definition.model, [row.pk for row in found.rows])
     position = [str(value) for value in found.next.position] if found.next else None
     BulkChange.objects.filter(pk=change.pk).update(changed=F("changed") + number, position=position)
     return found.next is not None

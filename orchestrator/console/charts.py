@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Final
 
 from monitoring.formatting import human_duration
-from orchestrator.console.rollups import Span
+from orchestrator.console.rollups import Bucket
 
 #: The units of a drawing; the page stretches it to the width it has.
 WIDTH: Final = 600
@@ -18,7 +18,7 @@ _LEAST: Final = 1.5
 
 @dataclass(frozen=True, kw_only=True)
 class Bar:
-    """A value over a span of time.
+    """A value over a bucket of time.
 
     Args:
         label: when it was.
@@ -67,17 +67,19 @@ class Chart:
         return not any(bar.height for bar in self.bars)
 
 
-def charts(spans: tuple[Span, ...]) -> tuple[Chart, ...]:
-    """Return throughput, failures and waiting over some spans of time."""
-    done, failed = sum(span.completed for span in spans), sum(span.failed for span in spans)
+def charts(buckets: tuple[Bucket, ...]) -> tuple[Chart, ...]:
+    """Return throughput, failures and waiting over some buckets of time."""
+    done, failed = sum(bucket.completed for bucket in buckets), sum(bucket.failed for bucket in buckets)
     share = f" · {failed / (done + failed):.1%} of what ended" if done + failed else ""
-    waits = [span.wait for span in spans if span.wait is not None]
+    waits = [bucket.wait for bucket in buckets if bucket.wait is not None]
     longest = f"up to {human_duration(max(waits))}" if waits else "nothing was started"
     wait = "median wait before the start"
     return (
-        _Drawn("throughput", "Throughput", "jobs completed", _completed).chart(f"{done:,} completed", spans),
-        _Drawn("failures", "Failures", "jobs failed", _failed).chart(f"{failed:,} failed{share}", spans),
-        _Drawn("wait", "Queue age", wait, _wait, human_duration).chart(longest, spans),
+        _Drawn("throughput", "Throughput", "jobs completed", _completed).chart(
+            f"{done:,} completed", buckets
+        ),
+        _Drawn("failures", "Failures", "jobs failed", _failed).chart(f"{failed:,} failed{share}", buckets),
+        _Drawn("wait", "Queue age", wait, _wait, human_duration).chart(longest, buckets),
     )
 
 
@@ -87,17 +89,17 @@ def _whole(value: float) -> str:
 
 @dataclass(frozen=True)
 class _Drawn:
-    """What a chart shows of each span, and how its values are read."""
+    """What a chart shows of each bucket, and how its values are read."""
 
     name: str
     title: str
     unit: str
-    value: Callable[[Span], float | None]
+    value: Callable[[Bucket], float | None]
     text: Callable[[float], str] = _whole
 
-    def chart(self, summary: str, spans: tuple[Span, ...]) -> Chart:
-        """Return the chart of some spans."""
-        values = [self.value(span) for span in spans]
+    def chart(self, summary: str, buckets: tuple[Bucket, ...]) -> Chart:
+        """Return the chart of some buckets."""
+        values = [self.value(bucket) for bucket in buckets]
         peak = max((known for known in values if known is not None), default=0)
         return Chart(
             name=self.name,
@@ -105,9 +107,9 @@ class _Drawn:
             unit=self.unit,
             summary=summary,
             peak=self.text(peak),
-            bars=tuple(_bars(list(zip(map(_label, spans), values, strict=True)), peak, self.text)),
-            first=_moment(spans[0].start, spans),
-            last=_moment(spans[-1].end, spans),
+            bars=tuple(_bars(list(zip(map(_label, buckets), values, strict=True)), peak, self.text)),
+            first=_moment(buckets[0].start, buckets),
+            last=_moment(buckets[-1].end, buckets),
         )
 
 
@@ -130,23 +132,23 @@ def _bars(
         )
 
 
-def _label(span: Span) -> str:
-    day = f"{span.start:%a %d %b} " if span.minutes >= 60 else ""  # noqa: PLR2004 - an hour
-    return f"{day}{span.start:%H:%M} to {span.end:%H:%M}"
+def _label(bucket: Bucket) -> str:
+    day = f"{bucket.start:%a %d %b} " if bucket.minutes >= 60 else ""  # noqa: PLR2004 - an hour
+    return f"{day}{bucket.start:%H:%M} to {bucket.end:%H:%M}"
 
 
-def _moment(instant: datetime, spans: tuple[Span, ...]) -> str:
-    days = (spans[-1].end - spans[0].start).days
+def _moment(instant: datetime, buckets: tuple[Bucket, ...]) -> str:
+    days = (buckets[-1].end - buckets[0].start).days
     return f"{instant:%d %b %H:%M}" if days else f"{instant:%H:%M}"
 
 
-def _completed(span: Span) -> float:
-    return span.completed
+def _completed(bucket: Bucket) -> float:
+    return bucket.completed
 
 
-def _failed(span: Span) -> float:
-    return span.failed
+def _failed(bucket: Bucket) -> float:
+    return bucket.failed
 
 
-def _wait(span: Span) -> float | None:
-    return span.wait
+def _wait(bucket: Bucket) -> float | None:
+    return bucket.wait

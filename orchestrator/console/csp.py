@@ -21,7 +21,7 @@ _RULES: Final = {
 POLICY: Final = "; ".join(f"{what} {where}" for what, where in _RULES.items())
 
 
-def content_policy(get_response: View) -> View:
+def content_security_policy(get_response: View) -> View:
     """Return a middleware that sends the policy with every page of the admin, errors included."""
 
     def middleware(request: HttpRequest) -> HttpResponseBase:

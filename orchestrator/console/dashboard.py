@@ -19,7 +19,7 @@ from orchestrator.admin.formatting import payload_text
 from orchestrator.choices import JobEvent, JobStatus
 from orchestrator.console import rollups
 from orchestrator.console.charts import Chart, charts
-from orchestrator.console.rollups import Span
+from orchestrator.console.rollups import Bucket
 from orchestrator.models import Event, Job
 
 #: Jobs and failures that are listed.
@@ -28,10 +28,10 @@ LISTED: Final = 8
 
 @dataclass(frozen=True)
 class Range:
-    """A stretch of time that the charts show: how many spans of how many minutes."""
+    """A stretch of time that the charts show: how many buckets of how many minutes."""
 
     title: str
-    spans: int
+    buckets: int
     rollups: int
 
 
@@ -114,26 +114,26 @@ def dashboard(chosen: str) -> Dashboard:
         chosen: the name of a range; another text is the hour.
     """
     now, chosen = timezone.now(), chosen if chosen in RANGES else "hour"
-    rollups.keep_up(now)
+    rollups.update_rollups(now)
     by_status = counts.jobs_by_status()
     shown, hour = RANGES[chosen], RANGES["hour"]
-    spans = rollups.spans(shown.spans, shown.minutes, now)
-    last_hour = spans if chosen == "hour" else rollups.spans(hour.spans, hour.minutes, now)
+    buckets = rollups.buckets(shown.buckets, shown.minutes, now)
+    last_hour = buckets if chosen == "hour" else rollups.buckets(hour.buckets, hour.minutes, now)
     return Dashboard(
         at=now,
         range=chosen,
         tiles=tuple(Tile(JobStatus(status), number) for status, number in by_status.items()),
         total=sum(by_status.values()),
         queue=_queue(by_status[JobStatus.PENDING], last_hour, now),
-        charts=charts(spans),
+        charts=charts(buckets),
         running=tuple(_in_status(JobStatus.RUNNING)[:LISTED]),
         failures=_failures(),
         cache=registry.monitored_app().cache(Patience()),
     )
 
 
-def _queue(pending: int, last_hour: tuple[Span, ...], now: datetime) -> Queue:
-    ended = sum(span.completed + span.failed for span in last_hour)
+def _queue(pending: int, last_hour: tuple[Bucket, ...], now: datetime) -> Queue:
+    ended = sum(bucket.completed + bucket.failed for bucket in last_hour)
     pace = ended / (now - last_hour[0].start).total_seconds()
     drains_in = (
         timedelta(seconds=min(pending / pace, timedelta(days=36_500).total_seconds())) if pace else None

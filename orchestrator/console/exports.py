@@ -23,7 +23,7 @@ _SERIALIZERS: Final[dict[str, type[ModelSerializer[Any]]]] = {
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 
 
-def columns_of(table: str) -> tuple[str, ...]:
+def export_columns(table: str) -> tuple[str, ...]:
     """Return the columns of a table's file: the fields of the API."""
     fields = _SERIALIZERS[table]().get_fields()
     return tuple(name for name, field in fields.items() if not field.write_only)
@@ -41,7 +41,7 @@ def export(selection: Selection, kind: str) -> StreamingHttpResponse:
         "jsonl": (_json_lines, "application/x-ndjson"),
     }[kind]
     table = selection.definition.name
-    columns = columns_of(table)
+    columns = export_columns(table)
     name = f"{table}-{timezone.now():%Y%m%d-%H%M%S}.{kind}"
     rows = (row for page in selection.pages(json=columns) for row in page.rows)
     return StreamingHttpResponse(

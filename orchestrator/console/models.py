@@ -8,7 +8,7 @@ from django.utils import timezone
 from orchestrator.db.functions import CurrentTimestamp
 
 
-class Minute(models.Model):
+class MinuteRollup(models.Model):
     """What happened to jobs in a minute that is over: counted once, so that charts are always cheap."""
 
     minute = models.BigIntegerField(primary_key=True, help_text="Minutes since 1970, UTC.")
@@ -30,7 +30,7 @@ class BulkAction(models.TextChoices):
 
     RETRY = "retry", "Queue again"
     CANCEL = "cancel", "Cancel"
-    PRIORITY = "priority", "Change the priority"
+    PRIORITY = "priority", "BulkOperation the priority"
     ACTIVATE = "activate", "Activate"
     DEACTIVATE = "deactivate", "Deactivate"
     DELETE = "delete", "Delete"

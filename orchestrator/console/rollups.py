@@ -12,7 +12,7 @@ from django.db.models import Avg, BigIntegerField, Count, F, FloatField, Func, M
 from django.db.models.functions import RowNumber
 
 from orchestrator.choices import JobEvent
-from orchestrator.console.models import Minute
+from orchestrator.console.models import MinuteRollup
 from orchestrator.models import Event, Job
 
 #: Minutes that are kept, and that charts can reach back to.
@@ -69,7 +69,7 @@ class _Epoch(Func):
 
 
 @dataclass(frozen=True)
-class Span:
+class Bucket:
     """What happened in some minutes.
 
     Args:
@@ -91,11 +91,11 @@ class Span:
         return self.start + timedelta(minutes=self.minutes)
 
 
-def spans(number: int, length: int, now: datetime) -> tuple[Span, ...]:
-    """Return what happened in the last spans, the present one included.
+def buckets(number: int, length: int, now: datetime) -> tuple[Bucket, ...]:
+    """Return what happened in the last buckets, the present one included.
 
     Args:
-        number: how many spans.
+        number: how many buckets.
         length: of each, in minutes.
         now: the present instant.
     """
@@ -106,49 +106,49 @@ def spans(number: int, length: int, now: datetime) -> tuple[Span, ...]:
     for minute in _count(_next_to_keep(now), current):
         _add(kept, minute, length)
     return tuple(
-        Span(_instant(index * length), length, **_told(kept.get(index, {})))
+        Bucket(_instant(index * length), length, **_told(kept.get(index, {})))
         for index in range(first, last + 1)
     )
 
 
-def keep_up(now: datetime) -> None:
+def update_rollups(now: datetime) -> None:
     """Count the minutes that are over and not counted yet, as many as a page can afford."""
     closed = _minute(now - timedelta(seconds=_GRACE)) - 1
-    newest = Minute.objects.aggregate(newest=Max("minute"))["newest"]
+    newest = MinuteRollup.objects.aggregate(newest=Max("minute"))["newest"]
     if newest is not None and newest < closed - _CHUNK:
         # Nobody looked for so long: the last hour first, then what was before.
-        Minute.objects.all().delete()
+        MinuteRollup.objects.all().delete()
         newest = None
     if newest is not None and newest < closed:
         _keep(newest + 1, closed)
-    _reach_back(closed)
+    _backfill(closed)
 
 
-def _reach_back(closed: int) -> None:
+def _backfill(closed: int) -> None:
     started, first = time.monotonic(), closed - KEPT + 1
-    oldest = Minute.objects.aggregate(oldest=Min("minute"))["oldest"] or closed + 1
+    oldest = MinuteRollup.objects.aggregate(oldest=Min("minute"))["oldest"] or closed + 1
     while oldest > first and time.monotonic() - started < _PATIENCE:
         _keep(max(oldest - _CHUNK, first), oldest - 1)
         oldest -= _CHUNK
     if oldest < first - _CHUNK:
-        Minute.objects.filter(minute__lt=first).delete()
+        MinuteRollup.objects.filter(minute__lt=first).delete()
 
 
 def _keep(first: int, last: int) -> None:
     """Count some minutes, the last included, and keep the result; whoever does so too gets the same."""
     with transaction.atomic():
-        Minute.objects.bulk_create(_count(first, last), ignore_conflicts=True)
+        MinuteRollup.objects.bulk_create(_count(first, last), ignore_conflicts=True)
 
 
 def _next_to_keep(now: datetime) -> int:
-    newest = Minute.objects.aggregate(newest=Max("minute"))["newest"]
+    newest = MinuteRollup.objects.aggregate(newest=Max("minute"))["newest"]
     return max((newest or 0) + 1, _minute(now) - _CHUNK)
 
 
-def _count(first: int, last: int) -> list[Minute]:
+def _count(first: int, last: int) -> list[MinuteRollup]:
     """Return what happened in each of some minutes, the last included: one look at each index."""
     between = (_instant(first), _instant(last + 1))
-    found = {minute: Minute(minute=minute) for minute in range(first, last + 1)}
+    found = {minute: MinuteRollup(minute=minute) for minute in range(first, last + 1)}
     happened = (
         Event.objects.filter(type__in=_COUNTED, created_at__gte=between[0], created_at__lt=between[1])
         .order_by()
@@ -182,17 +182,17 @@ def _waits(after: datetime, before: datetime) -> dict[int, list[float]]:
 
 
 def _kept(first: int, length: int) -> dict[int, dict[str, Any]]:
-    """Return the sums of what is kept, by the number of the span."""
+    """Return the sums of what is kept, by the number of the bucket."""
     rows = (
-        Minute.objects.filter(minute__gte=first)
+        MinuteRollup.objects.filter(minute__gte=first)
         .order_by()
-        .values(span=F("minute") / length)
+        .values(bucket=F("minute") / length)
         .annotate(created=Sum("created"), completed=Sum("completed"), failed=Sum("failed"), wait=Avg("wait"))
     )
-    return {row["span"]: dict(row) for row in rows}
+    return {row["bucket"]: dict(row) for row in rows}
 
 
-def _add(sums: dict[int, dict[str, Any]], minute: Minute, length: int) -> None:
+def _add(sums: dict[int, dict[str, Any]], minute: MinuteRollup, length: int) -> None:
     into = sums.setdefault(minute.minute // length, {})
     for name in _COUNTED.values():
         into[name] = into.get(name, 0) + getattr(minute, name)

@@ -14,8 +14,8 @@ from monitoring import findings, registry, report
 from monitoring.limits import Patience
 from orchestrator.api.replay import replay
 from orchestrator.cache import audit, client, tags
-from orchestrator.cache.commit_hook import announce
-from orchestrator.cache.interface import CacheUnavailableError
+from orchestrator.cache.commit_hook import invalidate
+from orchestrator.cache.interface import CacheUnavailable
 from orchestrator.console import dashboard
 from orchestrator.console.audit_log import note
 
@@ -26,7 +26,7 @@ AUDITED: Final = 200
 class ClearForm(forms.Form):
     """Which answers shall be cleared from the cache."""
 
-    table = forms.ChoiceField(choices=[(name, name) for name in tags.OF_TABLE])
+    table = forms.ChoiceField(choices=[(name, name) for name in tags.TABLE_TAGS])
 
 
 class AcknowledgeForm(forms.Form):
@@ -52,7 +52,7 @@ def database(request: HttpRequest) -> HttpResponse:
 @require_safe
 def cache(request: HttpRequest) -> HttpResponse:
     """Show how the cache is."""
-    context = {"health": registry.monitored_app().cache(Patience()), "clearable": list(tags.OF_TABLE)}
+    context = {"health": registry.monitored_app().cache(Patience()), "clearable": list(tags.TABLE_TAGS)}
     return _page(request, "Cache", "console/cache.html", context)
 
 
@@ -63,12 +63,12 @@ def clear_cache(request: HttpRequest) -> HttpResponse:
     if form.is_valid():
         table = form.cleaned_data["table"]
         with transaction.atomic():
-            announce(DEFAULT_DB_ALIAS, *tags.OF_TABLE[table])
+            invalidate(DEFAULT_DB_ALIAS, *tags.TABLE_TAGS[table])
             note(request, "Cache", f"Cleared the cached answers about {table}")
         messages.success(request, f"The cached answers about {table} are cleared.")
     else:
         messages.error(
-            request, f"There is nothing to clear by this name; allowed: {', '.join(tags.OF_TABLE)}."
+            request, f"There is nothing to clear by this name; allowed: {', '.join(tags.TABLE_TAGS)}."
         )
     return HttpResponseRedirect(reverse("admin:console-cache"))
 
@@ -77,8 +77,8 @@ def clear_cache(request: HttpRequest) -> HttpResponse:
 def audit_cache(request: HttpRequest) -> HttpResponse:
     """Compare some cached answers with the database."""
     try:
-        found = audit.audit(audit.cached_recipes(client.current(), AUDITED), replay)
-    except CacheUnavailableError as error:
+        found = audit.audit(audit.cached_keys(client.current(), AUDITED), replay)
+    except CacheUnavailable as error:
         messages.warning(request, f"Nothing to compare: {error}.")
     else:
         told = ", ".join(f"{number} {verdict}" for verdict, number in found.verdicts.items())

@@ -6,9 +6,9 @@ from typing import Final
 from django.db import DEFAULT_DB_ALIAS, connections, transaction
 
 from orchestrator.cache import tags
-from orchestrator.cache.commit_hook import announce
+from orchestrator.cache.commit_hook import invalidate
 
-# One statement, so one snapshot: right beside any writer, without a lock.
+# One statement, so one snapshot: is_exact beside any writer, without a lock.
 _COUNTED_AND_KEPT: Final = """
     FROM (
         SELECT 'jobs' AS table_name, status, count(*) AS counted, 0 AS kept FROM jobs GROUP BY status
@@ -50,8 +50,8 @@ class Verified:
     kept: int
 
     @property
-    def right(self) -> bool:
-        """Tell whether the kept number was right."""
+    def is_exact(self) -> bool:
+        """Tell whether the kept number was is_exact."""
         return self.counted == self.kept
 
 
@@ -61,7 +61,7 @@ def verify(*, repair: bool = False, using: str = DEFAULT_DB_ALIAS) -> tuple[Veri
     Nobody waits for it on PostgreSQL; on SQLite a repair keeps writers waiting while it counts.
 
     Args:
-        repair: whether to put wrong numbers right.
+        repair: whether to put wrong numbers is_exact.
         using: the database's alias.
 
     Returns:
@@ -70,7 +70,7 @@ def verify(*, repair: bool = False, using: str = DEFAULT_DB_ALIAS) -> tuple[Veri
     with connections[using].cursor() as cursor:
         cursor.execute(_COMPARE)
         found = tuple(Verified(*row[:2], *map(int, row[2:])) for row in cursor.fetchall())
-    if repair and not all(number.right for number in found):
+    if repair and not all(number.is_exact for number in found):
         _repair(using)
     return found
 
@@ -81,4 +81,4 @@ def _repair(using: str) -> None:
         if connection.vendor == "postgresql":
             cursor.execute(_ALONE)
         cursor.execute(_REPAIR_ON[connection.vendor])
-        announce(using, tags.JOB_COUNTS)  # an answer may have been cached that was wrong
+        invalidate(using, tags.JOB_COUNTS)  # an answer may have been cached that was wrong

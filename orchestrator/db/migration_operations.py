@@ -28,7 +28,7 @@ _INDEX_IS_VALID_SQL: Final = {
 }
 
 
-class AddIndexUnderWrites(AddIndex):
+class AddIndexOnline(AddIndex):
     """Add an index without stopping writers, and survive being run again after a failure half-way.
 
     On PostgreSQL the index is built ``CONCURRENTLY``, which cannot happen in a transaction: give the
@@ -65,7 +65,7 @@ class AddIndexUnderWrites(AddIndex):
         return f"{super().describe()}, without blocking writes"
 
 
-class RunEngineSQL(Operation):
+class RunVendorSQL(Operation):
     """Run the statements of a file that was written for the database's engine.
 
     The files are ``migrations/sql/<name>.<engine>.sql`` and, to undo it, ``<name>.<engine>.reverse.sql``. In

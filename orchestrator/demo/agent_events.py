@@ -5,7 +5,7 @@ from itertools import product
 from types import MappingProxyType
 from typing import Any, Final
 
-from orchestrator.demo.row_values import Row, id_tails, instant_text, json_text, new_id, stream
+from orchestrator.demo.row_values import Row, format_timestamp, id_tails, json_text, new_id, stream
 from orchestrator.demo.timeline import Timeline
 from orchestrator.demo.vocabulary import AGENTS, SUBJECTS, WORKERS
 
@@ -37,7 +37,7 @@ _REPORTS: Final[Mapping[str, tuple[int, dict[str, tuple[Any, ...]]]]] = MappingP
 )
 
 
-class Agents:
+class AgentEvents:
     """The events of a plan that belong to no job."""
 
     def __init__(self, names: tuple[object, ...], total: int, until: int) -> None:
@@ -61,7 +61,7 @@ class Agents:
         rows: list[Row] = []
         for age, (name, payload), tail in zip(ages, reports, id_tails(random, last - first), strict=True):
             instant = self._until - age
-            rows.append((new_id(instant, tail), name, payload, instant_text(instant), None))
+            rows.append((new_id(instant, tail), name, payload, format_timestamp(instant), None))
         return rows
 
 

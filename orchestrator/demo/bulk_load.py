@@ -11,8 +11,8 @@ from django.db import DEFAULT_DB_ALIAS, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from orchestrator.cache import tags
-from orchestrator.cache.commit_hook import announce
-from orchestrator.demo.seed_plan import Plan, Rows
+from orchestrator.cache.commit_hook import invalidate
+from orchestrator.demo.seed_plan import Rows, SeedPlan
 from orchestrator.models import Event, Job, Task, User
 
 _MODELS: Final[dict[str, type[Job | Event | Task | User]]] = {
@@ -30,7 +30,9 @@ _SQLITE_LOG_PAGES: Final = 16 * 1024
 _SQLITE_STATEMENT_ROWS: Final = 200
 
 
-def load(plan: Plan, *, progress: Callable[[int], object], using: str = DEFAULT_DB_ALIAS) -> dict[str, int]:
+def load(
+    plan: SeedPlan, *, progress: Callable[[int], object], using: str = DEFAULT_DB_ALIAS
+) -> dict[str, int]:
     """Put the rows of a plan into the database, and tell the planner of them.
 
     Each batch is a transaction of its own: jobs come with their events, and nobody else's write waits for
@@ -57,14 +59,14 @@ def load(plan: Plan, *, progress: Callable[[int], object], using: str = DEFAULT_
     return dict(loaded)
 
 
-def _free(plan: Plan, using: str) -> Plan:
+def _free(plan: SeedPlan, using: str) -> SeedPlan:
     """Return the first series of a plan whose rows are not in the database."""
     return next(
         free for free in (replace(plan, series=series) for series in count()) if not _is_present(free, using)
     )
 
 
-def _is_present(plan: Plan, using: str) -> bool:
+def _is_present(plan: SeedPlan, using: str) -> bool:
     """Tell whether the first row of any table is there already, or one of the users' names or addresses."""
     return any(
         _MODELS[table].objects.using(using).filter(**{f"{column}__in": values}).exists()
@@ -113,7 +115,7 @@ def _insert(connection: BaseDatabaseWrapper, rows: Rows) -> None:
                 for row in rows.rows:
                     copy.write_row(row)
             # Not seen by what watches Django's statements.
-            announce(connection.alias, *tags.OF_TABLE[rows.table])
+            invalidate(connection.alias, *tags.TABLE_TAGS[rows.table])
             return
         placeholders = f"({', '.join(['%s'] * len(rows.columns))})"
         for start in range(0, len(rows.rows), _SQLITE_STATEMENT_ROWS):

@@ -277,7 +277,7 @@ KINDS: Final = (
         share=8,
     ),
     Kind(
-        name="Plan the week of {team}",
+        name="SeedPlan the week of {team}",
         caller="planner-agent",
         source="schedule",
         pool="gpu",

@@ -60,7 +60,7 @@ class WrittenStep(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Story:
+class JobLifecycle:
     """A way through the life cycle, for one kind of job.
 
     Attributes:
@@ -82,7 +82,7 @@ class Story:
     attempts: int
 
 
-class Stories:
+class JobLifecycles:
     """The stories of one kind of job."""
 
     def __init__(self, kind: Kind) -> None:
@@ -94,7 +94,7 @@ class Stories:
         self.patient = kind.priorities not in (RAISED, URGENT)
 
 
-def _finished(kind: Kind) -> tuple[Story, ...]:
+def _finished(kind: Kind) -> tuple[JobLifecycle, ...]:
     """Return the stories that came to an end, the worse the later: an outage favours the last."""
     created, started, completed, failed, lost, retried, raised, withdrawn, stopped = _steps(kind)
     out_of_attempts = lost._replace(event=JobEvent.FAILED, to=JobStatus.FAILED)
@@ -112,7 +112,7 @@ def _finished(kind: Kind) -> tuple[Story, ...]:
     return tuple(stories)
 
 
-def _waiting(kind: Kind) -> tuple[Story, ...]:
+def _waiting(kind: Kind) -> tuple[JobLifecycle, ...]:
     created, started, _, failed, lost, retried, *_ = _steps(kind)
     stories = [_story(88, created), _story(6, created, started, failed, retried)]
     if kind.max_attempts > 1:
@@ -120,7 +120,7 @@ def _waiting(kind: Kind) -> tuple[Story, ...]:
     return tuple(stories)
 
 
-def _running(kind: Kind) -> tuple[Story, ...]:
+def _running(kind: Kind) -> tuple[JobLifecycle, ...]:
     created, started, _, failed, lost, retried, *_ = _steps(kind)
     stories = [_story(88, created, started), _story(5, created, started, failed, retried, started)]
     if kind.max_attempts > 1:
@@ -151,7 +151,7 @@ def _steps(kind: Kind) -> tuple[Step, ...]:
     )
 
 
-def _story(share: float, *steps: Step) -> Story:
+def _story(share: float, *steps: Step) -> JobLifecycle:
     status = steps[-1].to
     starts = [number for number, step in enumerate(steps) if step.to == JobStatus.RUNNING]
     pendings = [
@@ -165,7 +165,7 @@ def _story(share: float, *steps: Step) -> Story:
             attempts += 1
         elif step.event == JobEvent.REQUEUED:
             attempts = 0
-    return Story(
+    return JobLifecycle(
         share=share,
         steps=tuple(WrittenStep(step.event.value, step.gap, tuple(_endings(step))) for step in steps),
         status=status,

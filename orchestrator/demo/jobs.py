@@ -10,15 +10,15 @@ from typing import Final, NamedTuple
 
 from orchestrator.choices import JobStatus
 from orchestrator.demo.job_kinds import BACKGROUND, KINDS, RAISED, URGENT, USUAL, Kind
-from orchestrator.demo.job_lifecycles import Gap, Stories, Story
+from orchestrator.demo.job_lifecycles import Gap, JobLifecycle, JobLifecycles
 from orchestrator.demo.row_values import (
     HOUR,
     MINUTE,
     SECOND,
     Row,
+    format_timestamp,
     hyphenated,
     id_tails,
-    instant_text,
     json_text,
     log_normal,
     new_id,
@@ -82,7 +82,7 @@ class Template:
     gaps: tuple[float, ...]
     workers: tuple[str, ...]
     max_attempts: int
-    stories: Stories
+    stories: JobLifecycles
     odds: list[float]
 
 
@@ -91,7 +91,7 @@ class Draw(NamedTuple):
 
     age: int
     template: Template
-    story: Story
+    story: JobLifecycle
 
 
 class Lives:
@@ -128,7 +128,7 @@ class Lives:
         jobs: list[Row] = []
         events: list[Row] = []
         for draw in draws:
-            moments = [(instant, instant_text(instant)) for instant in self._instants(draw, factors)]
+            moments = [(instant, format_timestamp(instant)) for instant in self._instants(draw, factors)]
             job_id = new_id(moments[0][0], next(tails))
             events += _history(draw.story, job_id, moments, tails, random)
             jobs.append(self._job(draw, job_id, [text for _, text in moments], random))
@@ -142,7 +142,7 @@ class Lives:
         ):
             yield Draw(age, template, self._story(random, age, template, self._total - number))
 
-    def _story(self, random: Random, age: int, template: Template, rank: int) -> Story:
+    def _story(self, random: Random, age: int, template: Template, rank: int) -> JobLifecycle:
         """Return the story of a job that is the ``rank``-th newest."""
         luck, stories = random.random(), template.stories
         wait, run = template.gaps[Gap.WAIT], template.gaps[Gap.RUN]
@@ -200,11 +200,11 @@ class Lives:
 
     def _lease(self, random: Random) -> tuple[str, str]:
         token = new_id(self._until, id_tails(random, 1)[0])
-        return token, instant_text(self._until + random.randint(*_LEASE_LEFT))
+        return token, format_timestamp(self._until + random.randint(*_LEASE_LEFT))
 
 
 def _history(
-    story: Story, job_id: str, moments: list[tuple[int, str]], tails: Iterator[str], random: Random
+    story: JobLifecycle, job_id: str, moments: list[tuple[int, str]], tails: Iterator[str], random: Random
 ) -> Iterator[Row]:
     """Yield the events of one job."""
     start = f'{{"job_id":"{hyphenated(job_id)}",'
@@ -225,17 +225,17 @@ def _result(items: int, choice: int) -> str:
     return f'{{"processed":{items - skipped},"skipped":{skipped}}}'
 
 
-def _progress(story: Story, choice: int) -> int:
+def _progress(story: JobLifecycle, choice: int) -> int:
     """Return the progress that a started job has reported."""
     return MAX_PROGRESS if story.status == JobStatus.COMPLETED else (choice >> 28 & 0xFFF) % MAX_PROGRESS
 
 
-def _picked(stories: tuple[Story, ...], luck: float) -> Story:
+def _picked(stories: tuple[JobLifecycle, ...], luck: float) -> JobLifecycle:
     """Return the story that this luck, from 0 to 1, falls on."""
     return stories[bisect(_odds(stories), luck)]
 
 
-def _odds(stories: tuple[Story, ...]) -> list[float]:
+def _odds(stories: tuple[JobLifecycle, ...]) -> list[float]:
     """Return the luck at which each story ends and the next begins."""
     ends = list(accumulate(story.share for story in stories))
     return [end / ends[-1] for end in ends[:-1]]
@@ -253,7 +253,7 @@ def _templates(random: Random, count: int) -> list[Template]:
 
 def _made_of(kind: Kind) -> Iterator[Template]:
     """Yield the templates of one kind, one a subject."""
-    stories = Stories(kind)
+    stories = JobLifecycles(kind)
     gaps = {Gap.NOTHING: 0.0, Gap.RUN: kind.seconds * SECOND, Gap.LEASE: _LEASE, Gap.THOUGHT: _THOUGHT}
     gaps[Gap.WAIT] = next(wait for priorities, wait in _WAITS if priorities == kind.priorities)
     for subject in _subjects(kind):

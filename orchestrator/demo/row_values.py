@@ -52,7 +52,7 @@ def hyphenated(digits: str) -> str:
     return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
-def instant_text(instant: int) -> str:
+def format_timestamp(instant: int) -> str:
     """Return an instant in microseconds as the text that a database stores."""
     return (EPOCH + timedelta(0, 0, instant)).isoformat(" ")
 

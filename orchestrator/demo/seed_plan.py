@@ -7,7 +7,7 @@ from functools import cached_property
 from itertools import zip_longest
 from typing import Final, NamedTuple
 
-from orchestrator.demo.agent_events import Agents
+from orchestrator.demo.agent_events import AgentEvents
 from orchestrator.demo.jobs import EVENT_COLUMNS, JOB_COLUMNS, Lives
 from orchestrator.demo.row_values import SECOND, Row
 from orchestrator.demo.tasks import TASK_COLUMNS, Notes
@@ -36,7 +36,7 @@ class Batch(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class SeedPlan:
     """What ``seed_demo`` adds.
 
     The same plan has the same rows. With another ``until`` they have the same names, statuses and distances
@@ -119,8 +119,8 @@ class Plan:
         return Lives(self._names, self.jobs, self._until)
 
     @cached_property
-    def _agents(self) -> Agents:
-        return Agents(self._names, self._reports, self._until)
+    def _agents(self) -> AgentEvents:
+        return AgentEvents(self._names, self._reports, self._until)
 
     @cached_property
     def _notes(self) -> Notes:

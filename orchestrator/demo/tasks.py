@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from string import Formatter
 from typing import Final
 
-from orchestrator.demo.row_values import HOUR, Row, id_tails, instant_text, log_normal, new_id, stream
+from orchestrator.demo.row_values import HOUR, Row, format_timestamp, id_tails, log_normal, new_id, stream
 from orchestrator.demo.timeline import Timeline
 from orchestrator.demo.vocabulary import SUBJECTS
 
@@ -21,7 +21,7 @@ _TITLES: Final = (
     "Find out why exports of {dataset} are slow on Mondays",
     "Label 200 more samples for {model}",
     "Move {service} to the new queue",
-    "Plan capacity for {region}",
+    "SeedPlan capacity for {region}",
     "Raise the memory limit of jobs on {dataset}",
     "Reduce the number of false alarms from {service}",
     "Renew the contract with {supplier}",
@@ -87,8 +87,8 @@ class Notes:
                     title,
                     description,
                     version,
-                    instant_text(created),
-                    instant_text(edited),
+                    format_timestamp(created),
+                    format_timestamp(edited),
                 )
             )
         return rows

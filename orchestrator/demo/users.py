@@ -6,7 +6,7 @@ from random import Random
 from typing import Final
 
 from orchestrator.choices import Role
-from orchestrator.demo.row_values import DAY, Row, id_tails, instant_text, new_id, stream
+from orchestrator.demo.row_values import DAY, Row, format_timestamp, id_tails, new_id, stream
 from orchestrator.demo.vocabulary import AGENTS, FIRST_NAMES, LAST_NAMES, OPERATORS, RUNNERS
 
 USER_COLUMNS: Final = ("id", "username", "email", "password", "role", "active", "created_at", "last_login")
@@ -65,8 +65,8 @@ class People:
             _no_password(tail),
             role.value,
             int(active),
-            instant_text(created),
-            instant_text(seen) if seen else None,
+            format_timestamp(created),
+            format_timestamp(seen) if seen else None,
         )
 
 

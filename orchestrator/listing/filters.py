@@ -17,7 +17,7 @@ from django.db.models import Q, TextChoices
 from django.utils import timezone
 
 from monitoring.formatting import iso_timestamp
-from orchestrator.limits import INT32_LARGEST, INT32_SMALLEST
+from orchestrator.limits import MAX_INT32, MIN_INT32
 from orchestrator.listing.errors import invalid_value
 
 _FIRST_SURROGATE: Final = 0xD800
@@ -119,7 +119,7 @@ class Exact(Filter):
         """The OpenAPI schema of a value."""
         return {
             str: {"type": "string"},
-            int: {"type": "integer", "format": "int32", "minimum": INT32_SMALLEST, "maximum": INT32_LARGEST},
+            int: {"type": "integer", "format": "int32", "minimum": MIN_INT32, "maximum": MAX_INT32},
             UUID: {"type": "string", "format": "uuid"},
         }[self.value_type]
 
@@ -260,9 +260,9 @@ def _text(name: str, text: str) -> str | None:
 
 
 def _int32(name: str, text: str) -> int:
-    if re.fullmatch(r"-?[0-9]{1,10}", text) and INT32_SMALLEST <= int(text) <= INT32_LARGEST:
+    if re.fullmatch(r"-?[0-9]{1,10}", text) and MIN_INT32 <= int(text) <= MAX_INT32:
         return int(text)
-    raise invalid_value(name, text, f"a whole number from {INT32_SMALLEST} to {INT32_LARGEST}")
+    raise invalid_value(name, text, f"a whole number from {MIN_INT32} to {MAX_INT32}")
 
 
 def _uuid(name: str, text: str) -> UUID:

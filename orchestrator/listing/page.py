@@ -9,7 +9,7 @@ from django.db import connections, router
 from django.db.models import Q, QuerySet
 
 from orchestrator.json_codec import from_json
-from orchestrator.limits import PAGE_DEFAULT, PAGE_LARGEST
+from orchestrator.limits import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE
 from orchestrator.listing import bounded_scan
 from orchestrator.listing.access_paths import AccessPath
 from orchestrator.listing.bounded_scan import SQL
@@ -91,7 +91,9 @@ class Selection:
         narrow = walk.defer(*self.definition.deferred) if residual else walk.values_list(*self.columns)
         return bounded_scan.count(narrow, residual)
 
-    def page(self, cursor: Cursor = _FIRST, size: int = PAGE_DEFAULT, *, json: tuple[str, ...] = ()) -> Page:
+    def page(
+        self, cursor: Cursor = _FIRST, size: int = DEFAULT_PAGE_SIZE, *, json: tuple[str, ...] = ()
+    ) -> Page:
         """Return a page of the rows.
 
         Args:
@@ -116,7 +118,7 @@ class Selection:
         """Yield all pages, each read when it is needed."""
         cursor: Cursor | None = _FIRST
         while cursor is not None:
-            one = self.page(cursor, PAGE_LARGEST, json=json)
+            one = self.page(cursor, MAX_PAGE_SIZE, json=json)
             yield one
             cursor = one.next
 

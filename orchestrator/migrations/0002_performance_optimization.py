@@ -2,7 +2,7 @@
 
 from django.db import migrations, models
 
-from orchestrator.db.migration_operations import AddIndexUnderWrites
+from orchestrator.db.migration_operations import AddIndexOnline
 
 
 class Migration(migrations.Migration):
@@ -13,31 +13,29 @@ class Migration(migrations.Migration):
 
     operations = [
         # bulk changes of the jobs of one status and priority, in any order
-        AddIndexUnderWrites(
-            "job", models.Index(fields=["status", "priority"], name="ix_jobs_status_priority")
-        ),
+        AddIndexOnline("job", models.Index(fields=["status", "priority"], name="ix_jobs_status_priority")),
         # the list of one status, in order of creation
-        AddIndexUnderWrites(
+        AddIndexOnline(
             "job", models.Index(fields=["status", "created_at"], name="ix_jobs_status_created_at")
         ),
         # the list of one priority in order of creation, and the whole list in order of priority
-        AddIndexUnderWrites(
+        AddIndexOnline(
             "job", models.Index(fields=["priority", "created_at"], name="ix_jobs_priority_created_at")
         ),
         # the list by a range of started_at
-        AddIndexUnderWrites("job", models.Index(fields=["started_at"], name="ix_jobs_started_at")),
+        AddIndexOnline("job", models.Index(fields=["started_at"], name="ix_jobs_started_at")),
         # the list by a range of completed_at
-        AddIndexUnderWrites("job", models.Index(fields=["completed_at"], name="ix_jobs_completed_at")),
+        AddIndexOnline("job", models.Index(fields=["completed_at"], name="ix_jobs_completed_at")),
         # events of one type, in any order
-        AddIndexUnderWrites("event", models.Index(fields=["type"], name="ix_events_type")),
+        AddIndexOnline("event", models.Index(fields=["type"], name="ix_events_type")),
         # the list of one type, in order of creation
-        AddIndexUnderWrites(
+        AddIndexOnline(
             "event", models.Index(fields=["type", "created_at"], name="ix_events_type_created_at")
         ),
         # tasks of one title, in any order
-        AddIndexUnderWrites("task", models.Index(fields=["title"], name="ix_tasks_title")),
+        AddIndexOnline("task", models.Index(fields=["title"], name="ix_tasks_title")),
         # the list of one role
-        AddIndexUnderWrites("user", models.Index(fields=["role"], name="ix_users_role")),
+        AddIndexOnline("user", models.Index(fields=["role"], name="ix_users_role")),
         # the list of active or inactive users
-        AddIndexUnderWrites("user", models.Index(fields=["active"], name="ix_users_active")),
+        AddIndexOnline("user", models.Index(fields=["active"], name="ix_users_active")),
     ]

@@ -2,7 +2,7 @@
 
 from django.db import migrations, models
 
-from orchestrator.db.migration_operations import AddIndexUnderWrites
+from orchestrator.db.migration_operations import AddIndexOnline
 
 
 class Migration(migrations.Migration):
@@ -13,16 +13,14 @@ class Migration(migrations.Migration):
 
     operations = [
         # the list of one status in order of priority, and of one status and priority in order of creation
-        AddIndexUnderWrites(
+        AddIndexOnline(
             "job",
             models.Index(fields=["status", "priority", "created_at"], name="ix_jobs_status_prio_created"),
         ),
         # the list of one queue, in order of creation
-        AddIndexUnderWrites(
-            "job", models.Index(fields=["queue", "created_at"], name="ix_jobs_queue_created_at")
-        ),
+        AddIndexOnline("job", models.Index(fields=["queue", "created_at"], name="ix_jobs_queue_created_at")),
         # the list of one worker's jobs, in order of creation
-        AddIndexUnderWrites(
+        AddIndexOnline(
             "job",
             models.Index(
                 fields=["worker", "created_at"],
@@ -31,18 +29,16 @@ class Migration(migrations.Migration):
             ),
         ),
         # the admin's search by the beginning of a name, and its list in order of name
-        AddIndexUnderWrites(
-            "job", models.Index(fields=["name", "created_at"], name="ix_jobs_name_created_at")
-        ),
+        AddIndexOnline("job", models.Index(fields=["name", "created_at"], name="ix_jobs_name_created_at")),
         # one job's history, and the list of one job's events
-        AddIndexUnderWrites(
+        AddIndexOnline(
             "event", models.Index(fields=["job_id", "created_at"], name="ix_events_job_id_created_at")
         ),
         # the list of one title in order of creation, and the lists in order of title: all tasks, or those
         # whose title begins with a prefix
-        AddIndexUnderWrites(
+        AddIndexOnline(
             "task", models.Index(fields=["title", "created_at"], name="ix_tasks_title_created_at")
         ),
         # the list in order of creation
-        AddIndexUnderWrites("user", models.Index(fields=["created_at"], name="ix_users_created_at")),
+        AddIndexOnline("user", models.Index(fields=["created_at"], name="ix_users_created_at")),
     ]

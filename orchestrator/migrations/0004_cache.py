@@ -2,10 +2,10 @@
 
 from django.db import migrations
 
-from orchestrator.db.migration_operations import RunEngineSQL
+from orchestrator.db.migration_operations import RunVendorSQL
 
 
 class Migration(migrations.Migration):
     dependencies = [("orchestrator", "0003_list_indexes")]
 
-    operations = [RunEngineSQL("0004_cache")]
+    operations = [RunVendorSQL("0004_cache")]

@@ -2,7 +2,7 @@
 
 from django.db import migrations
 
-from orchestrator.db.migration_operations import RunEngineSQL
+from orchestrator.db.migration_operations import RunVendorSQL
 
 
 class Migration(migrations.Migration):
@@ -11,4 +11,4 @@ class Migration(migrations.Migration):
 
     dependencies = [("orchestrator", "0004_cache")]
 
-    operations = [RunEngineSQL("0005_exact_counts")]
+    operations = [RunVendorSQL("0005_exact_counts")]

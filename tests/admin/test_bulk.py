@@ -147,7 +147,7 @@ def test_the_search_counts_as_filter(console):
 
 
 def test_what_failed_again_is_not_queued_again_for_ever(console, monkeypatch):
-    monkeypatch.setattr(changes, "PATIENCE", -1)
+    monkeypatch.setattr(changes, "STEP_SECONDS", -1)
     (job,) = make(1, "failed")
     page = prepare(console, "retry")
     console.post(f"{page}start/")
@@ -174,8 +174,8 @@ def test_priority_and_deletion(console):
 
 
 def test_it_can_be_stopped_and_says_how_far_it_came(console, monkeypatch):
-    monkeypatch.setattr(changes, "PATIENCE", -1)
-    monkeypatch.setattr(bulk_operations, "BATCH", 4)
+    monkeypatch.setattr(changes, "STEP_SECONDS", -1)
+    monkeypatch.setattr(bulk_operations, "BATCH_SIZE", 4)
     make(10)
     page = prepare(console, "cancel")
     console.post(f"{page}start/")
@@ -284,8 +284,8 @@ def test_running_jobs_that_are_cancelled_lose_their_lease(console):
 
 def test_a_filter_without_an_index_is_applied_to_the_end(console, monkeypatch):
     monkeypatch.setattr(bounded_scan, "SCAN_LIMIT", 7)
-    monkeypatch.setattr(bulk_operations, "BATCH", 2)
-    monkeypatch.setattr(changes, "PATIENCE", -1)
+    monkeypatch.setattr(bulk_operations, "BATCH_SIZE", 2)
+    monkeypatch.setattr(changes, "STEP_SECONDS", -1)
     rare = make(3, queue="rare")
     make(20)
     rare += make(1, queue="rare") + make(1, "completed", queue="rare")

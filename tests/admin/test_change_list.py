@@ -10,7 +10,7 @@ import pytest
 from django.contrib import admin
 from django.test import RequestFactory
 
-from orchestrator.admin.base import TableAdmin
+from orchestrator.admin.base import KeysetModelAdmin
 from orchestrator.choices import JobStatus, Role
 from orchestrator.listing import bounded_scan
 from orchestrator.models import Event, Job, Task, User
@@ -23,7 +23,7 @@ NUMBER = 47
 
 @pytest.fixture(autouse=True)
 def _small_pages(monkeypatch):
-    monkeypatch.setattr(TableAdmin, "list_per_page", 10)
+    monkeypatch.setattr(KeysetModelAdmin, "list_per_page", 10)
     monkeypatch.setattr(bounded_scan, "SCAN_LIMIT", 13)
     monkeypatch.setattr("orchestrator.admin.change_list.SCAN_LIMIT", 13)
 

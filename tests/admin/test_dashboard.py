@@ -16,8 +16,8 @@ from orchestrator.admin.formatting import NOTHING
 from orchestrator.choices import JobStatus
 from orchestrator.console import dashboard, rollups
 from orchestrator.console.charts import charts
-from orchestrator.console.models import Minute
-from orchestrator.console.rollups import Span
+from orchestrator.console.models import MinuteRollup
+from orchestrator.console.rollups import Bucket
 from orchestrator.models import Event, Job
 
 NOW = datetime(2026, 11, 23, 12, 30, 30, tzinfo=UTC)
@@ -54,46 +54,46 @@ def test_every_event_is_in_its_span_and_in_no_other():
         happened("job_completed", at)
     happened("job_failed", NOW - timedelta(minutes=7), 3)
     happened("something_else", NOW - timedelta(minutes=7), 3)
-    rollups.keep_up(NOW)
-    spans = rollups.spans(12, 5, NOW)
-    assert [span.start.minute for span in spans] == [35, 40, 45, 50, 55, 0, 5, 10, 15, 20, 25, 30]
-    assert [span.completed for span in spans] == [0, 0, 0, 0, 1, 1, 0, 0, 0, 0, 1, 1]
-    assert [span.failed for span in spans] == [0] * 9 + [3, 0, 0]
-    assert sum(span.completed for span in rollups.spans(24, 60, NOW)) == 5
+    rollups.update_rollups(NOW)
+    buckets = rollups.buckets(12, 5, NOW)
+    assert [span.start.minute for span in buckets] == [35, 40, 45, 50, 55, 0, 5, 10, 15, 20, 25, 30]
+    assert [span.completed for span in buckets] == [0, 0, 0, 0, 1, 1, 0, 0, 0, 0, 1, 1]
+    assert [span.failed for span in buckets] == [0] * 9 + [3, 0, 0]
+    assert sum(span.completed for span in rollups.buckets(24, 60, NOW)) == 5
 
 
 @pytest.mark.django_db
 def test_what_was_counted_once_is_not_counted_again():
     happened("job_completed", NOW - timedelta(minutes=10), 2)
-    rollups.keep_up(NOW)
+    rollups.update_rollups(NOW)
     Event.objects.all().delete()  # as the archive does
     later = NOW + timedelta(minutes=3)
     happened("job_completed", NOW + timedelta(minutes=1))
     for _ in range(2):
-        rollups.keep_up(later)
-    assert sum(span.completed for span in rollups.spans(12, 5, later)) == 3
+        rollups.update_rollups(later)
+    assert sum(span.completed for span in rollups.buckets(12, 5, later)) == 3
 
 
 @pytest.mark.django_db
 @pytest.mark.usefixtures("_three_hours")
 def test_a_console_nobody_looked_at_begins_with_the_last_hour(monkeypatch):
     monkeypatch.setattr(rollups, "_PATIENCE", -1)
-    rollups.keep_up(NOW)
-    assert not Minute.objects.exists()
+    rollups.update_rollups(NOW)
+    assert not MinuteRollup.objects.exists()
     monkeypatch.setattr(rollups, "_PATIENCE", 60)
-    rollups.keep_up(NOW)
-    assert Minute.objects.count() == rollups.KEPT
+    rollups.update_rollups(NOW)
+    assert MinuteRollup.objects.count() == rollups.KEPT
     later = NOW + timedelta(days=3)
     happened("job_failed", later - timedelta(minutes=20))
-    rollups.keep_up(later)
-    assert Minute.objects.count() == rollups.KEPT
-    assert sum(span.failed for span in rollups.spans(28, 360, later)) == 1
+    rollups.update_rollups(later)
+    assert MinuteRollup.objects.count() == rollups.KEPT
+    assert sum(span.failed for span in rollups.buckets(28, 360, later)) == 1
 
 
 @pytest.mark.django_db
 def test_before_anything_is_kept_the_last_hour_is_shown():
     happened("job_completed", NOW - timedelta(minutes=20))
-    assert sum(span.completed for span in rollups.spans(12, 5, NOW)) == 1
+    assert sum(span.completed for span in rollups.buckets(12, 5, NOW)) == 1
 
 
 @pytest.mark.django_db
@@ -103,8 +103,8 @@ def test_the_wait_is_the_median_from_creation_to_start():
         Job.objects.create(
             name="j", status="running", started_at=started, created_at=started - timedelta(seconds=wait)
         )
-    rollups.keep_up(NOW)
-    waits = [span.wait for span in rollups.spans(12, 5, NOW) if span.wait is not None]
+    rollups.update_rollups(NOW)
+    waits = [span.wait for span in rollups.buckets(12, 5, NOW) if span.wait is not None]
     assert waits == [pytest.approx(20, abs=0.01)]
 
 
@@ -115,25 +115,27 @@ def test_the_last_instant_of_a_minute_is_in_that_minute():
         last = datetime(2026, 11, 23, 12, 30, tzinfo=UTC) - timedelta(minutes=minute, microseconds=1)
         happened("job_completed", last)
         Job.objects.create(name="Late", status="running", created_at=last, started_at=last)
-    rollups.keep_up(NOW)
-    kept = Minute.objects.filter(completed=1, wait=0)
-    assert (kept.count(), Minute.objects.filter(completed__gt=1).count()) == (149, 0)
+    rollups.update_rollups(NOW)
+    kept = MinuteRollup.objects.filter(completed=1, wait=0)
+    assert (kept.count(), MinuteRollup.objects.filter(completed__gt=1).count()) == (149, 0)
 
 
 @pytest.mark.engine_neutral
 def test_charts_say_their_numbers():
     start = datetime(2026, 11, 23, 12, tzinfo=UTC)
-    spans = tuple(
-        Span(start + timedelta(minutes=5 * n), 5, completed=1000 * n, failed=n % 2, wait=90.0 if n else None)
+    buckets = tuple(
+        Bucket(
+            start + timedelta(minutes=5 * n), 5, completed=1000 * n, failed=n % 2, wait=90.0 if n else None
+        )
         for n in range(3)
     )
-    throughput, failures, wait = charts(spans)
+    throughput, failures, wait = charts(buckets)
     assert [bar.text for bar in throughput.bars] == ["0", "1,000", "2,000"]
     assert [bar.height for bar in throughput.bars] == [0, 60, 120]
     assert throughput.bars[1].label == "12:05 to 12:10"
     assert failures.summary == "1 failed · 0.0% of what ended"
     assert [bar.text for bar in wait.bars] == [NOTHING, "1 min 30 s", "1 min 30 s"]
-    assert all(chart.is_empty for chart in charts((Span(start, 5),)))
+    assert all(chart.is_empty for chart in charts((Bucket(start, 5),)))
 
 
 @pytest.mark.django_db
@@ -168,7 +170,7 @@ def test_a_queue_that_stands_still_says_so():
 @pytest.mark.usefixtures("_three_hours")
 def test_it_costs_few_queries_and_reads_no_table_whole(console, job, django_assert_max_num_queries):
     ended("Broken")
-    rollups.keep_up(timezone.now())
+    rollups.update_rollups(timezone.now())
     with django_assert_max_num_queries(17) as queries:
         assert console.get("/admin/dashboard/now/").status_code == 200
     assert not [

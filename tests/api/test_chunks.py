@@ -1,4 +1,4 @@
-"""Bodies in chunks, whose length nobody tells beforehand, over the real web server."""
+"""LocalEntries in chunks, whose length nobody tells beforehand, over the real web server."""
 
 import http.client
 import json

@@ -14,11 +14,11 @@ from benchmarks.lab import ROOT
 from orchestrator import counts
 from orchestrator.api.serializers import JobSerializer
 from orchestrator.demo.bulk_load import load
-from orchestrator.demo.seed_plan import Plan
+from orchestrator.demo.seed_plan import SeedPlan
 from orchestrator.models import Event, Job, Task
 from tests.migrations.schema import migrate
 
-PLAN = Plan(jobs=20, events=None, tasks=4, users=0, seed=1, until=datetime(2026, 11, 23, 9, 30, tzinfo=UTC))
+PLAN = SeedPlan(jobs=20, events=None, tasks=4, users=0, seed=1, until=datetime(2026, 11, 23, 9, 30, tzinfo=UTC))
 TIMES = {"created_at", "updated_at", "available_at", "started_at", "completed_at", "lease_expires_at"}
 
 

@@ -8,13 +8,13 @@ from django.core.management import call_command
 from django.db import connections
 
 from benchmarks import index_report
-from orchestrator.demo.seed_plan import Plan
+from orchestrator.demo.seed_plan import SeedPlan
 
 
 def test_it_measures_before_and_after(scratch_database: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(index_report, "MAX_RUNS", 2)
     call_command("migrate", database=scratch_database, verbosity=0)
-    plan = Plan(jobs=300, events=None, tasks=100, users=100, seed=1, until=datetime.now(UTC))
+    plan = SeedPlan(jobs=300, events=None, tasks=100, users=100, seed=1, until=datetime.now(UTC))
     lines = list(index_report.index_report(plan, scratch_database))
     assert lines[0] == "## Performance Test Results"
     assert " 300 jobs" in lines[2]

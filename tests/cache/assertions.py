@@ -37,7 +37,7 @@ def _hit(client: APIClient, path: str) -> bytes | None:
 def _told(client: APIClient, path: str) -> Any:
     """Return the answer, asked for again while the cache tells nothing.
 
-    Where no keeper runs, a lease may be over before the request that renewed it looks again.
+    Where no relay runs, a lease may be over before the request that renewed it looks again.
     """
     deadline = time.monotonic() + BUSY
     while (answer := _answer(client, path))["X-Cache"] == "BYPASS" and time.monotonic() < deadline:

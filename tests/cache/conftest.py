@@ -89,10 +89,10 @@ def script(database_url: str) -> Callable[..., "subprocess.CompletedProcess[str]
 
 
 @pytest.fixture
-def keeper_on(
+def relay_on(
     database_url: str, valkey: ValkeyServer, tmp_path: Path
 ) -> Iterator[Callable[..., ChildProcess]]:
-    """A function that starts the keeper's process on this test's database: ``keeper_on(cache)``.
+    """A function that starts the relay's process on this test's database: ``relay_on(cache)``.
 
     Without a server it keeps that of this process.
     """
@@ -102,8 +102,8 @@ def keeper_on(
         env = {"DATABASE_URL": database_url, "REDIS_URL": (cache or valkey).url}
         processes.append(
             ChildProcess(
-                [sys.executable, settings.BASE_DIR / "manage.py", "cache_keeper"],
-                tmp_path / "keeper.log",
+                [sys.executable, settings.BASE_DIR / "manage.py", "cache_relay"],
+                tmp_path / "relay.log",
                 env={**os.environ, **env},
             )
         )

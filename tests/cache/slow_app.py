@@ -1,6 +1,6 @@
 """The service with writers that are held up between COMMIT and *end*, as a busy machine might do it.
 
-Whole, or with its protocol broken on purpose: writers announce nothing before their COMMIT. What is left then
+Whole, or with its protocol broken on purpose: writers invalidate nothing before their COMMIT. What is left then
 is what many take for enough, a new generation after it.
 """
 
@@ -36,8 +36,8 @@ def broken() -> Callable[..., Any]:
     def begin_without_telling(connection: Any, known: Any, **_: Any) -> Write | None:
         rows = outbox.own(connection)
         outbox.remove(connection, rows.ids)
-        families = rows.families.union(known)
-        return Write(families, announced=True) if families else None
+        tags = rows.tags.union(known)
+        return Write(tags, announced=True) if tags else None
 
     in_flight.begin = begin_without_telling
     return application

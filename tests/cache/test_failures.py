@@ -83,7 +83,7 @@ class TestRefused:
 
         job.save()
 
-        assert outbox.pending(connection, 10).families >= {tags.JOBS, tags.job(job.pk)}
+        assert outbox.pending(connection, 10).tags >= {tags.JOBS, tags.job(job.pk)}
 
     def test_answers_and_comes_back(self, own_cache: OwnCache, job: Job, as_user: APIClient):
         cache = own_cache()

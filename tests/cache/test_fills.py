@@ -10,8 +10,8 @@ from rest_framework.test import APIClient
 
 from orchestrator.cache import client, keys, lookup, timing
 from orchestrator.cache.in_flight import Write
-from orchestrator.cache.lookup import Outcome
-from orchestrator.cache.spec import Question
+from orchestrator.cache.lookup import CacheStatus
+from orchestrator.cache.spec import CacheSpec
 from orchestrator.models import Job, User
 from tests.cache.assertions import asked_once, outcome, past_the_cache
 from tests.http_client import HttpClient
@@ -20,15 +20,15 @@ from tests.servers.valkey import ValkeyServer
 pytestmark = pytest.mark.django_db(transaction=True)
 
 LIST = "/api/v1/jobs/"
-QUESTION = Question("jobs", "a question of the tests", ("jobs",), ttl=60)
+QUESTION = CacheSpec("jobs", "a spec of the tests", ("jobs",), ttl=60)
 
 
-def ask(build) -> lookup.Answer:
+def ask(build) -> lookup.CachedResponse:
     (found,) = lookup.look_up(QUESTION)
     return lookup.answer(QUESTION, found, build)
 
 
-def ask_in_a_thread(build) -> Outcome:
+def ask_in_a_thread(build) -> CacheStatus:
     try:
         return ask(build).outcome
     finally:
@@ -66,7 +66,7 @@ def test_of_a_crowd_one_fills_and_the_others_wait(monkeypatch: pytest.MonkeyPatc
         told = Counter(pool.map(ask_in_a_thread, [build] * crowd))
 
     assert built == [1]
-    assert told == {Outcome.MISS: 1, Outcome.HIT: crowd - 1}
+    assert told == {CacheStatus.MISS: 1, CacheStatus.HIT: crowd - 1}
 
 
 def test_of_a_crowd_before_two_workers_one_makes_the_query(web, valkey_server, user: User):
@@ -124,7 +124,7 @@ def test_a_fill_that_a_write_overtook_is_not_kept():
 
 
 def test_nothing_is_filled_while_a_write_is_in_flight(monkeypatch: pytest.MonkeyPatch):
-    outcomes: list[Outcome] = []
+    outcomes: list[CacheStatus] = []
     end = Write.end
 
     def look_and_end(write: Write) -> bool:
@@ -136,7 +136,7 @@ def test_nothing_is_filled_while_a_write_is_in_flight(monkeypatch: pytest.Monkey
     monkeypatch.setattr(Write, "end", look_and_end)
     Job.objects.create(name="in flight")
 
-    assert outcomes == [Outcome.BYPASS]
+    assert outcomes == [CacheStatus.BYPASS]
 
 
 def test_an_empty_list_is_an_answer(as_user: APIClient):
@@ -179,7 +179,7 @@ def test_an_answer_that_cannot_be_made_is_left_to_the_next_caller(valkey: Valkey
         ask(fail)
 
     assert kept(valkey, "*:f:*") == set()
-    assert ask(lambda: b"{}").outcome is Outcome.MISS
+    assert ask(lambda: b"{}").outcome is CacheStatus.MISS
 
 
 def test_a_caller_that_died_is_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch, valkey: ValkeyServer):

@@ -10,7 +10,7 @@ from django.db import OperationalError, connection
 from rest_framework.test import APIClient
 
 from orchestrator.cache import client, outbox, relay
-from orchestrator.cache.interface import CacheUnavailableError
+from orchestrator.cache.interface import CacheUnavailable
 from orchestrator.models import Job, Task
 from tests.cache.assertions import assert_right, outcome, past_the_cache, warm
 from tests.polling import wait_until
@@ -58,8 +58,8 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
-def test_shows_with_a_keeper(change: str, psql: Psql, keeper_on, job: Job, as_user: APIClient):
-    keeper_on()
+def test_shows_with_a_keeper(change: str, psql: Psql, relay_on, job: Job, as_user: APIClient):
+    relay_on()
     warm(as_user, *paths_of(job))
 
     psql(change)
@@ -96,7 +96,7 @@ def test_what_is_rolled_back_leaves_the_hits(database_url: str, job: Job, as_use
         other.rollback()
         other.close()
 
-    relay.tick(client.current())
+    relay.relay_once(client.current())
 
     assert [outcome(as_user, path) for path in paths_of(job)] == ["HIT"] * len(paths_of(job))
 
@@ -107,14 +107,14 @@ def test_what_django_wrote_is_not_made_stale_again(job: Job, as_user: APIClient)
     warm(as_user, *paths_of(job))
 
     for _ in range(3):
-        wait_until(lambda: relay.tick(client.current()), what="a lease")
+        wait_until(lambda: relay.relay_once(client.current()), what="a lease")
 
     assert [outcome(as_user, path) for path in paths_of(job)] == ["HIT"] * len(paths_of(job))
 
 
 def test_a_flood_is_drained_whole(psql: Psql, job: Job, as_user: APIClient, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(relay, "ROWS_AT_ONCE", 10)
-    monkeypatch.setattr(relay, "FAMILIES_AT_ONCE", 5)
+    monkeypatch.setattr(relay, "MAX_TAGS_AT_ONCE", 5)
     warm(as_user, *paths_of(job))
     for number in range(35):
         psql(f"UPDATE jobs SET priority = {number}")  # noqa: S608
@@ -124,7 +124,7 @@ def test_a_flood_is_drained_whole(psql: Psql, job: Job, as_user: APIClient, monk
         )
         psql("DELETE FROM events")
 
-    wait_until(lambda: relay.tick(client.current()), what="a lease")
+    wait_until(lambda: relay.relay_once(client.current()), what="a lease")
 
     assert outbox.pending(connection, 1).ids == ()
     assert_right(as_user, paths_of(job))
@@ -137,7 +137,7 @@ def test_no_lease_while_the_database_is_away(job: Job, as_user: APIClient, monke
     wait_until(lambda: not client.current().client.exists("{kyros}:lease"), what="the end of the lease")
     monkeypatch.setattr(outbox, "pending", fail)
 
-    with pytest.raises(CacheUnavailableError):
-        relay.tick(client.current())
+    with pytest.raises(CacheUnavailable):
+        relay.relay_once(client.current())
 
     assert not client.current().client.exists("{kyros}:lease")

@@ -36,7 +36,7 @@ OF_ONE_ANSWER = {"x-request-id"}
 
 @pytest.fixture(autouse=True)
 def _long_lease(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No keeper runs: where a lease is over, Django has to be asked for a new one."""
+    """No relay runs: where a lease is over, Django has to be asked for a new one."""
     monkeypatch.setattr(timing, "LEASE", 5)
 
 
@@ -246,7 +246,7 @@ def counted(own_cache: Callable[..., ValkeyServer], monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(metrics, "_next_delivery", float("inf"))
     monkeypatch.setattr(timing, "LEASE", 60)
     cache = own_cache()
-    relay.tick(client.current())
+    relay.relay_once(client.current())
     return cache
 
 

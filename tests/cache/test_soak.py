@@ -52,8 +52,8 @@ def soak_of(
     return Soak(url, token, jobs, WRITES_A_SECOND, database)
 
 
-def test_without_failures(web, cache: ValkeyServer, keeper_on, jobs, user: User, record_property):
-    keeper_on(cache)
+def test_without_failures(web, cache: ValkeyServer, relay_on, jobs, user: User, record_property):
+    relay_on(cache)
     soak = soak_of(web(workers=2, env={"REDIS_URL": cache.url}), jobs)
 
     result = soak.run(SECONDS * 0.25)
@@ -67,9 +67,9 @@ def test_without_failures(web, cache: ValkeyServer, keeper_on, jobs, user: User,
 
 
 def test_while_the_server_fails(
-    web, cache: ValkeyServer, keeper_on, jobs, user: User, tmp_path: Path, record_property
+    web, cache: ValkeyServer, relay_on, jobs, user: User, tmp_path: Path, record_property
 ):
-    keeper_on(cache)
+    relay_on(cache)
     soak = soak_of(web(workers=2, env={"REDIS_URL": cache.url}), jobs)
     failing = threading.Thread(target=fail, args=(cache, soak.stop, tmp_path))
     failing.start()
@@ -108,8 +108,8 @@ def fail(cache: ValkeyServer, stop: threading.Event, folder: Path) -> None:
         stop.wait(1.3)
 
 
-def test_while_writers_are_held_up(web, cache: ValkeyServer, keeper_on, jobs, user: User):
-    keeper_on(cache)
+def test_while_writers_are_held_up(web, cache: ValkeyServer, relay_on, jobs, user: User):
+    relay_on(cache)
     url = web(workers=2, env={"REDIS_URL": cache.url}, application="tests.cache.slow_app:whole")
 
     result = soak_of(url, jobs, database=versions).run(SECONDS * 0.2)
@@ -119,8 +119,8 @@ def test_while_writers_are_held_up(web, cache: ValkeyServer, keeper_on, jobs, us
     assert result.stale == []
 
 
-def test_is_red_when_writers_announce_nothing(web, cache: ValkeyServer, keeper_on, jobs, user: User):
-    keeper_on(cache)
+def test_is_red_when_writers_announce_nothing(web, cache: ValkeyServer, relay_on, jobs, user: User):
+    relay_on(cache)
     url = web(workers=2, env={"REDIS_URL": cache.url}, application="tests.cache.slow_app:broken")
     soak = soak_of(url, jobs, database=versions)
     # As soon as one was found, that is enough.

@@ -62,7 +62,7 @@ def assert_right(client: APIClient, path: str) -> None:
 
 
 @pytest.mark.parametrize("value", GARBAGE, ids=lambda value: repr(value[:8]))
-@pytest.mark.parametrize("field", ["stamp", "etag", "seal", "body"])
+@pytest.mark.parametrize("field", ["version", "etag", "seal", "body"])
 def test_a_field_of_an_entry(field: str, value: bytes, as_user: APIClient, valkey: ValkeyServer):
     warm(as_user, LIST)
     for name in names(valkey, "*:e:*"):
@@ -73,7 +73,7 @@ def test_a_field_of_an_entry(field: str, value: bytes, as_user: APIClient, valke
     assert_right(as_user, LIST)
 
 
-@pytest.mark.parametrize("field", ["stamp", "etag", "seal"])
+@pytest.mark.parametrize("field", ["version", "etag", "seal"])
 def test_a_field_of_an_entry_that_this_process_has(field: str, as_user: APIClient, valkey: ValkeyServer):
     warm(as_user, LIST)
     assert outcome(as_user, LIST) == "HIT"
@@ -92,8 +92,8 @@ def test_an_old_entry_under_a_new_stamp(as_user: APIClient, valkey: ValkeyServer
         old, known = client.hgetall(entry), local_entries.kept.get(digest)
         Job.objects.create(name="x")
         warm(as_user, LIST)
-        stamp = client.hget(entry, "stamp")
-        client.hset(entry, mapping={**old, b"stamp": stamp})
+        version = client.hget(entry, "version")
+        client.hset(entry, mapping={**old, b"version": version})
     assert known
     local_entries.kept.keep(digest, known)
 
@@ -102,7 +102,7 @@ def test_an_old_entry_under_a_new_stamp(as_user: APIClient, valkey: ValkeyServer
 
 
 def test_a_missing_field_of_an_entry(as_user: APIClient, valkey: ValkeyServer):
-    for field in ("stamp", "etag", "seal", "body"):
+    for field in ("version", "etag", "seal", "body"):
         warm(as_user, LIST)
         for name in names(valkey, "*:e:*"):
             valkey.execute("HDEL", name, field)
@@ -117,8 +117,8 @@ def test_a_key_of_the_wrong_type(pattern: str, kind: str, as_user: APIClient, va
     paths = (LIST, f"{LIST}{job.pk}/")
     warm(as_user, *paths)
     made = names(valkey, pattern) or [
-        pattern.replace("*", "{kyros}", 1).replace("*", family).encode()
-        for family in ("jobs", "jobs:status:pending", f"job:{job.pk.hex}", "total")
+        pattern.replace("*", "{kyros}", 1).replace("*", tag).encode()
+        for tag in ("jobs", "jobs:status:pending", f"job:{job.pk.hex}", "total")
     ]
 
     for name in made:
@@ -136,7 +136,7 @@ def test_a_key_of_the_wrong_type(pattern: str, kind: str, as_user: APIClient, va
 def test_the_writers_of_a_family_and_a_change_past_django(
     kind: str, as_user: APIClient, valkey: ValkeyServer, database_url: str
 ):
-    """The keeper must not take what is no set of writers for a writer who never ends."""
+    """The relay must not take what is no set of writers for a writer who never ends."""
     Job.objects.create(name="x")
     warm(as_user, LIST)
     put(valkey, keys.writers(tags.JOBS), kind)

@@ -45,7 +45,7 @@ def save_update_fields(job: Job) -> None:
 
 @way
 def save_of_a_changed_status(job: Job) -> None:
-    job.become(JobStatus.RUNNING, timezone.now())
+    job.apply_status(JobStatus.RUNNING, timezone.now())
     job.save()
 
 

@@ -63,7 +63,7 @@ def prepare(step: str) -> None:
         case "after end":
             in_flight.Write.end = then_die(in_flight.Write.end)
         case "before waiting":
-            in_flight.Write.wait_until_harmless = die
+            in_flight.Write.wait_for_lease_expiry = die
         case "":
             return
         case _:

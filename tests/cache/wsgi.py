@@ -51,7 +51,7 @@ class Lane:
     def learn(self, client: APIClient, *paths: str) -> None:
         """Ask until the lane itself answers."""
         for path in paths:
-            # Where no keeper runs, Django is asked for a new lease now and then.
+            # Where no relay runs, Django is asked for a new lease now and then.
             wait_until(lambda path=path: not self.get(client, path).by_django, what=f"the lane of {path}")
 
     def _ask(self, application: Any, client: APIClient, path: str, headers: dict[str, str]) -> Told:

@@ -82,7 +82,7 @@ class Tables(RuleBasedStateMachine):
         assert Job.objects.counts() == {
             status: Job.objects.filter(status=status).count() for status in JobStatus.values
         }
-        assert all(number.right for number in counts.verify())
+        assert all(number.is_exact for number in counts.verify())
 
     def teardown(self):
         for table in MODELS:

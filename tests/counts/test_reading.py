@@ -67,13 +67,13 @@ def test_a_table_that_nobody_counts() -> None:
 
 def test_a_wrong_number_is_found_and_put_right(rows) -> None:
     mistake()
-    wrong = {(number.table, number.status): number for number in counts.verify() if not number.right}
+    wrong = {(number.table, number.status): number for number in counts.verify() if not number.is_exact}
     assert {key: (number.counted, number.kept) for key, number in wrong.items()} == {
         ("jobs", "pending"): (2, 9),
         ("tasks", ""): (0, 7),
     }
-    assert [number for number in counts.verify(repair=True) if not number.right] == list(wrong.values())
-    assert all(number.right for number in counts.verify())
+    assert [number for number in counts.verify(repair=True) if not number.is_exact] == list(wrong.values())
+    assert all(number.is_exact for number in counts.verify())
     Task.objects.create(title="x")
     assert counts.rows_of("tasks") == 1
 

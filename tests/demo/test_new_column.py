@@ -9,11 +9,13 @@ from django.db.migrations import AddField
 from django.db.migrations.loader import MigrationLoader
 
 from orchestrator.demo.bulk_load import load
-from orchestrator.demo.seed_plan import Plan
+from orchestrator.demo.seed_plan import SeedPlan
 from orchestrator.models import Event, Job, Task, User
 from tests.migrations.schema import migrate
 
-PLAN = Plan(jobs=30, events=None, tasks=5, users=5, seed=1, until=datetime(2026, 11, 23, 9, 30, tzinfo=UTC))
+PLAN = SeedPlan(
+    jobs=30, events=None, tasks=5, users=5, seed=1, until=datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
+)
 FIELDS = {
     "default in Python": {"default": dict},
     "default in the database": {"db_default": {}},

@@ -13,12 +13,12 @@ import orjson
 import pytest
 
 from orchestrator.choices import ENDED_STATUSES, EVENT_OF_STATUS, TRANSITIONS, JobEvent, JobStatus
-from orchestrator.demo.seed_plan import BATCH_ROWS, Plan
+from orchestrator.demo.seed_plan import BATCH_ROWS, SeedPlan
 
 pytestmark = pytest.mark.engine_neutral
 
 UNTIL = datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
-PLAN = Plan(jobs=3000, events=None, tasks=200, users=120, seed=7, until=UNTIL)
+PLAN = SeedPlan(jobs=3000, events=None, tasks=200, users=120, seed=7, until=UNTIL)
 TIMES = {
     "created_at",
     "updated_at",
@@ -252,7 +252,7 @@ def test_histories_name_users_that_are_there(tables):
 
 
 def test_more_users_than_names_have_names_of_their_own():
-    users = rows_of(Plan(jobs=0, events=0, tasks=0, users=12_000, seed=1, until=UNTIL))["users"]
+    users = rows_of(SeedPlan(jobs=0, events=0, tasks=0, users=12_000, seed=1, until=UNTIL))["users"]
     assert len({user["username"] for user in users}) == len({user["email"] for user in users}) == 12_000
 
 

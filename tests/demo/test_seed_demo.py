@@ -13,7 +13,7 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from django.forms import model_to_dict
 
-from orchestrator.demo.seed_plan import Plan
+from orchestrator.demo.seed_plan import SeedPlan
 from orchestrator.models import Event, Job, Task, User
 
 UNTIL = "2026-11-23T09:30:00Z"
@@ -34,7 +34,7 @@ def counts():
 @pytest.mark.slow
 def test_rows_arrive_as_planned_and_as_django_writes_them():
     seed(jobs=120, tasks=15, users=12, seed=3, until=UNTIL)
-    plan = Plan(
+    plan = SeedPlan(
         jobs=120, events=None, tasks=15, users=12, seed=3, until=datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
     )
     for batch in plan.batches():

@@ -153,7 +153,7 @@ def test_next_writer_starts_after_rollback_failed_begin_and_closed_connection(
 def test_threads_still_queue_if_the_lock_file_cannot_be_created(
     background: Callable[..., Future[None]], monkeypatch: pytest.MonkeyPatch
 ):
-    nowhere = write_queue.Turns("/nowhere/database")
+    nowhere = write_queue.WriteQueue("/nowhere/database")
     monkeypatch.setitem(write_queue._turns, str(connection.settings_dict["NAME"]), nowhere)  # noqa: SLF001
     test_threads_write_one_after_another(background)
 
@@ -162,12 +162,12 @@ def test_threads_still_queue_if_the_lock_file_cannot_be_created(
 def test_failing_lock_file_blocks_no_later_writer(
     step: str, background: Callable[..., Future[None]], monkeypatch: pytest.MonkeyPatch
 ):
-    def fail(_: write_queue.Places, place: int, *__: float) -> None:
+    def fail(_: write_queue.FileLocks, place: int, *__: float) -> None:
         if step == "take" or place == write_queue._WRITES:  # noqa: SLF001
             raise OSError("No locks available")
 
     with monkeypatch.context() as patched:
-        patched.setattr(write_queue.Places, step, fail)
+        patched.setattr(write_queue.FileLocks, step, fail)
         with pytest.raises(OSError, match="No locks available"):
             write("x")
 

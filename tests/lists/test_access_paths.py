@@ -2,7 +2,7 @@
 
 import pytest
 
-from orchestrator.api.cache_policy import _families_of_events, _families_of_jobs
+from orchestrator.api.cache_policy import _tags_of_events, _tags_of_jobs
 from orchestrator.listing import Exact, ListDefinition, Order
 from orchestrator.lists import EVENTS, JOBS, LISTS, TASKS, USERS
 from orchestrator.models import Job
@@ -70,8 +70,8 @@ def test_every_combination_has_an_order_and_an_index(definition):
 @pytest.mark.parametrize(
     ("definition", "narrow", "families"),
     [
-        (JOBS, "status", _families_of_jobs),
-        (EVENTS, "type", _families_of_events),
+        (JOBS, "status", _tags_of_jobs),
+        (EVENTS, "type", _tags_of_events),
     ],
 )
 def test_a_narrow_cache_family_belongs_to_rows_of_one_value(definition, narrow, families):

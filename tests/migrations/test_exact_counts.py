@@ -4,7 +4,7 @@ import pytest
 from django.db import connections
 
 from orchestrator import counts
-from orchestrator.db.migration_operations import RunEngineSQL
+from orchestrator.db.migration_operations import RunVendorSQL
 from tests.migrations.schema import migrate
 from tests.migrations.test_under_writes import (  # the fixtures and clients of migrations under writers
     WRITES,
@@ -42,7 +42,7 @@ def test_run_again_after_it_stopped_before_it_was_recorded(database: str, direct
     migrate(database, COUNTING)
     for _ in range(2):
         with connections[database].schema_editor(atomic=False) as editor:
-            getattr(RunEngineSQL(COUNTING), direction)("orchestrator", editor, None, None)
+            getattr(RunVendorSQL(COUNTING), direction)("orchestrator", editor, None, None)
     if direction == "database_forwards":
         assert wrong(database) == []
 

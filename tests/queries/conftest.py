@@ -7,7 +7,7 @@ import pytest
 from django.db import connection
 
 from orchestrator.demo.bulk_load import load
-from orchestrator.demo.seed_plan import Plan
+from orchestrator.demo.seed_plan import SeedPlan
 
 
 @pytest.fixture
@@ -24,14 +24,14 @@ def empty_tables(db: None) -> None:
 @pytest.fixture
 def rows(db: None) -> None:
     """Some thousand rows of a busy orchestrator, and statistics of them."""
-    plan = Plan(jobs=3000, events=None, tasks=1000, users=600, seed=1, until=datetime.now(UTC))
+    plan = SeedPlan(jobs=3000, events=None, tasks=1000, users=600, seed=1, until=datetime.now(UTC))
     load(plan, progress=lambda _: None)
 
 
 @pytest.fixture
 def many_rows(db: None) -> None:
     """So many rows, in each table, that the planner's free choice means something; and statistics of them."""
-    plan = Plan(jobs=20_000, events=None, tasks=12_000, users=12_000, seed=1, until=datetime.now(UTC))
+    plan = SeedPlan(jobs=20_000, events=None, tasks=12_000, users=12_000, seed=1, until=datetime.now(UTC))
     load(plan, progress=lambda _: None)
 
 

@@ -22,7 +22,7 @@ INDEXES = sorted(index.name for model in (Job, Event, Task, User) for index in m
 #: Of the outbox, which is no model's, by engine.
 INDEX_OF_THE_OUTBOX = {
     "postgresql": "ix_cache_outbox_transaction",
-    "sqlite": "ix_cache_outbox_families",
+    "sqlite": "ix_cache_outbox_tags",
 }
 
 Problems = dict[str, tuple[str, ...]]

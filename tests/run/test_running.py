@@ -65,7 +65,7 @@ def test_another_service_runs_beside_it_until_ctrl_c_ends_the_other(
 
 
 @pytest.mark.parametrize(
-    ("name", "program"), [("cache", "valkey-server"), ("keeper", "cache_keeper"), ("worker", "celery")]
+    ("name", "program"), [("cache", "valkey-server"), ("relay", "cache_relay"), ("worker", "celery")]
 )
 def test_killed_process_that_the_service_can_run_without_is_restarted(
     running: Service, name: str, program: str

@@ -6,20 +6,20 @@ from rest_framework import serializers
 
 from orchestrator.api.serializers.strict_fields import SecretField
 from orchestrator.api.serializers.users import UsernameField
-from orchestrator.limits import PASSWORD_LONGEST, TOKEN_LONGEST, USERNAME_LONGEST
+from orchestrator.limits import MAX_PASSWORD_LENGTH, MAX_TOKEN_LENGTH, MAX_USERNAME_LENGTH
 
 
 class Credentials(serializers.Serializer[Any]):
     """The body of ``POST /auth/login/``."""
 
-    username = UsernameField(max_length=USERNAME_LONGEST)
-    password = SecretField(max_length=PASSWORD_LONGEST)
+    username = UsernameField(max_length=MAX_USERNAME_LENGTH)
+    password = SecretField(max_length=MAX_PASSWORD_LENGTH)
 
 
 class RefreshRequest(serializers.Serializer[Any]):
     """The body of ``POST /auth/refresh/``."""
 
-    refresh_token = SecretField(max_length=TOKEN_LONGEST)
+    refresh_token = SecretField(max_length=MAX_TOKEN_LENGTH)
 
 
 class TokenResponse(serializers.Serializer[Any]):

@@ -13,7 +13,7 @@ from orchestrator.api.serializers.strict_fields import (
     StrictUUIDField,
 )
 from orchestrator.choices import JobStatus
-from orchestrator.limits import REASON_LONGEST
+from orchestrator.limits import MAX_REASON_LENGTH
 from orchestrator.models import Job
 
 
@@ -58,7 +58,7 @@ class StatusChange(serializers.Serializer[Any]):
     lease_token = StrictUUIDField(
         required=False, allow_null=True, help_text="The token that the worker was given with the job."
     )
-    reason = StrictCharField(required=False, allow_null=True, allow_blank=True, max_length=REASON_LONGEST)
+    reason = StrictCharField(required=False, allow_null=True, allow_blank=True, max_length=MAX_REASON_LENGTH)
     result = StrictJSONObjectField(
         required=False, allow_null=True, initial=None, help_text="Only with the status completed."
     )

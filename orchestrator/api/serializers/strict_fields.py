@@ -9,7 +9,7 @@ from rest_framework import serializers
 
 from orchestrator.api.error_messages import format_value
 from orchestrator.json_codec import is_deeper, texts_in, to_json
-from orchestrator.limits import INT32_LARGEST, INT32_SMALLEST, JSON_DEEPEST, JSON_LARGEST_BYTES
+from orchestrator.limits import MAX_INT32, MAX_JSON_BYTES, MAX_JSON_DEPTH, MIN_INT32
 
 
 class StrictCharField(serializers.CharField):
@@ -60,8 +60,8 @@ class Int32Field(serializers.IntegerField):
 
     def __init__(self, *, min_value: int | None = None, max_value: int | None = None, **kwargs: Any) -> None:
         """Set the bounds, which default to those of 32 bits."""
-        self.minimum = INT32_SMALLEST if min_value is None else max(min_value, INT32_SMALLEST)
-        self.maximum = INT32_LARGEST if max_value is None else min(max_value, INT32_LARGEST)
+        self.minimum = MIN_INT32 if min_value is None else max(min_value, MIN_INT32)
+        self.maximum = MAX_INT32 if max_value is None else min(max_value, MAX_INT32)
         super().__init__(min_value=self.minimum, max_value=self.maximum, **kwargs)
 
     def to_internal_value(self, data: Any) -> int:
@@ -133,12 +133,12 @@ class StrictJSONObjectField(serializers.JSONField):
         """Return the object."""
         if not isinstance(data, dict):
             self.fail("not_an_object", input=format_value(data))
-        if is_deeper(data, JSON_DEEPEST):
-            self.fail("too_deep", maximum=JSON_DEEPEST)
+        if is_deeper(data, MAX_JSON_DEPTH):
+            self.fail("too_deep", maximum=MAX_JSON_DEPTH)
         if any("\0" in text for text in texts_in(data)):
             self.fail("nul")
-        if (size := len(to_json(data))) > JSON_LARGEST_BYTES:
-            self.fail("too_large", size=size, maximum=JSON_LARGEST_BYTES)
+        if (size := len(to_json(data))) > MAX_JSON_BYTES:
+            self.fail("too_large", size=size, maximum=MAX_JSON_BYTES)
         return data
 
 

@@ -8,7 +8,7 @@ from rest_framework import serializers
 
 from orchestrator.api.serializers.strict_fields import ResourceSerializer, SecretField, StrictCharField
 from orchestrator.choices import Role
-from orchestrator.limits import PASSWORD_LONGEST, USERNAME_LONGEST
+from orchestrator.limits import MAX_PASSWORD_LENGTH, MAX_USERNAME_LENGTH
 from orchestrator.models import User
 
 
@@ -24,8 +24,8 @@ class UserSerializer(ResourceSerializer):
     """A user. The password is write-only."""
 
     # Uniqueness is checked by the database when the row is written: any earlier check is a race.
-    username = UsernameField(max_length=USERNAME_LONGEST)
-    password = SecretField(max_length=PASSWORD_LONGEST)
+    username = UsernameField(max_length=MAX_USERNAME_LENGTH)
+    password = SecretField(max_length=MAX_PASSWORD_LENGTH)
 
     class Meta:
         model = User

@@ -11,7 +11,7 @@ from orchestrator.api import cache_policy
 from orchestrator.api.cached_responses import cached
 from orchestrator.api.serializers import EventSerializer, RecentEvents
 from orchestrator.api.views.base import ResourceViewSet
-from orchestrator.limits import RECENT_LARGEST
+from orchestrator.limits import MAX_RECENT_EVENTS
 from orchestrator.lists import EVENTS
 from orchestrator.models import Event
 
@@ -37,4 +37,4 @@ class EventViewSet(ResourceViewSet):
     @cached
     def recent(self, request: Request) -> HttpResponseBase:
         """List the events of the last hour, newest first, at most 100."""
-        return self.rows_of(Event.objects.recent()[:RECENT_LARGEST])
+        return self.rows_of(Event.objects.recent()[:MAX_RECENT_EVENTS])

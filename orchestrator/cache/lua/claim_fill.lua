@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
 -- Makes a question ready to be answered: mints missing generations and lets one caller fill the entry.
--- KEYS: epoch, fill lock, entry; then for each family: its generation, its writers.
+-- KEYS: epoch, fill lock, entry; then for each tag: its generation, its writers.
 -- ARGV: caller, token for what is missing, how long a generation is kept (ms), how long a fill may take (ms),
 --       1 to fill even what somebody has just filled.
 -- Returns: {"fill", stamp}: fill it   {"wait"}: somebody else does   {"filled"}: somebody else has done
@@ -12,18 +12,18 @@ if not stamp then
     stamp = ARGV[2]
     redis.call('SET', KEYS[1], stamp)
 end
-for family = 4, #KEYS, 2 do
-    local token = values[family]
+for tag = 4, #KEYS, 2 do
+    local token = values[tag]
     if not token then
         local time = redis.call('TIME')
-        redis.pcall('ZREMRANGEBYSCORE', KEYS[family + 1], '-inf', time[1] * 1000 + math.floor(time[2] / 1000))
-        local last = redis.pcall('ZRANGE', KEYS[family + 1], -1, -1, 'WITHSCORES')
+        redis.pcall('ZREMRANGEBYSCORE', KEYS[tag + 1], '-inf', time[1] * 1000 + math.floor(time[2] / 1000))
+        local last = redis.pcall('ZRANGE', KEYS[tag + 1], -1, -1, 'WITHSCORES')
         if last[2] then
             token = '!'
-            redis.call('SET', KEYS[family], token, 'PXAT', last[2])
+            redis.call('SET', KEYS[tag], token, 'PXAT', last[2])
         else
             token = ARGV[2]
-            redis.call('SET', KEYS[family], token, 'PX', ARGV[3])
+            redis.call('SET', KEYS[tag], token, 'PX', ARGV[3])
         end
     end
     if token == '!' then return {'busy'} end

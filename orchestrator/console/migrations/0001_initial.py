@@ -29,7 +29,7 @@ class Migration(migrations.Migration):
                         choices=[
                             ("retry", "Queue again"),
                             ("cancel", "Cancel"),
-                            ("priority", "Change the priority"),
+                            ("priority", "BulkOperation the priority"),
                             ("activate", "Activate"),
                             ("deactivate", "Deactivate"),
                             ("delete", "Delete"),
@@ -73,7 +73,7 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
-            name="Minute",
+            name="MinuteRollup",
             fields=[
                 (
                     "minute",

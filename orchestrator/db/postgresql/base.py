@@ -14,9 +14,9 @@ from django.db.backends.postgresql import base
 from psycopg.errors import Diagnostic
 from psycopg.pq import TransactionStatus
 
-from orchestrator.cache.commit_hook import CoherentTransactions
+from orchestrator.cache.commit_hook import CommitHookMixin
 
-#: The triggers' message (``0004_cache.postgresql.sql``); its detail is the families.
+#: The triggers' message (``0004_cache.postgresql.sql``); its detail is the tags.
 _STALE: Final = "kyros.stale"
 _TELLS: Final = (
     "SELECT current_setting('kyros.listens', true) = 'on'"
@@ -26,7 +26,7 @@ _TELLS: Final = (
 )
 
 
-class DatabaseWrapper(CoherentTransactions, base.DatabaseWrapper):
+class DatabaseWrapper(CommitHookMixin, base.DatabaseWrapper):
     """A connection to PostgreSQL."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

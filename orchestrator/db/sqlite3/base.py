@@ -6,9 +6,9 @@ from typing import Any
 
 from django.db.backends.sqlite3 import base
 
-from orchestrator.cache.commit_hook import CoherentTransactions
+from orchestrator.cache.commit_hook import CommitHookMixin
 from orchestrator.db.sqlite3.schema import DatabaseSchemaEditor
-from orchestrator.db.sqlite3.write_queue import TakingTurns
+from orchestrator.db.sqlite3.write_queue import QueuedWritesMixin
 
 
 class Cursor(base.SQLiteCursorWrapper):
@@ -49,7 +49,7 @@ class Cursor(base.SQLiteCursorWrapper):
         return super().__iter__() if self._fetched is None else self._fetched
 
 
-class DatabaseWrapper(CoherentTransactions, TakingTurns):
+class DatabaseWrapper(CommitHookMixin, QueuedWritesMixin):
     """A connection to SQLite."""
 
     SchemaEditorClass = DatabaseSchemaEditor

@@ -19,12 +19,12 @@ from django.db.backends.sqlite3 import base
 #: Seconds between two looks at whether another process has gone on.
 LOOK_EVERY: Final = 0.0005
 
-# Places in the queue of processes, each a byte of a file: the one that writes, and the one that is next. Who
+# FileLocks in the queue of processes, each a byte of a file: the one that writes, and the one that is next. Who
 # would write again has to become the next first, so that no process keeps the others out.
 _WRITES, _NEXT = range(2)
 
 
-class Places:
+class FileLocks:
     """The places of a file, as one process has them; the system takes them from a process that ends.
 
     Args:
@@ -52,7 +52,7 @@ class Places:
         fcntl.lockf(self._file, fcntl.LOCK_UN, 1, place)
 
 
-class Turns:
+class WriteQueue:
     """The turns at one database, of the threads of this process and of all processes.
 
     Args:
@@ -64,9 +64,9 @@ class Turns:
         self._here = threading.Lock()
 
     @cached_property
-    def _places(self) -> Places | None:
+    def _places(self) -> FileLocks | None:
         with suppress(OSError):
-            return Places(self._path)
+            return FileLocks(self._path)
         return None
 
     def take(self, seconds: float) -> bool:
@@ -90,7 +90,7 @@ class Turns:
         finally:
             self._here.release()
 
-    def _take_among_processes(self, places: Places, deadline: float) -> bool:
+    def _take_among_processes(self, places: FileLocks, deadline: float) -> bool:
         if not places.take(_NEXT, deadline):
             return False
         try:
@@ -99,17 +99,17 @@ class Turns:
             places.leave(_NEXT)
 
 
-_turns: Final[dict[str, Turns]] = {}
+_turns: Final[dict[str, WriteQueue]] = {}
 
 
-class TakingTurns(base.DatabaseWrapper):
+class QueuedWritesMixin(base.DatabaseWrapper):
     """A connection to SQLite whose transactions begin when it is their turn."""
 
-    _turn: Turns | None = None
+    _turn: WriteQueue | None = None
 
     def _start_transaction_under_autocommit(self) -> None:
         database = str(self.settings_dict["NAME"])
-        turn = _turns.get(database) or _turns.setdefault(database, Turns(database))
+        turn = _turns.get(database) or _turns.setdefault(database, WriteQueue(database))
         if not turn.take(self.settings_dict["OPTIONS"]["timeout"]):
             raise OperationalError("database is locked")
         self._turn = turn

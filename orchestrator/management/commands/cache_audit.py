@@ -11,7 +11,7 @@ from tqdm import tqdm
 from orchestrator.api.replay import replay
 from orchestrator.cache import audit, client
 from orchestrator.cache.audit import Report, Verdict
-from orchestrator.cache.interface import CacheUnavailableError
+from orchestrator.cache.interface import CacheUnavailable
 from orchestrator.json_codec import to_json
 
 
@@ -28,9 +28,9 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, sample: int | None, json: bool, **options: Any) -> None:
         try:
-            recipes = tqdm(audit.cached_recipes(client.current(), sample), unit=" answers", disable=None)
+            recipes = tqdm(audit.cached_keys(client.current(), sample), unit=" answers", disable=None)
             report, error = audit.audit(recipes, replay), None
-        except CacheUnavailableError as unavailable:
+        except CacheUnavailable as unavailable:
             report, error = Report({verdict.value: 0 for verdict in Verdict}, ()), str(unavailable)
         if json:
             self.stdout.write(to_json({**asdict(report), "error": error}, indent=True).decode())

@@ -12,7 +12,7 @@ from orchestrator.cache.audit import audit_live
 
 
 class Command(BaseCommand):
-    """Runs the keeper until it is told to end."""
+    """Runs the relay until it is told to end."""
 
     help = (
         "Drain the outbox of cache invalidations, renew the lease on trust and audit a sample of the hits, "
@@ -30,4 +30,4 @@ class Command(BaseCommand):
         auditing = threading.Thread(target=audit_live, args=(current, replay, stop), daemon=True)
         if current.enabled:
             auditing.start()
-        relay.keep(current, stop)
+        relay.run_relay(current, stop)

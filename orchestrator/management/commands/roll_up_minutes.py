@@ -16,7 +16,7 @@ class Command(ReportCommand):
     )
 
     def handle(self, **options: Any) -> None:
-        rollups.keep_up(timezone.now())
+        rollups.update_rollups(timezone.now())
         kept = Minute.objects.count()
         if options["json"]:
             self.write_json({"minutes": kept})

@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from monitoring.readiness import unapplied_migrations
 from orchestrator.demo.bulk_load import load
-from orchestrator.demo.seed_plan import Plan
+from orchestrator.demo.seed_plan import SeedPlan
 
 LARGEST_COUNT: Final = 100_000_000
 LARGEST_SEED: Final = 2**63 - 1
@@ -64,7 +64,7 @@ class Command(BaseCommand):
             raise CommandError(f"The database refuses: {reason}", returncode=2) from error
         self._report(plan, rows, time.perf_counter() - started, as_json=options["json"])
 
-    def _report(self, plan: Plan, rows: dict[str, int], seconds: float, *, as_json: bool) -> None:
+    def _report(self, plan: SeedPlan, rows: dict[str, int], seconds: float, *, as_json: bool) -> None:
         report = {
             "rows": rows,
             "seconds": round(seconds, 3),
@@ -79,12 +79,12 @@ class Command(BaseCommand):
             self.stdout.write(f"Added {counts} in {seconds:.1f} s ({report['rows_per_second']:,} rows/s).")
 
 
-def _plan(options: dict[str, Any]) -> Plan:
+def _plan(options: dict[str, Any]) -> SeedPlan:
     """Return the plan that the options describe; raise ``CommandError`` for one that cannot be."""
     counts = {name: _whole_number(name, options[name], LARGEST_COUNT) for name in ("jobs", "tasks", "users")}
     events = None if options["events"] is None else _whole_number("events", options["events"], LARGEST_COUNT)
     seed = _whole_number("seed", options["seed"], LARGEST_SEED)
-    return Plan(**counts, events=events, seed=seed, until=_until(options["until"]))
+    return SeedPlan(**counts, events=events, seed=seed, until=_until(options["until"]))
 
 
 def _whole_number(name: str, value: str | int, largest: int) -> int:

@@ -3,7 +3,7 @@
 CREATE TABLE cache_outbox (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     transaction xid8 NOT NULL DEFAULT pg_current_xact_id(),
-    families text[] NOT NULL,
+    tags text[] NOT NULL,
     created_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 -- its reader: the hook before every COMMIT, for the rows of its own transaction
@@ -13,7 +13,7 @@ ALTER TABLE cache_outbox SET (
     autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000, autovacuum_vacuum_insert_threshold = -1
 );
 
--- One function a table, run once a statement: families of the old and the new rows. More than 32 rows, types or
+-- One function a table, run once a statement: tags of the old and the new rows. More than 32 rows, types or
 -- histories are told as one change in bulk.
 CREATE FUNCTION cache_jobs_changed() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
@@ -47,7 +47,7 @@ BEGIN
             touched := touched || ARRAY(SELECT 'job:' || replace(id::text, '-', '') FROM old_rows);
         END IF;
     END IF;
-    INSERT INTO cache_outbox (families) VALUES (touched || ARRAY['jobs']);
+    INSERT INTO cache_outbox (tags) VALUES (touched || ARRAY['jobs']);
     RETURN NULL;
 END $$;
 
@@ -78,7 +78,7 @@ BEGIN
     IF cardinality(touched) > 64 THEN
         touched := ARRAY['events:bulk'];
     END IF;
-    INSERT INTO cache_outbox (families) VALUES (touched || ARRAY['events']);
+    INSERT INTO cache_outbox (tags) VALUES (touched || ARRAY['events']);
     RETURN NULL;
 END $$;
 
@@ -106,7 +106,7 @@ BEGIN
     ELSIF rows_changed > 0 THEN
         touched := touched || ARRAY(SELECT singular || replace(id::text, '-', '') FROM old_rows);
     END IF;
-    INSERT INTO cache_outbox (families) VALUES (touched);
+    INSERT INTO cache_outbox (tags) VALUES (touched);
     RETURN NULL;
 END $$;
 
@@ -152,7 +152,7 @@ CREATE TRIGGER cache_users_truncate AFTER TRUNCATE ON users
 CREATE FUNCTION outbox_tells() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     -- INFO, which no setting keeps from the client.
-    RAISE INFO USING MESSAGE = 'kyros.stale', DETAIL = array_to_json(NEW.families)::text;
+    RAISE INFO USING MESSAGE = 'kyros.stale', DETAIL = array_to_json(NEW.tags)::text;
     RETURN NULL;
 END $$;
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from functools import partial
 
-from tests.cache.model import keeper, reader, server, writer
+from tests.cache.model import cache_server, reader, relay, writer
 from tests.cache.model.explorer import Exploration, explore
 from tests.cache.model.rules import Rules, World
 from tests.cache.model.state import State, W, is_stale, normal_form
@@ -18,8 +18,8 @@ def successors(state: State, world: World, rules: Rules) -> Iterator[tuple[str, 
     for number in range(world.readers):
         yield from reader.steps(state, number, world, rules)
     for number in range(world.keepers):
-        yield from keeper.steps(state, number, world, rules)
-    yield from server.events(state, world, rules)
+        yield from relay.steps(state, number, world, rules)
+    yield from cache_server.events(state, world, rules)
     if world.keepers:
         yield "time passes", tick(state, rules)
 

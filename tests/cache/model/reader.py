@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from tests.cache.model import server
+from tests.cache.model import cache_server
+from tests.cache.model.cache_server import replaced, serve
 from tests.cache.model.rules import Rules, World
-from tests.cache.model.server import replaced, serve
 from tests.cache.model.state import Entry, R, Reader, State, fresh, served
 
 
@@ -34,7 +34,7 @@ def read(state: State, number: int, rules: Rules) -> Iterator[tuple[str, State]]
     if not state.server.knows_script:
         yield from restart_noticed(state, number, rules)
     elif served(state) is None:
-        after = server.mint(state, rules)
+        after = cache_server.mint(state, rules)
         epoch, generation = after.server[:2]
         if generation > 0:
             yield f"reader {number} opens", move(after, number, Reader(R.OPENED, epoch, generation))
@@ -57,10 +57,10 @@ def load(state: State, number: int, rules: Rules) -> Iterator[tuple[str, State]]
 
 
 def fill(state: State, number: int, rules: Rules) -> Iterator[tuple[str, State]]:
-    """Yield the storing of the answer, if the stamp is still the current one."""
+    """Yield the storing of the answer, if the version is still the current one."""
     reader = state.readers[number]
     if not rules.stamps_before_query:
-        state = server.mint(state, rules)
+        state = cache_server.mint(state, rules)
         reader = reader._replace(epoch=state.server.epoch, generation=state.server.generation)
     if reader[1:3] == state.server[:2] and reader.generation > 0:
         state = serve(state, entry=Entry(*reader[1:]))

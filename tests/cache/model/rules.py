@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import Enum
 
-from tests.cache.model.state import Keeper, Reader, Server, State, Writer
+from tests.cache.model.state import Reader, RedisCacheClient, Relay, State, Writer
 
 
 @dataclass(frozen=True)
@@ -27,8 +27,8 @@ class World:
         return State(
             writers=(Writer(),) * self.writers,
             readers=(Reader(),) * self.readers,
-            keepers=(Keeper(),) * self.keepers,
-            server=Server(epoch=1, lease=0 if self.keepers else 1, knows_script=True),
+            keepers=(Relay(),) * self.keepers,
+            server=RedisCacheClient(epoch=1, lease=0 if self.keepers else 1, knows_script=True),
         )
 
 
@@ -36,7 +36,7 @@ class Take(Enum):
     """Whether a writer takes the rows of others out of the outbox with its own."""
 
     NEVER = "never"
-    ANNOUNCED = "announced"  # with a begin, which makes their families stale too: so on SQLite
+    ANNOUNCED = "announced"  # with a begin, which makes their tags stale too: so on SQLite
     ALWAYS = "always"  # also to put them back as its own
 
 

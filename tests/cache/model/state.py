@@ -36,7 +36,7 @@ class R(IntEnum):
 
 
 class K(IntEnum):
-    """Where a keeper is."""
+    """Where a relay is."""
 
     IDLE = 0
     TIMED = 1
@@ -62,7 +62,7 @@ class Writer(NamedTuple):
 
 
 class Reader(NamedTuple):
-    """One that fills the entry, with the stamp and the version it has got so far."""
+    """One that fills the entry, with the version and the version it has got so far."""
 
     at: R = R.IDLE
     epoch: int = MISSING
@@ -70,7 +70,7 @@ class Reader(NamedTuple):
     seen: int = 0
 
 
-class Keeper(NamedTuple):
+class Relay(NamedTuple):
     """One that drains the outbox, with the age of its ``t`` and the rows it has read."""
 
     at: K = K.IDLE
@@ -86,7 +86,7 @@ class Entry(NamedTuple):
     seen: int
 
 
-class Server(NamedTuple):
+class RedisCacheClient(NamedTuple):
     """The cache server."""
 
     epoch: int = MISSING
@@ -102,9 +102,9 @@ class State(NamedTuple):
 
     writers: tuple[Writer, ...]
     readers: tuple[Reader, ...]
-    keepers: tuple[Keeper, ...]
-    server: Server
-    snapshot: Server | None = None
+    keepers: tuple[Relay, ...]
+    server: RedisCacheClient
+    snapshot: RedisCacheClient | None = None
     frozen: bool = False
     restarts: int = 0  # so far
     data: int = 0  # the writes committed
@@ -216,7 +216,7 @@ def bits(state: State, number: int) -> list[int]:
     if snapshot is not None:
         masks += [snapshot.in_flight, snapshot.entry.seen if snapshot.entry else 0]
     masks += [reader.seen for reader in sorted(state.readers)]
-    masks += [keeper.rows for keeper in sorted(state.keepers)]
+    masks += [relay.rows for relay in sorted(state.keepers)]
     return [mask >> number & 1 for mask in masks]
 
 
@@ -226,7 +226,7 @@ def reordered(state: State, order: tuple[int, ...]) -> State:
     return state._replace(
         writers=tuple(state.writers[number] for number in order),
         readers=tuple(reader._replace(seen=moved[reader.seen]) for reader in state.readers),
-        keepers=tuple(keeper._replace(rows=moved[keeper.rows]) for keeper in state.keepers),
+        keepers=tuple(relay._replace(rows=moved[relay.rows]) for relay in state.keepers),
         server=reordered_server(state.server, moved),
         snapshot=state.snapshot and reordered_server(state.snapshot, moved),
         data=moved[state.data],
@@ -235,7 +235,7 @@ def reordered(state: State, order: tuple[int, ...]) -> State:
     )
 
 
-def reordered_server(server: Server, moved: tuple[int, ...]) -> Server:
+def reordered_server(server: RedisCacheClient, moved: tuple[int, ...]) -> RedisCacheClient:
     """Return the server with its masks in the new order of writers."""
     entry = server.entry and server.entry._replace(seen=moved[server.entry.seen])
     return server._replace(in_flight=moved[server.in_flight], entry=entry)

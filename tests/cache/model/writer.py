@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from tests.cache.model import server
+from tests.cache.model import cache_server
+from tests.cache.model.cache_server import replaced
 from tests.cache.model.rules import Rules, Take, World
-from tests.cache.model.server import replaced
 from tests.cache.model.state import Call, State, W
 
 
@@ -15,7 +15,7 @@ def move(state: State, number: int, at: W, **changes: object) -> State:
 
 
 def acknowledge(state: State, number: int) -> State:
-    """Answer the client: from now on every read must see the write."""
+    """CachedResponse the client: from now on every read must see the write."""
     return move(state, number, W.OVER)._replace(due=state.due | 1 << number)
 
 
@@ -45,7 +45,7 @@ def called(
     state: State, number: int, world: World, call: Call, rules: Rules
 ) -> Iterator[tuple[str, State, bool]]:
     """Yield the ways that a call may go: in a word, the state after it, and whether it was answered."""
-    script = server.begin if call == Call.BEGIN else server.end
+    script = cache_server.begin if call == Call.BEGIN else cache_server.end
     name = script.__name__
     late = state._replace(
         writers=replaced(state.writers, number, state.writers[number]._replace(in_the_air=call))
@@ -72,7 +72,7 @@ def decide(state: State, number: int, world: World, rules: Rules) -> Iterator[tu
     for what, after, _ in called(state, number, world, Call.END, rules):
         yield f"ROLLBACK, {what}", move(after, number, W.OVER)
     if world.unsure:
-        after = state if rules.no_end_if_unsure else server.end(state, 1 << number, rules)
+        after = state if rules.no_end_if_unsure else cache_server.end(state, 1 << number, rules)
         yield "COMMIT sent, connection lost", move(after, number, W.SENT)
 
 

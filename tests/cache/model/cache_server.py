@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from tests.cache.model.rules import Rules, World
-from tests.cache.model.state import IN_FLIGHT, MISSING, Call, Server, State, W, fresh
+from tests.cache.model.state import IN_FLIGHT, MISSING, Call, RedisCacheClient, State, W, fresh
 
 
 def serve(state: State, **changes: object) -> State:
@@ -12,7 +12,7 @@ def serve(state: State, **changes: object) -> State:
 
 
 def new_token(state: State, rules: Rules) -> int:
-    """Return the next generation of a family that has one."""
+    """Return the next generation of a tag that has one."""
     if rules.random_tokens:
         return fresh(state)
     entry = state.server.entry
@@ -29,7 +29,7 @@ def new_token(state: State, rules: Rules) -> int:
 
 
 def first_token(state: State, rules: Rules) -> int:
-    """Return the first generation of a family that has none."""
+    """Return the first generation of a tag that has none."""
     return fresh(state) if rules.random_tokens else 1
 
 
@@ -37,7 +37,7 @@ def first_token(state: State, rules: Rules) -> int:
 
 
 def begin(state: State, bit: int, rules: Rules) -> State:
-    """Put the writer into the family's set, and mark the generation."""
+    """Put the writer into the tag's set, and mark the generation."""
     if not rules.begins:
         return state
     if rules.renews_at_begin:
@@ -59,14 +59,14 @@ def end(state: State, bit: int, rules: Rules) -> State:
 
 
 def renew(state: State, rules: Rules) -> State:
-    """Give the family a new generation, unless a writer is in flight: it or its expiry will do so."""
+    """Give the tag a new generation, unless a writer is in flight: it or its expiry will do so."""
     if state.server.in_flight and rules.keeper_spares_in_flight:
         return state
     return serve(state, generation=new_token(state, rules))
 
 
 def mint(state: State, rules: Rules) -> State:
-    """Give epoch and family what they are missing, the family only while nobody is in flight."""
+    """Give epoch and tag what they are missing, the tag only while nobody is in flight."""
     if state.server.epoch == MISSING:
         state = serve(state, epoch=fresh(state))
     if state.server.generation == MISSING and (not state.server.in_flight or rules.mints_in_flight):
@@ -121,7 +121,7 @@ def restarts(state: State, world: World) -> Iterator[tuple[str, State]]:
     """Yield a restart: empty, or from the snapshot."""
     restarted = state._replace(restarts=state.restarts + 1)
     if not world.restores:
-        yield "the server restarts empty", restarted._replace(server=Server())
+        yield "the server restarts empty", restarted._replace(server=RedisCacheClient())
     elif state.snapshot is not None:
         restored = state.snapshot._replace(knows_script=False)
         last = restarted.restarts == world.restarts

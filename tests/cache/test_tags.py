@@ -32,7 +32,7 @@ CHANGES = {"sqlite": ("insert", "update", "delete"), "postgresql": ("insert", "u
 def job_in(status: str, **fields: Any) -> Job:
     job = Job(name=status, **fields)
     if status != JobStatus.PENDING:
-        job.become(JobStatus(status), timezone.now())
+        job.apply_status(JobStatus(status), timezone.now())
         job.started_at = timezone.now()
     job.save()
     return job
@@ -57,7 +57,7 @@ class TestTraffic:
         lists = {status: f"/api/v1/jobs/?status={status}" for status in JobStatus.values}
         warm(as_user, *lists.values())
 
-        running.become(JobStatus.COMPLETED, timezone.now())
+        running.apply_status(JobStatus.COMPLETED, timezone.now())
         running.save()
 
         told = {status: outcome(as_user, path) for status, path in lists.items()}
@@ -158,7 +158,7 @@ class TestBulk:
             for number in range(300):
                 Event.objects.create(type=f"type {number}", job_id=None)
             own = outbox.own(connection)
-            assert len(in_flight._bounded(own.families)) <= 2 * in_flight.SINGLE_ROWS_AT_MOST  # noqa: SLF001
+            assert len(in_flight._bounded(own.tags)) <= 2 * in_flight.SINGLE_ROWS_AT_MOST  # noqa: SLF001
 
 
 @pytest.mark.usefixtures("collecting")
@@ -171,7 +171,7 @@ def test_what_is_taken_from_the_outbox_is_put_back_as_it_was():
         assert outbox.own(connection).ids == ()
         outbox.put_back(connection, taken)
 
-        assert taken.families == waiting.families >= {tags.JOBS, tags.JOB_COUNTS}
+        assert taken.tags == waiting.tags >= {tags.JOBS, tags.JOB_COUNTS}
         assert outbox.own(connection).rows == waiting.rows
 
 
@@ -179,19 +179,19 @@ def test_what_is_taken_from_the_outbox_is_put_back_as_it_was():
 
 
 def collected(change: Callable[[], object]) -> frozenset[str]:
-    """Return the families that the triggers name for a change."""
+    """Return the tags that the triggers name for a change."""
     with transaction.atomic():
-        assert outbox.own(connection).families == frozenset()
+        assert outbox.own(connection).tags == frozenset()
         change()
-        return outbox.own(connection).families
+        return outbox.own(connection).tags
 
 
 def expected(before: dict[Any, str], after: dict[Any, str], touched: set[Any]) -> frozenset[str]:
-    """Return the families that changes of so few jobs make stale, by the words of the module `families`."""
+    """Return the tags that changes of so few jobs make stale, by the words of the module `tags`."""
     if not touched:
         return frozenset()
     statuses = {state[pk] for state in (before, after) for pk in touched if pk in state}
-    named = {tags.JOBS, *(tags.jobs_in(status) for status in statuses)}
+    named = {tags.JOBS, *(tags.jobs_with_status(status) for status in statuses)}
     named |= {tags.job(pk) for pk in touched if pk in before}
     if any(before.get(pk) != after.get(pk) for pk in touched):
         named.add(tags.JOB_COUNTS)
@@ -277,7 +277,7 @@ def test_the_receivers_announce_nothing_that_the_triggers_do_not(model: type):
         with transaction.atomic():
             change()
             assert connection._stale  # noqa: SLF001
-            assert connection._stale - outbox.own(connection).families == set()  # noqa: SLF001
+            assert connection._stale - outbox.own(connection).tags == set()  # noqa: SLF001
 
 
 @pytest.mark.parametrize("table", TABLES)
@@ -305,7 +305,7 @@ def test_a_row_that_is_replaced_is_named():
                 "INSERT OR REPLACE INTO jobs SELECT * FROM (SELECT * FROM jobs WHERE id = %s)", [job.pk.hex]
             )
 
-    assert collected(replace) >= {tags.JOBS, tags.job(job.pk), tags.jobs_in("running")}
+    assert collected(replace) >= {tags.JOBS, tags.job(job.pk), tags.jobs_with_status("running")}
 
 
 def test_each_family_of_an_answer_counts_for_its_group(rf: RequestFactory):
@@ -315,14 +315,14 @@ def test_each_family_of_an_answer_counts_for_its_group(rf: RequestFactory):
     questions = [ask(request, row, row) for ask in asked for request in requests]
     questions += [cached_users.cache_spec(row), cache_policy.own_user(requests[0], None, row)]
 
-    assert {question.group for question in questions} == {
+    assert {spec.group for spec in questions} == {
         "jobs", "job_counts", "job", "events", "event", "tasks", "task", "users", "user", "user_auth",
     }  # fmt: skip
-    for question in questions:
-        for family in question.families:
+    for spec in questions:
+        for tag in spec.tags:
             # What is stale for a job, its history shows: that is counted as the job's.
-            if not (question.group == "events" and family.startswith("job")):
-                assert question.group in tags.groups_of([family]), family
+            if not (spec.group == "events" and tag.startswith("job")):
+                assert spec.group in tags.groups_of([tag]), tag
 
 
 def test_what_is_no_family_counts_for_nothing():
