@@ -47,7 +47,7 @@ def welcome(server: CacheServer) -> bool:
         # One transaction: between the two the server could be restarted once more.
         pipeline = client.pipeline(transaction=True)
         pipeline.execute_command(*renewal.parts)
-        pipeline.script_load(server.read_script_source)
+        pipeline.script_load(server.read_script.source)
         return pipeline.execute()[0]
 
     return bool(server.ask(void_and_load))
