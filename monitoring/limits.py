@@ -18,7 +18,7 @@ Server = Literal["database", "cache"]
 #: Seconds that servers that are silent may cost one answer in all: half a second, less what else it needs.
 PATIENCE: Final = 0.4
 
-#: Seconds without an answer after which a database may be silent, and other ways to learn more are tried.
+#: Seconds without an answer after which a report looks for another sign that the database is alive.
 SILENT_AFTER: Final = 0.1
 
 #: Looks at one server that may hang at once in one process; further ones are not asked, and as silent.

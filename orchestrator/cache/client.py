@@ -56,11 +56,6 @@ class RedisCacheClient:
         database = self.client.connection_pool.connection_kwargs.get("db", 0)
         return scripts.read_script(settings.CACHE_PREFIX, database)
 
-    @property
-    def read_script_source(self) -> str:
-        """Return the Lua text of the read script."""
-        return self.read_script.source
-
     def read(self, command: bytes) -> Any:
         """Run the read script, unless the breaker is open; see ``run``.
 

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from orchestrator.cache.scripts import Script
+
 
 class CacheUnavailable(ConnectionError):
     """The cache server did not do what it was asked: it is off, away, too slow, or refuses."""
@@ -22,8 +24,8 @@ class CacheClient(Protocol):
         """Return whether a call would go out."""
 
     @property
-    def read_script_source(self) -> str:
-        """Return the Lua text of the installation's read script."""
+    def read_script(self) -> Script:
+        """Return the read script of this installation."""
 
     def call(self, request: Callable[[Any], Any]) -> Any:
         """Send a request whatever the breaker says.

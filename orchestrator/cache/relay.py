@@ -47,7 +47,7 @@ def reset_after_restart(server: CacheClient) -> bool:
         # One transaction: between the two the server could be restarted once more.
         pipeline = client.pipeline(transaction=True)
         pipeline.execute_command(*renewal.parts)
-        pipeline.script_load(server.read_script_source)
+        pipeline.script_load(server.read_script.source)
         return pipeline.execute()[0]
 
     return bool(server.call(void_and_load))
