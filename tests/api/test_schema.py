@@ -30,7 +30,7 @@ OPERATIONS = {operation.ok().label: operation.ok() for operation in described.ge
 
 
 @pytest.mark.engine_neutral
-def test_the_schema_is_made_without_a_warning():
+def test_the_schema_is_generated_without_a_warning():
     call_command("spectacular", "--validate", "--fail-on-warn", stdout=StringIO())
 
 
@@ -56,14 +56,14 @@ def takes_something(operation):
 
 
 @pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS)
-def test_whatever_is_sent_the_answer_keeps_to_the_schema(one_connection, admin_user, operation):
+def test_responses_to_valid_requests_match_the_schema(one_connection, admin_user, operation):
     send_some(operation, GenerationMode.POSITIVE, admin_user)
 
 
 # What is wrong is refused before a database is asked; what gets further, test_bad_input sends to both.
 @pytest.mark.sqlite
 @pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS)
-def test_whatever_is_sent_that_is_wrong_the_answer_keeps_to_the_schema(one_connection, admin_user, operation):
+def test_responses_to_invalid_requests_match_the_schema(one_connection, admin_user, operation):
     send_some(operation, GenerationMode.NEGATIVE, admin_user)
 
 
