@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial, wraps
 from http import HTTPStatus
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, cast
 from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse
@@ -112,7 +112,7 @@ class CachedResponses:
         plain, context = request._request, self.request_context  # noqa: SLF001 - Django's request
         if context is not None:
             return self._serve(plain, context.spec, context.lookup, lambda: body_of(run()))
-        spec = self.cache_spec(self._action, plain, self.kwargs.get("pk"), request.user.pk)
+        spec = self.cache_spec(self._action, plain, self.kwargs.get("pk"), cast("UUID", request.user.pk))
         if spec is None:
             body = body_of(run())
             return _response(plain, CachedResponse(body, signing.etag_of(body), CacheStatus.BYPASS))

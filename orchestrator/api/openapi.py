@@ -84,7 +84,9 @@ class AutoSchema(openapi.AutoSchema):
 
     def _error(self, status: HTTPStatus, description: str) -> dict[str, Any]:
         name = _SCHEMA_OF.get(status, "Error")
-        component = ResolvedComponent(name, ResolvedComponent.SCHEMA, _SCHEMAS[name], object=name)
+        component = ResolvedComponent(  # type: ignore[no-untyped-call]
+            name, ResolvedComponent.SCHEMA, _SCHEMAS[name], object=name
+        )
         self.registry.register_on_missing(component)
         return {"content": {"application/json": {"schema": component.ref}}, "description": description}
 

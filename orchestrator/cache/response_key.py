@@ -31,5 +31,8 @@ class ResponseKey:
         Raises:
             ValueError: when the text is no key.
         """
-        name, _, user_id = text.partition(" ")
-        return cls("" if name == _CACHED_USER else name, UUID(user_id) if user_id else None)
+        name, separator, user_id = text.partition(" ")
+        key = cls("" if name == _CACHED_USER else name, UUID(user_id) if separator else None)
+        if not (key.url.startswith(("http://", "https://")) or (name == _CACHED_USER and key.user_id)):
+            raise ValueError(f"{text!r} is no response key")
+        return key

@@ -28,7 +28,7 @@ def job(as_user):
 
 
 @pytest.mark.parametrize("path", READ)
-def test_what_a_client_has_already_is_not_sent_again(as_user, job, path):
+def test_if_none_match_with_the_current_etag_is_304(as_user, job, path):
     address = f"/api/v1/{path.format(job=job)}"
     first = as_user.get(address)
     assert first["Cache-Control"] == "private, no-cache"
@@ -43,7 +43,7 @@ def test_what_a_client_has_already_is_not_sent_again(as_user, job, path):
         assert as_user.get(address, HTTP_IF_NONE_MATCH=unknown).content == first.content
 
 
-def test_a_tag_changes_with_what_it_names(as_user, job):
+def test_etags_change_with_their_resource(as_user, job):
     lists = [f"/api/v1/{path.format(job=job)}" for path in READ[:6]]
     before = [as_user.get(address)["ETag"] for address in lists]
     as_user.put(f"/api/v1/jobs/{job}/status/", {"status": "running"})
@@ -54,7 +54,7 @@ def test_a_tag_changes_with_what_it_names(as_user, job):
     assert changed == [200] * 6
 
 
-def test_head_is_get_without_the_body(as_user, job):
+def test_head_returns_the_headers_of_get(as_user, job):
     for path in READ:
         address = f"/api/v1/{path.format(job=job)}"
         head = as_user.head(address)
@@ -62,7 +62,7 @@ def test_head_is_get_without_the_body(as_user, job):
         assert head["ETag"] == as_user.get(address)["ETag"]
 
 
-def test_options_describe(as_user):
+def test_options_describes_the_resource(as_user):
     assert as_user.options("/api/v1/jobs/").json()["name"]
 
 
@@ -77,13 +77,13 @@ def test_options_describe(as_user):
         "/api/v1/jobs/%00/",
     ],
 )
-def test_an_address_that_leads_nowhere_is_json(as_user, path):
+def test_an_unknown_url_is_404_in_json(as_user, path):
     answer = as_user.get(path)
     assert answer.status_code == 404
     assert list(answer.json()) == ["detail"]
 
 
-def test_an_address_without_its_slash_is_led_to_it(as_user):
+def test_a_url_without_its_slash_redirects(as_user):
     assert as_user.get("/api/v1/jobs")["Location"] == "/api/v1/jobs/"
 
 
@@ -104,7 +104,7 @@ def blocker(transactional_db, database_url, engine):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_database_that_does_not_answer_in_time_is_503_and_nothing_is_stored(blocker, as_user):
+def test_a_database_timeout_is_503_and_stores_nothing(blocker, as_user):
     block, release = blocker
     block()
     answer = as_user.post("/api/v1/jobs/", {"name": "x"})
@@ -116,7 +116,7 @@ def test_a_database_that_does_not_answer_in_time_is_503_and_nothing_is_stored(bl
     assert as_user.post("/api/v1/jobs/", {"name": "x"}).status_code == 201
 
 
-def test_an_error_that_nobody_foresaw_tells_nothing_of_itself(as_user, monkeypatch):
+def test_an_unexpected_error_is_500_without_details(as_user, monkeypatch):
     def broken(*args, **kwargs):
         raise RuntimeError("the secret cause")
 

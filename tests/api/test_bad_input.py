@@ -70,7 +70,7 @@ def title(value: object) -> str:
 
 
 @pytest.mark.parametrize(("path", "field", "value"), BAD_FIELDS, ids=title)
-def test_a_field_that_cannot_be_is_named_and_nothing_is_stored(as_admin, path, field, value):
+def test_an_invalid_field_is_named_and_nothing_is_stored(as_admin, path, field, value):
     before = MODELS[path].objects.count()
     answer = as_admin.post(path, {**GOOD[path], field: value})
     assert answer.status_code == HTTPStatus.BAD_REQUEST, answer.content
@@ -116,7 +116,7 @@ BAD_BODIES = {
 
 @pytest.mark.parametrize("path", [JOBS, EVENTS, TASKS, USERS, "/auth/login/", "/auth/refresh/"])
 @pytest.mark.parametrize("body", BAD_BODIES.values(), ids=BAD_BODIES)
-def test_a_body_that_cannot_be_read_is_refused(as_admin, path, body):
+def test_a_malformed_body_is_400(as_admin, path, body):
     answer = as_admin.generic("POST", path, body, content_type="application/json")
     assert answer.status_code == HTTPStatus.BAD_REQUEST, answer.content
     assert answer.json()
@@ -126,7 +126,7 @@ def test_a_body_that_cannot_be_read_is_refused(as_admin, path, body):
 @pytest.mark.parametrize("path", [JOBS, "/auth/login/"])
 @pytest.mark.parametrize("told", [None, "20000000", "10"])
 @pytest.mark.slow
-def test_a_body_of_20_megabytes_is_too_large(as_user, path, told):
+def test_a_body_of_20_megabytes_is_413(as_user, path, told):
     body = b'{"name": "' + b"x" * 20_000_000 + b'"}'
     headers = {} if told is None else {"CONTENT_LENGTH": told}
     answer = as_user.generic("POST", path, body, content_type="application/json", **headers)
@@ -145,13 +145,13 @@ def test_a_body_of_20_megabytes_is_too_large(as_user, path, told):
         "nonsense",
     ],
 )
-def test_a_body_of_another_type_is_not_read(as_user, kind):
+def test_a_body_of_another_media_type_is_415(as_user, kind):
     answer = as_user.generic("POST", JOBS, b"name=x", content_type=kind)
     assert answer.status_code == HTTPStatus.UNSUPPORTED_MEDIA_TYPE
     assert "detail" in answer.json()
 
 
-def test_an_answer_of_another_type_is_not_made(as_user):
+def test_accepting_only_another_media_type_is_406(as_user):
     answer = as_user.get(JOBS, HTTP_ACCEPT="application/xml")
     assert answer.status_code == HTTPStatus.NOT_ACCEPTABLE
     assert "detail" in answer.json()
@@ -168,7 +168,7 @@ METHODS = [
 
 @pytest.mark.parametrize(("method", "path"), METHODS)
 @pytest.mark.parametrize("wrong", WRONG_IDS, ids=title)
-def test_an_id_that_is_nobodys_is_not_found(as_admin, path, wrong, method):
+def test_an_unknown_id_is_404(as_admin, path, wrong, method):
     answer = getattr(as_admin, method)(f"{path}{wrong}/", GOOD[path] if method != "get" else None)
     assert answer.status_code == HTTPStatus.NOT_FOUND
     assert list(answer.json()) == ["detail"]
@@ -176,7 +176,7 @@ def test_an_id_that_is_nobodys_is_not_found(as_admin, path, wrong, method):
 
 @pytest.mark.parametrize("part", ["status", "events"])
 @pytest.mark.parametrize("wrong", WRONG_IDS, ids=title)
-def test_a_part_of_no_job_is_not_found(as_user, part, wrong):
+def test_an_action_on_an_unknown_job_is_404(as_user, part, wrong):
     method = as_user.put if part == "status" else as_user.get
     answer = method(f"{JOBS}{wrong}/{part}/", {"status": "running"})
     assert answer.status_code == HTTPStatus.NOT_FOUND
@@ -273,7 +273,7 @@ KEPT = [
 
 
 @pytest.mark.parametrize("text", KEPT)
-def test_text_of_every_kind_is_kept_as_it_is(as_user, text):
+def test_text_is_stored_unchanged(as_user, text):
     metadata = {text: [text, {"a": text}]}
     job = as_user.post(JOBS, {"name": text, "description": text, "metadata": metadata}).json()
     assert (job["name"], job["description"], job["metadata"]) == (text, text, metadata)
@@ -299,7 +299,7 @@ NUMBERS = [
 ]
 
 
-def test_numbers_are_kept_exactly(as_user):
+def test_numbers_are_stored_exactly(as_user):
     job = as_user.post(JOBS, {"name": "x", "metadata": {"numbers": NUMBERS}}).json()
     assert job["metadata"]["numbers"] == NUMBERS
     read = as_user.get(f"{JOBS}{job['id']}/").content
@@ -309,7 +309,7 @@ def test_numbers_are_kept_exactly(as_user):
     ] == NUMBERS[:8]
 
 
-def test_the_limits_themselves_are_allowed(as_admin):
+def test_values_at_the_limits_are_accepted(as_admin):
     largest = {
         JOBS: {
             "name": "x" * 255,
@@ -328,7 +328,7 @@ def test_the_limits_themselves_are_allowed(as_admin):
     assert as_admin.post(JOBS, {"name": "x", "priority": -(2**31)}).status_code == HTTPStatus.CREATED
 
 
-def test_fields_that_are_read_only_or_unknown_are_ignored(as_user):
+def test_read_only_and_unknown_fields_are_ignored(as_user):
     body = {
         "name": "x",
         "id": NOBODY,
@@ -348,7 +348,7 @@ def test_fields_that_are_read_only_or_unknown_are_ignored(as_user):
     assert job["created_at"] > "2020"
 
 
-def test_sign_in_takes_only_text(api, user):
+def test_login_takes_only_strings(api, user):
     for name, password in [
         (5, PASSWORD),
         ("user", 5),

@@ -36,7 +36,7 @@ def post(web):
 # The web server's own doing, the same on both.
 @pytest.mark.sqlite
 @pytest.mark.django_db(transaction=True)
-def test_a_body_in_chunks_is_read_whole_and_limited(post):
+def test_a_chunked_body_is_read_whole_up_to_the_limit(post):
     status, body = post("/auth/login/", b'{"username": "user", ', f'"password": "{PASSWORD}"}}'.encode())
     assert status == 200
     bearer = {"Authorization": f"Bearer {json.loads(body)['access_token']}"}

@@ -39,7 +39,7 @@ def submit(client, **fields):
     return answer.json()
 
 
-def test_a_submitted_job_is_pending_and_complete(as_user):
+def test_a_submitted_job_is_pending_and_returned_complete(as_user):
     answer = as_user.post(JOBS, {"name": "Index documents"})
     job = answer.json()
     assert answer.status_code == 201
@@ -52,7 +52,7 @@ def test_a_submitted_job_is_pending_and_complete(as_user):
     assert as_user.get(answer["Location"]).json() == job
 
 
-def test_a_job_has_the_queue_start_and_attempts_that_were_asked_for(as_user):
+def test_a_job_has_the_requested_queue_available_at_and_max_attempts(as_user):
     wanted = {"queue": "gpu_2.batch-a", "available_at": "2026-03-04T07:06:07.000008+02:00", "max_attempts": 7}
     job = submit(as_user, **wanted)
     assert job["available_at"] == "2026-03-04T05:06:07.000008Z"
@@ -83,7 +83,7 @@ def test_a_job_has_the_queue_start_and_attempts_that_were_asked_for(as_user):
         ("max_attempts", None),
     ],
 )
-def test_a_queue_start_or_number_of_attempts_that_cannot_be_is_refused(as_user, field, value):
+def test_an_invalid_queue_available_at_or_max_attempts_is_400(as_user, field, value):
     answer = as_user.post(JOBS, {"name": "x", field: value})
     assert answer.status_code == 400
     assert list(answer.json()) == [field]
@@ -120,7 +120,7 @@ def test_a_job_that_is_requeued_loses_its_progress(as_user):
     assert as_user.put(status, {"status": "pending"}).json()["progress"] is None
 
 
-def test_a_jobs_whole_life_is_in_its_history(as_user):
+def test_the_history_has_every_change_of_a_job(as_user):
     job = submit(as_user)
     status = f"{JOBS}{job['id']}/status/"
     for step, reason in (
@@ -179,7 +179,7 @@ WAY_TO = {
 
 
 @pytest.mark.parametrize(("old", "new"), EVERY_CHANGE)
-def test_each_change_of_status_is_made_refused_or_nothing(as_user, old, new):
+def test_each_status_change_is_made_refused_or_a_no_op(as_user, old, new):
     job = submit(as_user)
     address = f"{JOBS}{job['id']}/"
     for step in WAY_TO[old]:
@@ -226,7 +226,7 @@ def test_each_change_of_status_is_made_refused_or_nothing(as_user, old, new):
     ],
     ids=lambda body: str(body)[:50],
 )
-def test_a_change_of_status_that_cannot_be_is_refused(as_user, body):
+def test_an_invalid_status_change_is_400(as_user, body):
     job = submit(as_user)
     answer = as_user.put(f"{JOBS}{job['id']}/status/", body)
     assert answer.status_code == 400
@@ -237,7 +237,7 @@ def test_a_change_of_status_that_cannot_be_is_refused(as_user, body):
     assert as_user.get(f"{JOBS}{job['id']}/").json() == job
 
 
-def test_a_report_with_a_token_that_is_not_the_jobs_changes_nothing(as_user):
+def test_a_report_with_another_lease_token_is_409_and_changes_nothing(as_user):
     job = submit(as_user)
     answer = as_user.put(
         f"{JOBS}{job['id']}/status/", {"status": "running", "lease_token": str(uuid4()), "reason": None}
@@ -250,7 +250,7 @@ def test_a_report_with_a_token_that_is_not_the_jobs_changes_nothing(as_user):
 # --- Changing, deleting -------------------------------------------------------------------------------------
 
 
-def test_a_job_is_changed_in_what_is_given_and_says_so(as_user):
+def test_a_patch_changes_only_the_given_fields_and_records_an_event(as_user):
     job = submit(as_user, priority=3, metadata={"a": 1})
     address = f"{JOBS}{job['id']}/"
     changed = as_user.patch(address, {"name": "Index pages", "priority": -1, "status": "completed"}).json()
@@ -261,7 +261,7 @@ def test_a_job_is_changed_in_what_is_given_and_says_so(as_user):
     assert (newest["type"], newest["payload"]["fields"]) == ("job_updated", ["name", "priority"])
 
 
-def test_a_change_to_what_is_already_so_is_no_change(as_user):
+def test_a_patch_with_the_current_values_is_a_no_op(as_user):
     job = submit(as_user, priority=3)
     assert as_user.patch(f"{JOBS}{job['id']}/", {"priority": 3}).json() == job
     assert as_user.patch(f"{JOBS}{job['id']}/", {}).json() == job
@@ -275,7 +275,7 @@ def test_a_refused_change_changes_nothing(as_user):
     assert as_user.get(f"{JOBS}{job['id']}/").json() == job
 
 
-def test_a_deleted_job_is_gone_and_its_history_is_not(as_user, as_moderator):
+def test_the_history_of_a_deleted_job_stays(as_user, as_moderator):
     job = submit(as_user)
     assert as_moderator.delete(f"{JOBS}{job['id']}/").status_code == 204
     assert as_user.get(f"{JOBS}{job['id']}/").status_code == 404
@@ -284,7 +284,7 @@ def test_a_deleted_job_is_gone_and_its_history_is_not(as_user, as_moderator):
     assert [event["type"] for event in history] == ["job_deleted", "job_created"]
 
 
-def test_a_history_holds_one_jobs_events_and_is_paged(as_user):
+def test_a_history_has_the_events_of_one_job_in_pages(as_user):
     job, other = submit(as_user), submit(as_user)
     as_user.put(f"{JOBS}{job['id']}/status/", {"status": "running"})
     as_user.put(f"{JOBS}{other['id']}/status/", {"status": "cancelled"})
@@ -294,7 +294,7 @@ def test_a_history_holds_one_jobs_events_and_is_paged(as_user):
     assert second["next"] is None
 
 
-def test_counts_are_of_every_status(as_user):
+def test_counts_cover_every_status(as_user):
     for status, number in {"pending": 1, "running": 2, "completed": 3, "failed": 1, "cancelled": 2}.items():
         for _ in range(number):
             job = submit(as_user)
@@ -306,6 +306,6 @@ def test_counts_are_of_every_status(as_user):
     }
 
 
-def test_moments_are_utc_with_microseconds(as_user):
+def test_timestamps_are_utc_with_microseconds(as_user):
     Job.objects.create(name="x", created_at=datetime(2026, 1, 1, tzinfo=timezone(timedelta(hours=2))))
     assert as_user.get(JOBS).json()["results"][0]["created_at"] == "2025-12-31T22:00:00.000000Z"

@@ -48,7 +48,7 @@ def rows(db):
 @pytest.mark.parametrize("role", Role.values)
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("path", NEEDED)
-def test_each_role_may_do_what_it_covers_and_nothing_else(rows, role, method, path):
+def test_each_role_may_do_exactly_what_it_covers(rows, role, method, path):
     client = client_for(make_user("asking", Role(role)))
     answer = client.generic(method, path.format(**rows), *body(client, path))
     needed = NEEDED[path].get(method)
@@ -71,7 +71,7 @@ def test_without_credentials_every_method_is_401(api, rows, path):
         assert api.generic(method, path.format(**rows)).status_code == 401
 
 
-def test_no_address_is_missing_above():
+def test_no_url_is_missing_above():
     """Every address under /api/v1/ that the router has, but the schema and its page."""
     patterns = {
         prefix + str(inner.pattern)
@@ -85,5 +85,5 @@ def test_no_address_is_missing_above():
 
 
 @pytest.mark.parametrize("path", ["/api/v1/schema/", "/api/v1/docs/"])
-def test_schema_and_docs_are_for_anybody(api, path):
+def test_schema_and_docs_are_public(api, path):
     assert api.get(path).status_code == 200

@@ -30,7 +30,7 @@ OPERATIONS = {operation.ok().label: operation.ok() for operation in described.ge
 
 
 @pytest.mark.engine_neutral
-def test_the_schema_is_made_without_a_warning():
+def test_the_schema_is_generated_without_a_warning():
     call_command("spectacular", "--validate", "--fail-on-warn", stdout=StringIO())
 
 
@@ -57,7 +57,7 @@ def takes_something(operation):
 
 @pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS)
 @pytest.mark.slow
-def test_whatever_is_sent_the_answer_keeps_to_the_schema(one_connection, admin_user, operation):
+def test_responses_to_valid_requests_match_the_schema(one_connection, admin_user, operation):
     send_some(operation, GenerationMode.POSITIVE, admin_user)
 
 
@@ -65,7 +65,7 @@ def test_whatever_is_sent_the_answer_keeps_to_the_schema(one_connection, admin_u
 @pytest.mark.sqlite
 @pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS)
 @pytest.mark.slow
-def test_whatever_is_sent_that_is_wrong_the_answer_keeps_to_the_schema(one_connection, admin_user, operation):
+def test_responses_to_invalid_requests_match_the_schema(one_connection, admin_user, operation):
     send_some(operation, GenerationMode.NEGATIVE, admin_user)
 
 

@@ -30,7 +30,7 @@ def me(token):
     return APIClient().get(ME, HTTP_AUTHORIZATION=f"Bearer {token}")
 
 
-def test_signing_in_gives_tokens_that_open_the_api(api, user):
+def test_login_returns_tokens_that_the_api_accepts(api, user):
     answer = login(api)
     body = answer.json()
     assert answer.status_code == 200
@@ -40,7 +40,7 @@ def test_signing_in_gives_tokens_that_open_the_api(api, user):
     assert me(body["access_token"]).json()["username"] == "user"
 
 
-def test_refreshing_answers_like_signing_in(api, user):
+def test_refresh_returns_what_login_returns(api, user):
     first = login(api).json()
     answer = api.post(REFRESH, {"refresh_token": first["refresh_token"]})
     assert answer.status_code == 200
@@ -48,13 +48,13 @@ def test_refreshing_answers_like_signing_in(api, user):
     assert me(answer.json()["access_token"]).status_code == 200
 
 
-def test_a_name_is_known_in_every_spelling_that_looks_the_same(api):
+def test_a_username_is_accepted_in_every_equivalent_unicode_form(api):
     make_user("ﬁne")
     assert User.objects.get().username == "fine"
     assert login(api, "ﬁne").status_code == login(api, "fine").status_code == 200
 
 
-def test_unknown_wrong_and_inactive_get_the_same_answer(api, user):
+def test_unknown_wrong_and_inactive_get_the_same_response(api, user):
     make_user("gone", active=False)
     answers = [login(api, "user", WRONG), login(api, "nobody"), login(api, "gone"), login(api, "gone", WRONG)]
     assert {answer.status_code for answer in answers} == {401}
@@ -99,7 +99,7 @@ def forged(user, key=None, algorithm="HS256", drop=(), **claims):
     return jwt.encode(kept, settings.SECRET_KEY if key is None else key, algorithm=algorithm)
 
 
-def test_the_forgeries_below_start_from_a_good_token(user):
+def test_the_token_that_is_forged_below_is_valid(user):
     assert me(forged(user)).status_code == 200
 
 
@@ -122,7 +122,7 @@ def test_the_forgeries_below_start_from_a_good_token(user):
     ],
     ids=str,
 )
-def test_a_token_that_is_not_ours_or_not_whole_is_refused(user, change):
+def test_a_forged_or_truncated_token_is_401(user, change):
     answer = me(forged(user, **change))
     assert answer.status_code == 401
     assert answer["WWW-Authenticate"] == 'Bearer realm="api"'
@@ -131,12 +131,12 @@ def test_a_token_that_is_not_ours_or_not_whole_is_refused(user, change):
 @pytest.mark.parametrize(
     "header", ["Bearer", "Bearer a b", "Bearer ü", "bearer x.y.z", "Bearer " + "x" * 9000, "Bearer \0"]
 )
-def test_a_header_without_a_token_is_refused(api, header):
+def test_a_header_without_a_token_is_401(api, header):
     assert api.get(ME, HTTP_AUTHORIZATION=header).status_code == 401
 
 
 @pytest.mark.parametrize("header", ["", "Basic dXNlcjpwYXNz", "Token x"])
-def test_without_credentials_the_client_is_told_what_to_bring(api, header):
+def test_without_credentials_www_authenticate_names_the_scheme(api, header):
     for path in ("jobs", "jobs/counts", "events", "events/recent", "tasks", "users", "users/me"):
         answer = api.get(f"/api/v1/{path}/", HTTP_AUTHORIZATION=header)
         assert answer.status_code == 401
@@ -149,7 +149,7 @@ def test_without_credentials_the_client_is_told_what_to_bring(api, header):
     [{"password": "another horse battery staple"}, {"active": False}, None],
     ids=["password", "inactive", "deleted"],
 )
-def test_a_change_of_the_user_ends_their_tokens_from_the_next_request_on(api, user, as_admin, kind, change):
+def test_deactivation_or_a_new_password_ends_tokens_at_the_next_request(api, user, as_admin, kind, change):
     token = login(api).json()[kind]
 
     def use():
@@ -162,7 +162,7 @@ def test_a_change_of_the_user_ends_their_tokens_from_the_next_request_on(api, us
     assert use().status_code == 401
 
 
-def test_a_changed_role_counts_from_the_next_request_on(as_user, as_admin, user):
+def test_a_changed_role_applies_to_the_next_request(as_user, as_admin, user):
     assert as_user.get("/api/v1/users/").status_code == 403
     as_admin.patch(f"/api/v1/users/{user.pk}/", {"role": Role.MODERATOR})
     assert as_user.get("/api/v1/users/").status_code == 200
@@ -170,19 +170,19 @@ def test_a_changed_role_counts_from_the_next_request_on(as_user, as_admin, user)
     assert as_user.get("/api/v1/users/").status_code == 403
 
 
-def test_an_access_token_does_not_refresh_and_a_refresh_token_does_not_open(api, user):
+def test_access_and_refresh_tokens_are_not_interchangeable(api, user):
     given = login(api).json()
     assert api.post(REFRESH, {"refresh_token": given["access_token"]}).status_code == 401
     assert me(given["refresh_token"]).status_code == 401
 
 
-def test_a_dead_token_in_the_header_does_not_stop_signing_in(api, user):
+def test_login_ignores_an_expired_token_in_the_header(api, user):
     api.credentials(HTTP_AUTHORIZATION="Bearer dead")
     refresh = login(api).json()["refresh_token"]
     assert api.post(REFRESH, {"refresh_token": refresh}).status_code == 200
 
 
-def test_a_token_tells_nothing_of_the_password(user):
+def test_a_token_contains_nothing_about_the_password(user):
     claims = jwt.decode(tokens.issue_tokens(user).access_token, options={"verify_signature": False})
     assert claims.keys() == {"sub", "type", "iat", "exp", "jti", "pwd"}
     assert not any(claims["pwd"] in secret for secret in (user.password, user.get_session_auth_hash()))
@@ -198,11 +198,11 @@ def in_session(user):
     return client
 
 
-def test_the_session_reads(in_session):
+def test_a_session_may_read(in_session):
     assert in_session.get(ME).json()["username"] == "user"
 
 
-def test_the_session_writes_only_with_its_csrf_token(in_session):
+def test_a_session_needs_its_csrf_token_to_write(in_session):
     body = {"name": "Index documents"}
     refused = in_session.post("/api/v1/jobs/", body)
     assert refused.status_code == 403
@@ -219,7 +219,7 @@ def test_a_session_ends_with_its_user(in_session, user):
 # --- Guessing -----------------------------------------------------------------------------------------------
 
 
-def test_guessing_one_name_is_stopped_right_password_or_wrong(api, user):
+def test_too_many_failures_for_a_username_are_429_whatever_the_password(api, user):
     answers = [login(api, "user", WRONG).status_code for _ in range(MAX_FAILURES_PER_USERNAME + 1)]
     assert answers == [401] * MAX_FAILURES_PER_USERNAME + [429]
     stopped = login(api)
@@ -228,7 +228,7 @@ def test_guessing_one_name_is_stopped_right_password_or_wrong(api, user):
     assert stopped.json()["detail"].startswith("Too many failed attempts")
 
 
-def test_guessing_one_name_stops_neither_others_nor_other_addresses(api, user):
+def test_failures_for_a_username_affect_neither_other_users_nor_other_ips(api, user):
     make_user("other")
     for _ in range(MAX_FAILURES_PER_USERNAME):
         login(api, "user", WRONG)
@@ -237,21 +237,21 @@ def test_guessing_one_name_stops_neither_others_nor_other_addresses(api, user):
     assert login(api, REMOTE_ADDR="192.0.2.7").status_code == 200
 
 
-def test_guessing_many_names_stops_the_address(api, user):
+def test_failures_for_many_usernames_block_the_ip(api, user):
     for number in range(MAX_FAILURES_PER_IP):
         assert login(api, f"nobody{number}", WRONG).status_code == 401
     assert login(api).status_code == 429
     assert login(api, REMOTE_ADDR="192.0.2.7").status_code == 200
 
 
-def test_right_passwords_are_never_too_many(api, user):
+def test_successful_logins_are_never_throttled(api, user):
     assert {login(api).status_code for _ in range(MAX_FAILURES_PER_USERNAME * 2)} == {200}
     for _ in range(MAX_FAILURES_PER_USERNAME - 1):
         login(api, "user", WRONG)
     assert {login(api).status_code for _ in range(MAX_FAILURES_PER_USERNAME)} == {200}
 
 
-def test_after_the_window_guessing_may_begin_again(api, user, monkeypatch):
+def test_a_new_window_starts_after_the_old_one(api, user, monkeypatch):
     for _ in range(MAX_FAILURES_PER_USERNAME):
         login(api, "user", WRONG)
     wait = int(login(api)["Retry-After"])
@@ -261,7 +261,7 @@ def test_after_the_window_guessing_may_begin_again(api, user, monkeypatch):
 
 
 @pytest.mark.parametrize("page", ["/auth/session/login/", "/admin/login/"])
-def test_the_pages_are_under_the_same_brake(client, page):
+def test_the_login_pages_are_throttled_too(client, page):
     admin = make_user("root", Role.ADMIN)
     for _ in range(MAX_FAILURES_PER_USERNAME):
         client.post(page, {"username": "root", "password": WRONG})
@@ -272,7 +272,7 @@ def test_the_pages_are_under_the_same_brake(client, page):
     assert admin.active
 
 
-def test_no_name_or_password_is_kept_by_the_brake(api, user):
+def test_the_throttle_stores_no_username_and_no_password(api, user):
     login(api, "user", WRONG)
     kept = repr(caches["throttle"]._cache)  # noqa: SLF001
     assert "login:" in kept

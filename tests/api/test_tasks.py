@@ -20,7 +20,7 @@ def address_of(task):
     return f"{TASKS}{task.json()['id']}/"
 
 
-def test_a_task_is_made_complete(as_user):
+def test_a_new_task_is_returned_complete(as_user):
     answer = as_user.post(TASKS, {"title": " Label invoices "})
     assert answer.status_code == 201
     assert list(answer.json()) == ["id", "title", "description", "version", "created_at", "updated_at"]
@@ -32,7 +32,7 @@ def test_a_task_is_made_complete(as_user):
     assert answer["ETag"] == as_user.get(answer["Location"])["ETag"]
 
 
-def test_every_change_raises_the_version_and_changes_the_tag(as_user, as_moderator, task):
+def test_every_change_raises_the_version_and_changes_the_etag(as_user, as_moderator, task):
     address, seen = address_of(task), {task["ETag"]}
     changes = [
         lambda: as_user.patch(address, {"title": "Label receipts"}),
@@ -51,7 +51,7 @@ def test_every_change_raises_the_version_and_changes_the_tag(as_user, as_moderat
         seen.add(read["ETag"])
 
 
-def test_a_put_has_no_tag_and_a_patch_has(as_user, task):
+def test_a_patch_returns_an_etag_and_a_put_does_not(as_user, task):
     """A tag on the answer to a PUT would say that the body was stored as it came (RFC 9110, 9.3.4)."""
     address = address_of(task)
     assert "ETag" not in as_user.put(address, {"title": "x"})
@@ -68,7 +68,7 @@ def fill(if_match, task):
 
 @pytest.mark.parametrize("method", ["put", "patch", "delete"])
 @pytest.mark.parametrize("if_match", CURRENT)
-def test_a_change_under_the_present_tag_is_made(as_moderator, task, method, if_match):
+def test_a_change_with_the_current_etag_is_made(as_moderator, task, method, if_match):
     answer = getattr(as_moderator, method)(
         address_of(task), {"title": "x"}, HTTP_IF_MATCH=fill(if_match, task)
     )
@@ -77,7 +77,7 @@ def test_a_change_under_the_present_tag_is_made(as_moderator, task, method, if_m
 
 @pytest.mark.parametrize("method", ["put", "patch", "delete"])
 @pytest.mark.parametrize("if_match", STALE)
-def test_a_change_under_another_tag_changes_nothing(as_moderator, task, method, if_match):
+def test_a_change_with_another_etag_is_412_and_changes_nothing(as_moderator, task, method, if_match):
     answer = getattr(as_moderator, method)(
         address_of(task), {"title": "x"}, HTTP_IF_MATCH=fill(if_match, task)
     )
@@ -86,7 +86,7 @@ def test_a_change_under_another_tag_changes_nothing(as_moderator, task, method, 
     assert as_moderator.get(address_of(task)).json() == task.json()
 
 
-def test_of_two_who_edit_the_same_version_the_second_is_stopped(as_user, as_moderator, task):
+def test_the_second_of_two_edits_of_the_same_version_is_412(as_user, as_moderator, task):
     address, tag = address_of(task), task["ETag"]
     assert as_user.patch(address, {"title": "first"}, HTTP_IF_MATCH=tag).status_code == 200
     assert as_moderator.patch(address, {"title": "second"}, HTTP_IF_MATCH=tag).status_code == 412
@@ -95,7 +95,7 @@ def test_of_two_who_edit_the_same_version_the_second_is_stopped(as_user, as_mode
     assert as_moderator.patch(address, {"title": "second"}, HTTP_IF_MATCH=fresh).json()["version"] == 3
 
 
-def test_a_tag_chains_from_patch_to_patch(as_user, task):
+def test_the_etag_of_a_patch_is_good_for_the_next_patch(as_user, task):
     tag = task["ETag"]
     for number in range(3):
         answer = as_user.patch(address_of(task), {"title": f"{number}"}, HTTP_IF_MATCH=tag)
@@ -103,12 +103,12 @@ def test_a_tag_chains_from_patch_to_patch(as_user, task):
         tag = answer["ETag"]
 
 
-def test_a_change_of_no_task_is_not_found_whatever_the_tag(as_moderator, task):
+def test_a_change_of_an_unknown_task_is_404_whatever_the_etag(as_moderator, task):
     as_moderator.delete(address_of(task))
     for method in (as_moderator.put, as_moderator.patch, as_moderator.delete):
         assert method(address_of(task), {"title": "x"}, HTTP_IF_MATCH=task["ETag"]).status_code == 404
 
 
-def test_changes_in_bulk_raise_the_version_too(as_user, task):
+def test_bulk_changes_raise_the_version_too(as_user, task):
     Task.objects.update(description="")
     assert as_user.get(address_of(task)).json()["version"] == 2

@@ -16,7 +16,7 @@ FIELDS = ["id", "username", "email", "role", "active", "created_at"]
 ADA = {"username": "ada", "email": "ada@example.org", "password": "analytical engine no 1"}
 
 
-def test_a_new_user_can_sign_in_and_has_no_password_in_any_answer(as_admin):
+def test_a_new_user_can_log_in_and_no_response_has_the_password(as_admin):
     made = as_admin.post(USERS, {**ADA, "role": "moderator"})
     assert made.status_code == 201
     assert list(made.json()) == FIELDS
@@ -40,12 +40,12 @@ def test_a_new_user_can_sign_in_and_has_no_password_in_any_answer(as_admin):
     assert ada.get(f"{USERS}me/").status_code == 401
 
 
-def test_me_is_who_asks(as_user, as_moderator):
+def test_me_is_the_user_of_the_request(as_user, as_moderator):
     assert as_user.get(f"{USERS}me/").json()["username"] == "user"
     assert list(as_moderator.get(f"{USERS}me/").json()) == FIELDS
 
 
-def test_a_password_is_hashed_and_kept_as_it_was_typed(as_admin):
+def test_a_password_is_hashed_exactly_as_typed(as_admin):
     as_admin.post(USERS, {**ADA, "password": "  spaces at both ends  "})
     assert check_password("  spaces at both ends  ", User.objects.get(username="ada").password)
 
@@ -59,14 +59,14 @@ def test_a_password_is_hashed_and_kept_as_it_was_typed(as_admin):
         ("ada@example", "similar"),
     ],
 )
-def test_a_weak_password_is_refused_with_the_reason(as_admin, password, why):
+def test_a_weak_password_is_400_with_the_reason(as_admin, password, why):
     answer = as_admin.post(USERS, {**ADA, "password": password})
     assert answer.status_code == 400
     assert why in answer.json()["password"][0]
     assert not User.objects.filter(username="ada").exists()
 
 
-def test_a_password_is_measured_against_the_user_it_is_for(as_admin, user):
+def test_a_password_that_resembles_the_user_is_400(as_admin, user):
     User.objects.filter(pk=user.pk).update(username="analytical.engine")
     answer = as_admin.patch(f"{USERS}{user.pk}/", {"password": "analytical.engine"})
     assert answer.status_code == 400
@@ -76,7 +76,7 @@ def test_a_password_is_measured_against_the_user_it_is_for(as_admin, user):
 @pytest.mark.parametrize(
     ("field", "value"), [("username", "user"), ("email", "user@example.com"), ("email", "user@EXAMPLE.com")]
 )
-def test_a_name_or_address_that_is_taken_is_refused(as_admin, user, field, value):
+def test_a_username_or_email_in_use_is_400(as_admin, user, field, value):
     make_user("other")
     for answer in (
         as_admin.post(USERS, {**ADA, field: value}),
@@ -88,7 +88,7 @@ def test_a_name_or_address_that_is_taken_is_refused(as_admin, user, field, value
     assert as_admin.patch(f"{USERS}{user.pk}/", {field: value}).status_code == 200
 
 
-def test_a_race_for_a_name_is_lost_not_an_error(user):
+def test_losing_a_race_for_a_username_is_400(user):
     """The serializer looks at nothing beforehand: the database alone decides."""
     with pytest.raises(DuplicateValue):
         actions.create_user(username="user", email="new@example.org", password=PASSWORD)
@@ -106,7 +106,7 @@ def leave(client, admin, change):
 
 
 @pytest.mark.parametrize("change", LEAVING.values(), ids=LEAVING)
-def test_the_last_active_admin_stays_one(as_admin, admin_user, change):
+def test_the_last_active_admin_cannot_be_removed(as_admin, admin_user, change):
     make_user("gone", Role.ADMIN, active=False)
     answer = leave(as_admin, admin_user, change)
     assert answer.status_code == 409
@@ -115,20 +115,20 @@ def test_the_last_active_admin_stays_one(as_admin, admin_user, change):
 
 
 @pytest.mark.parametrize("change", LEAVING.values(), ids=LEAVING)
-def test_an_admin_may_leave_while_another_stays(as_admin, admin_user, change):
+def test_an_admin_can_be_removed_while_another_is_active(as_admin, admin_user, change):
     other = make_user("other", Role.ADMIN)
     assert leave(as_admin, admin_user, change).status_code in (200, 204)
     assert leave(sign_in(other), other, change).status_code == 409
 
 
-def test_the_last_admin_may_change_everything_else(as_admin, admin_user):
+def test_other_fields_of_the_last_admin_can_be_changed(as_admin, admin_user):
     answer = as_admin.patch(
         f"{USERS}{admin_user.pk}/", {"email": "root@example.org", "role": "admin", "active": True}
     )
     assert answer.json()["email"] == "root@example.org"
 
 
-def test_a_user_is_changed_in_what_is_given(as_admin, user):
+def test_a_patch_changes_only_the_given_fields_of_a_user(as_admin, user):
     changed = as_admin.patch(f"{USERS}{user.pk}/", {"username": "ﬁne", "email": "Fine@EXAMPLE.ORG"}).json()
     assert (changed["username"], changed["email"], changed["role"]) == ("fine", "Fine@example.org", "user")
     assert sign_in(User.objects.get(pk=user.pk)).get(f"{USERS}me/").json() == changed

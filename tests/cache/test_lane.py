@@ -53,7 +53,7 @@ def compared(told: Told) -> tuple[int, dict[str, str], bytes]:
 
 
 @pytest.mark.parametrize("path", LISTS)
-def test_serves_what_django_would(path: str, job: Job, as_moderator: APIClient, lane: Lane):
+def test_serves_what_django_would_serve(path: str, job: Job, as_moderator: APIClient, lane: Lane):
     warm(as_moderator, path)
     lane.learn(as_moderator, path)
     etag = lane.past(as_moderator, path).headers["ETag"]
@@ -72,7 +72,7 @@ def test_serves_what_django_would(path: str, job: Job, as_moderator: APIClient, 
         assert compared(quick) == compared(lane.past(as_moderator, path, **headers)), headers
 
 
-def test_without_a_cache_django_answers_each_time(
+def test_without_a_cache_django_serves_every_request(
     job: Job, as_user: APIClient, lane: Lane, settings: LazySettings
 ):
     settings.CACHE_URL = None
@@ -107,7 +107,9 @@ def test_serves_a_detail(job: Job, as_user: APIClient, lane: Lane):
     ],
     ids=str,
 )
-def test_leaves_to_django_what_has_to_be_weighed(headers, job: Job, as_user: APIClient, lane: Lane):
+def test_leaves_content_negotiation_cors_and_other_hosts_to_django(
+    headers, job: Job, as_user: APIClient, lane: Lane
+):
     warm(as_user, LIST)
     lane.learn(as_user, LIST)
 
@@ -119,7 +121,7 @@ def test_leaves_to_django_what_has_to_be_weighed(headers, job: Job, as_user: API
     assert compared(told) == compared(lane.past(as_user, LIST, **headers))
 
 
-def test_leaves_pages_to_django(job: Job, as_user: APIClient, lane: Lane):
+def test_leaves_html_to_django(job: Job, as_user: APIClient, lane: Lane):
     warm(as_user, LIST)
     lane.learn(as_user, LIST)
 
@@ -139,7 +141,7 @@ def test_leaves_pages_to_django(job: Job, as_user: APIClient, lane: Lane):
     ],
     ids=str,
 )
-def test_what_it_learns_from_one_kind_of_request_suits_the_others(
+def test_a_route_learned_from_one_kind_of_request_fits_the_others(
     headers, job: Job, as_user: APIClient, lane: Lane
 ):
     warm(as_user, LIST)
@@ -149,7 +151,7 @@ def test_what_it_learns_from_one_kind_of_request_suits_the_others(
     assert compared(lane.get(as_user, LIST)) == compared(lane.past(as_user, LIST))
 
 
-def test_learns_nothing_from_a_refusal(as_user: APIClient, lane: Lane):
+def test_learns_nothing_from_an_error(as_user: APIClient, lane: Lane):
     for path in ("/api/v1/users/", f"{LIST}?status=banana", "/api/v1/users/me/", f"{LIST}?cursor=x"):
         for _ in range(3):
             assert lane.get(as_user, path).by_django, path
@@ -194,7 +196,7 @@ def test_sees_every_write(job: Job, as_user: APIClient, lane: Lane):
         lane.learn(as_user, LIST)
 
 
-def test_goes_to_django_while_the_cache_is_away(
+def test_leaves_requests_to_django_while_the_cache_is_down(
     job: Job, as_user: APIClient, lane: Lane, own_cache: Callable[..., ValkeyServer]
 ):
     cache = own_cache()
@@ -214,7 +216,9 @@ def test_goes_to_django_while_the_cache_is_away(
 
 
 @pytest.mark.parametrize("path", [*LISTS, "/api/v1/users/me/"])
-def test_headers_of_what_the_cache_may_serve(path: str, job: Job, as_moderator: APIClient):
+def test_cacheable_responses_have_etag_cache_control_and_x_cache(
+    path: str, job: Job, as_moderator: APIClient
+):
     miss, hit = as_moderator.get(path), as_moderator.get(path)
     same = as_moderator.get(path, HTTP_IF_NONE_MATCH=hit["ETag"])
 
@@ -228,7 +232,7 @@ def test_headers_of_what_the_cache_may_serve(path: str, job: Job, as_moderator: 
     assert miss.content == hit.content == past_the_cache(as_moderator, path)
 
 
-def test_the_tag_changes_with_the_answer(job: Job, as_user: APIClient):
+def test_the_etag_changes_with_the_response(job: Job, as_user: APIClient):
     before = as_user.get(LIST)["ETag"]
     Job.objects.update(priority=3)
     answer = as_user.get(LIST, HTTP_IF_NONE_MATCH=before)
@@ -273,7 +277,9 @@ def test_a_hit_takes_one_round_trip_and_no_query(
     assert commands(counted) == {"evalsha": 1}
 
 
-def test_a_hit_of_the_lane_does_too(job: Job, counted: ValkeyServer, as_user: APIClient, lane: Lane):
+def test_a_hit_of_the_middleware_takes_one_round_trip_and_no_query(
+    job: Job, counted: ValkeyServer, as_user: APIClient, lane: Lane
+):
     warm(as_user, LIST)
     lane.learn(as_user, LIST)
     commands(counted)
@@ -285,7 +291,7 @@ def test_a_hit_of_the_lane_does_too(job: Job, counted: ValkeyServer, as_user: AP
     assert commands(counted) == {"evalsha": 1}
 
 
-def test_a_hit_of_the_lane_is_counted(
+def test_a_hit_of_the_middleware_is_counted(
     job: Job, as_user: APIClient, lane: Lane, monkeypatch: pytest.MonkeyPatch
 ):
     warm(as_user, LIST)

@@ -43,7 +43,7 @@ TROUBLES: dict[str, Callable[[ValkeyServer], None]] = {
 
 @pytest.mark.parametrize("trouble", TROUBLES)
 @pytest.mark.parametrize("change", CHANGES)
-def test_a_changed_account_counts_from_the_next_request_on(
+def test_a_changed_user_applies_to_the_next_request(
     change: str,
     trouble: str,
     own_cache: Callable[..., ValkeyServer],
@@ -75,7 +75,7 @@ def test_a_changed_account_counts_from_the_next_request_on(
     assert lane.get(client, LIST).status == of_all
 
 
-def test_a_304_is_only_for_those_who_would_get_the_body(
+def test_a_304_needs_the_rights_of_a_200(
     as_user: APIClient, as_moderator: APIClient, api: APIClient, lane: Lane
 ):
     warm(as_moderator, USERS)
@@ -91,7 +91,7 @@ def test_a_304_is_only_for_those_who_would_get_the_body(
         assert lane.get(api, USERS, HTTP_IF_NONE_MATCH=tag).status == 401
 
 
-def test_own_answers_are_never_anothers(lane: Lane):
+def test_a_personal_response_is_never_served_to_another_user(lane: Lane):
     clients = {name: sign_in(make_user(name)) for name in ("ada", "bob", "cyd")}
     for _ in range(3):
         for name, client in clients.items():
@@ -99,7 +99,7 @@ def test_own_answers_are_never_anothers(lane: Lane):
             assert lane.get(client, ME).json()["username"] == name
 
 
-def test_the_lane_asks_for_a_genuine_token(as_user: APIClient, lane: Lane):
+def test_the_middleware_requires_a_valid_token(as_user: APIClient, lane: Lane):
     warm(as_user, LIST)
     lane.learn(as_user, LIST)
     genuine = as_user._credentials["HTTP_AUTHORIZATION"]  # noqa: SLF001
@@ -119,7 +119,7 @@ def test_the_lane_asks_for_a_genuine_token(as_user: APIClient, lane: Lane):
         assert lane.get(other, LIST).status == other.get(LIST).status_code == 401, wrong
 
 
-def test_a_refresh_token_opens_nothing(as_user: APIClient, user: User, api: APIClient, lane: Lane):
+def test_a_refresh_token_is_401(as_user: APIClient, user: User, api: APIClient, lane: Lane):
     warm(as_user, LIST)
     lane.learn(as_user, LIST)
     tokens = api.post("/auth/login/", {"username": "user", "password": PASSWORD}).json()
@@ -128,7 +128,7 @@ def test_a_refresh_token_opens_nothing(as_user: APIClient, user: User, api: APIC
     assert api.get(LIST).status_code == lane.get(api, LIST).status == 401
 
 
-def test_sessions_have_the_same_answers_and_rights(as_moderator: APIClient, moderator: User):
+def test_sessions_get_the_same_responses_with_the_same_rights(as_moderator: APIClient, moderator: User):
     browser = APIClient()
     browser.force_login(moderator)
     assert SESSION_KEY in browser.session
@@ -142,14 +142,14 @@ def test_sessions_have_the_same_answers_and_rights(as_moderator: APIClient, mode
     assert browser.get(LIST).status_code in (401, 403)
 
 
-def test_a_promotion_counts_too(as_user: APIClient, user: User):
+def test_a_promotion_applies_to_the_next_request(as_user: APIClient, user: User):
     assert as_user.get(USERS).status_code == 403
     User.objects.filter(pk=user.pk).update(role=Role.MODERATOR)
     assert as_user.get(USERS).status_code == 200
 
 
 @pytest.mark.parametrize("path", [LIST, "/api/v1/events/", "/api/v1/tasks/", USERS, "/api/v1/jobs/counts/"])
-def test_nobody_gets_nothing(path: str, as_moderator: APIClient, api: APIClient, lane: Lane):
+def test_an_anonymous_request_is_401(path: str, as_moderator: APIClient, api: APIClient, lane: Lane):
     Job.objects.create(name="x")
     warm(as_moderator, path)
     lane.learn(as_moderator, path)

@@ -63,7 +63,9 @@ def assert_right(client: APIClient, path: str) -> None:
 
 @pytest.mark.parametrize("value", GARBAGE, ids=lambda value: repr(value[:8]))
 @pytest.mark.parametrize("field", ["version", "etag", "seal", "body"])
-def test_a_field_of_an_entry(field: str, value: bytes, as_user: APIClient, valkey: ValkeyServer):
+def test_an_altered_field_of_an_entry_is_a_miss(
+    field: str, value: bytes, as_user: APIClient, valkey: ValkeyServer
+):
     warm(as_user, LIST)
     for name in names(valkey, "*:e:*"):
         valkey.execute("HSET", name, field, value)
@@ -74,7 +76,9 @@ def test_a_field_of_an_entry(field: str, value: bytes, as_user: APIClient, valke
 
 
 @pytest.mark.parametrize("field", ["version", "etag", "seal"])
-def test_a_field_of_an_entry_that_this_process_has(field: str, as_user: APIClient, valkey: ValkeyServer):
+def test_an_altered_field_of_a_locally_verified_entry_is_a_miss(
+    field: str, as_user: APIClient, valkey: ValkeyServer
+):
     warm(as_user, LIST)
     assert outcome(as_user, LIST) == "HIT"
 
@@ -83,7 +87,7 @@ def test_a_field_of_an_entry_that_this_process_has(field: str, as_user: APIClien
     assert outcome(as_user, LIST) == "MISS"
 
 
-def test_an_old_entry_under_a_new_stamp(as_user: APIClient, valkey: ValkeyServer):
+def test_an_old_entry_with_a_new_version_is_a_miss(as_user: APIClient, valkey: ValkeyServer):
     """Also in a process that has the old answer, and knows its seal to be genuine."""
     warm(as_user, LIST)
     entry = entry_of_list(valkey)
@@ -101,7 +105,7 @@ def test_an_old_entry_under_a_new_stamp(as_user: APIClient, valkey: ValkeyServer
     assert len(as_user.get(LIST).json()["results"]) == 1
 
 
-def test_a_missing_field_of_an_entry(as_user: APIClient, valkey: ValkeyServer):
+def test_an_entry_without_one_of_its_fields_is_a_miss(as_user: APIClient, valkey: ValkeyServer):
     for field in ("version", "etag", "seal", "body"):
         warm(as_user, LIST)
         for name in names(valkey, "*:e:*"):
@@ -112,7 +116,7 @@ def test_a_missing_field_of_an_entry(as_user: APIClient, valkey: ValkeyServer):
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("pattern", ["*:e:*", "*:g:*", "*:w:*", "*:epoch", "*:lease", "*:s:*", "*:audit"])
 @pytest.mark.slow
-def test_a_key_of_the_wrong_type(pattern: str, kind: str, as_user: APIClient, valkey: ValkeyServer):
+def test_keys_of_a_wrong_type_do_no_harm(pattern: str, kind: str, as_user: APIClient, valkey: ValkeyServer):
     job = Job.objects.create(name="x")
     paths = (LIST, f"{LIST}{job.pk}/")
     warm(as_user, *paths)
@@ -133,7 +137,7 @@ def test_a_key_of_the_wrong_type(pattern: str, kind: str, as_user: APIClient, va
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_writers_of_a_family_and_a_change_past_django(
+def test_writers_of_a_wrong_type_hide_no_change_made_in_sql(
     kind: str, as_user: APIClient, valkey: ValkeyServer, database_url: str
 ):
     """The relay must not take what is no set of writers for a writer who never ends."""
@@ -157,7 +161,7 @@ def past_django(database_url: str, statement: str) -> None:
         connection.connection.execute(statement)
 
 
-def test_entries_that_changed_places(as_user: APIClient, as_moderator: APIClient, valkey: ValkeyServer):
+def test_swapped_entries_are_never_served(as_user: APIClient, as_moderator: APIClient, valkey: ValkeyServer):
     warm(as_user, ME, LIST)
     warm(as_moderator, ME, LIST, "/api/v1/users/")
     entries = names(valkey, "*:e:*")
@@ -173,7 +177,7 @@ def test_entries_that_changed_places(as_user: APIClient, as_moderator: APIClient
         assert_right(as_user, LIST)
 
 
-def test_an_account_that_was_forged(as_user: APIClient, user: User, valkey: ValkeyServer):
+def test_a_forged_cached_user_gets_no_rights(as_user: APIClient, user: User, valkey: ValkeyServer):
     warm(as_user, ME)
     entry = keys.entry(cached_users.cache_spec(user.pk).digest)
     whole = valkey.execute("HGET", entry, "body")
@@ -187,7 +191,7 @@ def test_an_account_that_was_forged(as_user: APIClient, user: User, valkey: Valk
     assert as_user.get(ME).json()["role"] == "user"
 
 
-def test_the_account_of_somebody_with_more_rights(as_user: APIClient, user: User, valkey: ValkeyServer):
+def test_a_copied_cached_user_gets_no_rights(as_user: APIClient, user: User, valkey: ValkeyServer):
     admin = make_user("boss", Role.ADMIN)
     warm(sign_in(admin), ME)
     warm(as_user, ME)
@@ -200,7 +204,7 @@ def test_the_account_of_somebody_with_more_rights(as_user: APIClient, user: User
     assert as_user.get(ME).json()["username"] == "user"
 
 
-def test_an_account_from_before_a_demotion(valkey: ValkeyServer):
+def test_a_restored_cached_user_gets_no_former_rights(valkey: ValkeyServer):
     boss = make_user("boss", Role.ADMIN)
     client = sign_in(boss)
     warm(client, "/api/v1/users/")

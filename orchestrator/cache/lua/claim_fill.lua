@@ -3,14 +3,14 @@
 -- KEYS: epoch, fill lock, entry; then for each tag: its generation, its writers.
 -- ARGV: caller, token for what is missing, how long a generation is kept (ms), how long a fill may take (ms),
 --       1 to fill even what somebody has just filled.
--- Returns: {"fill", stamp}: fill it   {"wait"}: somebody else does   {"filled"}: somebody else has done
+-- Returns: {"fill", version}: fill it   {"wait"}: somebody else does   {"filled"}: somebody else has done
 --   {"busy"}: a write is in flight
 -- A value of the wrong type is somebody else's doing, and counts as missing, as MGET has it.
 local values = redis.call('MGET', unpack(KEYS))
-local stamp = values[1]
-if not stamp then
-    stamp = ARGV[2]
-    redis.call('SET', KEYS[1], stamp)
+local version = values[1]
+if not version then
+    version = ARGV[2]
+    redis.call('SET', KEYS[1], version)
 end
 for tag = 4, #KEYS, 2 do
     local token = values[tag]
@@ -27,8 +27,8 @@ for tag = 4, #KEYS, 2 do
         end
     end
     if token == '!' then return {'busy'} end
-    stamp = stamp .. ',' .. token
+    version = version .. ',' .. token
 end
-if ARGV[5] ~= '1' and redis.pcall('HGET', KEYS[3], 'stamp') == stamp then return {'filled'} end
-if redis.call('SET', KEYS[2], ARGV[1], 'NX', 'PX', ARGV[4]) then return {'fill', stamp} end
+if ARGV[5] ~= '1' and redis.pcall('HGET', KEYS[3], 'version') == version then return {'filled'} end
+if redis.call('SET', KEYS[2], ARGV[1], 'NX', 'PX', ARGV[4]) then return {'fill', version} end
 return {'wait'}

@@ -1,0 +1,94 @@
+"""The audit runs a cached request again, from the key that its response is cached under."""
+
+from uuid import UUID, uuid4
+
+import pytest
+from rest_framework.test import APIClient
+
+from orchestrator.api.replay import replay
+from orchestrator.auth import cached_users
+from orchestrator.cache.response_key import ResponseKey
+from orchestrator.models import Event, Job, User
+from tests.cache.looking import warm
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("long_lease")]
+
+SITE = "http://testserver"
+
+
+def test_returns_what_was_cached(as_moderator: APIClient, moderator: User):
+    job = Job.objects.create(name="x")
+    paths = (
+        "/api/v1/jobs/",
+        "/api/v1/users/?role=moderator",
+        f"/api/v1/jobs/{job.pk}/",
+        "/api/v1/jobs/counts/",
+    )
+    for path, body in warm(as_moderator, *paths).items():
+        replayed = replay(f"{SITE}{path}")
+
+        assert replayed
+        assert (replayed.body, replayed.question.recipe) == (body, f"{SITE}{path}")
+
+    own = ResponseKey(f"{SITE}/api/v1/users/me/", moderator.pk).encode()
+    replayed = replay(own)
+    assert replayed
+    assert replayed.body == warm(as_moderator, "/api/v1/users/me/")["/api/v1/users/me/"]
+    assert replayed.question.recipe == own
+
+
+def test_reads_the_database_and_not_the_cache(as_user: APIClient):
+    job = Job.objects.create(name="x")
+    warm(as_user, f"/api/v1/jobs/{job.pk}/")
+    Job.objects.filter(pk=job.pk).update(name="y")
+
+    replayed = replay(f"{SITE}/api/v1/jobs/{job.pk}/")
+
+    assert replayed
+    assert b'"name":"y"' in replayed.body
+
+
+def test_returns_a_cached_user(user: User):
+    replayed = replay(cached_users.cache_spec(user.pk).recipe)
+
+    assert replayed
+    assert cached_users.from_bytes(replayed.body).username == "user"
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "",
+        "nonsense",
+        "user",
+        "user nonsense",
+        f"user {uuid4().hex}",
+        f"{SITE}/api/v1/users/me/ {uuid4().hex}",
+        f"{SITE}/api/v1/jobs/{uuid4()}/",
+        f"{SITE}/api/v1/jobs/nonsense/",
+        f"{SITE}/api/v1/jobs/?cursor=x",
+        f"{SITE}/api/v1/jobs/?status=banana",
+        f"{SITE}/api/v1/events/recent/",
+        f"{SITE}/api/v1/schema/",
+        f"{SITE}/admin/",
+        f"{SITE}/nothing/",
+        "ftp://testserver/api/v1/jobs/",
+    ],
+)
+def test_returns_nothing_for_what_cannot_be_compared(key: str):
+    Event.objects.create(type="x")
+
+    assert replay(key) is None
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        ResponseKey("https://x/?a=%20b"),
+        ResponseKey("https://x/", UUID(int=1)),
+        ResponseKey(user_id=UUID(int=2)),
+    ],
+    ids=lambda key: key.encode(),
+)
+def test_a_key_is_decoded_to_what_was_encoded(key: ResponseKey):
+    assert ResponseKey.decode(key.encode()) == key
