@@ -74,7 +74,7 @@ def _errors(path: str, method: str, operation: Operation) -> Iterator[tuple[str,
         yield "413", ("Error", "The body is too large.")
         yield "415", ("Error", "The body is of a media type that is not read here.")
     if any(parameter["in"] == "query" for parameter in operation.get("parameters", ())):
-        yield "400", ("Invalid", "A filter, the order, the limit or the cursor cannot be.")
+        yield "400", ("Invalid", "A query parameter is unknown, or its value is not allowed.")
     if operation.get("security") or path.startswith("/auth/"):
         yield "401", ("Error", "No valid credentials.")
     if operation.get("security"):
