@@ -21,18 +21,18 @@ if TYPE_CHECKING:
 
 
 class TableAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    """Pages of one table, whatever its size: nothing here counts it."""
+    """Pages of one table; nothing here counts all its rows, however many they are."""
 
     show_facets = admin.ShowFacets.NEVER
     list_per_page = 50
     empty_value_display = NOTHING
     #: What the list offers.
     list_definition: ClassVar[ListDefinition]
-    #: Filters that are meant by a text in the search box; the others are shown beside the list.
+    #: Filters that the search box sets; the others are shown beside the list.
     search_filters: ClassVar[tuple[str, ...]] = ("id",)
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[KeysetChangeList]:
-        """Return the class of the list."""
+        """Return the class of our lists."""
         return KeysetChangeList
 
     def search(self, text: str) -> dict[str, Any]:
@@ -45,13 +45,11 @@ class TableAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         """Show or save a row."""
-        return _or_told(
-            self, request, lambda: super(TableAdmin, self).changeform_view(request, *args, **kwargs)
-        )
+        return _run(self, request, lambda: super(TableAdmin, self).changeform_view(request, *args, **kwargs))
 
     def delete_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         """Ask whether to delete a row, or delete it."""
-        return _or_told(self, request, lambda: super(TableAdmin, self).delete_view(request, *args, **kwargs))
+        return _run(self, request, lambda: super(TableAdmin, self).delete_view(request, *args, **kwargs))
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         """Show the list, or act on rows selected from it."""
@@ -60,11 +58,11 @@ class TableAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             selection.setdefault(ACTION_CHECKBOX_NAME, "")  # Django wants one, and does not look at it
             request.POST = selection  # type: ignore[assignment]
         context = {"title": capfirst(self.opts.verbose_name_plural), **(extra_context or {})}
-        return _or_told(self, request, lambda: super(TableAdmin, self).changelist_view(request, context))
+        return _run(self, request, lambda: super(TableAdmin, self).changelist_view(request, context))
 
 
 def as_id(text: str) -> UUID | None:
-    """Return the id that a text is, or None for any other text."""
+    """Return a text as an id, or None if it is not one."""
     try:
         return UUID(text)
     except ValueError:
@@ -72,16 +70,16 @@ def as_id(text: str) -> UUID | None:
 
 
 def operator(request: HttpRequest) -> str:
-    """Return the name under which histories tell what is done by this request."""
+    """Return the user name that histories record for this request."""
     return str(cast("User", request.user).username)
 
 
-def _or_told(table: TableAdmin, request: HttpRequest, view: Callable[[], HttpResponse]) -> HttpResponse:
-    """Return a view's answer; where the domain refuses what it was to do, the same page again, saying why."""
+def _run(table: TableAdmin, request: HttpRequest, view: Callable[[], HttpResponse]) -> HttpResponse:
+    """Run a view in a transaction; on a domain error show the message and redirect to the same page."""
     try:
         if request.method != "POST":
             return view()
-        # What is refused half-way leaves nothing behind, not even its entry in the admin's log.
+        # An error half-way leaves nothing behind, not even an entry in the admin's log.
         with transaction.atomic():
             return view()
     except InvalidQuery as error:
@@ -92,7 +90,7 @@ def _or_told(table: TableAdmin, request: HttpRequest, view: Callable[[], HttpRes
     except DomainError as error:
         table.message_user(request, str(error), messages.ERROR)
     except ObjectDoesNotExist:
-        table.message_user(request, "This was deleted meanwhile.", messages.ERROR)
+        table.message_user(request, "This was deleted in the meantime.", messages.ERROR)
     except ValidationError:
-        table.message_user(request, "This is no id of a row.", messages.ERROR)
+        table.message_user(request, "This is not the id of a row.", messages.ERROR)
     return HttpResponseRedirect(request.get_full_path())
