@@ -1,4 +1,4 @@
-"""System checks: what the code assumes of itself and of its surroundings."""
+"""System checks: what the code assumes of itself and of its environment."""
 
 from collections.abc import Collection, Iterable
 from typing import Any

@@ -1,4 +1,4 @@
-"""Every hot query, with what asks it and the index that must serve it: the one place that says so.
+"""Every hot query, with its caller and the index that must serve it: their one declaration.
 
 From it come the tests on both engines, ``explain_queries``, the monitoring's ``query_plans``, and the system
 check that no index is without a reader. Those of the lists come from ``orchestrator.lists``.
@@ -38,8 +38,8 @@ _POSITIONS: Final[Mapping[str, Callable[[], Any]]] = {
     "username": lambda: "m",
 }
 
-#: Indexes that hot queries name and no model declares: those of tables that are made by SQL.
-OF_NO_MODEL: Final = frozenset({"ix_cache_outbox_transaction", "ix_cache_outbox_tags"})
+#: Indexes that hot queries name and no model declares: those of tables that SQL migrations make.
+OF_NO_MODEL: Final = frozenset({"ix_cache_outbox_transaction", "ix_cache_outbox_families"})
 
 #: Indexes whose work a wider one could do, and why they stay.
 KEPT: Final = {
@@ -62,7 +62,7 @@ def hot_queries() -> tuple[HotQuery, ...]:
 
 
 def query_plans() -> tuple[PlanCheck, ...]:
-    """Return how one query of each index is served now, with its real time: what a page can afford to ask."""
+    """Return how one query of each index is served now, with its real time: few enough for a page."""
     one_of_each = {
         query.index if query.index != PRIMARY_KEY else query.name: query for query in hot_queries()[::-1]
     }
@@ -116,7 +116,7 @@ def _asked_by(definition: ListDefinition, names: tuple[str, ...], order: Order) 
 
 
 def _rows() -> Iterator[HotQuery]:
-    """Yield what asks for one row, or for the rows that belong to one."""
+    """Yield the queries for one row, and for the latest events."""
     for model, table in ((Job, "jobs"), (Event, "events"), (Task, "tasks"), (User, "users")):
         name = f"{table.removesuffix('s')} by id"
         yield _hot(
@@ -151,12 +151,12 @@ def _rows() -> Iterator[HotQuery]:
 
 
 def _in_any_order() -> Iterator[HotQuery]:
-    """Yield the report's questions: a wider index would do, the narrowest is best and must be there."""
+    """Yield the performance report's queries: a wider index can serve them, the narrowest is best."""
     failed, lately = JobStatus.FAILED, timezone.now() - timedelta(minutes=5)
     jobs, users = Job.objects.all(), User.objects.all()
     # PostgreSQL 18 can skip through the five statuses of an index that has the priority after them.
     skipped = ("status_priority", "status_prio_created")
-    # The question, its rows, the index's columns, and the wider indexes without their table.
+    # The name, the rows, the index's columns, and the wider indexes without their table.
     questions: tuple[tuple[str, QuerySet[Any], tuple[str, ...], tuple[str, ...]], ...] = (
         ("jobs of a status", jobs.filter(status=failed), ("status",), (*skipped, "status_created_at")),
         ("jobs started lately", jobs.filter(started_at__gt=lately), ("started_at",), ()),
@@ -185,7 +185,7 @@ def _in_any_order() -> Iterator[HotQuery]:
 
 
 def _outbox() -> Iterator[HotQuery]:
-    """Yield what every COMMIT and the relay ask the outbox of cache invalidations."""
+    """Yield the queries of the cache's outbox."""
 
     def own(connection: BaseDatabaseWrapper) -> Statement:
         return Statement(outbox.OWN[connection.vendor])

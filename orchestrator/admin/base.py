@@ -21,18 +21,18 @@ if TYPE_CHECKING:
 
 
 class KeysetModelAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    """Pages of one table, whatever its size: nothing here counts it."""
+    """Pages of one table; nothing here counts all its rows, however many they are."""
 
     show_facets = admin.ShowFacets.NEVER
     list_per_page = 50
     empty_value_display = NOTHING
     #: What the list offers.
     list_definition: ClassVar[ListDefinition]
-    #: Filters that are targeted by a text in the search box; the others are shown beside the list.
+    #: Filters that the search box sets; the others are shown beside the list.
     search_filters: ClassVar[tuple[str, ...]] = ("id",)
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[KeysetChangeList]:
-        """Return the class of the list."""
+        """Return the class of our lists."""
         return KeysetChangeList
 
     def search(self, text: str) -> dict[str, Any]:
@@ -68,7 +68,7 @@ class KeysetModelAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
 
 def parse_uuid(text: str) -> UUID | None:
-    """Return the id that a text is, or None for any other text."""
+    """Return a text as an id, or None if it is not one."""
     try:
         return UUID(text)
     except ValueError:
@@ -76,18 +76,18 @@ def parse_uuid(text: str) -> UUID | None:
 
 
 def acting_username(request: HttpRequest) -> str:
-    """Return the name under which histories tell what is done by this request."""
+    """Return the user name that histories record for this request."""
     return str(cast("User", request.user).username)
 
 
 def _handle_domain_errors(
     table: KeysetModelAdmin, request: HttpRequest, view: Callable[[], HttpResponse]
 ) -> HttpResponse:
-    """Return a view's answer; where the domain refuses what it was to do, the same page again, saying why."""
+    """Run a view in a transaction; on a domain error show the message and redirect to the same page."""
     try:
         if request.method != "POST":
             return view()
-        # What is refused half-way leaves nothing behind, not even its entry in the admin's log.
+        # An error half-way leaves nothing behind, not even an entry in the admin's log.
         with transaction.atomic():
             return view()
     except InvalidQuery as error:
@@ -98,7 +98,7 @@ def _handle_domain_errors(
     except DomainError as error:
         table.message_user(request, str(error), messages.ERROR)
     except ObjectDoesNotExist:
-        table.message_user(request, "This was deleted meanwhile.", messages.ERROR)
+        table.message_user(request, "This was deleted in the meantime.", messages.ERROR)
     except ValidationError:
-        table.message_user(request, "This is no id of a row.", messages.ERROR)
+        table.message_user(request, "This is not the id of a row.", messages.ERROR)
     return HttpResponseRedirect(request.get_full_path())

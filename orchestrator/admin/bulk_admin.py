@@ -33,10 +33,10 @@ from orchestrator.console.models import BulkAction, BulkChange, BulkState
 from orchestrator.limits import MAX_INT32, MAX_REASON_LENGTH, MIN_INT32
 from orchestrator.listing import Selection
 
-#: Rows that are shown before a change is made to them.
+#: Rows that the preview of a change shows.
 SHOWN: Final = 20
 
-#: What actions are called in the list's form, where that is not their own name.
+#: Names of actions in the list's form that differ from their own.
 _NAMES: Final = {BulkAction.PRIORITY: "change_priority", BulkAction.DELETE: "delete_selected"}
 _EXPORTS: Final = {"export_csv": ("csv", "Export as CSV"), "export_jsonl": ("jsonl", "Export as JSON Lines")}
 
@@ -44,13 +44,13 @@ Action = tuple[Callable[..., HttpResponseBase], str, str]
 
 
 class BeginForm(forms.Form):
-    """Why a change is made."""
+    """The reason of a change."""
 
     reason = forms.CharField(max_length=MAX_REASON_LENGTH, required=False)
 
 
 class PriorityForm(BeginForm):
-    """The priority that the jobs shall have, and why."""
+    """The new priority of jobs, and the reason."""
 
     priority = forms.IntegerField(
         min_value=MIN_INT32, max_value=MAX_INT32, initial=0, help_text="Higher goes first."
@@ -59,16 +59,16 @@ class PriorityForm(BeginForm):
 
 
 class BulkModelAdmin(KeysetModelAdmin):
-    """Pages of a table whose rows are changed and exported many at once (``orchestrator.console.bulk_runs``)."""
+    """Pages of a table with bulk actions and exports (``orchestrator.console.bulk_runs``)."""
 
-    #: Columns that are shown of the rows that a change will be made to.
+    #: Columns of the preview.
     preview: ClassVar[tuple[str, ...]] = ()
-    #: What is told of every change before it begins.
-    bulk_note = "It is told in the admin's log, under your name."
-    reason_help = "Optional; goes into the admin's log."
+    #: A note in every preview.
+    bulk_note = "It is recorded in the admin's log under your name."
+    reason_help = "Optional. It is recorded in the admin's log."
 
     def get_actions(self, request: HttpRequest) -> dict[str, Action]:  # type: ignore[override]
-        """Return what the user may do to many rows, as Django wants it: by name, with what it is called."""
+        """Return the actions that the user may use, by name, in the form that Django expects."""
         changes = [
             action for action in bulk_runs.OPERATIONS[self.opts.db_table] if self._may(request, action)
         ]
@@ -78,7 +78,7 @@ class BulkModelAdmin(KeysetModelAdmin):
         return {**prepared, **exports}
 
     def get_urls(self) -> list[Any]:
-        """Return the pages' addresses, with those of the changes."""
+        """Return the URLs, with those of bulk changes."""
         pages = (
             ("", require_safe(self.bulk_view), "bulk"),
             ("start/", require_POST(self.start_view), "bulk_start"),
@@ -92,7 +92,7 @@ class BulkModelAdmin(KeysetModelAdmin):
         return [*own, *super().get_urls()]
 
     def bulk_view(self, request: HttpRequest, number: int, form: forms.Form | None = None) -> HttpResponse:
-        """Show what a change will do, how far it is, or what it did."""
+        """Show the preview, the progress or the result of a change."""
         change = self._change(request, number)
         context = {
             **self.admin_site.each_context(request),
@@ -108,7 +108,7 @@ class BulkModelAdmin(KeysetModelAdmin):
         return TemplateResponse(request, "console/bulk.html", context)
 
     def start_view(self, request: HttpRequest, number: int) -> HttpResponse:
-        """Begin a change that was prepared."""
+        """Begin a prepared change."""
         change = self._change(request, number)
         form = self._form(change, request.POST)
         if change.state != BulkState.PREPARED:
@@ -119,11 +119,11 @@ class BulkModelAdmin(KeysetModelAdmin):
             setattr(change, name, value)
         with transaction.atomic():
             bulk_runs.begin(change, self._selection(request, change))
-            self._tell(request, f"Begun: {_about(change)}")
+            self._log(request, f"Begun: {_about(change)}")
         return self._back(change)
 
     def step_view(self, request: HttpRequest, number: int) -> HttpResponse:
-        """Carry a change on for half a second."""
+        """Continue a change for half a second."""
         change = self._change(request, number)
         was_open = change.is_open
         bulk_runs.run_step(change, self._selection(request, change), acting_username(request))
@@ -143,7 +143,7 @@ class BulkModelAdmin(KeysetModelAdmin):
         return self._back(change)
 
     def prepare(self, request: HttpRequest, action: BulkAction) -> HttpResponse:
-        """Note what an acting_username wants to change, and show it to them."""
+        """Save a change that an acting_username prepares, and show its preview."""
         across = request.POST.get("select_across") == "1"
         query = request.GET.copy()
         for name in (CURSOR_VAR, ORDER_VAR):
@@ -164,7 +164,7 @@ class BulkModelAdmin(KeysetModelAdmin):
         else:
             ids = request.POST.getlist(admin.helpers.ACTION_CHECKBOX_NAME)
             about, selection = "a selection", Selection.of_ids(self.list_definition, ids)
-        self._tell(request, f"Exported {about} as {kind}; filter: {request.GET.urlencode() or 'none'}")
+        self._log(request, f"Exported {about} as {kind}; filter: {request.GET.urlencode() or 'none'}")
         return export(selection, kind)
 
     def _may(self, request: HttpRequest, action: BulkAction) -> bool:
@@ -184,7 +184,7 @@ class BulkModelAdmin(KeysetModelAdmin):
         return change_list
 
     def _selection(self, request: HttpRequest, change: BulkChange) -> Selection:
-        """Return the rows that a change is targeted for."""
+        """Return the rows that a change was prepared for."""
         shown, request.GET = request.GET, QueryDict(change.query)
         try:
             conditions = self._change_list(request).selection.conditions
@@ -217,9 +217,9 @@ class BulkModelAdmin(KeysetModelAdmin):
 
     def _log_end(self, request: HttpRequest, change: BulkChange) -> None:
         done = f"{change.changed} {change.table} changed"
-        self._tell(request, f"{change.get_state_display()}: {_about(change)}; {done}")
+        self._log(request, f"{change.get_state_display()}: {_about(change)}; {done}")
 
-    def _tell(self, request: HttpRequest, text: str) -> None:
+    def _log(self, request: HttpRequest, text: str) -> None:
         note(request, self.opts.db_table.capitalize(), text)
 
     def _name(self, page: str) -> str:
@@ -244,7 +244,7 @@ def _exporting(kind: str) -> Callable[..., HttpResponseBase]:
 
 
 def _about(change: BulkChange) -> str:
-    """Return what a change does, for the log."""
+    """Return a description of a change for the log."""
     which = (
         f"{len(change.row_ids)} selected"
         if change.row_ids is not None

@@ -54,13 +54,13 @@ class KeysetChangeList(ChangeList):
         conditions = self._conditions()
         self.selection = Selection(self.definition, conditions, self._order(conditions))
         self.sortable_by = [str(name) for name in self.list_display if self.column_of(name) in self._sortable]
-        self.filter_specs = [
+        specs = [
             SidebarFilter(filter_, self)
             for filter_ in self.definition.console_filters
             if filter_.name not in self.model_admin.search_filters
         ]
-        self.has_filters = bool(self.filter_specs)
-        self.has_active_filters = any(spec.is_active for spec in self.filter_specs)
+        self.filter_specs = specs  # type: ignore[assignment]
+        self.has_filters, self.has_active_filters = bool(specs), any(spec.is_active for spec in specs)
         self.clear_all_filters_qs = self.get_query_string(remove=list(self.get_filters_params()))
         return self.selection.all_rows
 

@@ -28,15 +28,15 @@ class EventAdmin(BulkModelAdmin):
     readonly_fields = fields
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        """Tell that nobody writes events by hand."""
+        """Return False: nobody writes events by hand."""
         return False
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Tell that what happened stays."""
+        """Return False: events are never changed."""
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Tell that what happened stays."""
+        """Return False: events are never changed."""
         return False
 
     def search(self, text: str) -> dict[str, Any]:

@@ -67,7 +67,7 @@ class UserAdmin(BulkModelAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
     preview = ("username", "what", "active", "created")
     bulk_note = (
         "Admins stay as they are: they are changed one by one, on their own pages. "
-        "What is done to the others is told in the admin's log, under your name."
+        "Changes of the others are recorded in the admin's log under your name."
     )
     filter_horizontal = ()
     readonly_fields = ("password_state", "id", "created_at", "last_login")

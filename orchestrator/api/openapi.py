@@ -99,7 +99,7 @@ def _common_errors(operation: Mapping[str, Any]) -> Iterator[tuple[HTTPStatus, s
         yield HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The body is too large."
         yield HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "The body is not JSON by its media type."
     if "query" in sources:
-        yield HTTPStatus.BAD_REQUEST, "A filter, the order, the limit or the cursor is invalid."
+        yield HTTPStatus.BAD_REQUEST, "A query parameter is unknown, or its value is not allowed."
     if operation.get("security"):
         yield HTTPStatus.UNAUTHORIZED, "The request has no valid credentials."
         yield HTTPStatus.FORBIDDEN, "The user's role does not allow this."

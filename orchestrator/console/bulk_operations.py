@@ -19,7 +19,7 @@ from orchestrator.models import Event, Job
 #: Rows of a run_batch: their transaction keeps them locked for some hundredths of a second.
 BATCH_SIZE: Final = 500
 
-#: Statuses in which what a job is to do is settled: somebody is at it, or it is done for good.
+#: Statuses in which a job can no longer be edited: a worker runs it, or it is completed.
 LOCKED_STATUSES: Final = (JobStatus.RUNNING, JobStatus.COMPLETED)
 
 
@@ -29,25 +29,25 @@ _NO_ADMINS: Final = ~Q(role=Role.ADMIN)
 
 @dataclass(frozen=True)
 class BulkOperation:
-    """What is done to each row of a table.
+    """A change of rows of a table.
 
     Args:
-        concerns: the condition that a row still needs the change.
-        make: changes some rows, all of which need it.
+        needed: the condition that a row still needs the change.
+        make: changes rows, all of which need it.
         entry: returns a job's event, from its id and former status; None for rows that have no history.
     """
 
-    concerns: Q
+    needed: Q
     make: Callable[[QuerySet[Any]], Any]
     entry: Callable[[UUID, JobStatus], Event] | None = None
 
 
 def to_status(to: JobStatus, *, by: str, reason: str | None = None) -> BulkOperation:
-    """Return the change to a status, of the jobs whose status allows it.
+    """Return the change of jobs to a status, where their status allows it.
 
     Args:
-        to: the status that they shall have.
-        by: the user name of who asks.
+        to: the new status.
+        by: the user name for the histories.
         reason: why, for the histories.
     """
     former = [status for status, following in TRANSITIONS.items() if to in following]
@@ -62,11 +62,11 @@ def to_status(to: JobStatus, *, by: str, reason: str | None = None) -> BulkOpera
 
 
 def to_priority(priority: int | None, *, by: str, reason: str | None = None) -> BulkOperation:
-    """Return the change to a priority, of the jobs that nobody is at and that are not done for good.
+    """Return the change of jobs to a priority, except running and completed ones.
 
     Args:
-        priority: that they shall have; None as long as it is not chosen.
-        by: the user name of who asks.
+        priority: the new priority; None while it is not chosen yet.
+        by: the user name for the histories.
         reason: why, for the histories.
     """
     open_statuses = [status for status in JobStatus if status not in LOCKED_STATUSES]
@@ -92,7 +92,7 @@ def deletion(*, by: str, reason: str | None = None) -> BulkOperation:
 
 
 def set_active(*, active: bool) -> BulkOperation:
-    """Return the change that lets users sign in, or not: not admins (see ``_NO_ADMINS``)."""
+    """Return the change that activates or deactivates users, except admins (see ``_NO_ADMINS``)."""
     return BulkOperation(
         _NO_ADMINS & Q(active__in=[not active]),
         lambda users: users.update(active=active),
@@ -105,7 +105,7 @@ def deletion_of_tasks() -> BulkOperation:
 
 
 def deletion_of_users() -> BulkOperation:
-    """Return the deletion of users: not of admins (see ``_NO_ADMINS``)."""
+    """Return the deletion of users, except admins (see ``_NO_ADMINS``)."""
     return BulkOperation(_NO_ADMINS, lambda users: users.delete())
 
 
@@ -114,7 +114,7 @@ def run_batch(change: BulkOperation, model: type[Model], ids: Sequence[UUID]) ->
     """Make a change to those of some rows that still need it; return how many.
 
     Args:
-        change: what is done.
+        change: the change.
         model: whose rows.
         ids: of the rows.
     """
@@ -122,7 +122,7 @@ def run_batch(change: BulkOperation, model: type[Model], ids: Sequence[UUID]) ->
     # Locked in one order, so that two operators who change the same rows do not block each other for good.
     # Rows that were changed in the meantime are left out.
     column = "status" if change.entry else "pk"
-    needing = rows.filter(change.concerns, pk__in=ids).order_by("pk")
+    needing = rows.filter(change.needed, pk__in=ids).order_by("pk")
     locked = dict(needing.select_for_update().values_list("pk", column))
     if locked:
         change.make(rows.filter(pk__in=locked))

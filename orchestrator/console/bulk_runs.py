@@ -1,4 +1,4 @@
-"""Changes of many rows as operators make them: prepared, looked at, begun, carried on, stopped."""
+"""Bulk changes as operators make them: prepare, preview, begin, continue, stop."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -17,10 +17,10 @@ from orchestrator.console.models import BulkAction, BulkChange, BulkState
 from orchestrator.listing import Cursor, ListDefinition, Selection
 from orchestrator.listing.definition import Conditions
 
-#: Seconds that one request carries a change on for.
+#: Seconds that one request continues a change for.
 STEP_SECONDS: Final = 0.5
 
-#: Makes the change that was asked for, from that and from the user name of who carries it on.
+#: Makes the domain's change from a saved one and the user name for the histories.
 Maker = Callable[[BulkChange, str], BulkOperation]
 
 
@@ -28,7 +28,7 @@ def _to_status(status: JobStatus) -> Maker:
     return lambda change, by: bulk_operations.to_status(status, by=by, reason=change.reason or None)
 
 
-#: What can be done to the rows of each table.
+#: The bulk changes of each table.
 OPERATIONS: Final[Mapping[str, Mapping[BulkAction, Maker]]] = MappingProxyType(
     {
         "jobs": {
@@ -73,7 +73,7 @@ def selected(change: BulkChange, definition: ListDefinition, conditions: Conditi
 
 def needing(change: BulkChange, selection: Selection) -> Selection:
     """Return those rows of a selection that still need a change."""
-    return replace(selection, also=selection.also & _made(change, change.by).concerns)
+    return replace(selection, also=selection.also & _made(change, change.by).needed)
 
 
 def begin(change: BulkChange, selection: Selection) -> None:
@@ -86,7 +86,7 @@ def begin(change: BulkChange, selection: Selection) -> None:
 def run_step(change: BulkChange, selection: Selection, by: str) -> None:
     """Make a change to as many more rows as a request has time for, and save how far it is."""
     what, deadline = _made(change, by), time.monotonic() + STEP_SECONDS
-    selection = replace(selection, also=selection.also & what.concerns)
+    selection = replace(selection, also=selection.also & what.needed)
     while True:
         with transaction.atomic():
             # Locked: a request that stops the change waits for the run_batch, and the next run_batch sees it.
@@ -102,7 +102,7 @@ def run_step(change: BulkChange, selection: Selection, by: str) -> None:
 
 @transaction.atomic
 def stop(change: BulkChange) -> bool:
-    """End a change before it is made to all rows; tell whether it was still open."""
+    """Stop a change; return whether it was still open."""
     change = BulkChange.objects.select_for_update().get(pk=change.pk)
     if not change.is_open:
         return False
@@ -111,7 +111,7 @@ def stop(change: BulkChange) -> bool:
 
 
 def _made(change: BulkChange, by: str) -> BulkOperation:
-    """Return what is done to each row, by whom."""
+    """Return the domain's change, made by a user."""
     return OPERATIONS[change.table][BulkAction(change.action)](change, by)
 
 

@@ -6,7 +6,7 @@ that serve as many, the one that serves the filter declared first. The other fil
 scan applies them to the rows that the index gives.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
@@ -51,14 +51,14 @@ def access_path(definition: "ListDefinition", names: frozenset[str], order: "Ord
     paths = [
         AccessPath(index.name, _served(definition, names, index, len(columns) - 1), columns)
         for index in definition.model._meta.indexes
-        if _serves(index, fixed.keys(), columns[:-1])
+        if _serves(index, fixed, columns[:-1])
     ]
     if not paths:
         raise ImproperlyConfigured(f"No index of {definition.name} serves the order {order.name}")
     return max(paths, key=lambda path: _preference(definition, path))
 
 
-def _serves(index: Index, fixed: "Sequence[str] | set[str]", ordered: Sequence[str]) -> bool:
+def _serves(index: Index, fixed: Collection[str], ordered: Sequence[str]) -> bool:
     """Return whether an index's columns are some of the fixed ones, followed by the ordered ones."""
     if index.expressions or any(sign for _, sign in index.fields_orders):
         return False

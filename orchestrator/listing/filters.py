@@ -117,11 +117,12 @@ class Exact(Filter):
     @property
     def schema(self) -> Schema:
         """The OpenAPI schema of a value."""
-        return {
+        schemas: dict[type, Schema] = {
             str: {"type": "string"},
             int: {"type": "integer", "format": "int32", "minimum": MIN_INT32, "maximum": MAX_INT32},
             UUID: {"type": "string", "format": "uuid"},
-        }[self.value_type]
+        }
+        return schemas[self.value_type]
 
     def parse(self, text: str) -> Any:
         """Return the value that a text means, None for blanks."""

@@ -179,19 +179,19 @@ def _scanned(
 ) -> list[tuple[Any, bool]]:
     deferred, model = selection.definition.deferred, selection.definition.model
     walk = selection.walk(cursor).defer(*deferred)
+    table = model._meta.db_table
     if json:
-        selected = object_sql(model, model._meta.db_table, json, connections[walk.db].vendor)
+        selected = object_sql(model, table, json, connections[walk.db].vendor)
         sql = bounded_scan.select(walk, selection.residual, selected, size)
         return [(text, bool(stopped)) for text, stopped in _execute(sql, walk.db)]
-    quoted = connections[walk.db].ops.quote_name
-    columns = [each.column for each in model._meta.concrete_fields if each.name not in deferred]
-    selected = ", ".join(f"{quoted(model._meta.db_table)}.{quoted(column)}" for column in columns)
-    sql, parameters = bounded_scan.select(walk, selection.residual, selected, size)
-    rows: Any = model._default_manager.using(walk.db).raw(sql, parameters)
+    columns = (each.column for each in model._meta.concrete_fields if each.name not in deferred)
+    selected = ", ".join(f'"{table}"."{column}"' for column in columns)
+    statement, parameters = bounded_scan.select(walk, selection.residual, selected, size)
+    rows: Any = model._default_manager.using(walk.db).raw(statement, parameters)
     return [(row, bool(row.scan_stopped)) for row in rows]
 
 
 def _execute(sql: SQL, alias: str) -> list[tuple[Any, ...]]:
     with connections[alias].cursor() as cursor:
         cursor.execute(*sql)
-        return cursor.fetchall()
+        return list(cursor.fetchall())

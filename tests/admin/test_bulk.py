@@ -240,7 +240,7 @@ def test_ids_that_are_none_are_told(console):
     answer = console.post(
         JOBS, {"action": "cancel", "index": "0", "_selected_action": ["nonsense"]}, follow=True
     )
-    assert "no id of a row" in answer.content.decode()
+    assert "not the id of a row" in answer.content.decode()
     assert not BulkChange.objects.exists()
 
 

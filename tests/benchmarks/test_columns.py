@@ -18,7 +18,9 @@ from orchestrator.demo.seed_plan import SeedPlan
 from orchestrator.models import Event, Job, Task
 from tests.migrations.schema import migrate
 
-PLAN = SeedPlan(jobs=20, events=None, tasks=4, users=0, seed=1, until=datetime(2026, 11, 23, 9, 30, tzinfo=UTC))
+PLAN = SeedPlan(
+    jobs=20, events=None, tasks=4, users=0, seed=1, until=datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
+)
 TIMES = {"created_at", "updated_at", "available_at", "started_at", "completed_at", "lease_expires_at"}
 
 
