@@ -8,9 +8,9 @@ import time
 from pathlib import Path
 
 from benchmarks import load, machine
-from benchmarks.lab import Lab
 from benchmarks.options import Options
 from benchmarks.suites import SUITES
+from benchmarks.testbed import Lab
 
 RESULTS = Path(__file__).with_name("results")
 
@@ -21,7 +21,7 @@ def main() -> int:
     options = Options(arguments.rounds, arguments.seconds, arguments.jobs, arguments.big)
     document = {
         "machine": machine.describe(shlex.join(sys.argv)),
-        "client": "wrk" if load.WRK else "benchmarks.client",
+        "client": "wrk" if load.WRK else "benchmarks.load_client",
         "suites": {},
     }
     print(json.dumps({name: value for name, value in document.items() if name != "suites"}, indent=2))

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks.lab import ROOT
+from benchmarks.testbed import ROOT
 from tests.servers.web import HOST
 
 WRK = shutil.which("wrk")
@@ -134,7 +134,7 @@ def _by_client(port: int, request: Request, seconds: float, connections: int, fi
         "first": first,
     }
     # A process of its own: this one's garbage and threads shall not slow it down.
-    client = Path(__file__).with_name("client.py")
+    client = Path(__file__).with_name("load_client.py")
     done = subprocess.run(  # noqa: S603
         [sys.executable, client],
         input=json.dumps(asked),

@@ -4,9 +4,9 @@ import statistics
 import time
 from typing import Any
 
-from benchmarks.lab import ENGINES, Lab
 from benchmarks.options import Options
-from benchmarks.results import Goal, Report, number
+from benchmarks.suite_report import Goal, Report, number
+from benchmarks.testbed import ENGINES, Lab
 
 BEFORE, AFTER = "0001_initial", "0002_performance_optimization"
 REPETITIONS = 200

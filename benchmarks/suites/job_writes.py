@@ -2,11 +2,11 @@
 
 from contextlib import ExitStack
 
-from benchmarks.lab import ENGINES, Lab, Site
 from benchmarks.load import Load, Request
 from benchmarks.options import Options
-from benchmarks.results import Goal, Report, Sample, number, processor
-from benchmarks.web import Web
+from benchmarks.suite_report import Goal, Report, Sample, number, processor
+from benchmarks.testbed import ENGINES, Lab, Site
+from benchmarks.web_server import Web
 
 WRITERS = (1, 8)
 WHOLE, WITHOUT_COUNTS = "whole", "without counts"
@@ -17,7 +17,7 @@ VARIANTS = {
     WHOLE: ((), "kyros.settings"),
     WITHOUT_COUNTS: ((_COUNTS,), "kyros.settings"),
     WITHOUT_TRIGGERS: ((_CACHE,), "kyros.settings"),
-    BARE: ((_COUNTS, _CACHE), "benchmarks.bare"),
+    BARE: ((_COUNTS, _CACHE), "benchmarks.baseline_settings"),
 }
 GOALS = {("sqlite", 1): 0.8, ("sqlite", 8): 0.8, ("postgres", 1): 0.8, ("postgres", 8): 0.9}
 

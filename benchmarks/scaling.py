@@ -135,4 +135,4 @@ def _shifted(name: str) -> str:
 
 
 def _script(engine: str, values: dict[str, object]) -> str:
-    return (_SQL / f"multiply.{engine}.sql").read_text(encoding="utf-8").format(**values)
+    return (_SQL / f"scale.{engine}.sql").read_text(encoding="utf-8").format(**values)

@@ -14,7 +14,7 @@ from rest_framework.serializers import ModelSerializer
 from rest_framework.views import APIView
 from rest_framework.viewsets import ModelViewSet
 
-from benchmarks.rivals.models import Job
+from benchmarks.alternatives.models import Job
 
 _BODY = settings.BODY_FILE.read_bytes()
 _SECONDS = 60

@@ -59,8 +59,8 @@ class Site:
         return self._python("manage.py", *arguments, settings=settings)
 
     def prepare(self, step: str, *arguments: str) -> Any:
-        """Run a step of ``benchmarks.prepare`` on this site and return its answer."""
-        return json.loads(self._python("-m", "benchmarks.prepare", step, *arguments) or "null")
+        """Run a step of ``benchmarks.django_steps`` on this site and return its answer."""
+        return json.loads(self._python("-m", "benchmarks.django_steps", step, *arguments) or "null")
 
     def _python(self, *arguments: str, settings: str = "kyros.settings") -> str:
         environment = {**os.environ, **self.environment, "DJANGO_SETTINGS_MODULE": settings}
@@ -103,7 +103,7 @@ class Lab:
     def rows(self, engine: str, jobs: int) -> Site:
         """Return the site of so many jobs, about three events a job, and a tenth as many tasks.
 
-        More than ``SEEDED`` jobs are copies of so many (``benchmarks.multiply``), with about one event each.
+        More than ``SEEDED`` jobs are copies of so many (``benchmarks.scaling``), with about one event each.
         """
         name = f"{engine}_{jobs}_jobs"
         if name not in self._rows and jobs > SEEDED:

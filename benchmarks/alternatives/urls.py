@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from benchmarks.rivals import views
+from benchmarks.alternatives import views
 
 _LIST = {"get": "list"}
 

@@ -11,9 +11,14 @@ CACHES = {
         "LOCATION": (CACHE_URL or "").replace("db=0", "db=1"),
     }
 }
-INSTALLED_APPS = ["django.contrib.contenttypes", "django.contrib.auth", "rest_framework", "benchmarks.rivals"]
-AUTH_USER_MODEL = "rivals.User"
-ROOT_URLCONF = "benchmarks.rivals.urls"
+INSTALLED_APPS = [
+    "django.contrib.contenttypes",
+    "django.contrib.auth",
+    "rest_framework",
+    "benchmarks.alternatives",
+]
+AUTH_USER_MODEL = "alternatives.User"
+ROOT_URLCONF = "benchmarks.alternatives.urls"
 ALLOWED_HOSTS = ["*"]
 USE_TZ = True
 #: What the empty views return: the answer of ours.

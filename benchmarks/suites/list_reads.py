@@ -9,18 +9,20 @@ from uuid import UUID
 
 import jwt
 
-from benchmarks.asking import Client
-from benchmarks.lab import SECRET_KEY, Lab, Site
+from benchmarks.api_client import Client
 from benchmarks.load import Load, Request
 from benchmarks.options import Options
-from benchmarks.results import Goal, Report, Sample, number, processor
-from benchmarks.web import RIVALS, Web
+from benchmarks.suite_report import Goal, Report, Sample, number, processor
+from benchmarks.testbed import SECRET_KEY, Lab, Site
+from benchmarks.web_server import RIVALS, Web
 
 CONNECTIONS = 8
 #: So many requests fit between two rounds' numbers of requests that are each another one.
 NUMBERS = 10_000_000
 
-PLAIN, CACHALOT, CACHEOPS = (f"benchmarks.rivals.{name}" for name in ("settings", "cachalot", "cacheops"))
+PLAIN, CACHALOT, CACHEOPS = (
+    f"benchmarks.alternatives.{name}" for name in ("settings", "settings_cachalot", "settings_cacheops")
+)
 OURS = "kyros.settings"
 
 EMPTY, EMPTY_DRF, DRF, HIT, UNCHANGED, MISS = (

@@ -1,4 +1,4 @@
-"""Steps that need the service's code and settings: `python -m benchmarks.prepare STEP` prints one answer."""
+"""Steps that need the service's code and settings: `python -m benchmarks.django_steps STEP` prints one answer."""
 
 import json
 import sys
@@ -11,7 +11,7 @@ django.setup()
 
 from django.db import connection  # noqa: E402
 
-from benchmarks.multiply import multiply as multiplied  # noqa: E402
+from benchmarks.scaling import multiply as multiplied  # noqa: E402
 from benchmarks.suites.report_queries import measure  # noqa: E402
 from orchestrator import tokens  # noqa: E402
 from orchestrator.choices import Role  # noqa: E402

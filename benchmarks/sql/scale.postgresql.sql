@@ -1,4 +1,4 @@
--- Each job, event and task {times} times; see benchmarks/multiply.py. A "step" is the time from one copy of a
+-- Each job, event and task {times} times; see benchmarks/scaling.py. A "step" is the time from one copy of a
 -- row to the next: together they reach from the original to the row after it.
 CREATE TEMP TABLE old_jobs AS
     SELECT *, (coalesce(lead(created_at) OVER age - created_at, '1 s')) / {times} AS step

@@ -6,11 +6,11 @@ from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from benchmarks.asking import Client
-from benchmarks.lab import ENGINES, Lab, Site
+from benchmarks.api_client import Client
 from benchmarks.options import Options
-from benchmarks.results import Goal, Report, number
-from benchmarks.web import Web
+from benchmarks.suite_report import Goal, Report, number
+from benchmarks.testbed import ENGINES, Lab, Site
+from benchmarks.web_server import Web
 
 SIZES, BIG = (10_000, 100_000, 1_000_000), 10_000_000
 #: Requests of each kind to each size in a round.

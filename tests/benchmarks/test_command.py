@@ -7,9 +7,9 @@ import sys
 import pytest
 
 from benchmarks import load
-from benchmarks.lab import ROOT
 from benchmarks.load import Request, drive
-from benchmarks.results import Goal, Report, Sample
+from benchmarks.suite_report import Goal, Report, Sample
+from benchmarks.testbed import ROOT
 from tests.people import PASSWORD, make_user, sign_in
 
 #: Our own client, and wrk on a machine that has it.

@@ -1,4 +1,4 @@
--- Each job, event and task {times} times; see benchmarks/multiply.py. A "step" is the time from one copy of a
+-- Each job, event and task {times} times; see benchmarks/scaling.py. A "step" is the time from one copy of a
 -- row to the next, in microseconds: together they reach from the original to the row after it.
 CREATE TEMP TABLE copies AS
     WITH RECURSIVE numbers (copy) AS (SELECT 0 UNION ALL SELECT copy + 1 FROM numbers WHERE copy + 1 < {times})

@@ -1,10 +1,10 @@
 """What a worker holds in memory, at rest and after requests of every kind."""
 
-from benchmarks.asking import Client
-from benchmarks.lab import ENGINES, Lab
+from benchmarks.api_client import Client
 from benchmarks.options import Options
-from benchmarks.results import Goal, Report, number
-from benchmarks.web import Web
+from benchmarks.suite_report import Goal, Report, number
+from benchmarks.testbed import ENGINES, Lab
+from benchmarks.web_server import Web
 
 REQUESTS = 10_000
 MEGABYTE = 1_000_000

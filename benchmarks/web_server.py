@@ -10,13 +10,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Self
 
-from benchmarks.lab import ROOT, Site
 from benchmarks.load import Load, Request, drive
+from benchmarks.testbed import ROOT, Site
 from tests.servers.leashed import Leashed
 from tests.servers.web import HOST, free_port
 
 OURS = "kyros.wsgi:application"
-RIVALS = "benchmarks.rivals.wsgi:application"
+RIVALS = "benchmarks.alternatives.wsgi:application"
 START_SECONDS = 60
 # Of a mapping in smaps: the file that is mapped, if any, and how much of it is in memory.
 _RESIDENT = re.compile(
