@@ -1,95 +1,244 @@
-"""A client that asks a web server without pause: one process, many connections, no library.
+"""The bundled load generator: one process, keep-alive connections, standard library only.
 
-It reads what to ask from standard input, as `benchmarks.load` writes it, and prints what came of it.
+It reads a JSON object from standard input, as `benchmarks.load` writes it, and prints the result as JSON.
 """
 
 import json
+import math
 import re
 import selectors
 import socket
-import statistics
 import sys
 import time
+from collections.abc import Sequence
 from typing import Any
 
-_LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
+BUFFER_BYTES = 1 << 18
+_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d+)", re.IGNORECASE)
+_CHUNKED = re.compile(rb"\r\ntransfer-encoding:[^\r]*chunked", re.IGNORECASE)
+_CLOSE = re.compile(rb"\r\nconnection:[ \t]*close", re.IGNORECASE)
 _WITHOUT_BODY = (b"204", b"304")
+_UNTIL_CLOSE = -1
 
 
-class Asker:
-    """One connection, which asks again as soon as it was answered."""
+class LoadError(Exception):
+    """A response was an error, or broke off."""
 
-    def __init__(self, asked: dict[str, Any]) -> None:
-        """Connect; ``asked`` is what standard input said."""
-        self.socket = socket.create_connection(("127.0.0.1", asked["port"]))
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        headers = "".join(f"{name}: {value}\r\n" for name, value in asked["headers"].items())
-        body = asked["body"].encode()
-        length = f"Content-Length: {len(body)}\r\n" if body else ""
-        path, mark, rest = asked["path"].partition("{n}")
-        self._before = f"{asked['method']} {path}".encode()
-        self._numbered = bool(mark)
-        self._after = f"{rest} HTTP/1.1\r\nHost: 127.0.0.1\r\n{headers}{length}\r\n".encode() + body
-        self._buffer = bytearray(1 << 18)
+
+class ResponseReader:
+    """Reads HTTP/1.1 responses from a socket, one after the other, and finds the end of each.
+
+    It skips bodies: with Content-Length, chunked, empty, or ended by closing the connection.
+    """
+
+    def __init__(self, connection: socket.socket) -> None:
+        """Read from a connection on which the next bytes begin a response."""
+        self._socket = connection
+        self._buffer = bytearray(BUFFER_BYTES)
         self._view = memoryview(self._buffer)
+        self.begin()
 
-    def ask(self, number: int) -> None:
-        """Send the next request."""
-        middle = b"%d" % number if self._numbered else b""
-        self.socket.sendall(self._before + middle + self._after)
-        self.asked_at = time.perf_counter()
-        self._missing = -1
-        self._received = 0
+    def begin(self) -> None:
+        """Expect a new response."""
+        self._start = self._end = 0  # of the bytes that are in the buffer and not parsed yet
+        self._skip = 0  # bytes of the body before the next line
+        self._in_head, self._chunked, self._last_chunk = True, False, False
+        self.keeps_alive = True
 
-    def answered(self) -> bool:
-        """Read what has come; return whether that was the end of the answer."""
-        if self._missing > 0:
-            self._missing -= self._read(0)
-            return self._missing == 0
-        self._received += self._read(self._received)
-        head = self._buffer.find(b"\r\n\r\n", 0, self._received)
-        if head < 0:
+    def read(self) -> bool:
+        """Read once from the socket; return whether the response is complete.
+
+        Raises:
+            LoadError: the status is neither 2xx nor 304, or the connection ended before the response.
+        """
+        if self._start == self._end:
+            self._start = self._end = 0
+        count = self._socket.recv_into(self._view[self._end :])
+        if not count:
+            if self._skip == _UNTIL_CLOSE:
+                return True
+            raise LoadError("the server closed the connection before the end of a response")
+        self._end += count
+        return self._parse_head() if self._in_head else self._parse_body()
+
+    def _parse_head(self) -> bool:
+        end = self._buffer.find(b"\r\n\r\n", 0, self._end)
+        if end < 0:
+            if self._end == BUFFER_BYTES:
+                raise LoadError("the response's headers are too long")
             return False
         status = bytes(self._buffer[9:12])
         if not status.startswith((b"2", b"304")):
-            raise SystemExit(bytes(self._buffer[: self._received]).decode(errors="replace"))
-        length = _LENGTH.search(self._buffer, 0, head)
-        if length is None and status not in _WITHOUT_BODY:
-            raise SystemExit("an answer without a length")
-        whole = head + 4 + (int(length[1]) if length and status not in _WITHOUT_BODY else 0)
-        self._missing = whole - self._received
-        return self._missing == 0
+            raise LoadError(bytes(self._buffer[: self._end]).decode(errors="replace"))
+        self._in_head, self._start = False, end + 4
+        self._choose_framing(status, end)
+        return self._parse_body()
 
-    def _read(self, at: int) -> int:
-        count = self.socket.recv_into(self._view[at:])
-        if not count:
-            raise SystemExit("the server closed a connection")
-        return count
+    def _choose_framing(self, status: bytes, head_end: int) -> None:
+        self.keeps_alive = _CLOSE.search(self._buffer, 0, head_end) is None
+        if status in _WITHOUT_BODY:
+            return
+        if _CHUNKED.search(self._buffer, 0, head_end):
+            self._chunked = True
+        elif length := _LENGTH.search(self._buffer, 0, head_end):
+            self._skip = int(length[1])
+        else:
+            self._skip = _UNTIL_CLOSE
+            self.keeps_alive = False
+
+    def _parse_body(self) -> bool:
+        """Skip the bytes of the body in the buffer; return whether they are the last."""
+        if self._skip == _UNTIL_CLOSE:
+            self._start = self._end
+            return False
+        self._skip_bytes()
+        while self._chunked and not self._skip:
+            line_end = self._buffer.find(b"\r\n", self._start, self._end)
+            if line_end < 0:
+                self._make_room()
+                return False
+            line, self._start = bytes(self._buffer[self._start : line_end]), line_end + 2
+            self._parse_chunk_line(line)
+            self._skip_bytes()
+        return not self._skip
+
+    def _parse_chunk_line(self, line: bytes) -> None:
+        """Read a chunk's size; after the chunk of size 0, a trailer or the empty line at the end."""
+        if self._last_chunk:
+            self._chunked = bool(line)
+        elif size := int(line.partition(b";")[0], 16):
+            self._skip = size + 2  # and the line end after the data
+        else:
+            self._last_chunk = True
+
+    def _skip_bytes(self) -> None:
+        skipped = min(self._skip, self._end - self._start)
+        self._start += skipped
+        self._skip -= skipped
+
+    def _make_room(self) -> None:
+        """Move the beginning of a line to the beginning of the buffer."""
+        rest = bytes(self._buffer[self._start : self._end])
+        self._buffer[: len(rest)] = rest
+        self._start, self._end = 0, len(rest)
 
 
-def drive(asked: dict[str, Any]) -> dict[str, float]:
-    """Ask until the time is over; return what `benchmarks.load.Load` holds."""
-    selector = selectors.DefaultSelector()
-    number = asked["first"]
-    for _ in range(asked["connections"]):
-        asker = Asker(asked)
-        selector.register(asker.socket, selectors.EVENT_READ, asker)
-        number += 1
-        asker.ask(number)
-    times: list[float] = []
-    began = now = time.perf_counter()
-    while now - began < asked["seconds"]:
-        for key, _ in selector.select(1):
-            asker = key.data
-            if asker.answered():
-                now = time.perf_counter()
-                times.append(now - asker.asked_at)
-                number += 1
-                asker.ask(number)
-        now = time.perf_counter()
-    cut = statistics.quantiles(times, n=100, method="inclusive")
-    return {"per_second": len(times) / (now - began), "p50": cut[49] * 1000, "p99": cut[98] * 1000}
+class RequestBytes:
+    """The bytes of a request: made once, but for the number that takes the place of "{n}" in its path."""
+
+    def __init__(self, spec: dict[str, Any]) -> None:
+        """Make them of ``method``, ``path``, ``headers`` and ``body``."""
+        body = spec["body"].encode()
+        headers = {"Host": f"{spec['host']}:{spec['port']}", **spec["headers"]}
+        if body:
+            headers["Content-Length"] = str(len(body))
+        path, self._numbered, rest = spec["path"].partition("{n}")
+        lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        self._before = f"{spec['method']} {path}".encode()
+        self._after = f"{rest} HTTP/1.1\r\n{lines}\r\n".encode() + body
+        self._constant = self._before + self._after
+        self._number = spec["first"]
+
+    def next(self) -> bytes:
+        """Return the next request."""
+        if not self._numbered:
+            return self._constant
+        self._number += 1
+        return self._before + b"%d" % self._number + self._after
+
+
+class LoadConnection:
+    """A connection that sends its next request as soon as its last response is complete."""
+
+    def __init__(self, address: tuple[str, int], requests: RequestBytes) -> None:
+        """Connect, and send the first request."""
+        self._address = address
+        self._requests = requests
+        self.connect()
+
+    def connect(self) -> None:
+        """Open the connection and send a request."""
+        self.socket = socket.create_connection(self._address)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._reader = ResponseReader(self.socket)
+        self.send()
+
+    def send(self) -> None:
+        """Send the next request."""
+        request = self._requests.next()
+        self._reader.begin()
+        self._sent_at = time.perf_counter()
+        self.socket.sendall(request)
+
+    def receive(self) -> float | None:
+        """Read once; return the seconds from request to response if the response is complete."""
+        if self._reader.read():
+            return time.perf_counter() - self._sent_at
+        return None
+
+    @property
+    def keeps_alive(self) -> bool:
+        """Return whether the server takes another request on this connection after the last response."""
+        return self._reader.keeps_alive
+
+
+def measure(spec: dict[str, Any]) -> dict[str, float]:
+    """Send requests for ``spec["seconds"]``; return the arguments of `benchmarks.load.LoadResult`."""
+    requests = RequestBytes(spec)
+    with selectors.DefaultSelector() as selector:
+        connections = [
+            LoadConnection((spec["host"], spec["port"]), requests) for _ in range(spec["connections"])
+        ]
+        for connection in connections:
+            selector.register(connection.socket, selectors.EVENT_READ, connection)
+        try:
+            return _summary(*_run(selector, spec["seconds"]))
+        finally:
+            for connection in connections:
+                connection.socket.close()
+
+
+def _run(selector: selectors.BaseSelector, seconds: float) -> tuple[list[float], float]:
+    """Return each response's latency, and how long it all took, in seconds."""
+    latencies: list[float] = []
+    began = time.perf_counter()
+    while (took := time.perf_counter() - began) < seconds:
+        for key, _ in selector.select(seconds - took):
+            latency = key.data.receive()
+            if latency is not None:
+                latencies.append(latency)
+                _send_next(selector, key.data)
+    return latencies, took
+
+
+def _send_next(selector: selectors.BaseSelector, connection: LoadConnection) -> None:
+    if connection.keeps_alive:
+        connection.send()
+        return
+    selector.unregister(connection.socket)
+    connection.socket.close()
+    connection.connect()
+    selector.register(connection.socket, selectors.EVENT_READ, connection)
+
+
+def _summary(latencies: Sequence[float], seconds: float) -> dict[str, float]:
+    if not latencies:
+        raise LoadError(f"no response within {seconds:.1f} s")
+    ordered = sorted(latencies)
+    return {
+        "requests": len(ordered),
+        "requests_per_second": len(ordered) / seconds,
+        "p50_ms": _percentile(ordered, 50) * 1000,
+        "p99_ms": _percentile(ordered, 99) * 1000,
+    }
+
+
+def _percentile(ordered: Sequence[float], percent: int) -> float:
+    return ordered[math.ceil(len(ordered) * percent / 100) - 1]
 
 
 if __name__ == "__main__":
-    sys.stdout.write(json.dumps(drive(json.load(sys.stdin))))
+    try:
+        sys.stdout.write(json.dumps(measure(json.load(sys.stdin))))
+    except (LoadError, OSError) as error:
+        sys.exit(str(error))

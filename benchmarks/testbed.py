@@ -1,4 +1,4 @@
-"""The servers and databases of a run, all in one folder that goes when the run ends."""
+"""The servers and databases of a run, in one temporary folder that is deleted at its end."""
 
 import json
 import os
@@ -8,7 +8,7 @@ import sys
 import tempfile
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -19,12 +19,12 @@ from tests.servers.valkey import ValkeyServer
 
 ROOT = Path(__file__).resolve().parents[1]
 ENGINES = ("sqlite", "postgres")
-SECRET_KEY = "a key for benchmarks that is as long as a key has to be"  # noqa: S105 - of nobody
+SECRET_KEY = "a key for benchmarks that is as long as a key has to be"  # noqa: S105 - of temporary servers
 
-#: Jobs that `seed_demo` makes; more are made of them by the database.
-SEEDED = 100_000
+#: `seed_demo` creates at most so many jobs; larger tables are scaled up from them in SQL.
+MAX_SEEDED_JOBS = 100_000
 
-# As a server that keeps what it is told: every commit waits for the disk.
+# Durable, as in production: every commit waits for the disk.
 POSTGRES_SETTINGS = {
     "fsync": "on",
     "full_page_writes": "on",
@@ -37,15 +37,15 @@ CACHE_SETTINGS = {"maxmemory": "256mb", "maxmemory-policy": "allkeys-lru"}
 
 
 @dataclass(frozen=True)
-class Site:
-    """A database with rows, and the environment of every process that uses it.
+class Deployment:
+    """A filled database with its cache server, and the environment of the processes that use them.
 
     Args:
-        name: unique in the lab.
+        name: unique in the testbed.
         engine: one of ``ENGINES``.
-        environment: variables for ``kyros.settings``.
-        token: a bearer token of an admin.
-        user_id: that admin's id, in hexadecimal.
+        environment: variables that ``kyros.settings`` reads.
+        token: an admin's access token.
+        user_id: the admin's id, in hexadecimal.
     """
 
     name: str
@@ -55,11 +55,11 @@ class Site:
     user_id: str = ""
 
     def manage(self, *arguments: str, settings: str = "kyros.settings") -> str:
-        """Run a command of ``manage.py`` and return what it printed."""
+        """Run a ``manage.py`` command and return its output."""
         return self._python("manage.py", *arguments, settings=settings)
 
-    def prepare(self, step: str, *arguments: str) -> Any:
-        """Run a step of ``benchmarks.django_steps`` on this site and return its answer."""
+    def run_step(self, step: str, *arguments: str) -> Any:
+        """Run a step of ``benchmarks.django_steps`` on this deployment and return its result."""
         return json.loads(self._python("-m", "benchmarks.django_steps", step, *arguments) or "null")
 
     def _python(self, *arguments: str, settings: str = "kyros.settings") -> str:
@@ -70,18 +70,18 @@ class Site:
         ).stdout
 
 
-class Lab:
-    """Starts what is asked for, and ends everything."""
+class Testbed:
+    """Creates deployments and stops all their servers at the end."""
 
     def __init__(self) -> None:
-        """Make the folder; servers start when they are needed."""
-        # Short, for the paths of sockets, and open to PostgreSQL's user.
+        """Create the folder; servers start when they are needed."""
+        # A short path, because a socket's is limited; readable by the user that PostgreSQL runs as.
         self.folder = Path(tempfile.mkdtemp(prefix="kyros-bench-"))
         self.folder.chmod(0o711)
         self._doomed = DoomedFolder(self.folder)
-        self._ends = ExitStack()
+        self._exit_stack = ExitStack()
         self._postgres: PostgresServer | None = None
-        self._rows: dict[str, Site] = {}
+        self._seeded: dict[str, Deployment] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -89,79 +89,79 @@ class Lab:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._ends.close()
+        self._exit_stack.close()
         self._doomed.close()
 
     @property
     def postgres(self) -> PostgresServer:
-        """Return the PostgreSQL server, started the first time it is asked for."""
+        """Return the PostgreSQL server; the first access starts it."""
         if self._postgres is None:
             self._postgres = PostgresServer(self.folder / "pg", POSTGRES_SETTINGS).start()
-            self._ends.callback(self._postgres.close)
+            self._exit_stack.callback(self._postgres.close)
         return self._postgres
 
-    def rows(self, engine: str, jobs: int) -> Site:
-        """Return the site of so many jobs, about three events a job, and a tenth as many tasks.
+    def seeded(self, engine: str, jobs: int) -> Deployment:
+        """Return the deployment with so many jobs, three events per job, and a tenth as many tasks.
 
-        More than ``SEEDED`` jobs are copies of so many (``benchmarks.scaling``), with about one event each.
+        More than ``MAX_SEEDED_JOBS`` jobs are copies (``benchmarks.scaling``), with one event per job.
         """
         name = f"{engine}_{jobs}_jobs"
-        if name not in self._rows and jobs > SEEDED:
-            self._rows[name] = self.copy(self.rows(engine, SEEDED), name)
-            self._rows[name].prepare("multiply", str(jobs // SEEDED))
-        if name not in self._rows:
-            site = self._site(name, engine, self._new_database(name, engine))
-            site.manage("migrate", "--verbosity", "0")
-            site.manage("seed_demo", "--jobs", str(jobs), "--tasks", str(jobs // 10), "--seed", "1")
-            self._rows[name] = self._signed_in(site)
-        return self._rows[name]
+        if name not in self._seeded and jobs > MAX_SEEDED_JOBS:
+            self._seeded[name] = self.copy(self.seeded(engine, MAX_SEEDED_JOBS), name)
+            self._seeded[name].run_step("scale", str(jobs // MAX_SEEDED_JOBS))
+        if name not in self._seeded:
+            deployment = self._deployment(name, engine, self._new_database(name, engine))
+            deployment.manage("migrate", "--verbosity", "0")
+            deployment.manage("seed_demo", "--jobs", str(jobs), "--tasks", str(jobs // 10), "--seed", "1")
+            self._seeded[name] = self._with_admin(deployment)
+        return self._seeded[name]
 
-    def copy(self, original: Site, name: str) -> Site:
-        """Return a new site with the same rows, which nobody may be using meanwhile."""
+    def copy(self, original: Deployment, name: str) -> Deployment:
+        """Return a new deployment with the same rows; no process may use the original meanwhile."""
         if original.engine == "sqlite":
-            source, target = (self.folder / site / "db.sqlite3" for site in (original.name, name))
+            source, target = (self.folder / folder / "db.sqlite3" for folder in (original.name, name))
             target.parent.mkdir()
-            original.prepare("checkpoint")
+            original.run_step("checkpoint")
             shutil.copy(source, target)
-            address = f"sqlite:///{target}"
+            url = f"sqlite:///{target}"
         else:
-            self._maintain(f"CREATE DATABASE {name} TEMPLATE {original.name}")
-            address = self.postgres.url(name)
-        site = self._site(name, original.engine, address)
-        return Site(name, site.engine, site.environment, original.token, original.user_id)
+            self._execute(f"CREATE DATABASE {name} TEMPLATE {original.name}")
+            url = self.postgres.url(name)
+        deployment = self._deployment(name, original.engine, url)
+        return replace(deployment, token=original.token, user_id=original.user_id)
 
-    def keep(self, site: Site) -> None:
-        """Run the keeper of a site's cache."""
-        environment = {**os.environ, **site.environment}
-        log = self.folder / site.name / "keeper.log"
-        keeper = Leashed([sys.executable, ROOT / "manage.py", "cache_keeper"], log, env=environment)
-        self._ends.callback(keeper.close)
+    def start_cache_relay(self, deployment: Deployment) -> None:
+        """Start the process that drains the cache's outbox, as in production."""
+        environment = {**os.environ, **deployment.environment}
+        log = self.folder / deployment.name / "relay.log"
+        relay = Leashed([sys.executable, ROOT / "manage.py", "cache_keeper"], log, env=environment)
+        self._exit_stack.callback(relay.close)
 
-    def _signed_in(self, site: Site) -> Site:
-        user = site.prepare("admin")
-        return Site(site.name, site.engine, site.environment, user["token"], user["id"])
+    def _with_admin(self, deployment: Deployment) -> Deployment:
+        admin = deployment.run_step("create_admin")
+        return replace(deployment, token=admin["token"], user_id=admin["id"])
 
-    def _site(self, name: str, engine: str, address: str) -> Site:
+    def _deployment(self, name: str, engine: str, url: str) -> Deployment:
         folder = self.folder / name
         folder.mkdir(exist_ok=True)
         cache = ValkeyServer(folder / "cache", CACHE_SETTINGS).start()
-        self._ends.callback(cache.close)
+        self._exit_stack.callback(cache.close)
         environment = {
-            "DATABASE_URL": address,
+            "DATABASE_URL": url,
             "REDIS_URL": cache.url,
             "KYROS_DATA_DIR": str(folder),
             "SECRET_KEY": SECRET_KEY,
             "LOG_LEVEL": "ERROR",
         }
-        return Site(name, engine, environment)
+        return Deployment(name, engine, environment)
 
     def _new_database(self, name: str, engine: str) -> str:
         if engine == "sqlite":
             (self.folder / name).mkdir()
             return f"sqlite:///{self.folder / name / 'db.sqlite3'}"
-        self._maintain(f"CREATE DATABASE {name}")
+        self._execute(f"CREATE DATABASE {name}")
         return self.postgres.url(name)
 
-    def _maintain(self, statement: str) -> None:
+    def _execute(self, statement: str) -> None:
         with self.postgres.connect() as connection:
             connection.execute(statement.encode())

@@ -1,4 +1,4 @@
-"""Settings of the rivals: our database and its options, Django's own engine, no middleware at all."""
+"""Settings of the alternatives: the service's database and options, Django's engine, no middleware."""
 
 from kyros.settings import CACHE_URL, DATABASES, KYROS_DATA_DIR, SECRET_KEY  # noqa: F401
 
@@ -21,7 +21,7 @@ AUTH_USER_MODEL = "alternatives.User"
 ROOT_URLCONF = "benchmarks.alternatives.urls"
 ALLOWED_HOSTS = ["*"]
 USE_TZ = True
-#: What the empty views return: the answer of ours.
+#: The body that the empty views return: the service's response.
 BODY_FILE = KYROS_DATA_DIR / "body.json"
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework_simplejwt.authentication.JWTAuthentication"],

@@ -1,13 +1,13 @@
-"""The suites, by the name that ``ONLY=`` takes."""
+"""The suites by name, as ``ONLY=`` takes them."""
 
 from collections.abc import Callable
 
 from benchmarks.options import Options
-from benchmarks.suite_report import Report
+from benchmarks.suite_report import SuiteReport
 from benchmarks.suites import job_writes, list_reads, report_queries, table_growth, worker_memory
-from benchmarks.testbed import Lab
+from benchmarks.testbed import Testbed
 
-Suite = Callable[[Lab, Options], Report]
+Suite = Callable[[Testbed, Options], SuiteReport]
 
 SUITES: dict[str, Suite] = {
     "lists": list_reads.run,

@@ -1,43 +1,45 @@
-"""The same list of 100 jobs, served by others and by us."""
+"""The same list of 100 jobs, served by the service and by other ways to build it."""
 
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field, replace
 from uuid import UUID
 
 import jwt
 
-from benchmarks.api_client import Client
-from benchmarks.load import Load, Request
+from benchmarks.api_client import ApiClient
+from benchmarks.load import LoadResult, RequestSpec
 from benchmarks.options import Options
-from benchmarks.suite_report import Goal, Report, Sample, number, processor
-from benchmarks.testbed import SECRET_KEY, Lab, Site
-from benchmarks.web_server import RIVALS, Web
+from benchmarks.suite_report import Goal, Sample, SuiteReport, format_cpu, format_number
+from benchmarks.testbed import SECRET_KEY, Deployment, Testbed
+from benchmarks.web_server import ALTERNATIVES, SingleWorkerServer
 
 CONNECTIONS = 8
-#: So many requests fit between two rounds' numbers of requests that are each another one.
-NUMBERS = 10_000_000
 
 PLAIN, CACHALOT, CACHEOPS = (
     f"benchmarks.alternatives.{name}" for name in ("settings", "settings_cachalot", "settings_cacheops")
 )
-OURS = "kyros.settings"
+SERVICE = "kyros.settings"
+NO_CACHE = {"REDIS_URL": "none"}
+#: Never in the cache: its URL is part of an entry's key. The last value of a repeated parameter counts.
+UNCACHED_PATH = "/api/v1/jobs/?limit={n}&limit=100"
+#: A round never sends as many requests, so that no number is used twice.
+NUMBERS_PER_ROUND = 10_000_000
 
-EMPTY, EMPTY_DRF, DRF, HIT, UNCHANGED, MISS = (
+EMPTY, EMPTY_DRF, DRF, HIT, NOT_MODIFIED, MISS = (
     "empty Django view",
     "empty DRF view, JWT, user query",
     "plain DRF",
-    "ours, HIT",
-    "ours, 304",
-    "ours, MISS",
+    "service, HIT",
+    "service, 304",
+    "service, MISS",
 )
 
 
 @dataclass(frozen=True)
 class Variant:
-    """A way to serve the list: its server's settings and variables, and what is asked of it."""
+    """One way to serve the list: the settings and variables of its server, and the path of the list."""
 
     name: str
     settings: str
@@ -53,110 +55,126 @@ VARIANTS = (
     Variant("DRF, django-cacheops", CACHEOPS, "/jobs/"),
     Variant("DRF, cached data", PLAIN, "/cached-data/"),
     Variant("DRF, cache_page", PLAIN, "/cached-response/"),
-    Variant(HIT, OURS, "/api/v1/jobs/"),
-    Variant(UNCHANGED, OURS, "/api/v1/jobs/"),
-    Variant(MISS, OURS, "/api/v1/jobs/?n={n}"),
-    Variant("ours, no cache server", OURS, "/api/v1/jobs/", {"REDIS_URL": "none"}),
+    Variant(HIT, SERVICE, "/api/v1/jobs/"),
+    Variant(NOT_MODIFIED, SERVICE, "/api/v1/jobs/"),
+    Variant(MISS, SERVICE, UNCACHED_PATH),
+    Variant("service, no cache server", SERVICE, "/api/v1/jobs/", NO_CACHE),
+)
+
+#: Two variants, and the smallest ratio of their throughputs that meets the goal.
+GOALS = (
+    (HIT, DRF, 20),
+    (HIT, EMPTY_DRF, 1.0),
+    (HIT, EMPTY, 0.35),
+    (HIT, "DRF, django-cachalot", 15),
+    (HIT, "DRF, django-cacheops", 15),
+    (NOT_MODIFIED, HIT, 1.2),
+    (MISS, DRF, 4),
 )
 
 
-def run(lab: Lab, options: Options) -> Report:
+def run(testbed: Testbed, options: Options) -> SuiteReport:
     """Measure every variant in every round."""
     with ExitStack() as stack:
-        site = lab.copy(lab.rows("sqlite", options.jobs), "lists")
-        lab.keep(site)
-        webs, etag = _webs(stack, lab, site)
-        requests = {variant.name: _request(variant, site, etag) for variant in VARIANTS}
-        loads: dict[str, list[Load]] = {variant.name: [] for variant in VARIANTS}
-        for measured in range(-1, options.rounds):
+        deployment = testbed.copy(testbed.seeded("sqlite", options.jobs), "lists")
+        testbed.start_cache_relay(deployment)
+        servers, etag = _start(stack, testbed, deployment)
+        requests = {variant.name: _request(variant, deployment, etag) for variant in VARIANTS}
+        results: dict[str, list[LoadResult]] = {variant.name: [] for variant in VARIANTS}
+        for round_number in range(-1, options.rounds):
             for variant in VARIANTS:
-                seconds = options.seconds if measured >= 0 else 1  # the first round warms up
-                load = webs[variant.settings, bool(variant.environment)].drive(
+                result = servers[variant.settings, bool(variant.environment)].run_load(
                     requests[variant.name],
-                    seconds=seconds,
+                    seconds=options.seconds if round_number >= 0 else 1,  # round -1 warms up
                     connections=CONNECTIONS,
-                    first=(measured + 1) * NUMBERS,
+                    first=(round_number + 1) * NUMBERS_PER_ROUND + 10,
                 )
-                if measured >= 0:
-                    loads[variant.name].append(load)
-    return _report(loads)
+                if round_number >= 0:
+                    results[variant.name].append(result)
+    return _report(results)
 
 
-def _webs(stack: ExitStack, lab: Lab, site: Site) -> tuple[dict[tuple[str, bool], Web], str]:
-    """Start a server for each settings; return them, and the entity tag of the list."""
-    folder = lab.folder / site.name
-    ours = stack.enter_context(Web(site, folder))
-    with Client(ours.port, site.token) as client:
-        client.ask("GET", "/api/v1/jobs/")
-        answer = client.ask("GET", "/api/v1/jobs/")
-    assert answer.headers["X-Cache"] == "HIT", answer.headers
-    Path(folder / "body.json").write_bytes(answer.body)
-    uncached = Site(site.name, site.engine, {**site.environment, "REDIS_URL": "none"})
-    webs = {(OURS, False): ours, (OURS, True): stack.enter_context(Web(uncached, folder))}
+def _start(
+    stack: ExitStack, testbed: Testbed, deployment: Deployment
+) -> tuple[dict[tuple[str, bool], SingleWorkerServer], str]:
+    """Start a server for each settings module; return them, and the list's ETag."""
+    folder = testbed.folder / deployment.name
+    service = stack.enter_context(SingleWorkerServer(deployment, folder))
+    with ApiClient(service.port, deployment.token) as client:
+        for path, x_cache in (
+            ("/api/v1/jobs/", "MISS"),
+            ("/api/v1/jobs/", "HIT"),
+            (UNCACHED_PATH.format(n=1), "MISS"),
+            (UNCACHED_PATH.format(n=2), "MISS"),
+        ):
+            response = client.request("GET", path)
+            assert response.headers["X-Cache"] == x_cache, (path, response.headers)
+        response = client.request("GET", "/api/v1/jobs/")
+    (folder / "body.json").write_bytes(response.body)
+    without_cache = replace(deployment, environment={**deployment.environment, **NO_CACHE})
+    servers = {
+        (SERVICE, False): service,
+        (SERVICE, True): stack.enter_context(SingleWorkerServer(without_cache, folder)),
+    }
     for settings in (PLAIN, CACHALOT, CACHEOPS):
-        webs[settings, False] = stack.enter_context(Web(site, folder, settings=settings, application=RIVALS))
-    return webs, answer.headers["ETag"]
+        server = SingleWorkerServer(deployment, folder, settings=settings, application=ALTERNATIVES)
+        servers[settings, False] = stack.enter_context(server)
+    return servers, response.headers["ETag"]
 
 
-def _request(variant: Variant, site: Site, etag: str) -> Request:
-    token = site.token if variant.settings == OURS else _simple_token(site)
+def _request(variant: Variant, deployment: Deployment, etag: str) -> RequestSpec:
+    token = deployment.token if variant.settings == SERVICE else _simplejwt_token(deployment)
     headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
-    if variant.name == UNCHANGED:
+    if variant.name == NOT_MODIFIED:
         headers["If-None-Match"] = etag
-    return Request(variant.path, headers=headers)
+    return RequestSpec(variant.path, headers=headers)
 
 
-def _simple_token(site: Site) -> str:
-    """Return a token as simplejwt makes it."""
+def _simplejwt_token(deployment: Deployment) -> str:
+    """Return an access token as djangorestframework-simplejwt issues it."""
     claims = {
         "token_type": "access",
         "exp": int(time.time()) + 86_400,
         "jti": "1",
-        "user_id": str(UUID(site.user_id)),
+        "user_id": str(UUID(deployment.user_id)),
     }
     return jwt.encode(claims, SECRET_KEY, algorithm="HS256")
 
 
-def _report(loads: dict[str, list[Load]]) -> Report:
-    samples = {name: Sample([load.per_second for load in measured]) for name, measured in loads.items()}
+def _report(results: dict[str, list[LoadResult]]) -> SuiteReport:
+    samples = {
+        name: Sample([result.requests_per_second for result in measured])
+        for name, measured in results.items()
+    }
     rows = [
         (
             name,
-            number(sample.median),
+            format_number(sample.median),
             sample.spread(),
-            *(number(sample.over(samples[other]).median) for other in (DRF, EMPTY_DRF, EMPTY)),
-            processor(loads[name]),
-            number(Sample([load.p50 for load in loads[name]]).median),
-            number(Sample([load.p99 for load in loads[name]]).median),
+            *(format_number(sample.ratio_to(samples[other]).median) for other in (DRF, EMPTY_DRF, EMPTY)),
+            format_cpu(results[name]),
+            format_number(Sample([result.p50_ms for result in results[name]]).median),
+            format_number(Sample([result.p99_ms for result in results[name]]).median),
         )
         for name, sample in samples.items()
     ]
-    ratios = (
-        (HIT, DRF, 20),
-        (HIT, EMPTY_DRF, 1.0),
-        (HIT, EMPTY, 0.35),
-        (HIT, "DRF, django-cachalot", 15),
-        (HIT, "DRF, django-cacheops", 15),
-        (UNCHANGED, HIT, 1.2),
-        (MISS, DRF, 4),
-    )
-    return Report(
-        title=f"The same list of 100 jobs, SQLite, one worker, {CONNECTIONS} connections (medians of rounds)",
+    return SuiteReport(
+        title=f"A list of 100 jobs, SQLite, one worker, {CONNECTIONS} connections (medians of the rounds)",
         columns=(
             "variant",
             "requests/s",
-            "from to",
-            "x DRF",
+            "min to max",
+            "x plain DRF",
             "x empty DRF",
             "x empty Django",
-            "processor ms",
+            "CPU ms",
             "p50 ms",
             "p99 ms",
         ),
         rows=rows,
         goals=[
-            Goal.of(f"{one} against {other}", samples[one].over(samples[other]), bound)
-            for one, other, bound in ratios
+            Goal.for_median(f"{one}, x {other}", samples[one].ratio_to(samples[other]), bound)
+            for one, other, bound in GOALS
         ],
-        measured={name: [vars(load) for load in measured] for name, measured in loads.items()},
+        measurements={name: [vars(result) for result in measured] for name, measured in results.items()},
     )
