@@ -33,7 +33,7 @@ lint: venv ## style, types, import rules, missing migrations, Django's checks
 	$(BIN)/python manage.py makemigrations --check --dry-run
 	$(BIN)/python manage.py check --fail-level WARNING
 
-bench: python ## what it does in a second, beside others: ROUNDS=5 SECONDS=4 ONLY=lists,writes BIG=1
+bench: python ## benchmarks next to other ways to build it: ROUNDS=5 SECONDS=4 ONLY=lists,writes BIG=1
 	@$(PYTHON) kyros/launch/install.py .venv-bench benchmarks/requirements.txt
 	@exec .venv-bench/bin/python -m benchmarks $(if $(ROUNDS),--rounds $(ROUNDS)) \
 	  $(if $(SECONDS),--seconds $(SECONDS)) $(if $(ONLY),--only $(ONLY)) $(if $(BIG),--big)
