@@ -36,7 +36,7 @@ lint: venv ## check style, types, import rules, missing migrations, Django's che
 	$(BIN)/python manage.py makemigrations --check --dry-run
 	$(BIN)/python manage.py check --fail-level WARNING
 
-bench: python ## run the benchmarks: ROUNDS=5 SECONDS=4 ONLY=lists,writes BIG=1
+bench: python ## benchmarks beside other ways to build the same: ROUNDS=5 SECONDS=4 ONLY=lists,writes BIG=1
 	@$(PYTHON) scripts/create_venv.py .venv-bench benchmarks/requirements.txt
 	@exec .venv-bench/bin/python -m benchmarks $(if $(ROUNDS),--rounds $(ROUNDS)) \
 	  $(if $(SECONDS),--seconds $(SECONDS)) $(if $(ONLY),--only $(ONLY)) $(if $(BIG),--big)

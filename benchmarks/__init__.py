@@ -1,1 +1,1 @@
-"""What the service does in a second, beside what others do, on the machine it is run on: `make bench`."""
+"""Benchmarks of the service next to other ways to build it: `make bench`."""

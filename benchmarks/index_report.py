@@ -29,7 +29,7 @@ from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from monitoring.hot_queries import HotQuery, from_queryset
-from monitoring.plans import SeedPlan as QueryPlan
+from monitoring.plans import Plan as QueryPlan
 from monitoring.plans import read
 from orchestrator.demo.bulk_load import analyze, load
 from orchestrator.demo.seed_plan import SeedPlan

@@ -1,4 +1,4 @@
-"""The machine that the figures are of."""
+"""Describes the machine that a run's figures come from."""
 
 import os
 import platform
@@ -24,10 +24,10 @@ PACKAGES = (
 
 
 def describe(command: str) -> dict[str, object]:
-    """Return the machine, the time and the versions of all that matters.
+    """Return the date, the machine and the versions of the software that matters.
 
     Args:
-        command: what the run was started with.
+        command: the command line of the run.
     """
     return {
         "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),

@@ -1,17 +1,17 @@
-"""What a run is asked to do."""
+"""The options of a benchmark run."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Options:
-    """How much is measured.
+    """How much to measure.
 
     Args:
-        rounds: how often each variant is measured, one after the other in each round.
-        seconds: how long each time.
-        jobs: rows of the table of jobs, but for the suite that lets it grow.
-        big: whether that suite goes to ten million.
+        rounds: measurements of each variant; every round measures all variants once.
+        seconds: duration of one measurement.
+        jobs: rows in the jobs table, in all suites but ``growth``.
+        big: whether ``growth`` goes up to ten million jobs.
     """
 
     rounds: int

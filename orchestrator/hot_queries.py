@@ -39,7 +39,7 @@ _POSITIONS: Final[Mapping[str, Callable[[], Any]]] = {
 }
 
 #: Indexes that hot queries name and no model declares: those of tables that SQL migrations make.
-OF_NO_MODEL: Final = frozenset({"ix_cache_outbox_transaction", "ix_cache_outbox_families"})
+OF_NO_MODEL: Final = frozenset({"ix_cache_outbox_transaction", "ix_cache_outbox_tags"})
 
 #: Indexes whose work a wider one could do, and why they stay.
 KEPT: Final = {

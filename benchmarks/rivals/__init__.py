@@ -1,1 +1,1 @@
-"""The same list of jobs as others would serve it: a small Django project on our tables."""
+"""The list of jobs, built in other ways: a small Django project on the service's tables."""

@@ -1,4 +1,4 @@
-"""Plain models of our tables."""
+"""Plain models of the service's tables."""
 
 from typing import ClassVar
 
@@ -7,7 +7,7 @@ from django.db import models
 
 
 class User(AbstractBaseUser):
-    """A user, with the columns that signing in by token needs."""
+    """A user, with the columns that token authentication needs."""
 
     id = models.UUIDField(primary_key=True)
     username = models.CharField(max_length=150)
@@ -23,12 +23,12 @@ class User(AbstractBaseUser):
 
     @property
     def is_active(self) -> bool:
-        """Tell whether the user may sign in."""
+        """Return whether the user may sign in."""
         return self.active
 
 
 class Job(models.Model):
-    """A job, with the columns that our API shows."""
+    """A job, with all columns that the API shows."""
 
     id = models.UUIDField(primary_key=True)
     name = models.CharField(max_length=255)
@@ -46,7 +46,7 @@ class Job(models.Model):
     completed_at = models.DateTimeField(null=True)
     attempts = models.PositiveSmallIntegerField()
     max_attempts = models.PositiveSmallIntegerField()
-    worker = models.CharField(max_length=255, null=True)  # noqa: DJ001 - our column
+    worker = models.CharField(max_length=255, null=True)  # noqa: DJ001 - the column is nullable
     lease_expires_at = models.DateTimeField(null=True)
 
     class Meta:

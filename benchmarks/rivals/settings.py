@@ -1,4 +1,4 @@
-"""Settings of the rivals: our database and its options, Django's own engine, no middleware at all."""
+"""Settings of the alternatives: the service's database and options, Django's engine, no middleware."""
 
 from kyros.settings import CACHE_URL, DATABASES, KYROS_DATA_DIR, SECRET_KEY  # noqa: F401
 
@@ -11,12 +11,17 @@ CACHES = {
         "LOCATION": (CACHE_URL or "").replace("db=0", "db=1"),
     }
 }
-INSTALLED_APPS = ["django.contrib.contenttypes", "django.contrib.auth", "rest_framework", "benchmarks.rivals"]
+INSTALLED_APPS = [
+    "django.contrib.contenttypes",
+    "django.contrib.auth",
+    "rest_framework",
+    "benchmarks.rivals",
+]
 AUTH_USER_MODEL = "rivals.User"
 ROOT_URLCONF = "benchmarks.rivals.urls"
 ALLOWED_HOSTS = ["*"]
 USE_TZ = True
-#: What the empty views return: the answer of ours.
+#: The body that the empty views return: the service's response.
 BODY_FILE = KYROS_DATA_DIR / "body.json"
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework_simplejwt.authentication.JWTAuthentication"],

@@ -1,4 +1,4 @@
-"""One address for each way."""
+"""One URL for each alternative."""
 
 from django.urls import path
 

@@ -1,9 +1,9 @@
-"""The list of jobs, from an empty view to the usual ways of caching it."""
+"""The list of jobs: empty views, plain DRF, and two usual ways to cache it by hand."""
 
 from typing import Any
 
 from django.conf import settings
-from django.core.cache import cache  # noqa: TID251 - what a rival does
+from django.core.cache import cache  # noqa: TID251 - what this alternative measures
 from django.http import HttpRequest, HttpResponse
 from django.utils.decorators import method_decorator
 from django.views.decorators.cache import cache_page
@@ -21,15 +21,15 @@ _SECONDS = 60
 
 
 def empty(_: HttpRequest) -> HttpResponse:
-    """Return the bytes."""
+    """Return the prepared body."""
     return HttpResponse(_BODY, content_type="application/json")
 
 
 class EmptyView(APIView):
-    """Verifies the token, asks the database for the user, and returns the bytes."""
+    """Verifies the token, loads the user from the database, and returns the prepared body."""
 
     def get(self, request: Request) -> HttpResponse:
-        """Return the bytes."""
+        """Return the prepared body."""
         return HttpResponse(_BODY, content_type="application/json")
 
 
@@ -42,17 +42,17 @@ class JobSerializer(ModelSerializer[Job]):
 
 
 class JobViewSet(ModelViewSet[Job]):
-    """Jobs as DRF's tutorial has them; django-cachalot and django-cacheops change nothing here."""
+    """Jobs as in DRF's tutorial; django-cachalot and django-cacheops need no change here."""
 
     queryset = Job.objects.all()
     serializer_class = JobSerializer
 
 
 class CachedData(JobViewSet):
-    """The data of the list are cached, whatever is written meanwhile."""
+    """Caches the serialized data for a minute, without invalidation."""
 
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """Return the list from the cache, else from the database."""
+        """Return the list, from the cache if it is there."""
         key = request.get_full_path()
         data = cache.get(key)
         if data is None:
@@ -62,9 +62,9 @@ class CachedData(JobViewSet):
 
 
 class CachedResponse(JobViewSet):
-    """The response is cached for each token, and given out before that is verified."""
+    """Caches the response per token for a minute; a hit does not verify the token."""
 
     @method_decorator([vary_on_headers("Authorization"), cache_page(_SECONDS)])
     def dispatch(self, *args: Any, **kwargs: Any) -> HttpResponse:
-        """Return the response from the cache, else from the framework."""
+        """Return the response, from the cache if it is there."""
         return super().dispatch(*args, **kwargs)

@@ -1,4 +1,4 @@
-"""The rivals' WSGI application."""
+"""The WSGI application of the alternatives."""
 
 from django.core.wsgi import get_wsgi_application
 

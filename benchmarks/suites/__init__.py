@@ -1,18 +1,18 @@
-"""The suites, by the name that ``ONLY=`` takes."""
+"""The suites by name, as ``ONLY=`` takes them."""
 
 from collections.abc import Callable
 
-from benchmarks.lab import Lab
 from benchmarks.options import Options
-from benchmarks.results import Report
-from benchmarks.suites import growth, lists, memory, report_queries, writes
+from benchmarks.suite_report import SuiteReport
+from benchmarks.suites import job_writes, list_reads, report_queries, table_growth, worker_memory
+from benchmarks.testbed import Testbed
 
-Suite = Callable[[Lab, Options], Report]
+Suite = Callable[[Testbed, Options], SuiteReport]
 
 SUITES: dict[str, Suite] = {
-    "lists": lists.run,
-    "writes": writes.run,
-    "memory": memory.run,
+    "lists": list_reads.run,
+    "writes": job_writes.run,
+    "memory": worker_memory.run,
     "queries": report_queries.run,
-    "growth": growth.run,
+    "growth": table_growth.run,
 }

@@ -4,15 +4,15 @@ import statistics
 import time
 from typing import Any
 
-from benchmarks.lab import ENGINES, Lab
 from benchmarks.options import Options
-from benchmarks.results import Goal, Report, number
+from benchmarks.suite_report import Goal, SuiteReport, format_number
+from benchmarks.testbed import ENGINES, Testbed
 
 BEFORE, AFTER = "0001_initial", "0002_performance_optimization"
 REPETITIONS = 200
-#: Rows that are asked for: a few, as the report had it, and a page of the API.
+#: LIMIT of a query: a few rows, as in the report, and a page of the API.
 FEW, PAGE = 10, 100
-#: Each query: its name, its SQL, and the milliseconds that the report had for it.
+#: Name, SQL, and the milliseconds in the report.
 QUERIES = (
     ("jobs by status", "SELECT * FROM jobs WHERE status = 'failed' ORDER BY created_at DESC", 0.28),
     ("jobs by status and priority", "SELECT * FROM jobs WHERE status = 'failed' AND priority = 10", 0.08),
@@ -21,66 +21,78 @@ QUERIES = (
 )
 
 
-def run(lab: Lab, options: Options) -> Report:
-    """Measure on both engines, with the indexes of each of the two migrations."""
-    found: dict[str, dict[str, list[dict[str, Any]]]] = {}
+def run(testbed: Testbed, options: Options) -> SuiteReport:
+    """Measure on both engines, with the indexes of either migration."""
+    results: dict[str, dict[str, list[dict[str, Any]]]] = {}
     for engine in ENGINES:
-        site = lab.copy(lab.rows(engine, options.jobs), f"queries_{engine}")
+        deployment = testbed.copy(testbed.seeded(engine, options.jobs), f"queries_{engine}")
         for migration in (BEFORE, AFTER):
-            site.manage("migrate", "orchestrator", migration, "--verbosity", "0")
-            found.setdefault(engine, {})[migration] = site.prepare("report_queries")
+            deployment.manage("migrate", "orchestrator", migration, "--verbosity", "0")
+            results.setdefault(engine, {})[migration] = deployment.run_step("report_queries")
     rows, goals = [], []
-    for engine, measured in found.items():
+    for engine, measured in results.items():
         for (name, _, reported), before, after in zip(
             QUERIES, measured[BEFORE], measured[AFTER], strict=True
         ):
-            times = (f"{number(before[key])} → {number(after[key])}" for key in ("engine", "python", "page"))
+            times = (
+                f"{format_number(before[key])} → {format_number(after[key])}"
+                for key in ("database", "python", "page")
+            )
             plans = (
                 f"{before['plan']} → {after['plan']}" if before["plan"] != after["plan"] else after["plan"]
             )
             rows.append((f"{engine}, {name}", *times, str(after["rows"]), plans))
-            goals.append(Goal(f"ms of {name} on {engine}", after["engine"], reported, at_most=True))
-    return Report(
-        title=f"The report's queries, {options.jobs:,} jobs, before 0002 → after (medians in ms)",
-        columns=("query", "the engine's", f"with {FEW} rows in Python", f"with {PAGE}", "rows", "plan"),
+            goals.append(Goal(f"{name} on {engine}, ms", after["database"], reported, at_most=True))
+    return SuiteReport(
+        title=f"The report's queries, {options.jobs:,} jobs, before → after 0002 (medians, ms)",
+        columns=(
+            "query",
+            "in the database",
+            f"{FEW} rows in Python",
+            f"{PAGE} rows in Python",
+            "rows",
+            "plan",
+        ),
         rows=rows,
         goals=goals,
-        measured=found,
+        measurements=results,
     )
 
 
 def measure() -> list[dict[str, Any]]:
-    """Return for each query its time in milliseconds, its rows and its plan; needs Django's settings."""
-    from django.db import connection  # noqa: PLC0415 - this process has Django's settings, others have not
+    """Return each query's milliseconds, number of rows and plan; needs Django's settings."""
+    from django.db import connection  # noqa: PLC0415 - only this process is set up for Django
 
-    found = []
+    measured = []
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             cursor.execute("ANALYZE jobs, events, users")
         for _, query, _ in QUERIES:
-            own, few, rows = _timed(cursor, f"{query} LIMIT {FEW}")
+            in_database, few, rows = _timed(cursor, f"{query} LIMIT {FEW}")
             _, page, _ = _timed(cursor, f"{query} LIMIT {PAGE}")
             plan = _plan(cursor, f"{query} LIMIT {FEW}")
-            found.append({"engine": own, "python": few, "page": page, "rows": rows, "plan": plan})
-    return found
+            measured.append(
+                {"database": in_database, "python": few, "page": page, "rows": rows, "plan": plan}
+            )
+    return measured
 
 
 def _timed(cursor: Any, query: str) -> tuple[float, float, int]:
-    """Return what a query takes by the engine's own clock and with its rows in Python, in ms, and its rows.
+    """Return a query's time in the database, its time with all rows in Python, in ms, and its number of rows.
 
-    SQLite has no clock of its own, and works while its rows are fetched.
+    SQLite runs in this process and works while rows are fetched, so both times are the same.
     """
-    own, whole, rows = [], [], []
+    in_database, in_python, rows = [], [], []
     for _ in range(REPETITIONS):
         began = time.perf_counter()
         cursor.execute(query)
         rows = cursor.fetchall()
-        whole.append((time.perf_counter() - began) * 1000)
-        own.append(whole[-1] if cursor.db.vendor == "sqlite" else _clocked(cursor, query))
-    return statistics.median(own), statistics.median(whole), len(rows)
+        in_python.append((time.perf_counter() - began) * 1000)
+        in_database.append(in_python[-1] if cursor.db.vendor == "sqlite" else _execution_ms(cursor, query))
+    return statistics.median(in_database), statistics.median(in_python), len(rows)
 
 
-def _clocked(cursor: Any, query: str) -> float:
+def _execution_ms(cursor: Any, query: str) -> float:
     cursor.execute(f"EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) {query}")
     return float(cursor.fetchone()[0][0]["Execution Time"])
 

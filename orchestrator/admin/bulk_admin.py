@@ -143,7 +143,7 @@ class BulkModelAdmin(KeysetModelAdmin):
         return self._back(change)
 
     def prepare(self, request: HttpRequest, action: BulkAction) -> HttpResponse:
-        """Save a change that an acting_username prepares, and show its preview."""
+        """Save a change that an operator prepares, and show its preview."""
         across = request.POST.get("select_across") == "1"
         query = request.GET.copy()
         for name in (CURSOR_VAR, ORDER_VAR):

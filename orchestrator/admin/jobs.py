@@ -30,7 +30,7 @@ HISTORY_SHOWN: Final = 100
 
 _SAVE_BUTTONS: Final = ("show_save", "show_save_and_continue", "show_save_and_add_another")
 
-#: What an acting_username does who takes a job to a status.
+#: What an operator does who takes a job to a status.
 VERBS: Final = {
     JobStatus.PENDING: "Queue again",
     JobStatus.RUNNING: "Mark as running",

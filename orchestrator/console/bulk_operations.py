@@ -16,7 +16,7 @@ from orchestrator.actions import build_job_event
 from orchestrator.choices import EVENT_OF_STATUS, TRANSITIONS, JobEvent, JobStatus, Role
 from orchestrator.models import Event, Job
 
-#: Rows of a run_batch: their transaction keeps them locked for some hundredths of a second.
+#: Rows of a batch: their transaction keeps them locked for some hundredths of a second.
 BATCH_SIZE: Final = 500
 
 #: Statuses in which a job can no longer be edited: a worker runs it, or it is completed.

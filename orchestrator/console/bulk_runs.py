@@ -89,7 +89,7 @@ def run_step(change: BulkChange, selection: Selection, by: str) -> None:
     selection = replace(selection, also=selection.also & what.needed)
     while True:
         with transaction.atomic():
-            # Locked: a request that stops the change waits for the run_batch, and the next run_batch sees it.
+            # Locked: a request that stops the change waits for the batch, and the next batch sees it.
             change = BulkChange.objects.select_for_update().get(pk=change.pk)
             if change.state != BulkState.RUNNING:
                 return

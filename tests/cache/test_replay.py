@@ -9,7 +9,7 @@ from orchestrator.api.replay import replay
 from orchestrator.auth import cached_users
 from orchestrator.cache.response_key import ResponseKey
 from orchestrator.models import Event, Job, User
-from tests.cache.looking import warm
+from tests.cache.assertions import warm
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("long_lease")]
 

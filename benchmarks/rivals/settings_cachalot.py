@@ -1,4 +1,4 @@
-"""Settings of the rival with django-cachalot, which caches the rows of every query."""
+"""Settings with django-cachalot, which caches the rows of every query."""
 
 from benchmarks.rivals.settings import *  # noqa: F403
 from benchmarks.rivals.settings import INSTALLED_APPS

@@ -1,4 +1,4 @@
-"""Our own settings without what keeps the cache coherent at a commit: what the writes are compared with."""
+"""Settings of the baseline for writes: the service's, but with Django's own database engine."""
 
 from kyros.settings import *  # noqa: F403
 from kyros.settings import DATABASES

@@ -1,4 +1,4 @@
-"""One client that asks one thing after the other."""
+"""An API client that sends one request at a time and measures each."""
 
 import http.client
 import json
@@ -8,13 +8,13 @@ from typing import Any, Self
 
 from tests.servers.web import HOST
 
-#: Seconds after which the server may have closed a connection.
-IDLE_SECONDS = 5
+#: After so many idle seconds the server may have closed the connection.
+MAX_IDLE_SECONDS = 5
 
 
 @dataclass(frozen=True)
-class Answer:
-    """An answer, and the milliseconds it took."""
+class ApiResponse:
+    """A response, with its latency in milliseconds."""
 
     status: int
     headers: http.client.HTTPMessage
@@ -22,16 +22,16 @@ class Answer:
     milliseconds: float
 
     def json(self) -> Any:
-        """Return what the body says."""
+        """Return the parsed body."""
         return json.loads(self.body)
 
 
-class Client:
-    """A client with a token, on one connection."""
+class ApiClient:
+    """A client with a bearer token, on one keep-alive connection."""
 
     def __init__(self, port: int, token: str) -> None:
         """Connect at the first request."""
-        self._asked_at = time.monotonic()
+        self._used_at = time.monotonic()
         self._connection = http.client.HTTPConnection(HOST, port, timeout=120)
         self._headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
 
@@ -41,20 +41,19 @@ class Client:
     def __exit__(self, *_: object) -> None:
         self._connection.close()
 
-    def ask(self, method: str, path: str, body: Any = None) -> Answer:
-        """Ask and return the answer; raise ``RuntimeError`` unless it is a success."""
+    def request(self, method: str, path: str, body: Any = None) -> ApiResponse:
+        """Send a request with an optional JSON body; raise ``RuntimeError`` unless it succeeds."""
         content = None if body is None else json.dumps(body)
         headers = {**self._headers, **({"Content-Type": "application/json"} if content else {})}
-        if time.monotonic() - self._asked_at > IDLE_SECONDS:
-            self._connection.close()  # it opens again by itself
+        if time.monotonic() - self._used_at > MAX_IDLE_SECONDS:
+            self._connection.close()  # http.client connects again
         began = time.perf_counter()
         self._connection.request(method, path, content, headers)
         response = self._connection.getresponse()
-        answered = response.read()
-        took = (time.perf_counter() - began) * 1000
-        self._asked_at = time.monotonic()
+        received = response.read()
+        milliseconds = (time.perf_counter() - began) * 1000
+        self._used_at = time.monotonic()
         if response.status >= 400:  # noqa: PLR2004
-            raise RuntimeError(
-                f"{method} {path}: {response.status} {answered[:500].decode(errors='replace')}"
-            )
-        return Answer(response.status, response.headers, answered, took)
+            text = received[:500].decode(errors="replace")
+            raise RuntimeError(f"{method} {path}: {response.status} {text}")
+        return ApiResponse(response.status, response.headers, received, milliseconds)

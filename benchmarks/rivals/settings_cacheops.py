@@ -1,4 +1,4 @@
-"""Settings of the rival with django-cacheops, which caches querysets and counts."""
+"""Settings with django-cacheops, which caches querysets and counts."""
 
 from benchmarks.rivals.settings import *  # noqa: F403
 from benchmarks.rivals.settings import CACHES, INSTALLED_APPS

@@ -1,4 +1,4 @@
-"""The web server that every variant runs under: one worker, as in the Procfile otherwise."""
+"""The web server that every variant runs under: as in the Procfile, but with one worker."""
 
 import http.client
 import os
@@ -10,47 +10,47 @@ from functools import cached_property
 from pathlib import Path
 from typing import Self
 
-from benchmarks.lab import ROOT, Site
-from benchmarks.load import Load, Request, drive
+from benchmarks.load import LoadResult, RequestSpec, run_load
+from benchmarks.testbed import ROOT, Deployment
 from tests.servers.child_process import ChildProcess
 from tests.servers.web import HOST, free_port
 
-OURS = "kyros.wsgi:application"
-RIVALS = "benchmarks.rivals.wsgi:application"
+SERVICE = "kyros.wsgi:application"
+ALTERNATIVES = "benchmarks.rivals.wsgi:application"
 START_SECONDS = 60
-# Of a mapping in smaps: the file that is mapped, if any, and how much of it is in memory.
-_RESIDENT = re.compile(
+# One mapping in smaps: the mapped file, if any, and its kilobytes in memory.
+_MAPPING = re.compile(
     r"^[0-9a-f]+-[0-9a-f]+ \S+ \S+ \S+ \S+ *(.*)\n(?:\w+:.*\n)*?Rss: +(\d+) kB", re.MULTILINE
 )
 
 
-class Web:
-    """A web server with one worker; a context manager that ends it."""
+class SingleWorkerServer:
+    """A web server with one worker; a context manager that stops it."""
 
     def __init__(
         self,
-        site: Site,
+        deployment: Deployment,
         folder: Path,
         *,
         settings: str = "kyros.settings",
-        application: str = OURS,
+        application: str = SERVICE,
         threads: int = 4,
     ) -> None:
-        """Start the server and wait until it answers.
+        """Start the server and wait until it responds.
 
         Args:
-            site: whose database and cache it uses.
-            folder: for its log.
-            settings: module of Django's settings.
-            application: where the WSGI application is.
-            threads: requests that it works on at once.
+            deployment: the database and cache that it uses.
+            folder: where its log is written.
+            settings: Django's settings module.
+            application: the WSGI application, as "module:name".
+            threads: requests that it handles concurrently.
         """
         self.port = free_port()
         arguments = (
             f"--interface wsgi --host {HOST} --port {self.port} --workers 1 --blocking-threads {threads}"
         )
         options = "--backpressure 512 --no-ws --log-level warning"
-        environment = {**os.environ, **site.environment, "DJANGO_SETTINGS_MODULE": settings}
+        environment = {**os.environ, **deployment.environment, "DJANGO_SETTINGS_MODULE": settings}
         self.process = ChildProcess(
             [Path(sys.executable).parent / "granian", *arguments.split(), *options.split(), application],
             folder / f"web-{self.port}.log",
@@ -79,39 +79,41 @@ class Web:
     def __exit__(self, *_: object) -> None:
         self.process.close()
 
-    def drive(self, request: Request, *, seconds: float, connections: int, first: int = 0) -> Load:
-        """Ask for some seconds, as ``benchmarks.load.drive`` does; add the worker's processor time."""
-        before = self._worker_seconds()
-        load = drive(self.port, request, seconds=seconds, connections=connections, first=first)
-        after = self._worker_seconds()
+    def run_load(
+        self, request: RequestSpec, *, seconds: float, connections: int, first: int = 0
+    ) -> LoadResult:
+        """Do as ``benchmarks.load.run_load`` does; add the worker's processor time per request."""
+        before = self._cpu_seconds()
+        result = run_load(self.port, request, seconds=seconds, connections=connections, first=first)
+        after = self._cpu_seconds()
         if before is None or after is None:
-            return load
-        return replace(load, processor=(after - before) * 1000 / (load.per_second * seconds))
+            return result
+        return replace(result, cpu_ms=(after - before) * 1000 / result.requests)
 
-    def worker_bytes(self) -> int | None:
-        """Return the memory of the worker, in bytes; None where the system does not tell.
+    def memory_bytes(self) -> int | None:
+        """Return the worker's resident memory in bytes; None where the system does not report it.
 
-        Pages of a mapped SQLite file are left out: they are the system's, which has them anyway.
+        Pages of a mapped SQLite file do not count, because they belong to the system's page cache.
         """
         if self._worker is None:
             return None
         mappings = Path(f"/proc/{self._worker}/smaps").read_text(encoding="utf-8")
         return sum(
-            int(kibibytes) * 1024
-            for path, kibibytes in _RESIDENT.findall(mappings)
+            int(kilobytes) * 1024
+            for path, kilobytes in _MAPPING.findall(mappings)
             if not path.endswith((".sqlite3", ".sqlite3-shm"))
         )
 
     @cached_property
     def _worker(self) -> int | None:
-        """The process id of the worker; None where the system does not tell."""
+        """The worker's process id; None on systems without /proc."""
         if not Path("/proc/self/smaps").exists():
             return None
         processes = [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
         return next(pid for pid in processes if _parent(pid) == self.process.pid and _is_worker(pid))
 
-    def _worker_seconds(self) -> float | None:
-        """Return the processor time that the worker has taken, in seconds."""
+    def _cpu_seconds(self) -> float | None:
+        """Return the processor time that the worker has used so far, in seconds."""
         if self._worker is None:
             return None
         user, system = _stat(self._worker)[11:13]
@@ -119,7 +121,7 @@ class Web:
 
 
 def _stat(pid: int) -> list[str]:
-    """Return what the system tells of a process, from its state on; nothing if it has ended."""
+    """Return the fields of /proc/PID/stat from the state on; none if the process has ended."""
     try:
         return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
     except OSError:
@@ -132,5 +134,5 @@ def _parent(pid: int) -> int | None:
 
 
 def _is_worker(pid: int) -> bool:
-    """Tell whether a child of the server is a worker, and not what Python starts beside it."""
+    """Return whether a child of the server is a worker, not a helper process of multiprocessing."""
     return b"resource_tracker" not in Path(f"/proc/{pid}/cmdline").read_bytes()

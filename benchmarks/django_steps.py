@@ -1,4 +1,4 @@
-"""Steps that need the service's code and settings: `python -m benchmarks.prepare STEP` prints one answer."""
+"""Steps that need Django and the service's settings: `python -m benchmarks.django_steps STEP` prints JSON."""
 
 import json
 import sys
@@ -11,7 +11,7 @@ django.setup()
 
 from django.db import connection  # noqa: E402
 
-from benchmarks.multiply import multiply as multiplied  # noqa: E402
+from benchmarks.scaling import scale_rows  # noqa: E402
 from benchmarks.suites.report_queries import measure  # noqa: E402
 from orchestrator.auth import tokens  # noqa: E402
 from orchestrator.choices import Role  # noqa: E402
@@ -23,40 +23,40 @@ _TRIGGERS = {
 }
 
 
-def admin() -> dict[str, str]:
-    """Make an admin; return the id and a bearer token."""
+def create_admin() -> dict[str, str]:
+    """Create an admin; return the id and an access token."""
     user = User.objects.create_user("bench", "bench@example.com", role=Role.ADMIN)
     return {"id": user.pk.hex, "token": tokens.issue_tokens(user).access_token}
 
 
 def checkpoint() -> None:
-    """Bring all of a SQLite database into its one file."""
+    """Move the contents of SQLite's write-ahead log into the database file."""
     with connection.cursor() as cursor:
         cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
-def drop_triggers(*beginnings: str) -> None:
-    """Drop the triggers whose names begin so."""
+def drop_triggers(*prefixes: str) -> None:
+    """Drop all triggers whose names start with one of the prefixes."""
     with connection.cursor() as cursor:
         cursor.execute(_TRIGGERS[connection.vendor])
         for name, table in cursor.fetchall():
-            if name.startswith(beginnings):
+            if name.startswith(prefixes):
                 of_table = f" ON {table}" if connection.vendor == "postgresql" else ""
                 cursor.execute(f"DROP TRIGGER {name}{of_table}")
 
 
-def multiply(times: str) -> None:
-    """Put so many copies in the place of each row."""
-    multiplied(int(times))
+def scale(factor: str) -> None:
+    """Multiply the rows of jobs, events and tasks by a factor."""
+    scale_rows(int(factor))
 
 
 def report_queries() -> list[dict[str, Any]]:
-    """Time the four queries of the performance report."""
+    """Measure the four queries of the performance report."""
     return measure()
 
 
 STEPS: dict[str, Callable[..., Any]] = {
-    step.__name__: step for step in (admin, checkpoint, drop_triggers, multiply, report_queries)
+    step.__name__: step for step in (create_admin, checkpoint, drop_triggers, scale, report_queries)
 }
 
 if __name__ == "__main__":
