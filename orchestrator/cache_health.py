@@ -61,7 +61,7 @@ def _figures(measured: Measured) -> ServerFigures:
     name = info.get("server_name", "redis")
     version = info.get("valkey_version") or info.get("redis_version", "")
     return ServerFigures(
-        client=f"{name} {version}".strip(),
+        server=f"{name} {version}".strip(),
         latency_ms=round(measured.latency_seconds * 1000, 3),
         uptime_seconds=int(info["uptime_in_seconds"]),
         connected_clients=int(info["connected_clients"]),

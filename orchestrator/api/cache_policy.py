@@ -102,7 +102,7 @@ def recent_events(request: HttpRequest, _: UUID | None, __: UUID) -> CacheSpec:
         _key(request),
         (tags.EVENTS,),
         _ttl("events"),
-        follows_clock=True,
+        time_dependent=True,
     )
 
 

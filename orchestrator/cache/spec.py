@@ -17,8 +17,8 @@ class CacheSpec:
         recipe: text that names the answer completely: two specs with one recipe have one answer.
         tags: what makes it stale (see ``orchestrator.cache.tags``).
         ttl: seconds for which it may be kept.
-        personal: whether it is another user's address, too, with another answer.
-        follows_clock: whether time alone changes the answer, by less than ``ttl`` matters.
+        per_user: whether it is another user's address, too, with another answer.
+        time_dependent: whether time alone changes the answer, by less than ``ttl`` matters.
     """
 
     group: str
@@ -50,7 +50,7 @@ class Lookup:
     Args:
         body: the answer, if it is there and good.
         etag: of the body.
-        fillable: whether an answer made now may be stored.
+        storable: whether an answer made now may be stored.
         version: the epoch and generations the answer was made under.
     """
 

@@ -32,7 +32,7 @@ class Range:
 
     title: str
     buckets: int
-    rollups: int
+    minutes: int
 
 
 RANGES: Final[Mapping[str, Range]] = MappingProxyType(

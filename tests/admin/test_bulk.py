@@ -62,7 +62,7 @@ def numbers():
 @pytest.mark.parametrize("to", [JobStatus.PENDING, JobStatus.CANCELLED])
 def test_a_batch_does_what_one_by_one_does(to):
     pairs = [(make(1, status)[0], make(1, status)[0]) for status in STEPS]
-    assert bulk_operations.batch(
+    assert bulk_operations.run_batch(
         bulk_operations.to_status(to, by="ada", reason="Why"), Job, [b.pk for _, b in pairs]
     )
     for alone, together in pairs:
@@ -91,7 +91,7 @@ def test_a_batch_costs_a_few_statements_whatever_its_size(django_assert_max_num_
         with django_assert_max_num_queries(9):
             jobs = [job.pk for job in Job.objects.filter(status="pending")]
             assert (
-                bulk_operations.batch(bulk_operations.to_status(JobStatus.CANCELLED, by="ada"), Job, jobs)
+                bulk_operations.run_batch(bulk_operations.to_status(JobStatus.CANCELLED, by="ada"), Job, jobs)
                 == size
             )
 
@@ -100,7 +100,7 @@ def test_a_batch_costs_a_few_statements_whatever_its_size(django_assert_max_num_
 def test_a_batch_changes_only_rows_that_need_the_change():
     jobs = [job.pk for job in make(3) + make(1, "running")]
     change = bulk_operations.to_priority(7, by="ada", reason="Urgent")
-    assert [bulk_operations.batch(change, Job, jobs) for _ in range(2)] == [3, 0]
+    assert [bulk_operations.run_batch(change, Job, jobs) for _ in range(2)] == [3, 0]
     assert sorted(Job.objects.values_list("priority", flat=True)) == [0, 7, 7, 7]
     event = Event.objects.filter(type="job_updated")[0]
     assert (event.payload["fields"], event.payload["reason"]) == (["priority"], "Urgent")

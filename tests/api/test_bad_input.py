@@ -177,8 +177,8 @@ def test_an_unknown_id_is_404(as_admin, path, wrong, method):
 @pytest.mark.parametrize("part", ["status", "events"])
 @pytest.mark.parametrize("wrong", WRONG_IDS, ids=title)
 def test_an_action_on_an_unknown_job_is_404(as_user, part, wrong):
-    method = as_user.put if part == "status" else as_user.get
-    answer = method(f"{JOBS}{wrong}/{part}/", {"status": "running"})
+    path = f"{JOBS}{wrong}/{part}/"
+    answer = as_user.put(path, {"status": "running"}) if part == "status" else as_user.get(path)
     assert answer.status_code == HTTPStatus.NOT_FOUND
     assert list(answer.json()) == ["detail"]
 

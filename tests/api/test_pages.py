@@ -5,7 +5,7 @@ import re
 import pytest
 from django.db import OperationalError
 
-from orchestrator.api.serializers import JobSerializer
+from orchestrator.api.pagination import KeysetPagination
 from orchestrator.models import Job, Task
 from tests.users import PASSWORD, make_user
 
@@ -157,7 +157,7 @@ def test_the_page_of_a_failed_query_shows_the_error(browser, monkeypatch):
         raise OperationalError("gone")
 
     Job.objects.create(name="x")
-    monkeypatch.setattr(JobSerializer, "to_representation", fail)
+    monkeypatch.setattr(KeysetPagination, "page", fail)
     response = browser.get("/api/v1/jobs/", **HTML)
     assert response.status_code == 503
     assert "503 Service Unavailable" in response.content.decode()

@@ -14,20 +14,20 @@ def application() -> Callable[..., Any]:
     from orchestrator.api.serializers import JobSerializer  # noqa: PLC0415
     from orchestrator.auth import cached_users  # noqa: PLC0415
 
-    Ours = cached_users.Account  # noqa: N806 - a class
+    Ours = cached_users.CachedUser  # noqa: N806 - a class
 
     @dataclass(frozen=True)
-    class Account(Ours):  # type: ignore[misc, valid-type]
+    class OtherUser(Ours):  # type: ignore[misc, valid-type]
         locale: str
 
         @classmethod
-        def of(cls, user: Any) -> "Account":
-            return cls(**vars(Ours.of(user)), locale="en")
+        def from_user(cls, user: Any) -> "OtherUser":
+            return cls(**vars(Ours.from_user(user)), locale="en")
 
         def to_bytes(self) -> bytes:
             return bytes(cached_users.to_json(asdict(self)))
 
-    cached_users.Account = Account  # type: ignore[misc, assignment]
+    cached_users.CachedUser = OtherUser  # type: ignore[misc, assignment]
     fields = JobSerializer.Meta.fields
     JobSerializer.Meta.fields = tuple(name for name in fields if name != REMOVED)  # type: ignore[assignment]
     return changed

@@ -45,7 +45,7 @@ def test_of_a_crowd_one_fills_and_the_others_wait(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(timing, "FILL_EXPIRY", 60)
     monkeypatch.setattr(timing, "LEASE", 60)
     waiting, built = threading.Semaphore(0), []
-    count = lookup.statistics.count
+    count = lookup.metrics.count
     crowd = 8
 
     def count_waits(group: str, what: str, times: int = 1) -> None:
@@ -59,7 +59,7 @@ def test_of_a_crowd_one_fills_and_the_others_wait(monkeypatch: pytest.MonkeyPatc
             waiting.acquire(timeout=10)
         return b"{}"
 
-    monkeypatch.setattr(lookup.statistics, "count", count_waits)
+    monkeypatch.setattr(lookup.metrics, "count", count_waits)
     ask(lambda: b"nothing")  # the lease is there from now on
     Job.objects.create(name="so that it is stale")
     with ThreadPoolExecutor(crowd) as pool:

@@ -31,8 +31,8 @@ def other_version(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def other_field_of_a_user(monkeypatch: pytest.MonkeyPatch) -> None:
-    more = make_dataclass("Account", [("locale", str)], bases=(cached_users.Account,), frozen=True)
-    monkeypatch.setattr(cached_users, "Account", more)
+    more = make_dataclass("CachedUser", [("locale", str)], bases=(cached_users.CachedUser,), frozen=True)
+    monkeypatch.setattr(cached_users, "CachedUser", more)
 
 
 def other_fields_of_jobs(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -43,7 +43,7 @@ def names(valkey: ValkeyServer, pattern: str) -> list[bytes]:
 def entry_of_list(valkey: ValkeyServer) -> bytes:
     with valkey.client() as client:
         (entry,) = (
-            name for name in client.scan_iter("*:e:*") if client.hget(name, "recipe").endswith(LIST.encode())
+            name for name in client.scan_iter("*:e:*") if client.hget(name, "key").endswith(LIST.encode())
         )
         return bytes(entry)
 

@@ -54,7 +54,7 @@ COVERED = {
     r"^([A-Z_]+=\S+ )*make run\b": "tests/run/test_startup.py",
     r"^make (test|test-fast)\b": "tests/infrastructure/test_pytest_run.py",
     r"^make lint\b": ".ci/run",
-    r"^make bench\b": "tests/benchmarks/test_benchmarks.py",
+    r"^make bench\b": "tests/benchmarks/test_command.py",
     r"^\.ci/run\b": ".ci/run",
     r"^\.venv/bin/(python -m )?pytest\b": "tests/infrastructure/test_pytest_run.py",
     r"^(\.venv/bin/)?python3? manage\.py seed_demo\b": "tests/demo/test_seed_demo.py",

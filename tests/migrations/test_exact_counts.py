@@ -22,7 +22,7 @@ BEFORE, COUNTING = "0004_cache", "0005_exact_counts"
 
 
 def wrong(database: str) -> list[counts.Verified]:
-    return [number for number in counts.verify(using=database) if not number.right]
+    return [number for number in counts.verify(using=database) if not number.is_exact]
 
 
 def test_rows_that_were_there_are_counted(database: str) -> None:

@@ -90,13 +90,12 @@ def test_every_command_is_documented():
     assert documented == OWN_COMMANDS
 
 
-def test_every_task_of_the_worker_is_a_command_that_the_runbook_names():
+def test_every_task_of_the_worker_is_a_command_with_a_line_for_cron():
     commands = {task.rpartition(".")[2] for task in settings.CELERY_BEAT_SCHEDULE}
     assert commands <= set(OWN_COMMANDS)
-    text = text_of(RUNBOOK / "background-work.md")
-    documented = set(re.findall(r"\| `manage\.py (\w+)", text))
-    assert documented == commands
-    assert set(re.findall(r"(?m)^    \S+ \S+ \S+ \S+ \S+  manage\.py (\w+)", text)) <= commands
+    text = text_of(ROOT / "docs" / "operations.md")
+    assert set(re.findall(r"(?m)^\| `\w+\.tasks\..*\| `manage\.py (\w+)", text)) == commands
+    assert set(re.findall(r"(?m)^(?:\S+ +){5}cd \S+ && \S+ manage\.py (\w+)", text)) == commands
 
 
 def test_every_finding_has_a_row_in_the_runbook():

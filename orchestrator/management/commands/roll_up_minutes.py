@@ -6,7 +6,7 @@ from django.utils import timezone
 
 from monitoring.management.reports import ReportCommand
 from orchestrator.console import rollups
-from orchestrator.console.models import Minute
+from orchestrator.console.models import MinuteRollup
 
 
 class Command(ReportCommand):
@@ -17,7 +17,7 @@ class Command(ReportCommand):
 
     def handle(self, **options: Any) -> None:
         rollups.update_rollups(timezone.now())
-        kept = Minute.objects.count()
+        kept = MinuteRollup.objects.count()
         if options["json"]:
             self.write_json({"minutes": kept})
         else:
