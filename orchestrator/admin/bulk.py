@@ -193,8 +193,8 @@ class BulkAdmin(TableAdmin):
     def _preview(self, request: HttpRequest, change: BulkChange) -> dict[str, Any]:
         selection = self._selection(request, change)
         needing = bulk.needing(change, selection)
-        number = needing.count()
-        matching = None if number is None else selection.count()
+        number = needing.count(bulk.MAX_COUNTED)
+        matching = None if number is None else selection.count(bulk.MAX_COUNTED)
         rows = needing.page(size=SHOWN).rows
         return {
             "number": number,

@@ -176,8 +176,8 @@ def test_an_id_that_is_nobodys_is_not_found(as_admin, path, wrong, method):
 @pytest.mark.parametrize("part", ["status", "events"])
 @pytest.mark.parametrize("wrong", WRONG_IDS, ids=title)
 def test_a_part_of_no_job_is_not_found(as_user, part, wrong):
-    method = as_user.put if part == "status" else as_user.get
-    answer = method(f"{JOBS}{wrong}/{part}/", {"status": "running"})
+    url = f"{JOBS}{wrong}/{part}/"
+    answer = as_user.put(url, {"status": "running"}) if part == "status" else as_user.get(url)
     assert answer.status_code == HTTPStatus.NOT_FOUND
     assert list(answer.json()) == ["detail"]
 

@@ -156,9 +156,9 @@ def test_the_page_of_a_failed_query_shows_the_error(browser, monkeypatch):
     def fail(*args, **kwargs):
         raise OperationalError("gone")
 
-    Job.objects.create(name="x")
+    job = Job.objects.create(name="x")
     monkeypatch.setattr(JobSerializer, "to_representation", fail)
-    response = browser.get("/api/v1/jobs/", **HTML)
+    response = browser.get(f"/api/v1/jobs/{job.pk}/", **HTML)
     assert response.status_code == 503
     assert "503 Service Unavailable" in response.content.decode()
 
