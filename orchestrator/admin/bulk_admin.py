@@ -195,8 +195,8 @@ class BulkModelAdmin(KeysetModelAdmin):
     def _preview(self, request: HttpRequest, change: BulkChange) -> dict[str, Any]:
         selection = self._selection(request, change)
         needing = bulk_runs.needing(change, selection)
-        number = needing.count()
-        matching = None if number is None else selection.count()
+        number = needing.count(bulk_runs.MAX_COUNTED)
+        matching = None if number is None else selection.count(bulk_runs.MAX_COUNTED)
         rows = needing.page(size=SHOWN).rows
         return {
             "number": number,

@@ -29,9 +29,11 @@ def replay(key: str) -> Replayed | None:
         None if there is no such response any more, or if it changes with the time of day.
     """
     try:
-        key = ResponseKey.decode(key)
-        user = User.objects.get(pk=key.user_id) if key.user_id else User(username="audit", role=Role.ADMIN)
-        return _response(key.url, user) if key.url else _cached_user(user)
+        parts = ResponseKey.decode(key)
+        user = (
+            User.objects.get(pk=parts.user_id) if parts.user_id else User(username="audit", role=Role.ADMIN)
+        )
+        return _response(parts.url, user) if parts.url else _cached_user(user)
     except (Http404, Resolver404, ObjectDoesNotExist, ValueError):
         return None
 

@@ -17,6 +17,9 @@ from orchestrator.console.models import BulkAction, BulkChange, BulkState
 from orchestrator.listing import Cursor, ListDefinition, Selection
 from orchestrator.listing.definition import Conditions
 
+#: Rows that are read before a change to count those that need it.
+MAX_COUNTED: Final = 50_000
+
 #: Seconds that one request continues a change for.
 STEP_SECONDS: Final = 0.5
 
@@ -78,7 +81,7 @@ def needing(change: BulkChange, selection: Selection) -> Selection:
 
 def begin(change: BulkChange, selection: Selection) -> None:
     """Save that a change has begun, and how many rows need it."""
-    change.total = needing(change, selection).count()
+    change.total = needing(change, selection).count(MAX_COUNTED)
     change.state = BulkState.RUNNING
     change.save()
 

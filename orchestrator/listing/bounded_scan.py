@@ -52,17 +52,17 @@ def select(walk: QuerySet[Any], residual: Q, selected: str, size: int) -> SQL:
     return sql, (*scanned_parameters, *where_parameters, *stop_parameters)
 
 
-def count(walk: QuerySet[Any], residual: Q) -> int | None:
-    """Return how many rows of a walk match, or None if it has more rows than one scan reads."""
+def count(walk: QuerySet[Any], residual: Q, limit: int) -> int | None:
+    """Return how many rows of a walk match, or None if it has more than ``limit`` rows."""
     connection = connections[walk.db]
-    scanned, scanned_parameters = _sql(walk[: SCAN_LIMIT + 1], connection)
+    scanned, scanned_parameters = _sql(walk[: limit + 1], connection)
     where, where_parameters = _where(walk, residual, connection) if residual else ("1 = 1", ())
     table = connection.ops.quote_name(walk.model._meta.db_table)
     sql = f"SELECT count(*), count(CASE WHEN {where} THEN 1 END) FROM ({scanned}) AS {table}"  # noqa: S608 - as above
     with connection.cursor() as cursor:
         cursor.execute(sql, (*where_parameters, *scanned_parameters))
         rows, matching = cursor.fetchone()
-    return None if rows > SCAN_LIMIT else int(matching)
+    return None if rows > limit else int(matching)
 
 
 def _sql(rows: QuerySet[Any], connection: BaseDatabaseWrapper) -> SQL:

@@ -84,12 +84,16 @@ class Selection:
         descending = self.order.descending is not cursor.backward
         return ordered_after(rows, self.columns, cursor.position, descending=descending)
 
-    def count(self) -> int | None:
-        """Return how many rows there are, or None where a bounded scan does not read them all."""
+    def count(self, limit: int | None = None) -> int | None:
+        """Return how many rows there are, or None where it takes more than a bounded scan to know.
+
+        Args:
+            limit: rows to read at most; by default as many as for a page.
+        """
         residual = self.residual
         walk = self.walk()
         narrow = walk.defer(*self.definition.deferred) if residual else walk.values_list(*self.columns)
-        return bounded_scan.count(narrow, residual)
+        return bounded_scan.count(narrow, residual, limit or bounded_scan.SCAN_LIMIT)
 
     def page(
         self, cursor: Cursor = _FIRST, size: int = DEFAULT_PAGE_SIZE, *, json: tuple[str, ...] = ()

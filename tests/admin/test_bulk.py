@@ -206,7 +206,7 @@ def test_nothing_to_do_is_told(console):
 
 
 def test_more_than_are_counted_are_changed_too(console, monkeypatch):
-    monkeypatch.setattr(bounded_scan, "SCAN_LIMIT", 3)
+    monkeypatch.setattr(changes, "MAX_COUNTED", 3)
     make(6)
     page = prepare(console, "cancel")
     assert "The jobs that match will be changed" in console.get(page).content.decode()
@@ -284,6 +284,7 @@ def test_running_jobs_that_are_cancelled_lose_their_lease(console):
 
 def test_a_filter_without_an_index_is_applied_to_the_end(console, monkeypatch):
     monkeypatch.setattr(bounded_scan, "SCAN_LIMIT", 7)
+    monkeypatch.setattr(changes, "MAX_COUNTED", 7)
     monkeypatch.setattr(bulk_operations, "BATCH_SIZE", 2)
     monkeypatch.setattr(changes, "STEP_SECONDS", -1)
     rare = make(3, queue="rare")

@@ -191,6 +191,24 @@ def test_pages_compare_row_values_and_never_skip_rows(definition):
         assert "OFFSET" not in sql
 
 
+@pytest.mark.parametrize("definition", LISTS, ids=range(len(LISTS)))
+def test_a_later_page_of_a_range_is_searched_from_its_position(definition):
+    """SQLite searches by the first condition on a column: it must be the position, not the range's bound."""
+    for filter_ in definition.filters:
+        if isinstance(filter_, Range):
+            order = definition.orders_with((filter_.name,), definition.orders)[0]
+            selection = Selection(definition, {filter_.name: Period(START, START)}, order)
+            sql = str(selection.walk(Cursor(position=position_in(selection))).query)
+            conditions = sql.partition(" WHERE ")[2]
+            assert conditions.lstrip("(").startswith(f'"{definition.name}"."{order.column}", '), conditions
+
+
+@pytest.mark.sqlite
+def test_an_index_serves_a_boolean():
+    condition = LISTS[3].by_name["active"].condition(False)
+    assert "ix_users_active" in User.objects.filter(condition).explain()
+
+
 def test_the_sql_of_a_first_page_is_compiled_once(django_assert_num_queries):
     definition = LISTS[0]
     selection = Selection(definition, {}, definition.orders[0])
