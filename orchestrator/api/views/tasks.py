@@ -55,11 +55,11 @@ class TaskViewSet(ResourceViewSet):
     @extend_schema(parameters=[IF_MATCH])
     def destroy(self, request: Request, pk: str) -> Response:
         """Delete a task."""
-        actions.delete_task(self.row_id, guard=self._guard)
+        actions.delete_task(self.row_id, precondition=self._guard)
         return Response(status=HTTPStatus.NO_CONTENT)
 
     def _changed(self, *, partial: bool) -> Task:
-        return actions.update_task(self.row_id, guard=self._guard, **self.validated(partial=partial))
+        return actions.update_task(self.row_id, precondition=self._guard, **self.validated(partial=partial))
 
     @property
     def _guard(self) -> Callable[[Task], None] | None:
