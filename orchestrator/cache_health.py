@@ -8,7 +8,7 @@ from django.conf import settings
 from django.db import DatabaseError, InterfaceError
 
 from monitoring.cache_report import CacheHealth, Family, Hits, Outbox, ServerFigures
-from monitoring.limits import Look, Patience, TooSlowError
+from monitoring.timeouts import BoundedCall, TimeBudget, TimeBudgetExceeded
 from orchestrator.cache import client
 from orchestrator.cache.audit import Verdict
 from orchestrator.cache.health import Backlog, Measured, backlog, measure
@@ -17,22 +17,22 @@ from orchestrator.cache.metrics import Counts
 from orchestrator.cache.tags import TTL_SETTINGS
 
 
-def health(patience: Patience) -> CacheHealth:
+def health(budget: TimeBudget) -> CacheHealth:
     """Return how the cache is now.
 
     Args:
-        patience: how long a server or database that hangs is waited for.
+        budget: how long a server or database that hangs is waited for.
     """
     current = client.current()
     ttls = {group: getattr(settings, name) for group, name in TTL_SETTINGS.items()}
     if not current.enabled:
         return CacheHealth("disabled", families={group: Family(ttl=ttl) for group, ttl in ttls.items()})
     # Both are asked at once: one that hangs does not keep the other from its answer.
-    asked, waiting_asked = Look(lambda: measure(current), "cache"), Look(backlog)
-    until, breaker = time.monotonic() + patience.left, current.breaker.state.value
+    asked, waiting_asked = BoundedCall(lambda: measure(current), "cache"), BoundedCall(backlog)
+    until, breaker = time.monotonic() + budget.left, current.breaker.state.value
     try:
-        measured = asked.answer(patience.left)
-    except (CacheUnavailable, TooSlowError) as error:
+        measured = asked.result(budget.left)
+    except (CacheUnavailable, TimeBudgetExceeded) as error:
         return CacheHealth(
             "unhealthy",
             error=str(error),
@@ -101,11 +101,11 @@ def _reasons(measured: Measured, waiting: Outbox | None, breaker: str) -> tuple[
     return tuple(reasons)
 
 
-def _outbox(asked: Look[Backlog | None], until: float) -> Outbox | None:
+def _outbox(asked: BoundedCall[Backlog | None], until: float) -> Outbox | None:
     """Return what waits in the outbox, or None where there is none or the database does not answer."""
     try:
-        found = asked.answer(max(0.0, until - time.monotonic()))
-    except (DatabaseError, InterfaceError, TooSlowError):
+        found = asked.result(max(0.0, until - time.monotonic()))
+    except (DatabaseError, InterfaceError, TimeBudgetExceeded):
         return None
     if found is None:
         return None
