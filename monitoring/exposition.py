@@ -12,9 +12,9 @@ from prometheus_client.registry import Collector
 from monitoring import prometheus
 from monitoring.cache_report import CacheHealth
 from monitoring.disk import Disk
-from monitoring.limits import Patience
 from monitoring.report import database_report
 from monitoring.report_data import DatabaseReport
+from monitoring.timeouts import TimeBudget
 
 #: Seconds for which a process reuses its report: several scrapers cost no more than one.
 _REPORT_TTL: Final = 5.0
@@ -25,14 +25,14 @@ _STATUSES: Final = ("healthy", "degraded", "unhealthy", "disabled")
 _last: tuple[float, DatabaseReport] | None = None
 
 
-def metrics_text(patience: Patience) -> bytes:
+def metrics_text(budget: TimeBudget) -> bytes:
     """Return all metrics in Prometheus' text format.
 
     Args:
-        patience: the time budget for servers that do not respond.
+        budget: the time budget for servers that do not respond.
     """
     registry = CollectorRegistry()
-    registry.register(_ReportCollector(patience))
+    registry.register(_ReportCollector(budget))
     registry.register(_ProcessCollector())
     return generate_latest(registry)
 
@@ -43,11 +43,11 @@ class _ProcessCollector(Collector):
 
 
 class _ReportCollector(Collector):
-    def __init__(self, patience: Patience) -> None:
-        self._patience = patience
+    def __init__(self, budget: TimeBudget) -> None:
+        self._budget = budget
 
     def collect(self) -> Iterator[Metric]:
-        report = _report(self._patience)
+        report = _report(self._budget)
         yield from _cache(report.cache)
         yield from _cache_families(report.cache)
         yield from _tables(report)
@@ -57,11 +57,11 @@ class _ReportCollector(Collector):
         yield from _findings(report)
 
 
-def _report(patience: Patience) -> DatabaseReport:
+def _report(budget: TimeBudget) -> DatabaseReport:
     global _last  # noqa: PLW0603 - one cached report for the process
     now = time.monotonic()
     if _last is None or now - _last[0] > _REPORT_TTL:
-        _last = (now, database_report(patience=patience))
+        _last = (now, database_report(budget=budget))
     return _last[1]
 
 

@@ -11,7 +11,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 
-from monitoring.limits import Look, Patience, TooSlowError
+from monitoring.timeouts import BoundedCall, TimeBudget, TimeBudgetExceeded
 
 logger = logging.getLogger(__name__)
 
@@ -58,17 +58,17 @@ def readiness() -> Readiness:
 
     Servers that hang cost half a second together.
     """
-    database, cache, patience = Look(_database_problem), Look(_cache_state, "cache"), Patience()
+    database, cache, budget = BoundedCall(_database_problem), BoundedCall(_cache_state, "cache"), TimeBudget()
     return Readiness(
-        reason=_result(database, patience, _DATABASE_DOWN),
-        cache=_result(cache, patience, "down"),
+        reason=_result(database, budget, _DATABASE_DOWN),
+        cache=_result(cache, budget, "down"),
     )
 
 
-def _result(look: Look[T], patience: Patience, default: T) -> T:
+def _result(call: BoundedCall[T], budget: TimeBudget, default: T) -> T:
     try:
-        return patience.answer(look)
-    except TooSlowError:
+        return budget.result(call)
+    except TimeBudgetExceeded:
         return default
 
 

@@ -10,9 +10,9 @@ from typing import Protocol
 from monitoring.cache_report import CacheHealth, no_cache
 from monitoring.findings import Finding
 from monitoring.hot_queries import HotQuery, PlanCheck
-from monitoring.limits import Patience
 from monitoring.report_data import DatabaseReport
 from monitoring.retention import Retention
+from monitoring.timeouts import TimeBudget
 
 #: Reads the report and yields what it finds.
 Rule = Callable[[DatabaseReport], Iterator[Finding]]
@@ -96,7 +96,7 @@ class MonitoredApp:
     """
 
     tables: tuple[Table, ...] = ()
-    cache: Callable[[Patience], CacheHealth] = lambda _patience: no_cache()
+    cache: Callable[[TimeBudget], CacheHealth] = lambda _budget: no_cache()
     rows: Callable[[], Mapping[str, int]] = dict
     verify: Callable[[bool], Sequence[VerifiedRows]] = lambda _repair: ()
     hot_queries: Callable[[], Sequence[HotQuery]] = tuple

@@ -29,9 +29,9 @@ from monitoring import (
 from monitoring.cache_report import CacheHealth
 from monitoring.hot_queries import PlanCheck
 from monitoring.index_usage import IndexUsage
-from monitoring.limits import SILENT_AFTER, Look, Patience, TooSlowError
 from monitoring.registry import MonitoredApp
 from monitoring.report_data import DatabaseReport
+from monitoring.timeouts import UNRESPONSIVE_AFTER_SECONDS, BoundedCall, TimeBudget, TimeBudgetExceeded
 
 #: Seconds that one section may take while the database is slow but responds.
 _MAX_SECTION_SECONDS: Final = 3.0
@@ -46,18 +46,18 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
-def database_report(*, plans: bool = True, patience: Patience | None = None) -> DatabaseReport:
+def database_report(*, plans: bool = True, budget: TimeBudget | None = None) -> DatabaseReport:
     """Measure the database and the cache, and apply the rules.
 
     Args:
         plans: check the plans of the hot queries as well.
-        patience: the time budget for servers that do not respond, if part of it is spent already.
+        budget: the time budget for servers that do not respond, if part of it is spent already.
     """
-    app, patience = registry.monitored_app(), patience or Patience()
+    app, budget = registry.monitored_app(), budget or TimeBudget()
     # In parallel: the cache's health needs the database too, so it gets less time than the report.
-    cache = Look(partial(app.cache, Patience(patience.left * _CACHE_SHARE)), "cache")
-    sections = _Sections(patience)
-    report = _measured(app, sections, partial(_cache_health, cache, patience), plans=plans)
+    cache = BoundedCall(partial(app.cache, TimeBudget(budget.left * _CACHE_SHARE)), "cache")
+    sections = _Sections(budget)
+    report = _measured(app, sections, partial(_cache_health, cache, budget), plans=plans)
     return _with_findings(report, sections)
 
 
@@ -95,9 +95,9 @@ def _measured(
 class _Sections:
     """Reads one section after the other, and none any more once the database has hung."""
 
-    def __init__(self, patience: Patience) -> None:
+    def __init__(self, budget: TimeBudget) -> None:
         self.errors: dict[str, str] = {}
-        self._patience = patience
+        self._budget = budget
         self._hung: str | None = None
 
     def read(self, name: str, query: Callable[[BaseDatabaseWrapper], T], default: T) -> T:
@@ -106,8 +106,8 @@ class _Sections:
             self.errors[name] = self._hung
             return default
         try:
-            return _result(Look(lambda: _with_timeouts(query)), self._patience)
-        except TooSlowError as error:
+            return _result(BoundedCall(lambda: _with_timeouts(query)), self._budget)
+        except TimeBudgetExceeded as error:
             self._hung = self.errors[name] = f"the database gave {error}"
         except (DatabaseError, InterfaceError) as error:
             # Only to the log: the server's message may contain its host name.
@@ -116,26 +116,26 @@ class _Sections:
         return default
 
 
-def _result(look: Look[T], patience: Patience) -> T:
+def _result(call: BoundedCall[T], budget: TimeBudget) -> T:
     """Return a section's result; wait longer for a slow one as long as the database responds to others."""
     until = time.monotonic() + _MAX_SECTION_SECONDS
     while True:
         began = time.monotonic()
         try:
-            return patience.answer(look, SILENT_AFTER)
-        except TooSlowError:
-            if began > until or not _is_alive(began, patience):
+            return budget.result(call, UNRESPONSIVE_AFTER_SECONDS)
+        except TimeBudgetExceeded:
+            if began > until or not _is_alive(began, budget):
                 raise
 
 
-def _is_alive(since: float, patience: Patience) -> bool:
+def _is_alive(since: float, budget: TimeBudget) -> bool:
     """Return whether the database has responded to this process, to a request or to a ping."""
     if not query_stats.responded_since(since):
-        with suppress(TooSlowError, DatabaseError, InterfaceError):
-            patience.answer(Look(readiness.ping))
+        with suppress(TimeBudgetExceeded, DatabaseError, InterfaceError):
+            budget.result(BoundedCall(readiness.ping))
     alive = query_stats.responded_since(since)
     if alive:
-        patience.renew()
+        budget.renew()
     return alive
 
 
@@ -157,10 +157,10 @@ def _server_timeouts(connection: BaseDatabaseWrapper) -> Iterator[None]:
         yield
 
 
-def _cache_health(look: Look[CacheHealth], patience: Patience) -> CacheHealth:
+def _cache_health(call: BoundedCall[CacheHealth], budget: TimeBudget) -> CacheHealth:
     try:
-        return patience.answer(look)
-    except TooSlowError as error:
+        return budget.result(call)
+    except TimeBudgetExceeded as error:
         return CacheHealth("unhealthy", error=str(error))
 
 

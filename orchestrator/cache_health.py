@@ -8,7 +8,7 @@ from django.conf import settings
 from django.db import DatabaseError, InterfaceError
 
 from monitoring.cache_report import CacheHealth, Family, Hits, Outbox, ServerFigures
-from monitoring.limits import Look, Patience, TooSlowError
+from monitoring.timeouts import BoundedCall, TimeBudget, TimeBudgetExceeded
 from orchestrator.cache import client
 from orchestrator.cache.audit import Verdict
 from orchestrator.cache.health import OutboxBacklog, ServerMeasurement, measure_outbox, measure_server
@@ -17,11 +17,11 @@ from orchestrator.cache.metrics import Counts
 from orchestrator.cache.tags import TTL_SETTINGS
 
 
-def health(patience: Patience) -> CacheHealth:
+def health(budget: TimeBudget) -> CacheHealth:
     """Measure the cache and return its health.
 
     Args:
-        patience: limits the wait for a server or database that hangs.
+        budget: limits the wait for a server or database that hangs.
     """
     cache = client.current()
     ttls = {group: getattr(settings, name) for group, name in TTL_SETTINGS.items()}
@@ -29,14 +29,14 @@ def health(patience: Patience) -> CacheHealth:
     if not cache.enabled:
         return CacheHealth("disabled", families=unmeasured)
     # In parallel: if one hangs, the other is still measured.
-    server_look, outbox_look = Look(lambda: measure_server(cache), "cache"), Look(measure_outbox)
-    deadline, breaker = time.monotonic() + patience.left, cache.breaker.state.value
+    server_call, outbox_call = BoundedCall(lambda: measure_server(cache), "cache"), BoundedCall(measure_outbox)
+    deadline, breaker = time.monotonic() + budget.left, cache.breaker.state.value
     try:
-        server = server_look.answer(patience.left)
-    except (CacheUnavailable, TooSlowError) as error:
-        outbox = _outbox(outbox_look, deadline)
+        server = server_call.result(budget.left)
+    except (CacheUnavailable, TimeBudgetExceeded) as error:
+        outbox = _outbox(outbox_call, deadline)
         return CacheHealth("unhealthy", error=str(error), breaker=breaker, outbox=outbox, families=unmeasured)
-    return _measured_health(server, _outbox(outbox_look, deadline), breaker, ttls)
+    return _measured_health(server, _outbox(outbox_call, deadline), breaker, ttls)
 
 
 def _measured_health(
@@ -103,11 +103,11 @@ def _reasons(server: ServerMeasurement, outbox: Outbox | None, breaker: str) -> 
     return tuple(reasons)
 
 
-def _outbox(look: Look[OutboxBacklog | None], deadline: float) -> Outbox | None:
+def _outbox(call: BoundedCall[OutboxBacklog | None], deadline: float) -> Outbox | None:
     """Return the outbox's backlog; None if the outbox does not exist or the database does not respond."""
     try:
-        backlog = look.answer(max(0.0, deadline - time.monotonic()))
-    except (DatabaseError, InterfaceError, TooSlowError):
+        backlog = call.result(max(0.0, deadline - time.monotonic()))
+    except (DatabaseError, InterfaceError, TimeBudgetExceeded):
         return None
     if backlog is None:
         return None

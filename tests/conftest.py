@@ -16,7 +16,7 @@ from django.db import connection, connections
 from pytest_django import DjangoDbBlocker
 from rest_framework.test import APIClient
 
-from monitoring import limits
+from monitoring import timeouts
 from orchestrator.choices import Role
 from orchestrator.models import User
 from tests.engines import POSTGRES
@@ -102,9 +102,9 @@ def _empty_caches(_valkey_client: redis.Redis) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
+def _long_time_budget(monkeypatch: pytest.MonkeyPatch) -> None:
     """Use long timeouts, so that a busy machine does not look like a frozen server."""
-    monkeypatch.setattr(limits, "PATIENCE", 20)
+    monkeypatch.setattr(timeouts, "TIME_BUDGET_SECONDS", 20)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from django.utils import timezone
 from monitoring import registry
 from monitoring.cache_report import CacheHealth
 from monitoring.formatting import human_duration
-from monitoring.limits import Patience
+from monitoring.timeouts import TimeBudget
 from orchestrator import counts
 from orchestrator.admin.formatting import payload_text
 from orchestrator.choices import JobEvent, JobStatus
@@ -128,7 +128,7 @@ def dashboard(chosen: str) -> Dashboard:
         charts=charts(buckets),
         running=tuple(_in_status(JobStatus.RUNNING)[:LISTED]),
         failures=_failures(),
-        cache=registry.monitored_app().cache(Patience()),
+        cache=registry.monitored_app().cache(TimeBudget()),
     )
 
 

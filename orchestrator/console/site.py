@@ -14,8 +14,8 @@ from django.urls import path
 from django.utils.decorators import method_decorator
 from django.views.decorators.cache import never_cache
 
-from monitoring.limits import Look, Patience, TooSlowError
 from monitoring.readiness import ping
+from monitoring.timeouts import BoundedCall, TimeBudget, TimeBudgetExceeded
 
 Page = Callable[..., Any]
 
@@ -47,8 +47,8 @@ class Console(AdminSite):
         @wraps(page)
         def shown(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
             try:
-                Patience().answer(Look(ping))
-            except (TooSlowError, Error):
+                TimeBudget().result(BoundedCall(ping))
+            except (TimeBudgetExceeded, Error):
                 return self._silence(request)
             return page(request, *args, **kwargs)
 

@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from monitoring import findings, registry, report
-from monitoring.limits import Patience
+from monitoring.timeouts import TimeBudget
 from orchestrator.api.replay import replay
 from orchestrator.cache import audit, client, tags
 from orchestrator.cache.commit_hook import invalidate
@@ -52,7 +52,7 @@ def database(request: HttpRequest) -> HttpResponse:
 @require_safe
 def cache(request: HttpRequest) -> HttpResponse:
     """Show how the cache is."""
-    context = {"health": registry.monitored_app().cache(Patience()), "clearable": list(tags.TABLE_TAGS)}
+    context = {"health": registry.monitored_app().cache(TimeBudget()), "clearable": list(tags.TABLE_TAGS)}
     return _page(request, "Cache", "console/cache.html", context)
 
 

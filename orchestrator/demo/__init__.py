@@ -1,7 +1,7 @@
-"""Demo data: a believable past of jobs, events, tasks and users, the same for the same seed.
+"""Demo data: a realistic past of jobs, events, tasks and users, the same for the same seed.
 
-``plan`` says how much of what, ``timeline`` when things happened, ``catalogue`` and ``vocabulary`` what they
-were called, ``stories`` what became of jobs; ``lives``, ``agents``, ``notes`` and ``people`` make the rows;
-``loading`` puts them into the database. Everything but ``loading`` is pure: no clock, no database, no
-randomness but the seed's.
+``seed_plan`` decides how many rows there are, ``timeline`` when things happened, ``job_kinds`` and
+``vocabulary`` what they are called, ``job_lifecycles`` how jobs ended. ``jobs``, ``agent_events``, ``tasks``
+and ``users`` generate the rows, and ``bulk_load`` inserts them. All modules but ``bulk_load`` are pure: they
+use no clock, no database and no randomness except the seed's.
 """

@@ -1,17 +1,17 @@
-"""Events that agents report of themselves and their surroundings: they belong to no job."""
+"""Events that agents report about themselves. They belong to no job."""
 
 from collections.abc import Mapping
 from itertools import product
 from types import MappingProxyType
 from typing import Any, Final
 
-from orchestrator.demo.row_values import Row, format_timestamp, id_tails, json_text, new_id, stream
+from orchestrator.demo.row_values import Row, format_timestamp, id_tails, json_text, new_id, seeded_random
 from orchestrator.demo.timeline import Timeline
 from orchestrator.demo.vocabulary import AGENTS, SUBJECTS, WORKERS
 
 _VERSIONS: Final = ("2.11.0", "2.12.3", "2.14.1")
 
-#: Types, how frequent each is, and what its payload may say beside the agent.
+#: By event type: its weight, and the possible values of its payload's other fields beside the agent.
 _REPORTS: Final[Mapping[str, tuple[int, dict[str, tuple[Any, ...]]]]] = MappingProxyType(
     {
         "agent_checked_in": (40, {"version": _VERSIONS}),
@@ -37,36 +37,36 @@ _REPORTS: Final[Mapping[str, tuple[int, dict[str, tuple[Any, ...]]]]] = MappingP
 )
 
 
-class AgentEvents:
-    """The events of a plan that belong to no job."""
+class AgentEventGenerator:
+    """Generates the events of a plan that belong to no job."""
 
-    def __init__(self, names: tuple[object, ...], total: int, until: int) -> None:
-        """Take the measures of the whole, so that any part of it can be made.
+    def __init__(self, seed_key: tuple[object, ...], total: int, until: int) -> None:
+        """Prepare to generate any range of the rows.
 
         Args:
-            names: what the random numbers belong to.
-            total: how many of them there are.
-            until: the instant that everything happened before, in microseconds.
+            seed_key: seed of the random numbers.
+            total: number of events.
+            until: the end of the data; everything happened before it. In microseconds.
         """
-        self._names = (*names, "agents", total)
-        self._timeline = Timeline(stream(*names, "timeline"))
+        self._seed_key = (*seed_key, "agents", total)
+        self._timeline = Timeline(seeded_random(*seed_key, "timeline"))
         self._total = total
         self._until = until
 
     def rows(self, first: int, last: int) -> list[Row]:
         """Return the rows of the events numbered ``first`` to ``last`` (exclusive), in ``EVENT_COLUMNS``."""
-        random = stream(*self._names, first)
+        random = seeded_random(*self._seed_key, first)
         ages = self._timeline.ages(random, first, last, self._total)
         reports = random.choices(_POOL, weights=_WEIGHTS, k=last - first)
         rows: list[Row] = []
         for age, (name, payload), tail in zip(ages, reports, id_tails(random, last - first), strict=True):
-            instant = self._until - age
-            rows.append((new_id(instant, tail), name, payload, format_timestamp(instant), None))
+            created = self._until - age
+            rows.append((new_id(created, tail), name, payload, format_timestamp(created), None))
         return rows
 
 
 def _payloads(choices: dict[str, tuple[Any, ...]]) -> list[str]:
-    """Return every payload that the choices allow, for every agent."""
+    """Return every combination of the choices, for every agent."""
     return [
         json_text({"agent": agent, **dict(zip(choices, values, strict=True))})
         for agent, *values in product(AGENTS, *choices.values())
@@ -75,8 +75,8 @@ def _payloads(choices: dict[str, tuple[Any, ...]]) -> list[str]:
 
 _POOL: Final = [(name, payload) for name, (_, choices) in _REPORTS.items() for payload in _payloads(choices)]
 _WEIGHTS: Final = [
-    share / len(payloads)
-    for share, choices in _REPORTS.values()
+    weight / len(payloads)
+    for weight, choices in _REPORTS.values()
     for payloads in (_payloads(choices),)
     for _ in payloads
 ]

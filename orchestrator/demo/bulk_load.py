@@ -1,4 +1,4 @@
-"""The way of many rows into the database, past Django's models: the fastest that each engine has."""
+"""Inserts many rows without Django's models, in the fastest way that each engine has."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -12,7 +12,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from orchestrator.cache import tags
 from orchestrator.cache.commit_hook import invalidate
-from orchestrator.demo.seed_plan import Rows, SeedPlan
+from orchestrator.demo.seed_plan import SeedPlan, TableRows
 from orchestrator.models import Event, Job, Task, User
 
 _MODELS: Final[dict[str, type[Job | Event | Task | User]]] = {
@@ -22,34 +22,34 @@ _MODELS: Final[dict[str, type[Job | Event | Task | User]]] = {
     "users": User,
 }
 
-# While rows are loaded into SQLite: memory for the pages, of which every index touches its own, and how long
-# the log may get before it is written back. Both are put back after.
+# SQLite's page cache and the size of its write-ahead log while rows are loaded; both are restored afterwards.
+# Every index writes to pages of its own, so a load touches many pages.
 _SQLITE_CACHE_KIB: Final = 128 * 1024
 _SQLITE_LOG_PAGES: Final = 16 * 1024
-# Rows a statement: where triggers look at every row, starting a statement is what costs most.
+# Rows for each INSERT. More rows would not be faster: the triggers for each row take most of the time.
 _SQLITE_STATEMENT_ROWS: Final = 200
 
 
 def load(
     plan: SeedPlan, *, progress: Callable[[int], object], using: str = DEFAULT_DB_ALIAS
 ) -> dict[str, int]:
-    """Put the rows of a plan into the database, and tell the planner of them.
+    """Insert the rows of a plan and update the planner's statistics.
 
-    Each batch is a transaction of its own: jobs come with their events, and nobody else's write waits for
-    longer than one batch takes. The cache hears of it as of any other, by the tables' triggers.
+    Each batch is one transaction, so a job and its events are inserted together, and other writes wait for
+    one batch at most. The tables' triggers invalidate the cache.
 
     Args:
-        plan: what to add; where the database holds it already, the next free series of it is added.
+        plan: the rows to add. If the database has them already, the next series of the plan is added.
         progress: called after each batch with its share of ``plan.entries``.
         using: the database's alias.
 
     Returns:
-        How many rows were added, by table.
+        The number of rows added, by table.
     """
     loaded = Counter(dict.fromkeys(_MODELS, 0))
     connection = connections[using]
-    with _prepared(connection):
-        for batch in _free(plan, using).batches():
+    with _tuned(connection):
+        for batch in _next_series(plan, using).batches():
             with transaction.atomic(using=using):
                 for rows in batch.tables:
                     _insert(connection, _with_defaults(connection, rows))
@@ -59,35 +59,35 @@ def load(
     return dict(loaded)
 
 
-def _free(plan: SeedPlan, using: str) -> SeedPlan:
-    """Return the first series of a plan whose rows are not in the database."""
+def _next_series(plan: SeedPlan, using: str) -> SeedPlan:
+    """Return the plan with the first series whose rows are not in the database."""
     return next(
         free for free in (replace(plan, series=series) for series in count()) if not _is_present(free, using)
     )
 
 
 def _is_present(plan: SeedPlan, using: str) -> bool:
-    """Tell whether the first row of any table is there already, or one of the users' names or addresses."""
+    """Return whether the first row of any table, or any user name or email address, exists already."""
     return any(
         _MODELS[table].objects.using(using).filter(**{f"{column}__in": values}).exists()
-        for table, column, values in plan.landmarks()
+        for table, column, values in plan.identifying_values()
     )
 
 
 @contextmanager
-def _prepared(connection: BaseDatabaseWrapper) -> Iterator[None]:
-    """Give this connection what a bulk load needs, for as long as it lasts."""
+def _tuned(connection: BaseDatabaseWrapper) -> Iterator[None]:
+    """Tune the connection for a bulk load while the context lasts."""
     if connection.vendor != "sqlite":
         yield
         return
     pragmas = {"cache_size": -_SQLITE_CACHE_KIB, "wal_autocheckpoint": _SQLITE_LOG_PAGES}
     with connection.cursor() as cursor:
-        usual = {name: cursor.execute(f"PRAGMA {name}").fetchone()[0] for name in pragmas}
+        before = {name: cursor.execute(f"PRAGMA {name}").fetchone()[0] for name in pragmas}
         _set(cursor, pragmas)
         try:
             yield
         finally:
-            _set(cursor, usual)
+            _set(cursor, before)
 
 
 def _set(cursor: Any, pragmas: dict[str, int]) -> None:
@@ -95,8 +95,8 @@ def _set(cursor: Any, pragmas: dict[str, int]) -> None:
         cursor.execute(f"PRAGMA {name} = {value}")
 
 
-def _with_defaults(connection: BaseDatabaseWrapper, rows: Rows) -> Rows:
-    """Add the columns that the demo does not set and for which only Python has a default."""
+def _with_defaults(connection: BaseDatabaseWrapper, rows: TableRows) -> TableRows:
+    """Add columns that the demo does not set and whose default only Django knows, not the database."""
     fields = [
         field
         for field in _MODELS[rows.table]._meta.concrete_fields
@@ -107,31 +107,31 @@ def _with_defaults(connection: BaseDatabaseWrapper, rows: Rows) -> Rows:
     return rows._replace(columns=columns, rows=[(*row, *values) for row in rows.rows]) if fields else rows
 
 
-def _insert(connection: BaseDatabaseWrapper, rows: Rows) -> None:
+def _insert(connection: BaseDatabaseWrapper, rows: TableRows) -> None:
     into = f"{rows.table} ({', '.join(rows.columns)})"
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             with connection.wrap_database_errors, cursor.copy(f"COPY {into} FROM STDIN") as copy:
                 for row in rows.rows:
                     copy.write_row(row)
-            # Not seen by what watches Django's statements.
+            # The cache's commit hook sees Django's statements only, and COPY is none of them.
             invalidate(connection.alias, *tags.TABLE_TAGS[rows.table])
             return
         placeholders = f"({', '.join(['%s'] * len(rows.columns))})"
         for start in range(0, len(rows.rows), _SQLITE_STATEMENT_ROWS):
             some = rows.rows[start : start + _SQLITE_STATEMENT_ROWS]
-            statement = f"INSERT INTO {into} VALUES {', '.join([placeholders] * len(some))}"  # noqa: S608 - names of ours
+            statement = f"INSERT INTO {into} VALUES {', '.join([placeholders] * len(some))}"  # noqa: S608 - our own names
             cursor.execute(statement, list(chain.from_iterable(some)))
 
 
 def analyze(connection: BaseDatabaseWrapper) -> None:
-    """Have the engine look at what the tables hold now, so that it plans well from the first query on."""
+    """Update the planner's statistics, so that the first queries have good plans already."""
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             cursor.execute(f"ANALYZE {', '.join(_MODELS)}")
         else:
-            # Whole: of a sample SQLite takes a status to be as rare as one of a priority, too. It takes two
-            # seconds a million jobs.
+            # A full scan, not a sample: from a sample SQLite concludes that a status alone is as selective as
+            # a status with a priority. It takes two seconds for a million jobs.
             cursor.execute("PRAGMA analysis_limit = 0")
             for table in _MODELS:
                 cursor.execute(f"ANALYZE {table}")

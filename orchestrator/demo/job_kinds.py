@@ -1,16 +1,16 @@
-"""The kinds of jobs that agents submit here: what they are called, how urgent and how long they are."""
+"""The kinds of jobs that agents submit: their names, priorities and durations."""
 
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
-#: Priorities of 32 jobs, from those that may wait for the night to those that somebody waits for.
+#: Priorities of 32 jobs each, from background work to jobs that a person waits for.
 BACKGROUND: Final = (-10,) * 12 + (-5,) * 8 + (0,) * 12
 USUAL: Final = (0,) * 25 + (1,) * 2 + (5,) * 4 + (10,)
 RAISED: Final = (0,) * 6 + (5,) * 14 + (10,) * 10 + (20,) * 2
 URGENT: Final = (10,) * 6 + (20,) * 17 + (50,) * 7 + (100,) * 2
 
-#: Why jobs fail, by where they run; the reasons of a kind come first.
+#: Why jobs fail, by worker pool. A kind's own reasons are twice as frequent.
 FAILURES: Final = MappingProxyType(
     {
         "cpu": ("Exit status 137: out of memory", "Exit status 1", "Timed out after 900 s"),
@@ -21,21 +21,21 @@ FAILURES: Final = MappingProxyType(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kind:
+class JobKind:
     """A kind of job.
 
     Attributes:
-        name: what its jobs are called; may hold one field of ``vocabulary.SUBJECTS`` and ``{number}``.
-        description: of each of its jobs, with the same fields but the number.
+        name: name of its jobs; may contain one field of ``vocabulary.SUBJECTS`` and ``{number}``.
+        description: description of its jobs; may contain the same field, but no number.
         caller: the account that submits it.
-        source: what made that account do so.
-        priorities: those of 32 of its jobs.
+        source: what triggered the submission.
+        priorities: the priorities of 32 of its jobs.
         pool: the workers that run it.
-        seconds: how long half of its jobs take at most.
-        share: how frequent it is, relative to others.
-        trouble: how often it fails, relative to others.
-        failures: reasons for that, of its own.
-        max_attempts: how many lost leases it survives.
+        seconds: median duration.
+        share: its frequency relative to other kinds.
+        failure_factor: its failure rate relative to other kinds.
+        failures: its own reasons for failures.
+        max_attempts: maximum number of attempts.
     """
 
     name: str
@@ -46,13 +46,13 @@ class Kind:
     pool: str = "cpu"
     seconds: float
     share: int = 10
-    trouble: float = 1.0
+    failure_factor: float = 1.0
     failures: tuple[str, ...] = ()
     max_attempts: int = 3
 
 
 KINDS: Final = (
-    Kind(
+    JobKind(
         name="Review pull request {repository}#{number}",
         description="Read the change to {repository}, comment on it, approve it if nothing is left to say.",
         caller="review-agent",
@@ -63,17 +63,17 @@ KINDS: Final = (
         share=30,
         failures=("The pull request was closed meanwhile", "Diff is larger than the context window"),
     ),
-    Kind(
+    JobKind(
         name="Run tests of {repository}",
         description="Build {repository} at its newest commit and run all of its tests.",
         caller="review-agent",
         source="webhook",
         seconds=260,
         share=26,
-        trouble=1.8,
+        failure_factor=1.8,
         failures=("14 of 2,318 tests failed", "1 of 846 tests failed", "Dependencies could not be resolved"),
     ),
-    Kind(
+    JobKind(
         name="Index repository {repository}",
         caller="review-agent",
         source="schedule",
@@ -81,16 +81,16 @@ KINDS: Final = (
         seconds=95,
         share=12,
     ),
-    Kind(
+    JobKind(
         name="Scan {repository} for leaked secrets",
         description="Look for credentials in every commit of {repository} since the last scan.",
         caller="ops-agent",
         source="schedule",
         seconds=34,
         share=9,
-        trouble=0.5,
+        failure_factor=0.5,
     ),
-    Kind(
+    JobKind(
         name="Summarise ticket #{number}",
         caller="support-agent",
         source="webhook",
@@ -98,10 +98,10 @@ KINDS: Final = (
         pool="gpu",
         seconds=11,
         share=60,
-        trouble=0.6,
+        failure_factor=0.6,
         failures=("Ticket has no text",),
     ),
-    Kind(
+    JobKind(
         name="Draft reply to ticket #{number}",
         description="Propose an answer in the customer's language; a person sends it.",
         caller="support-agent",
@@ -112,16 +112,16 @@ KINDS: Final = (
         share=44,
         failures=("Answer was refused by the policy check", "No template matches"),
     ),
-    Kind(
+    JobKind(
         name="Classify incoming mail, batch {number}",
         caller="support-agent",
         source="schedule",
         pool="gpu",
         seconds=17,
         share=34,
-        trouble=0.5,
+        failure_factor=0.5,
     ),
-    Kind(
+    JobKind(
         name="Transcribe call {number}",
         caller="support-agent",
         source="webhook",
@@ -131,7 +131,7 @@ KINDS: Final = (
         share=22,
         failures=("Recording is shorter than 2 s", "Unsupported codec: amr-wb"),
     ),
-    Kind(
+    JobKind(
         name="Export {dataset} to the warehouse",
         description="Copy what changed in {dataset} since the last export, then compare row counts.",
         caller="data-agent",
@@ -141,7 +141,7 @@ KINDS: Final = (
         share=18,
         failures=("Row counts differ: 1,204,311 and 1,204,298", "Column delivered_at is missing"),
     ),
-    Kind(
+    JobKind(
         name="Refresh embeddings of {dataset}",
         caller="data-agent",
         source="schedule",
@@ -149,10 +149,10 @@ KINDS: Final = (
         pool="gpu",
         seconds=620,
         share=10,
-        trouble=1.4,
+        failure_factor=1.4,
         max_attempts=5,
     ),
-    Kind(
+    JobKind(
         name="Deduplicate {dataset}",
         caller="data-agent",
         priorities=BACKGROUND,
@@ -160,17 +160,17 @@ KINDS: Final = (
         share=7,
         max_attempts=5,
     ),
-    Kind(
+    JobKind(
         name="Sync {dataset} from the CRM",
         caller="data-agent",
         source="schedule",
         pool="io",
         seconds=75,
         share=24,
-        trouble=1.5,
+        failure_factor=1.5,
         failures=("429 from upstream: retry after 3600 s", "OAuth token has expired"),
     ),
-    Kind(
+    JobKind(
         name="Back up {store}",
         description="Full backup of {store}, encrypted, kept for 35 days and read back once.",
         caller="scheduler",
@@ -179,20 +179,20 @@ KINDS: Final = (
         priorities=URGENT,
         seconds=1500,
         share=6,
-        trouble=0.7,
+        failure_factor=0.7,
         failures=("Checksum of part 118 differs",),
     ),
-    Kind(
+    JobKind(
         name="Evaluate {model} on every suite",
         description="Run {model} on golden-tickets, long-context, multilingual, regression and tool-use.",
         caller="research-agent",
         pool="gpu",
         seconds=1900,
         share=4,
-        trouble=1.6,
+        failure_factor=1.6,
         max_attempts=5,
     ),
-    Kind(
+    JobKind(
         name="Fine-tune {model}, run {number}",
         description="Train {model} on what was labelled since the last run; promote it if it wins.",
         caller="research-agent",
@@ -200,30 +200,30 @@ KINDS: Final = (
         pool="gpu",
         seconds=5400,
         share=2,
-        trouble=2.5,
+        failure_factor=2.5,
         failures=("Loss is not a number at step 4,212",),
     ),
-    Kind(
+    JobKind(
         name="Collect sources on {product} competitors",
         caller="research-agent",
         pool="io",
         seconds=210,
         share=6,
-        trouble=1.3,
+        failure_factor=1.3,
         failures=("robots.txt forbids 38 of 52 pages",),
     ),
-    Kind(
+    JobKind(
         name="Deploy {service} to production",
         description="Roll {service} out to 5 %, 25 % and all of production; back if errors rise.",
         caller="ops-agent",
         priorities=URGENT,
         seconds=420,
         share=8,
-        trouble=1.3,
+        failure_factor=1.3,
         failures=("Health check failed at 5 %: rolled back", "Image signature is missing"),
         max_attempts=1,
     ),
-    Kind(
+    JobKind(
         name="Deploy {service} to staging",
         caller="ops-agent",
         source="webhook",
@@ -232,25 +232,25 @@ KINDS: Final = (
         share=15,
         max_attempts=1,
     ),
-    Kind(
+    JobKind(
         name="Rotate credentials of {service}",
         caller="scheduler",
         source="schedule",
         seconds=9,
         share=5,
-        trouble=0.4,
+        failure_factor=0.4,
     ),
-    Kind(
+    JobKind(
         name="Render invoices, batch {number}",
         caller="finance-agent",
         source="schedule",
         priorities=RAISED,
         seconds=58,
         share=20,
-        trouble=0.6,
+        failure_factor=0.6,
         failures=("Customer 88213 has no VAT number",),
     ),
-    Kind(
+    JobKind(
         name="Reconcile payments of {region}",
         description="Match bank statements with open invoices of {region}; list what is left for a person.",
         caller="finance-agent",
@@ -259,32 +259,32 @@ KINDS: Final = (
         share=10,
         failures=("Statement of the 14th is missing",),
     ),
-    Kind(
+    JobKind(
         name="Import price list of {supplier}",
         caller="finance-agent",
         source="webhook",
         pool="io",
         seconds=40,
         share=12,
-        trouble=1.7,
+        failure_factor=1.7,
         failures=("Line 2,207: price is not a number", "Unknown currency: 'EURO'"),
     ),
-    Kind(
+    JobKind(
         name="Forecast demand in {region}",
         caller="planner-agent",
         source="schedule",
         seconds=340,
         share=8,
     ),
-    Kind(
-        name="SeedPlan the week of {team}",
+    JobKind(
+        name="Plan the week of {team}",
         caller="planner-agent",
         source="schedule",
         pool="gpu",
         seconds=28,
         share=5,
     ),
-    Kind(
+    JobKind(
         name="Weekly report for {team}",
         description="Numbers, what changed since last week, and three sentences on why.",
         caller="planner-agent",
@@ -293,14 +293,14 @@ KINDS: Final = (
         seconds=66,
         share=6,
     ),
-    Kind(
+    JobKind(
         name="Translate release notes of {product} into 14 languages",
         caller="planner-agent",
         pool="gpu",
         seconds=52,
         share=5,
     ),
-    Kind(
+    JobKind(
         name="Check links in the documentation of {product}",
         caller="scheduler",
         source="schedule",
@@ -308,16 +308,16 @@ KINDS: Final = (
         pool="io",
         seconds=180,
         share=6,
-        trouble=1.2,
+        failure_factor=1.2,
         failures=("7 of 1,930 links are dead",),
     ),
-    Kind(
+    JobKind(
         name="Resize product images, batch {number}",
         caller="data-agent",
         source="webhook",
         seconds=31,
         share=28,
-        trouble=0.5,
+        failure_factor=0.5,
         failures=("Image 12 of 200 is truncated",),
     ),
 )

@@ -1,4 +1,4 @@
-"""What can become of a job: the ways through its life cycle, and how often each is gone."""
+"""The possible lifecycles of a job, with the frequency of each."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,11 +6,11 @@ from enum import IntEnum
 from typing import Any, Final, NamedTuple
 
 from orchestrator.choices import ENDED_STATUSES, JobEvent, JobStatus
-from orchestrator.demo.job_kinds import FAILURES, RAISED, URGENT, Kind
+from orchestrator.demo.job_kinds import FAILURES, RAISED, URGENT, JobKind
 from orchestrator.demo.row_values import json_text
 from orchestrator.demo.vocabulary import OPERATORS, RUNNERS
 
-#: Who the service itself is in a history.
+#: The service itself, as the author of an event.
 SYSTEM: Final = "system"
 
 _RETRY_REASONS: Final = (
@@ -25,22 +25,22 @@ _CANCEL_REASONS: Final = (
     "Duplicate",
     "No longer needed",
     "Superseded by a newer one",
-    "Asked for by mistake",
+    "Submitted by mistake",
 )
 
 
 class Gap(IntEnum):
-    """What passes between a step and the one before it."""
+    """What takes time between a step and the one before it."""
 
     NOTHING = 0
     WAIT = 1
     RUN = 2
     LEASE = 3
-    THOUGHT = 4
+    DECISION = 4
 
 
 class Step(NamedTuple):
-    """An event of a history, and the status the job has after it."""
+    """An event in a job's history, with the job's status before and after it."""
 
     event: JobEvent
     previous: JobStatus | None
@@ -52,25 +52,25 @@ class Step(NamedTuple):
 
 
 class WrittenStep(NamedTuple):
-    """A step as its rows need it: the ``endings`` are what may follow the job's id in the event's payload."""
+    """A step with ``endings``, the possible rests of the event's payload after the job's id."""
 
     event: str
     gap: Gap
     endings: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JobLifecycle:
-    """A way through the life cycle, for one kind of job.
+    """One possible lifecycle of a kind of job.
 
     Attributes:
-        share: how often it happens, in any unit.
-        steps: from the job's creation on.
-        status: how it ends.
-        ended: whether nobody works on the job any more.
-        available_by: the number of the step that last made the job pending.
-        started_by: the number of the step that set ``started_at``, or None where it is not set.
-        attempts: leases that ran out since the job was last given a fresh start.
+        share: its frequency relative to other lifecycles.
+        steps: the steps from the job's creation on.
+        status: the last status.
+        ended: whether no more work is done on the job.
+        available_by: index of the step that last made the job pending.
+        started_by: index of the step that set ``started_at``; None if it is not set.
+        attempts: expired leases since the job's creation or its last retry by an operator.
     """
 
     share: float
@@ -83,53 +83,52 @@ class JobLifecycle:
 
 
 class JobLifecycles:
-    """The stories of one kind of job."""
+    """The possible lifecycles of one kind of job."""
 
-    def __init__(self, kind: Kind) -> None:
-        """Write the stories of ``kind``."""
+    def __init__(self, kind: JobKind) -> None:
         self.finished = _finished(kind)
         self.waiting = _waiting(kind)
         self.running = _running(kind)
-        #: Whether such a job may be left waiting for hours.
-        self.patient = kind.priorities not in (RAISED, URGENT)
+        #: Whether such a job may be pending for hours.
+        self.may_wait_long = kind.priorities not in (RAISED, URGENT)
 
 
-def _finished(kind: Kind) -> tuple[JobLifecycle, ...]:
-    """Return the stories that came to an end, the worse the later: an outage favours the last."""
+def _finished(kind: JobKind) -> tuple[JobLifecycle, ...]:
+    """Return the lifecycles that ended, best first. During an outage the last ones are more frequent."""
     created, started, completed, failed, lost, retried, raised, withdrawn, stopped = _steps(kind)
     out_of_attempts = lost._replace(event=JobEvent.FAILED, to=JobStatus.FAILED)
-    stories = [
-        _story(88, created, started, completed),
-        _story(1.5, created, raised, started, completed),
-        _story(1.6, created, withdrawn),
-        _story(1.1, created, started, stopped),
-        _story(1.8 * kind.trouble, created, started, failed, retried, started, completed),
-        _story(5.0 * kind.trouble, created, started, failed),
-        _story(0.5, created, *(started, lost) * (kind.max_attempts - 1), started, out_of_attempts),
+    lifecycles = [
+        _lifecycle(88, created, started, completed),
+        _lifecycle(1.5, created, raised, started, completed),
+        _lifecycle(1.6, created, withdrawn),
+        _lifecycle(1.1, created, started, stopped),
+        _lifecycle(1.8 * kind.failure_factor, created, started, failed, retried, started, completed),
+        _lifecycle(5.0 * kind.failure_factor, created, started, failed),
+        _lifecycle(0.5, created, *(started, lost) * (kind.max_attempts - 1), started, out_of_attempts),
     ]
     if kind.max_attempts > 1:
-        stories.insert(4, _story(1.2, created, started, lost, started, completed))
-    return tuple(stories)
+        lifecycles.insert(4, _lifecycle(1.2, created, started, lost, started, completed))
+    return tuple(lifecycles)
 
 
-def _waiting(kind: Kind) -> tuple[JobLifecycle, ...]:
+def _waiting(kind: JobKind) -> tuple[JobLifecycle, ...]:
     created, started, _, failed, lost, retried, *_ = _steps(kind)
-    stories = [_story(88, created), _story(6, created, started, failed, retried)]
+    lifecycles = [_lifecycle(88, created), _lifecycle(6, created, started, failed, retried)]
     if kind.max_attempts > 1:
-        stories.append(_story(6, created, started, lost))
-    return tuple(stories)
+        lifecycles.append(_lifecycle(6, created, started, lost))
+    return tuple(lifecycles)
 
 
-def _running(kind: Kind) -> tuple[JobLifecycle, ...]:
+def _running(kind: JobKind) -> tuple[JobLifecycle, ...]:
     created, started, _, failed, lost, retried, *_ = _steps(kind)
-    stories = [_story(88, created, started), _story(5, created, started, failed, retried, started)]
+    lifecycles = [_lifecycle(88, created, started), _lifecycle(5, created, started, failed, retried, started)]
     if kind.max_attempts > 1:
-        stories.append(_story(7, created, started, lost, started))
-    return tuple(stories)
+        lifecycles.append(_lifecycle(7, created, started, lost, started))
+    return tuple(lifecycles)
 
 
-def _steps(kind: Kind) -> tuple[Step, ...]:
-    """Return the steps that stories of this kind are made of."""
+def _steps(kind: JobKind) -> tuple[Step, ...]:
+    """Return the steps of which lifecycles of this kind consist."""
     pending, running, failed, cancelled = (
         JobStatus.PENDING,
         JobStatus.RUNNING,
@@ -144,14 +143,14 @@ def _steps(kind: Kind) -> tuple[Step, ...]:
         Step(JobEvent.COMPLETED, running, JobStatus.COMPLETED, Gap.RUN, runner),
         Step(JobEvent.FAILED, running, failed, Gap.RUN, runner, failures),
         Step(JobEvent.REQUEUED, running, pending, Gap.LEASE, SYSTEM, ("Lease expired",)),
-        Step(JobEvent.REQUEUED, failed, pending, Gap.THOUGHT, operator, _RETRY_REASONS),
-        Step(JobEvent.UPDATED, pending, pending, Gap.THOUGHT, operator, more={"fields": ["priority"]}),
-        Step(JobEvent.CANCELLED, pending, cancelled, Gap.THOUGHT, operator, _CANCEL_REASONS),
+        Step(JobEvent.REQUEUED, failed, pending, Gap.DECISION, operator, _RETRY_REASONS),
+        Step(JobEvent.UPDATED, pending, pending, Gap.DECISION, operator, more={"fields": ["priority"]}),
+        Step(JobEvent.CANCELLED, pending, cancelled, Gap.DECISION, operator, _CANCEL_REASONS),
         Step(JobEvent.CANCELLED, running, cancelled, Gap.RUN, operator, _CANCEL_REASONS),
     )
 
 
-def _story(share: float, *steps: Step) -> JobLifecycle:
+def _lifecycle(share: float, *steps: Step) -> JobLifecycle:
     status = steps[-1].to
     starts = [number for number, step in enumerate(steps) if step.to == JobStatus.RUNNING]
     pendings = [
@@ -177,7 +176,7 @@ def _story(share: float, *steps: Step) -> JobLifecycle:
 
 
 def _endings(step: Step) -> list[str]:
-    """Return what follows the job's id in the step's payload, for each person and reason it may have."""
+    """Return the rest of the step's payload after the job's id, for each possible author and reason."""
     people = OPERATORS if step.by == "operator" else (step.by,)
     return [
         json_text({"from": step.previous, "to": step.to, "by": by, "reason": reason, **step.more})[1:]

@@ -1,4 +1,4 @@
-"""How much of what: the rows of one run of ``seed_demo``, batch by batch."""
+"""The rows of one run of ``seed_demo``, in batches."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,20 +7,20 @@ from functools import cached_property
 from itertools import zip_longest
 from typing import Final, NamedTuple
 
-from orchestrator.demo.agent_events import AgentEvents
-from orchestrator.demo.jobs import EVENT_COLUMNS, JOB_COLUMNS, Lives
+from orchestrator.demo.agent_events import AgentEventGenerator
+from orchestrator.demo.jobs import EVENT_COLUMNS, JOB_COLUMNS, JobGenerator
 from orchestrator.demo.row_values import SECOND, Row
-from orchestrator.demo.tasks import TASK_COLUMNS, Notes
-from orchestrator.demo.users import USER_COLUMNS, People
+from orchestrator.demo.tasks import TASK_COLUMNS, TaskGenerator
+from orchestrator.demo.users import USER_COLUMNS, UserGenerator
 
-#: Rows of one kind that are made, kept in memory and committed at once; a job comes with its history.
+#: Rows of one table that are generated and committed at once. Jobs include their histories.
 BATCH_ROWS: Final = 5_000
 
-# Of five jobs that agents submit they report one thing of their own.
-_JOBS_A_REPORT: Final = 5
+# Agents report one event of their own for every five jobs that they submit.
+_JOBS_PER_AGENT_EVENT: Final = 5
 
 
-class Rows(NamedTuple):
+class TableRows(NamedTuple):
     """Rows of one table."""
 
     table: str
@@ -29,29 +29,29 @@ class Rows(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Rows that belong into one transaction; ``entries`` of them are no part of a job's history."""
+    """Rows of one transaction. ``entries`` is their number without the events of job histories."""
 
     entries: int
-    tables: tuple[Rows, ...]
+    tables: tuple[TableRows, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
 class SeedPlan:
-    """What ``seed_demo`` adds.
+    """The rows that ``seed_demo`` adds.
 
-    The same plan has the same rows. With another ``until`` they have the same names, statuses and distances
-    in time, but other times, and other ids, since ids begin with the time.
+    The same plan has the same rows. With another ``until``, all timestamps move by the same amount. Ids
+    change too, because they begin with a timestamp.
 
     Attributes:
-        jobs: how many jobs.
-        events: how many events, or None for every job's history and a few of the agents' own. A number that
-            is smaller than the histories leaves out the oldest jobs' events, as retention does; a larger one
-            is filled up with events of agents.
-        tasks: how many tasks.
-        users: how many users.
-        seed: tells one set of data from another.
-        series: how many times the same data is in the database already; each has rows of its own.
-        until: the instant that everything happened before.
+        jobs: number of jobs.
+        events: number of events; None: every job's history and a few events of agents. With fewer events
+            than the histories have, the oldest ones are missing, as after retention. With more, the rest are
+            events of agents.
+        tasks: number of tasks.
+        users: number of users.
+        seed: seed of the random numbers.
+        series: number of times that the same plan was loaded before. Each series has its own rows.
+        until: end of the data; everything happened before it.
     """
 
     jobs: int
@@ -63,47 +63,47 @@ class SeedPlan:
     series: int = 0
 
     def batches(self) -> Iterator[Batch]:
-        """Yield all rows, in batches that belong into one transaction each."""
-        for first, last in _shares(self.users):
-            yield Batch(last - first, (Rows("users", USER_COLUMNS, self._people.rows(first, last)),))
-        for first, last in _shares(self.tasks):
-            yield Batch(last - first, (Rows("tasks", TASK_COLUMNS, self._notes.rows(first, last)),))
-        yield from self._work()
+        """Yield all rows in batches, one for each transaction."""
+        for first, last in _ranges(self.users):
+            yield Batch(last - first, (TableRows("users", USER_COLUMNS, self._users.rows(first, last)),))
+        for first, last in _ranges(self.tasks):
+            yield Batch(last - first, (TableRows("tasks", TASK_COLUMNS, self._tasks.rows(first, last)),))
+        yield from self._job_batches()
 
-    def landmarks(self) -> Iterator[tuple[str, str, list[str]]]:
-        """Yield what is in the database if this plan's rows are: a table, a column, some of its values."""
-        for first, last in _shares(self.users):
-            people = self._people.rows(first, last)
+    def identifying_values(self) -> Iterator[tuple[str, str, list[str]]]:
+        """Yield a table, a column and values that exist if and only if this plan was loaded before."""
+        for first, last in _ranges(self.users):
+            users = self._users.rows(first, last)
             for column in ("username", "email"):
-                yield "users", column, [str(person[USER_COLUMNS.index(column)]) for person in people]
+                yield "users", column, [str(user[USER_COLUMNS.index(column)]) for user in users]
         if self.tasks:
-            yield "tasks", "id", [str(self._notes.rows(*next(_shares(self.tasks)))[0][0])]
-        for rows in next(self._work(), Batch(0, ())).tables:
+            yield "tasks", "id", [str(self._tasks.rows(*next(_ranges(self.tasks)))[0][0])]
+        for rows in next(self._job_batches(), Batch(0, ())).tables:
             yield rows.table, "id", [str(row[0]) for row in rows.rows[:1]]
 
     @property
     def entries(self) -> int:
-        """How many rows there are, not counting the histories, which come with their jobs."""
-        return self.users + self.tasks + self.jobs + self._reports
+        """Return the number of rows without the events of job histories."""
+        return self.users + self.tasks + self.jobs + self._agent_events
 
-    def _work(self) -> Iterator[Batch]:
-        """Yield the jobs with their histories, and what the agents reported at the same time."""
-        left_out = self._left_out
-        batches = max(_batches(self.jobs), _batches(self._reports))
-        shares = zip_longest(_shares(self.jobs), _shares(self._reports, batches), fillvalue=(0, 0))
-        for share, reported in shares:
-            jobs, events = self._lives.rows(*share)
-            skipped = min(left_out, len(events))
-            left_out -= skipped
-            reports = self._agents.rows(*reported)
+    def _job_batches(self) -> Iterator[Batch]:
+        """Yield the jobs with their histories, together with the agents' events of the same time."""
+        left_to_skip = self._skipped_events
+        batches = max(_batches(self.jobs), _batches(self._agent_events))
+        ranges = zip_longest(_ranges(self.jobs), _ranges(self._agent_events, batches), fillvalue=(0, 0))
+        for job_range, event_range in ranges:
+            jobs, events = self._jobs.rows(*job_range)
+            skipped = min(left_to_skip, len(events))
+            left_to_skip -= skipped
+            agent_events = self._agent_event_generator.rows(*event_range)
             tables = (
-                Rows("jobs", JOB_COLUMNS, jobs),
-                Rows("events", EVENT_COLUMNS, events[skipped:] + reports),
+                TableRows("jobs", JOB_COLUMNS, jobs),
+                TableRows("events", EVENT_COLUMNS, events[skipped:] + agent_events),
             )
-            yield Batch(len(jobs) + len(reports), tables)
+            yield Batch(len(jobs) + len(agent_events), tables)
 
     @property
-    def _names(self) -> tuple[object, ...]:
+    def _seed_key(self) -> tuple[object, ...]:
         return self.seed, self.series
 
     @property
@@ -111,43 +111,45 @@ class SeedPlan:
         return int((self.until - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds()) * SECOND
 
     @cached_property
-    def _people(self) -> People:
-        return People(self._names, self.users, self._until, f"-{self.series + 1}" if self.series else "")
+    def _users(self) -> UserGenerator:
+        return UserGenerator(
+            self._seed_key, self.users, self._until, f"-{self.series + 1}" if self.series else ""
+        )
 
     @cached_property
-    def _lives(self) -> Lives:
-        return Lives(self._names, self.jobs, self._until)
+    def _jobs(self) -> JobGenerator:
+        return JobGenerator(self._seed_key, self.jobs, self._until)
 
     @cached_property
-    def _agents(self) -> AgentEvents:
-        return AgentEvents(self._names, self._reports, self._until)
+    def _agent_event_generator(self) -> AgentEventGenerator:
+        return AgentEventGenerator(self._seed_key, self._agent_events, self._until)
 
     @cached_property
-    def _notes(self) -> Notes:
-        return Notes(self._names, self.tasks, self._until)
+    def _tasks(self) -> TaskGenerator:
+        return TaskGenerator(self._seed_key, self.tasks, self._until)
 
     @cached_property
-    def _histories(self) -> int:
-        """How many events all jobs' histories have."""
-        return sum(self._lives.events(first, last) for first, last in _shares(self.jobs))
+    def _history_events(self) -> int:
+        """Return the number of events in all job histories."""
+        return sum(self._jobs.events(first, last) for first, last in _ranges(self.jobs))
 
     @cached_property
-    def _reports(self) -> int:
+    def _agent_events(self) -> int:
         if self.events is None:
-            return self.jobs // _JOBS_A_REPORT
-        return max(0, self.events - self._histories)
+            return self.jobs // _JOBS_PER_AGENT_EVENT
+        return max(0, self.events - self._history_events)
 
     @cached_property
-    def _left_out(self) -> int:
-        return 0 if self.events is None else max(0, self._histories - self.events)
+    def _skipped_events(self) -> int:
+        return 0 if self.events is None else max(0, self._history_events - self.events)
 
 
 def _batches(rows: int) -> int:
     return -(-rows // BATCH_ROWS)
 
 
-def _shares(rows: int, batches: int | None = None) -> Iterator[tuple[int, int]]:
-    """Yield the first and last (exclusive) row of each batch: full ones, or so many alike."""
+def _ranges(rows: int, batches: int | None = None) -> Iterator[tuple[int, int]]:
+    """Yield the first and last (exclusive) row of each batch: full batches, or ``batches`` of equal size."""
     if batches is None:
         yield from ((first, min(first + BATCH_ROWS, rows)) for first in range(0, rows, BATCH_ROWS))
     else:

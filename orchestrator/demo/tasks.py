@@ -1,10 +1,18 @@
-"""Tasks: notes of work for people and agents, some of them edited again and again."""
+"""Tasks: work for people and agents. Some were edited several times."""
 
 from collections.abc import Iterator, Mapping
 from string import Formatter
 from typing import Final
 
-from orchestrator.demo.row_values import HOUR, Row, format_timestamp, id_tails, log_normal, new_id, stream
+from orchestrator.demo.row_values import (
+    HOUR,
+    Row,
+    format_timestamp,
+    id_tails,
+    log_normal,
+    new_id,
+    seeded_random,
+)
 from orchestrator.demo.timeline import Timeline
 from orchestrator.demo.vocabulary import SUBJECTS
 
@@ -21,7 +29,7 @@ _TITLES: Final = (
     "Find out why exports of {dataset} are slow on Mondays",
     "Label 200 more samples for {model}",
     "Move {service} to the new queue",
-    "SeedPlan capacity for {region}",
+    "Plan capacity for {region}",
     "Raise the memory limit of jobs on {dataset}",
     "Reduce the number of false alarms from {service}",
     "Renew the contract with {supplier}",
@@ -49,25 +57,25 @@ _EDIT_EVERY: Final = 9 * HOUR
 _FACTORS: Final = log_normal(spread=1.1, size=2048)
 
 
-class Notes:
-    """The tasks of a plan."""
+class TaskGenerator:
+    """Generates the tasks of a plan."""
 
-    def __init__(self, names: tuple[object, ...], total: int, until: int) -> None:
-        """Take the measures of the whole, so that any part of it can be made.
+    def __init__(self, seed_key: tuple[object, ...], total: int, until: int) -> None:
+        """Prepare to generate any range of the rows.
 
         Args:
-            names: what the random numbers belong to.
-            total: how many of them there are.
-            until: the instant that everything happened before, in microseconds.
+            seed_key: seed of the random numbers.
+            total: number of tasks.
+            until: the end of the data; everything happened before it. In microseconds.
         """
-        self._names = (*names, "tasks", total)
-        self._timeline = Timeline(stream(*names, "timeline"))
+        self._seed_key = (*seed_key, "tasks", total)
+        self._timeline = Timeline(seeded_random(*seed_key, "timeline"))
         self._total = total
         self._until = until
 
     def rows(self, first: int, last: int) -> list[Row]:
         """Return the rows of the tasks numbered ``first`` to ``last`` (exclusive)."""
-        random = stream(*self._names, first)
+        random = seeded_random(*self._seed_key, first)
         count = last - first
         ages = self._timeline.ages(random, first, last, self._total)
         titles = random.choices(_POOL, k=count)
@@ -95,7 +103,7 @@ class Notes:
 
 
 def _filled(title: str) -> Iterator[str]:
-    """Yield a title once for each value of its field."""
+    """Yield the title with each value of its field."""
     field = next(name for _, name, _, _ in Formatter().parse(title) if name)
     values: Mapping[str, tuple[str, ...]] = SUBJECTS
     yield from (title.format(**{field: value}) for value in values[field])

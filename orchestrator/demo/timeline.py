@@ -1,7 +1,7 @@
-"""When things happened: the rhythm of a service that grew over the last 90 days.
+"""When things happened: the load of a service that grew over the last 90 days.
 
-Ages are microseconds before the instant that the data ends at, so that the same seed has the same rhythm
-whenever it is used. The day's peak is therefore always now, and a quiet weekend always four days back.
+Ages are microseconds before the end of the data, so the same seed has the same load pattern whenever it is
+used. Therefore the day's peak is always now, and the last weekend is always three to four days back.
 """
 
 import math
@@ -19,43 +19,43 @@ _SLICE: Final = 10 * MINUTE
 _SLICES: Final = SPAN // _SLICE
 _SLICES_A_DAY: Final = DAY // _SLICE
 
-# Use has grown: the rate falls with age as 1 / (age + this). Of 2,000 jobs a hundred and fifty
-# fall into the last day and six hundred into the last week.
+# The load has grown: the rate falls with age as 1 / (age + this). Of 2,000 jobs, 150 are from the last day
+# and 600 from the last week.
 _GROWTH: Final = 4 * DAY
-# And now it is the busiest: some thirty of these are of the last hour, so that the page of the moment has
-# something to show.
-_RUSH: Final = 3.0  # the rate now, as a multiple of the usual one on top of it
+# The load is highest now: about 30 of 2,000 jobs are from the last hour, so that the dashboard has something
+# to show.
+_RUSH: Final = 3.0  # added to the rate now, as a multiple of the usual rate
 _RUSH_FADES: Final = 3 * HOUR
 _NIGHT: Final = 0.45  # the rate at the quietest hour, as a share of the peak's
 _WEEKEND: Final = 0.5
 _WEEKEND_DAYS: Final = (3, 4)  # days back, of every seven
 _UNEVENNESS: Final = 3.0  # shape of the gamma noise on each slice; smaller is rougher
-_BURSTS: Final = 40  # back-fills and retried imports: short spells of many times the usual rate
+_BURSTS: Final = 40  # backfills and retried imports: short periods of several times the usual rate
 _BURST_SLICES: Final = (1, 5)
 _BURST_RATES: Final = (2.0, 7.0)
 
-# Outages, as hours back: from, to. Many of the jobs made during one fail.
+# Outages in hours back. Many of the jobs created during an outage fail.
 _OUTAGES: Final = ((2.2, 3.1), (19.5, 20.4), (76.0, 78.5), (231.0, 238.0), (611.0, 613.0), (1390.0, 1401.0))
 _OUTAGE_EDGES: Final = [int(hours * HOUR) for outage in _OUTAGES for hours in outage]
 
 
 def in_outage(age: int) -> bool:
-    """Tell whether this age falls into one of the outages."""
+    """Return whether this age is within an outage."""
     return bisect(_OUTAGE_EDGES, age) % 2 == 1
 
 
 class Timeline:
-    """Ages in order, oldest first, dense where the service was busy."""
+    """Ages of rows, oldest first, denser where the load was higher."""
 
     def __init__(self, random: Random) -> None:
-        """Draw the rhythm: when it was busy and when it was not."""
+        """Draw the load of each slice of time."""
         self._ends = list(accumulate(_rates(random)))
 
     def ages(self, random: Random, first: int, last: int, total: int) -> Iterator[int]:
         """Yield the ages of the rows numbered ``first`` to ``last`` (exclusive) of ``total``, oldest first.
 
-        Each row lies somewhere within its share of all that happened, so any part of the rows can be made
-        without the others.
+        Each row gets a random place within its own share of the total load, so any range of rows can be
+        generated without the others.
         """
         ends, share = self._ends, self._ends[-1] / max(total, 1)
         for number in range(first, last):
@@ -67,7 +67,7 @@ class Timeline:
 
 
 def _rates(random: Random) -> list[float]:
-    """Return how much happens in each slice of the span, oldest first."""
+    """Return the load of each slice of the span, oldest first."""
     rates = [_rate(_SLICES - 1 - slice_) * random.gammavariate(_UNEVENNESS, 1) for slice_ in range(_SLICES)]
     for _ in range(_BURSTS):
         start, rate = random.randrange(_SLICES), random.uniform(*_BURST_RATES)
@@ -77,7 +77,7 @@ def _rates(random: Random) -> list[float]:
 
 
 def _rate(slices_back: int) -> float:
-    """Return the usual rate so many slices back: growth, rush, day and week, without noise."""
+    """Return the rate a number of slices back, by growth, rush, hour and weekday, without noise."""
     growth = 1 / (slices_back * _SLICE + _GROWTH)
     rush = 1 + _RUSH * math.exp(-slices_back * _SLICE / _RUSH_FADES)
     day = _NIGHT + (1 - _NIGHT) * (1 + math.cos(2 * math.pi * slices_back / _SLICES_A_DAY)) / 2

