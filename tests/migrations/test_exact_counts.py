@@ -21,7 +21,7 @@ __all__ = ["connection", "start_migrating"]
 BEFORE, COUNTING = "0004_cache", "0005_exact_counts"
 
 
-def wrong(database: str) -> list[counts.Verified]:
+def wrong(database: str) -> list[counts.VerifiedCount]:
     return [number for number in counts.verify(using=database) if not number.is_exact]
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from orchestrator.checks import compare, indexes_have_readers
-from orchestrator.hot_queries import OF_NO_MODEL, hot_queries
+from orchestrator.hot_queries import UNMANAGED_INDEXES, hot_queries
 from orchestrator.models import Job
 
 pytestmark = pytest.mark.engine_neutral
@@ -31,6 +31,6 @@ def test_an_index_that_nobody_reads_is_a_warning(monkeypatch: pytest.MonkeyPatch
 def test_a_name_that_is_no_index_is_a_warning(field: str) -> None:
     first, *others = hot_queries()
     wrong = replace(first, **{field: "ix_jobs_gone" if field == "index" else ("ix_jobs_gone",)})
-    found = compare(declared() - OF_NO_MODEL, [wrong, first, *others], known=OF_NO_MODEL)
+    found = compare(declared() - UNMANAGED_INDEXES, [wrong, first, *others], known=UNMANAGED_INDEXES)
     assert [(warning.id, warning.obj) for warning in found] == [("orchestrator.W002", "ix_jobs_gone")]
     assert found[0].hint

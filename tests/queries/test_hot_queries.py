@@ -12,7 +12,7 @@ from monitoring import index_catalog
 from monitoring.hot_queries import HotQuery, examine
 from monitoring.plans import PRIMARY_KEY, postgresql
 from orchestrator.api.views.base import ResourceViewSet
-from orchestrator.hot_queries import KEPT, hot_queries, query_plans
+from orchestrator.hot_queries import KEEP_REASONS, hot_queries, query_plans
 from orchestrator.listing import ListDefinition
 from orchestrator.lists import JOB_HISTORY, LISTS
 from orchestrator.models import Event, Job, Task, User
@@ -90,9 +90,9 @@ def test_the_planner_chooses_what_is_declared_for_large_tables_and_otherwise_wit
     monkeypatch.setattr(postgresql, "FEW_ROWS", 0)  # of so few rows another way to them is as good
     now = wrong(every())
     lost = {index: lost_without(index, execute, now) for index in INDEXES}
-    assert {index for index, queries in lost.items() if not queries} <= KEPT.keys(), lost
+    assert {index for index, queries in lost.items() if not queries} <= KEEP_REASONS.keys(), lost
     for index, queries in lost.items():
-        print(f"{index}: {', '.join(queries) or KEPT.get(index, 'another one can do')}")  # noqa: T201 - shown with -rP
+        print(f"{index}: {', '.join(queries) or KEEP_REASONS.get(index, 'another one can do')}")  # noqa: T201 - shown with -rP
 
 
 def lost_without(index: str, execute: Execute, now: Problems) -> list[str]:
@@ -164,7 +164,7 @@ def levels(resolver: object) -> list[object]:
 @pytest.mark.usefixtures("rows")
 def test_a_page_shows_one_query_of_each_index(monkeypatch: pytest.MonkeyPatch) -> None:
     # A machine that is busy with other tests must not look like a database that is slow.
-    monkeypatch.setattr("orchestrator.hot_queries._SECONDS_OF_A_PAGE", 60)
+    monkeypatch.setattr("orchestrator.hot_queries._PAGE_SECONDS", 60)
     plans = query_plans()
     assert all(plan.ok for plan in plans)
     assert {plan.hot.index for plan in plans} >= {*INDEXES, PRIMARY_KEY}

@@ -12,7 +12,7 @@ from monitoring.hot_queries import HotQuery, examine, examine_without, from_quer
 from monitoring.index_catalog import Index
 from monitoring.index_usage import drop_proof, index_usage
 from monitoring.plans import schema_copy
-from orchestrator.hot_queries import KEPT
+from orchestrator.hot_queries import KEEP_REASONS
 from orchestrator.models import Job
 from tests.queries.cached_queries import every
 
@@ -79,7 +79,7 @@ def test_an_index_goes_only_with_a_proof(attempts: HotQuery) -> None:
     examined = examine(every())
 
     def verdict(*queries: HotQuery) -> str:
-        uses = index_usage(examined, reasons=KEPT, queries=queries)
+        uses = index_usage(examined, reasons=KEEP_REASONS, queries=queries)
         return next(use.verdict for use in uses if use.index.name == "ix_jobs_attempts")
 
     assert verdict(*every()) == "drop"

@@ -7,7 +7,7 @@ import pytest
 
 from monitoring.hot_queries import HotQuery, examine
 from monitoring.index_usage import IndexUsage, index_usage
-from orchestrator.hot_queries import KEPT
+from orchestrator.hot_queries import KEEP_REASONS
 from tests.queries.cached_queries import every
 
 Execute = Callable[[str], list[tuple[Any, ...]]]
@@ -18,7 +18,9 @@ pytestmark = pytest.mark.django_db
 def uses(queries: tuple[HotQuery, ...] = ()) -> dict[str, IndexUsage]:
     """Return what each index is good for, by name, to some of the queries: to those shown, unless told."""
     queries = queries or every()
-    return {use.index.name: use for use in index_usage(examine(queries), reasons=KEPT, queries=queries)}
+    return {
+        use.index.name: use for use in index_usage(examine(queries), reasons=KEEP_REASONS, queries=queries)
+    }
 
 
 @pytest.mark.usefixtures("rows")
@@ -28,7 +30,7 @@ def test_every_index_of_ours_has_its_work_or_its_reason() -> None:
         name: use for name, use in uses(every()).items() if name.startswith("ix_") and not use.index.primary
     }
     assert {name for name, use in ours.items() if use.verdict not in ("keep", "known")} == set()
-    assert {name for name, use in ours.items() if use.verdict == "known"} == KEPT.keys()
+    assert {name for name, use in ours.items() if use.verdict == "known"} == KEEP_REASONS.keys()
     assert "ix_jobs_status_created_at" in ours["ix_jobs_status"].prefix_of
     assert "jobs by status" in ours["ix_jobs_status_created_at"].declared_by
     assert "jobs by status" in ours["ix_jobs_status_created_at"].serves
