@@ -1,4 +1,4 @@
-"""Folding: replacing the rows that writers appended to ``row_counts`` by their sums, to keep reads fast."""
+"""Compaction: replacing the rows that writers appended to ``row_counts`` by their sums keeps reads fast."""
 
 from typing import Final
 
