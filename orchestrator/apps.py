@@ -12,8 +12,8 @@ class OrchestratorConfig(AppConfig):
     verbose_name = "Orchestrator"
 
     def ready(self) -> None:
-        """Connect the receivers, and hand the monitoring and the cache what they need to know."""
-        # Imported here: what needs the settings can be imported once they are loaded.
+        """Connect the signal receivers and register with the monitoring and the cache."""
+        # Imported here because these modules need the models and the settings.
         from monitoring import readiness  # noqa: PLC0415
         from orchestrator import checks, monitoring_config, signals  # noqa: F401, PLC0415
         from orchestrator.api import entry_shapes  # noqa: PLC0415

@@ -1,4 +1,4 @@
-"""System checks: what the code assumes of itself and of its environment."""
+"""System checks: every index has a reader, and every index that a hot query names exists."""
 
 from collections.abc import Collection, Iterable
 from typing import Any
@@ -12,31 +12,31 @@ from monitoring.plans import PRIMARY_KEY
 
 @checks.register(checks.Tags.models)
 def indexes_have_readers(**_: Any) -> list[checks.CheckMessage]:
-    """Return a warning for each index that no hot query names, and for each name that is no index."""
-    # Imported when checked: it takes the models.
-    from orchestrator.hot_queries import OF_NO_MODEL, hot_queries  # noqa: PLC0415
+    """Warn about each index that no hot query needs, and each name in a hot query that is not an index."""
+    # Imported here because it needs the models.
+    from orchestrator.hot_queries import UNMANAGED_INDEXES, hot_queries  # noqa: PLC0415
 
     models = apps.get_app_config("orchestrator").get_models()
     declared = {index.name for model in models for index in model._meta.indexes}
-    return compare(declared, hot_queries(), known=OF_NO_MODEL)
+    return compare(declared, hot_queries(), known=UNMANAGED_INDEXES)
 
 
 def compare(
     declared: Collection[str], queries: Iterable[HotQuery], known: Collection[str] = ()
 ) -> list[checks.CheckMessage]:
-    """Return where the models' indexes and the hot queries differ.
+    """Return a warning for each difference between the models' indexes and the hot queries.
 
     Args:
         declared: names of the models' indexes.
         queries: the hot queries.
-        known: names of indexes that belong to no model.
+        known: names of indexes that no model declares.
     """
     queries = tuple(queries)
     read = {query.index for query in queries}
     named = read.union(*(query.alternatives for query in queries)) - {PRIMARY_KEY, *known}
     unread = [
         checks.Warning(
-            f"No hot query must be served by the index {name}.",
+            f"No hot query needs the index {name}.",
             hint="Declare the query that reads it in orchestrator/hot_queries.py, or drop the index.",
             obj=name,
             id="orchestrator.W001",
@@ -45,7 +45,7 @@ def compare(
     ]
     unknown = [
         checks.Warning(
-            f"A hot query names {name}, which is no index of a model.",
+            f"A hot query names {name}, which is not an index of a model.",
             hint="Correct the name where the query is declared, or declare the index in the model's Meta.",
             obj=name,
             id="orchestrator.W002",

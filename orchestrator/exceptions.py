@@ -12,7 +12,6 @@ class TransitionNotAllowed(DomainError):
 
     def __init__(self, current: JobStatus, requested: JobStatus, allowed: tuple[JobStatus, ...]) -> None:
         self.current = current
-        self.requested = requested
         self.allowed = allowed
         names = ", ".join(allowed) or "none, it is final"
         super().__init__(f"A {current} job cannot become {requested}. Allowed: {names}.")

@@ -1,7 +1,7 @@
-"""Every hot query, with its caller and the index that must serve it: their one declaration.
+"""The declaration of every hot query: its caller and the index that must serve it (docs/hot-queries.md).
 
-From it come the tests on both engines, ``explain_queries``, the monitoring's ``query_plans``, and the system
-check that no index is without a reader. Those of the lists come from ``orchestrator.lists``.
+The tests on both engines, ``explain_queries``, the monitoring's ``query_plans`` and the system check that
+every index has a reader use it. The queries of the lists are derived from ``orchestrator.lists``.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -22,27 +22,28 @@ from orchestrator.listing import Cursor, ListDefinition, Order, Selection
 from orchestrator.lists import LISTS
 from orchestrator.models import Event, Job, Task, User
 
-_NOBODY: Final = UUID(int=0)
-_SECONDS_OF_A_PAGE: Final = 0.4
-#: Indexes that find one row: the queries by them are declared apart from the lists.
-_OF_ONE_ROW: Final = (PRIMARY_KEY, "ix_users_email")
-#: Where a later page begins, by column.
+_NIL_ID: Final = UUID(int=0)
+#: Time limit for the plans that the monitoring page shows.
+_PAGE_SECONDS: Final = 0.4
+#: Indexes that find one row. ``_single_rows`` declares their queries, not the lists.
+_SINGLE_ROW_INDEXES: Final = (PRIMARY_KEY, "ix_users_email")
+#: The position at which a later page begins, by column.
 _POSITIONS: Final[Mapping[str, Callable[[], Any]]] = {
     "created_at": lambda: timezone.now() - timedelta(days=1),
     "started_at": lambda: timezone.now() - timedelta(days=1),
     "completed_at": lambda: timezone.now() - timedelta(days=1),
-    "id": lambda: _NOBODY,
+    "id": lambda: _NIL_ID,
     "priority": lambda: 0,
     "name": lambda: "Nightly export",
     "title": lambda: "Review",
     "username": lambda: "m",
 }
 
-#: Indexes that hot queries name and no model declares: those of tables that SQL migrations make.
-OF_NO_MODEL: Final = frozenset({"ix_cache_outbox_transaction", "ix_cache_outbox_tags"})
+#: Indexes that hot queries name and no model declares: they belong to tables that SQL migrations create.
+UNMANAGED_INDEXES: Final = frozenset({"ix_cache_outbox_transaction", "ix_cache_outbox_tags"})
 
-#: Indexes whose work a wider one could do, and why they stay.
-KEPT: Final = {
+#: Why an index stays although a wider one could replace it, by name.
+KEEP_REASONS: Final = {
     name: f"one of the performance report's indexes, and the narrowest for {reader}"
     for name, reader in {
         "ix_jobs_status": "jobs of one status in any order",
@@ -58,44 +59,44 @@ KEPT: Final = {
 
 def hot_queries() -> tuple[HotQuery, ...]:
     """Return every hot query."""
-    return (*_lists(), *_rows(), *_in_any_order(), *_outbox())
+    return (*_lists(), *_single_rows(), *_in_any_order(), *_outbox())
 
 
 def query_plans() -> tuple[PlanCheck, ...]:
-    """Return how one query of each index is served now, with its real time: few enough for a page."""
+    """Run one query for each index, few enough for a page, and return their plans and times."""
     one_of_each = {
         query.index if query.index != PRIMARY_KEY else query.name: query for query in hot_queries()[::-1]
     }
     queries = sorted(one_of_each.values(), key=lambda query: (query.table, query.name))
-    examined = examine(queries, analyze=True, seconds=_SECONDS_OF_A_PAGE)
+    examined = examine(queries, analyze=True, seconds=_PAGE_SECONDS)
     return tuple(one for one in examined if OUT_OF_TIME not in one.problems)
 
 
 def _lists() -> Iterator[HotQuery]:
-    """Yield each access path of each list, in each order, with the first page and a later one.
+    """Yield the first page and a later one for each access path of each list, in each direction.
 
-    A bounded scan reads the same rows by the same path: it is the first page with a larger limit.
+    A bounded scan uses the same access path; it is the first page with a larger limit.
     """
     declared: set[object] = set()
     for definition in LISTS:
         for names in definition.combinations(definition.filters):
             for order in definition.orders_with(names, definition.orders):
                 path = definition.access_path(names, order)
-                if (path, order.descending) not in declared and path.index not in _OF_ONE_ROW:
+                if (path, order.descending) not in declared and path.index not in _SINGLE_ROW_INDEXES:
                     declared.add((path, order.descending))
                     yield from _pages(definition, names, order)
 
 
 def _pages(definition: ListDefinition, names: tuple[str, ...], order: Order) -> Iterator[HotQuery]:
-    """Yield the queries of a list's first page and a later one, with samples of the filters."""
+    """Yield the queries of a list's first page and a later one, with the filters' sample values."""
     path = definition.access_path(names, order)
     conditions = {name: definition.by_name[name].sample_value for name in names}
     selection = Selection(definition, conditions, order)
     position = tuple(_POSITIONS[column]() for column in path.columns)
-    for name, cursor in ((_title(definition, names, order), Cursor()), ("", Cursor(position=position))):
+    for suffix, cursor in (("", Cursor()), (", next page", Cursor(position=position))):
         yield HotQuery(
-            name=name or f"{_title(definition, names, order)}, next page",
-            caller=_asked_by(definition, names, order),
+            name=f"{_name(definition, names, order)}{suffix}",
+            caller=_caller(definition, names, order),
             table=definition.name,
             statement=from_queryset(selection.walk(cursor)[: DEFAULT_PAGE_SIZE + 1]),
             index=path.index,
@@ -103,32 +104,38 @@ def _pages(definition: ListDefinition, names: tuple[str, ...], order: Order) -> 
         )
 
 
-def _title(definition: ListDefinition, names: tuple[str, ...], order: Order) -> str:
+def _name(definition: ListDefinition, names: tuple[str, ...], order: Order) -> str:
     filters = f" by {' and '.join(names)}" if names else ""
     is_default = order == definition.orders_with(names, definition.orders)[0]
     return f"{definition.name}{filters}{'' if is_default else f', ordering={order.name}'}"
 
 
-def _asked_by(definition: ListDefinition, names: tuple[str, ...], order: Order) -> str:
+def _caller(definition: ListDefinition, names: tuple[str, ...], order: Order) -> str:
     if order.api and all(definition.by_name[name].api for name in names):
         return f"GET /api/v1/{definition.name}/"
     return f"/admin/orchestrator/{definition.model._meta.model_name}/"
 
 
-def _rows() -> Iterator[HotQuery]:
-    """Yield the queries for one row, and for the latest events."""
-    for model, table in ((Job, "jobs"), (Event, "events"), (Task, "tasks"), (User, "users")):
-        name = f"{table.removesuffix('s')} by id"
+def _single_rows() -> Iterator[HotQuery]:
+    """Yield the queries that find one row or a few, and that of the recent events."""
+    for model in (Job, Event, Task, User):
         yield _hot(
-            name, f"GET /api/v1/{table}/{{id}}/", model.objects.filter(pk=_NOBODY), PRIMARY_KEY, ("id",)
+            f"{model._meta.model_name} by id",
+            f"GET /api/v1/{model._meta.db_table}/{{id}}/",
+            model.objects.filter(pk=_NIL_ID),
+            PRIMARY_KEY,
+            ("id",),
         )
-    sign_in = "sign-in, and the check of a new user's name"
     yield _hot(
-        "user by name", sign_in, User.objects.filter(username="ada"), "ix_users_username", ("username",)
+        "user by username",
+        "sign-in, and the check that a username is unique",
+        User.objects.filter(username="ada"),
+        "ix_users_username",
+        ("username",),
     )
     yield _hot(
-        "user by address",
-        "the check of a new user's address",
+        "user by email",
+        "the check that an email address is unique",
         User.objects.filter(email="ada@example.com"),
         "ix_users_email",
         ("email",),
@@ -151,13 +158,13 @@ def _rows() -> Iterator[HotQuery]:
 
 
 def _in_any_order() -> Iterator[HotQuery]:
-    """Yield the performance report's queries: a wider index can serve them, the narrowest is best."""
+    """Yield the performance report's queries. A wider index can serve them; the narrowest is the best."""
     failed, lately = JobStatus.FAILED, timezone.now() - timedelta(minutes=5)
     jobs, users = Job.objects.all(), User.objects.all()
-    # PostgreSQL 18 can skip through the five statuses of an index that has the priority after them.
+    # PostgreSQL 18 can skip scan an index on the priority that has the five statuses before it.
     skipped = ("status_priority", "status_prio_created")
-    # The name, the rows, the index's columns, and the wider indexes without their table.
-    questions: tuple[tuple[str, QuerySet[Any], tuple[str, ...], tuple[str, ...]], ...] = (
+    # Each with its name, its rows, the index's columns, and wider indexes (names without prefix and table).
+    queries: tuple[tuple[str, QuerySet[Any], tuple[str, ...], tuple[str, ...]], ...] = (
         ("jobs of a status", jobs.filter(status=failed), ("status",), (*skipped, "status_created_at")),
         ("jobs started lately", jobs.filter(started_at__gt=lately), ("started_at",), ()),
         ("jobs of a priority", jobs.filter(priority=20), ("priority",), ("priority_created_at", *skipped)),
@@ -172,15 +179,15 @@ def _in_any_order() -> Iterator[HotQuery]:
         ("users of a role", users.filter(role=Role.MODERATOR), ("role",), ()),
         ("inactive users", users.filter(active__in=[False]), ("active",), ()),
     )
-    for question, rows, columns, wider in questions:
+    for name, rows, columns, wider in queries:
         table = rows.model._meta.db_table
         yield _hot(
-            f"{question}, in any order",
+            f"{name}, in any order",
             "bulk changes and the performance report",
             rows.order_by()[:DEFAULT_PAGE_SIZE],
             "_".join(("ix", table, *columns)),
             columns,
-            alternatives=tuple(f"ix_{table}_{name}" for name in wider),
+            alternatives=tuple(f"ix_{table}_{suffix}" for suffix in wider),
         )
 
 
@@ -193,14 +200,14 @@ def _outbox() -> Iterator[HotQuery]:
     def pending(_: BaseDatabaseWrapper) -> Statement:
         return Statement(outbox.SELECT_PENDING, [DEFAULT_PAGE_SIZE])
 
-    def waiting(_: BaseDatabaseWrapper) -> Statement:
+    def already_pending(_: BaseDatabaseWrapper) -> Statement:
         return Statement("SELECT 1 FROM cache_outbox WHERE tags = %s", ["jobs"])
 
     yield HotQuery(
-        name="an invalidation that waits already",
+        name="an invalidation that is already pending",
         caller="every change of a row, by the tables' triggers",
         table="cache_outbox",
-        statement=waiting,
+        statement=already_pending,
         index="ix_cache_outbox_tags",
         conditions=("tags",),
         engine="sqlite",
@@ -212,7 +219,7 @@ def _outbox() -> Iterator[HotQuery]:
         statement=own,
         index="ix_cache_outbox_transaction",
         conditions=("transaction",),
-        engine="postgresql",  # on SQLite every row there is the transaction's to take
+        engine="postgresql",  # on SQLite a transaction takes every row
     )
     yield HotQuery(
         name="pending invalidations",
@@ -220,7 +227,7 @@ def _outbox() -> Iterator[HotQuery]:
         table="cache_outbox",
         statement=pending,
         index=PRIMARY_KEY,
-        engine="postgresql",  # SQLite keeps the table itself in this order
+        engine="postgresql",  # SQLite stores the table in this order
     )
 
 

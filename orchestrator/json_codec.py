@@ -1,4 +1,4 @@
-"""JSON as the service writes and reads it: the one door for answers, request bodies and cached entries."""
+"""The service's JSON encoder and decoder, for responses, request bodies and cached entries."""
 
 import json
 import re
@@ -14,7 +14,7 @@ from monitoring.formatting import iso_timestamp
 
 _OPTIONS: Final = orjson.OPT_PASSTHROUGH_DATETIME
 
-#: Digits in a row that may be more than the 64 bits that orjson reads exactly.
+#: A number this long may not fit into 64 bits, and orjson reads larger ones inexactly.
 _LONG_NUMBER: Final = re.compile(rb"[0-9]{18}")
 
 
@@ -22,16 +22,16 @@ def to_json(data: Any, *, indent: bool = False) -> bytes:
     """Return data as UTF-8 JSON.
 
     Args:
-        data: what JSON knows, and UUIDs, moments and enumerations.
-        indent: for people to read, two spaces a level.
+        data: values of the types of JSON, and UUIDs, datetimes, enumerations and lazy strings.
+        indent: for people to read, with two spaces for each level.
     """
     try:
-        return orjson.dumps(data, _plain, _OPTIONS | orjson.OPT_INDENT_2 if indent else _OPTIONS)
+        return orjson.dumps(data, _encode_other, _OPTIONS | orjson.OPT_INDENT_2 if indent else _OPTIONS)
     except orjson.JSONEncodeError:
-        # A whole number of more than 64 bits: orjson refuses it, clients may store it.
+        # An integer of more than 64 bits: orjson refuses it, but clients may store it.
         text = json.dumps(
             data,
-            default=_plain,
+            default=_encode_other,
             ensure_ascii=False,
             allow_nan=False,
             indent=2 if indent else None,
@@ -41,34 +41,34 @@ def to_json(data: Any, *, indent: bool = False) -> bytes:
 
 
 def from_json(raw: bytes | str) -> Any:
-    """Return what a JSON text says, its whole numbers exactly.
+    """Return the data of a JSON text. Integers of any size are exact.
 
     Raises:
-        ValueError: when it is not strict JSON: not UTF-8, half a surrogate pair, NaN, a number that no double
-            holds, or nested so deep that nobody could mean it.
+        ValueError: if it is not strict JSON (invalid UTF-8, half a surrogate pair, NaN, a number out of the
+            range of a double) or nested too deep.
     """
     encoded = raw.encode() if isinstance(raw, str) else raw
     data = orjson.loads(encoded)
     if not _LONG_NUMBER.search(encoded):
         return data
     try:
-        return json.loads(encoded)  # orjson has found it valid; this one reads long numbers exactly
+        return json.loads(encoded)  # orjson found it valid; json reads long integers exactly
     except RecursionError:
         raise ValueError("nested too deep") from None
 
 
-def is_deeper(data: Any, levels: int) -> bool:
-    """Tell whether data are nested deeper than ``levels``, without recursion, which has limits too."""
+def exceeds_depth(data: Any, max_levels: int) -> bool:
+    """Return whether objects and lists are nested deeper than ``max_levels``. Does not recurse."""
     level = [data]
-    for _ in range(levels):
-        level = _inside(level)
+    for _ in range(max_levels):
+        level = _members(level)
         if not level:
             return False
     return any(isinstance(value, dict | list) for value in level)
 
 
-def texts_in(data: Any) -> Iterator[str]:
-    """Return every string in the data, keys included."""
+def strings_in(data: Any) -> Iterator[str]:
+    """Yield every string in the data, including keys."""
     level = [data]
     while level:
         for value in level:
@@ -76,22 +76,21 @@ def texts_in(data: Any) -> Iterator[str]:
                 yield value
             elif isinstance(value, dict):
                 yield from value
-        level = _inside(level)
+        level = _members(level)
 
 
-def _inside(level: list[Any]) -> list[Any]:
-    """Return what is in the objects and lists of one level."""
-    inside: list[Any] = []
+def _members(level: list[Any]) -> list[Any]:
+    """Return the members of the objects and lists of one level."""
+    members: list[Any] = []
     for value in level:
         if isinstance(value, dict):
-            inside.extend(value.values())
+            members.extend(value.values())
         elif isinstance(value, list):
-            inside.extend(value)
-    return inside
+            members.extend(value)
+    return members
 
 
-def _plain(value: Any) -> Any:
-    """Return a value that JSON lacks as one that it has."""
+def _encode_other(value: Any) -> Any:
     if isinstance(value, datetime):
         return iso_timestamp(value)
     if isinstance(value, UUID | Promise):

@@ -1,4 +1,4 @@
-"""What the orchestrator registers with the monitoring: tables, cache, hot queries, commands and rules."""
+"""The orchestrator's registration with the monitoring: tables, cache, hot queries, commands and rules."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
@@ -15,12 +15,12 @@ from orchestrator import cache_health, counts
 from orchestrator.cache.tags import TTL_SETTINGS
 from orchestrator.choices import ENDED_STATUSES
 
-#: A refresh token that is recommended lives this many times as long as an access token.
+#: Recommended lifetime of a refresh token, as a multiple of the access token's.
 _REFRESH_FACTOR: Final = 84
 
 
 def register_with_monitoring() -> None:
-    """Register the orchestrator; called once, at start-up."""
+    """Register the orchestrator. Called once, at start-up."""
     registry.register(
         MonitoredApp(
             tables=_tables(),
@@ -75,7 +75,7 @@ def token_lifetimes(_: DatabaseReport) -> Iterator[Finding]:
 
 
 def _hot_queries() -> Sequence[HotQuery]:
-    # Imported here: it loads the whole API, which not every command needs.
+    # Imported here because it loads the whole API, which not every command needs.
     from orchestrator.hot_queries import hot_queries  # noqa: PLC0415
 
     return hot_queries()
@@ -88,6 +88,6 @@ def _query_plans() -> Sequence[PlanCheck]:
 
 
 def _kept_indexes() -> Mapping[str, str]:
-    from orchestrator.hot_queries import KEPT  # noqa: PLC0415 - as above
+    from orchestrator.hot_queries import KEEP_REASONS  # noqa: PLC0415 - as above
 
-    return KEPT
+    return KEEP_REASONS

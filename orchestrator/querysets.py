@@ -1,4 +1,4 @@
-"""Which rows, and changes of many rows at once."""
+"""Querysets of the models: named queries, and updates of many rows."""
 
 from datetime import datetime, timedelta
 from typing import Any, Self
@@ -12,10 +12,9 @@ from orchestrator.choices import JobStatus
 
 
 class AtomicUpdateQuerySet(models.QuerySet[Any]):
-    """Rows whose changes are each a transaction, so that the cache hears of them before they can be seen.
+    """A queryset whose updates run in a transaction, so that the commit hook invalidates the cache first.
 
-    Django's other changes of many rows, ``bulk_create``, ``bulk_update`` and ``delete``, are transactions
-    already.
+    Django runs ``bulk_create``, ``bulk_update`` and ``delete`` in a transaction by itself.
     """
 
     def update(self, **values: Any) -> int:
@@ -25,10 +24,13 @@ class AtomicUpdateQuerySet(models.QuerySet[Any]):
 
 
 class JobQuerySet(AtomicUpdateQuerySet):
-    """Questions asked of jobs."""
+    """Queries for jobs."""
 
     def counts(self) -> dict[str, int]:
-        """Return how many of these jobs have each status, 0 where none has: of all jobs at no cost."""
+        """Return the number of jobs by status, with 0 for a status that no job has.
+
+        For all jobs this reads the kept counts; a filtered queryset is counted.
+        """
         if not (self.query.where or self.query.is_sliced or self.query.distinct or self.query.combinator):
             return counts.jobs_by_status(self.db)
         counted = dict(self.order_by().values_list("status").annotate(rows=Count("pk")))
@@ -36,7 +38,7 @@ class JobQuerySet(AtomicUpdateQuerySet):
 
 
 class EventQuerySet(AtomicUpdateQuerySet):
-    """Questions asked of events."""
+    """Queries for events."""
 
     def of_job(self, job_id: object) -> Self:
         """Return the history of one job, newest first."""
@@ -49,10 +51,10 @@ class EventQuerySet(AtomicUpdateQuerySet):
 
 
 class TaskQuerySet(AtomicUpdateQuerySet):
-    """Questions asked of tasks, and changes that never forget the version."""
+    """Updates of tasks that raise the version."""
 
     def update(self, **values: Any) -> int:
-        """Update the rows and raise each one's ``version``; return how many rows matched."""
+        """Update the rows and raise the ``version`` of each; return how many rows matched."""
         values.setdefault("version", F("version") + 1)
         values.setdefault("updated_at", timezone.now())
         return super().update(**values)

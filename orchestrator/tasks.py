@@ -1,4 +1,4 @@
-"""Tasks of the background worker. Each has the name of the command that does the same."""
+"""Celery tasks. Each has the name of the management command that does the same."""
 
 from typing import Final
 
@@ -10,23 +10,23 @@ from orchestrator.api.replay import replay
 from orchestrator.cache import audit, client
 from orchestrator.console import rollups
 
-#: Cached responses that one audit compares.
-SAMPLE: Final = 200
+#: Number of cached responses that one audit compares.
+_SAMPLE_SIZE: Final = 200
 
 
 @shared_task
 def fold_counts() -> None:
-    """Fold the changes that writers appended into the counts."""
+    """Fold the rows that writers appended to the exact counts."""
     counts.fold()
 
 
 @shared_task
 def roll_up_minutes() -> None:
-    """Count what happened in the minutes that are over. The dashboard does so too when it is opened."""
+    """Update the rollups of the minutes that are over. Opening the dashboard does the same."""
     rollups.update_rollups(timezone.now())
 
 
 @shared_task
 def cache_audit() -> None:
     """Compare cached responses with the database."""
-    audit.audit(audit.cached_keys(client.current(), SAMPLE), replay)
+    audit.audit(audit.cached_keys(client.current(), _SAMPLE_SIZE), replay)

@@ -27,6 +27,7 @@ from django.db import DatabaseError, connection, transaction
 from kyros.run import output
 from kyros.run.prepare_process import PrepareResult
 from monitoring.readiness import unapplied_migrations
+from orchestrator.db.sqlite3.write_queue import LOCK_FILE_SUFFIX
 
 PASSWORD_BYTES = 12
 
@@ -68,7 +69,7 @@ def _new_file_renamed_when_complete() -> Iterator[None]:
         connection.close()  # which moves the log into the database file
         connection.settings_dict["NAME"] = str(file)
     unfinished.replace(file)
-    unfinished.with_name(f"{unfinished.name}-turns").unlink(missing_ok=True)
+    unfinished.with_name(f"{unfinished.name}{LOCK_FILE_SUFFIX}").unlink(missing_ok=True)
 
 
 @transaction.atomic

@@ -9,7 +9,7 @@ from rest_framework import parsers
 from rest_framework.exceptions import ParseError
 
 from orchestrator.api.renderers import JSONRenderer
-from orchestrator.json_codec import from_json, is_deeper
+from orchestrator.json_codec import exceeds_depth, from_json
 from orchestrator.limits import MAX_BODY_DEPTH
 
 
@@ -35,7 +35,7 @@ class JSONParser(parsers.BaseParser):
             body = from_json(_read(stream))
         except ValueError as error:
             raise ParseError(f"The body is not JSON: {error}") from error
-        if is_deeper(body, MAX_BODY_DEPTH):
+        if exceeds_depth(body, MAX_BODY_DEPTH):
             raise ParseError(f"The body is nested too deeply. Allowed: at most {MAX_BODY_DEPTH} levels.")
         return body
 

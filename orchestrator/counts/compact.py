@@ -1,23 +1,23 @@
-"""Folding: what the writers have appended becomes one row a sum, so that reading stays short."""
+"""Compaction: replacing the rows that writers appended to ``row_counts`` by their sums keeps reads fast."""
 
 from typing import Final
 
 from django.db import DEFAULT_DB_ALIAS, connections
 
-#: Rows that a fold leaves behind which are worth to be cleared away at once; autovacuum comes once a minute.
+#: A fold that leaves more dead rows than this vacuums them itself; autovacuum runs only once a minute.
 _VACUUM_ABOVE: Final = 1000
 
 
 def fold(using: str = DEFAULT_DB_ALIAS, *, shrink: bool = True) -> int:
-    """Replace what was appended by its sums; return how many rows that were.
+    """Replace the appended rows by their sums; return how many rows were replaced.
 
-    Any number of processes may fold, at any time and beside any writer: one does the work, the others
-    return 0 at once. On SQLite there is nothing to fold.
+    Any number of processes may fold at any time, beside any writer: one of them does the work, the others
+    return 0 immediately. On SQLite there is nothing to fold.
 
     Args:
-        using: the database's alias.
-        shrink: whether to give back the space of very many rows, too, for which this may wait some seconds
-            until no writer is at work; nobody waits for it.
+        using: alias of the database.
+        shrink: whether to truncate the table's file after very many rows. Truncating needs a moment without
+            writers. This call may wait for it some seconds; no writer or reader waits.
     """
     connection = connections[using]
     if connection.vendor != "postgresql":

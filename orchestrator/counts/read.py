@@ -1,4 +1,4 @@
-"""What the kept numbers say."""
+"""Reading the kept counts."""
 
 from typing import Final
 
@@ -7,32 +7,25 @@ from django.db import DEFAULT_DB_ALIAS, connections
 from orchestrator.choices import JobStatus
 from orchestrator.counts.compact import fold
 
+#: The tables whose rows are counted.
 TABLES: Final = ("jobs", "events", "tasks", "users")
 
-#: Rows of ``row_counts`` that a reader leaves unfolded: summing them takes it a millisecond. More of them are
-#: only there where nothing folds in the background.
+#: A reader that finds more rows than this in ``row_counts`` folds them. Summing as many takes a millisecond;
+#: there are more only if nothing folds in the background.
 _FOLD_ABOVE: Final = 5000
 
-# One statement, so one snapshot: what a fold replaces is seen from before or from after it.
+# One statement, so one snapshot: it sees the rows from before a fold or from after it.
 _READ: Final = "SELECT table_name, status, sum(rows), count(*) FROM row_counts GROUP BY table_name, status"
 
 
 def jobs_by_status(using: str = DEFAULT_DB_ALIAS) -> dict[str, int]:
-    """Return how many jobs have each status, 0 where none has.
-
-    Args:
-        using: the database's alias.
-    """
+    """Return the number of jobs by status, with 0 for a status that no job has."""
     kept = _kept(using)
     return {status: kept.get(("jobs", status), 0) for status in JobStatus.values}
 
 
 def rows_by_table(using: str = DEFAULT_DB_ALIAS) -> dict[str, int]:
-    """Return how many rows each of the four tables has.
-
-    Args:
-        using: the database's alias.
-    """
+    """Return the number of rows of each of ``TABLES``."""
     rows = dict.fromkeys(TABLES, 0)
     for (table, _), number in _kept(using).items():
         rows[table] += number
@@ -40,26 +33,26 @@ def rows_by_table(using: str = DEFAULT_DB_ALIAS) -> dict[str, int]:
 
 
 def rows_of(table: str, using: str = DEFAULT_DB_ALIAS) -> int:
-    """Return how many rows a table has.
+    """Return the number of rows of a table.
 
     Args:
         table: one of ``TABLES``.
-        using: the database's alias.
+        using: alias of the database.
 
     Raises:
-        KeyError: for a table whose rows are not kept count of.
+        KeyError: if the table's rows are not counted.
     """
     return rows_by_table(using)[table]
 
 
 def _kept(using: str) -> dict[tuple[str, str], int]:
-    """Return the rows by table and status; fold first what nobody has folded for long."""
+    """Return the kept counts by table and status. If very many rows are not folded yet, fold them."""
     connection = connections[using]
     with connection.cursor() as cursor:
         cursor.execute(_READ)
         sums = cursor.fetchall()
     unfolded = sum(parts for *_, parts in sums)
-    # Not in a caller's transaction: it would keep the others from folding until it ends.
+    # Not in a caller's transaction: the fold's lock would stop all other folds until it ends.
     if unfolded > _FOLD_ABOVE and using == DEFAULT_DB_ALIAS and connection.get_autocommit():
         fold(shrink=False)
     return {(table, status): int(number) for table, status, number, _ in sums}

@@ -1,1 +1,1 @@
-"""Database engines: Django's own, with the cache told of every commit."""
+"""Django's database engines with the cache's commit hook, and what models and migrations need."""

@@ -1,4 +1,4 @@
-"""Model fields and index classes that Django lacks and both engines need."""
+"""Model fields, indexes and constraints that Django lacks, for both engines."""
 
 from typing import Any
 
@@ -11,12 +11,12 @@ from django.db.backends.ddl_references import Statement
 class ByteOrderedCharField(models.CharField):  # type: ignore[type-arg]
     """A text column that sorts by code point on every engine.
 
-    SQLite does so by itself; PostgreSQL needs the "C" collation. It makes a prefix search a plain range
-    that an ordinary B-tree index serves, and gives lists the same order on both engines.
+    That is SQLite's default; PostgreSQL needs the "C" collation. With it a prefix search is a range that a
+    plain B-tree index serves, and lists have the same order on both engines.
     """
 
     def db_parameters(self, connection: BaseDatabaseWrapper) -> dict[str, Any]:
-        """Return the column's parameters, with the "C" collation on PostgreSQL."""
+        """Add the collation to the column's parameters on PostgreSQL."""
         parameters: dict[str, Any] = dict(super().db_parameters(connection))
         if connection.vendor == "postgresql":
             parameters["collation"] = "C"
@@ -24,10 +24,9 @@ class ByteOrderedCharField(models.CharField):  # type: ignore[type-arg]
 
 
 class UniqueIndex(models.Index):
-    """An index that admits each value once, under its own name on every engine.
+    """A unique index with a name on every engine; a ``UniqueConstraint`` has none on SQLite.
 
-    A ``UniqueConstraint`` is anonymous on SQLite; this is not. Declare a ``UniqueByIndex`` beside it so
-    that forms and serializers know of the uniqueness before the database complains.
+    Declare a ``UniqueByIndex`` as well, so that forms and serializers validate the uniqueness.
     """
 
     def create_sql(
@@ -37,25 +36,25 @@ class UniqueIndex(models.Index):
         using: str = "",
         **kwargs: Any,
     ) -> Statement:
-        """Return the statement that creates the index, as ``CREATE UNIQUE INDEX``."""
+        """Return a ``CREATE UNIQUE INDEX`` statement."""
         statement = super().create_sql(model, schema_editor, using=using, **kwargs)
         statement.template = statement.template.replace("CREATE INDEX", "CREATE UNIQUE INDEX", 1)
         return statement
 
 
 class UniqueByIndex(models.UniqueConstraint):
-    """A uniqueness that validation checks and a ``UniqueIndex`` enforces: it makes no SQL of its own."""
+    """A unique constraint for validation only: it creates no SQL, because a ``UniqueIndex`` enforces it."""
 
     def constraint_sql(
         self, model: type[models.Model] | None, schema_editor: BaseDatabaseSchemaEditor | None
     ) -> str:
-        """Return nothing to put into ``CREATE TABLE``."""
+        """Return no SQL."""
         return ""
 
     def create_sql(self, model: type[models.Model], schema_editor: BaseDatabaseSchemaEditor) -> str:  # type: ignore[override]
-        """Return nothing to execute."""
+        """Return no SQL."""
         return ""
 
     def remove_sql(self, model: type[models.Model], schema_editor: BaseDatabaseSchemaEditor) -> str:  # type: ignore[override]
-        """Return nothing to execute."""
+        """Return no SQL."""
         return ""

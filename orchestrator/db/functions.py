@@ -1,4 +1,4 @@
-"""Expressions of SQL that Django has no name for, on both engines."""
+"""Database functions that Django lacks, on both engines."""
 
 from typing import Any
 
@@ -8,13 +8,13 @@ from django.db.models.sql.compiler import SQLCompiler
 
 
 class CurrentTimestamp(Now):
-    """The time of the statement as a column's default, in the format in which Django stores datetimes.
+    """The current time as a column's default, in the format in which Django stores datetimes.
 
-    On SQLite, whose clock has milliseconds, the last three digits are always 001: Django leaves a fraction of
-    zero out, and these texts must sort and compare like those that Django writes.
+    SQLite's clock has milliseconds. The last three digits are always 001, because Django omits a fraction of
+    zero and these texts must sort and compare like those that Django writes.
     """
 
     def as_sqlite(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **more: Any) -> Any:
-        """Return the expression with six digits of a fraction."""
+        """Return the expression with six fractional digits."""
         template = "STRFTIME('%%%%Y-%%%%m-%%%%d %%%%H:%%%%M:%%%%f', 'NOW') || '001'"
         return self.as_sql(compiler, connection, template=template, **more)

@@ -1,4 +1,4 @@
-"""Identifiers of rows."""
+"""Primary keys."""
 
 from uuid import UUID
 
@@ -6,5 +6,5 @@ from uuid_utils.compat import uuid7
 
 
 def new_id() -> UUID:
-    """Return a fresh UUIDv7 (RFC 9562, 5.7): ordered by time, so that inserts stay local in an index."""
+    """Return a new UUIDv7 (RFC 9562, section 5.7): ordered by time, so inserts stay local in an index."""
     return uuid7()

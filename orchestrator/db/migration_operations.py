@@ -1,4 +1,4 @@
-"""Migration operations: indexes that are added without stopping writers, and SQL written for each engine."""
+"""Migration operations: adding an index without blocking writers, and running engine-specific SQL."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from orchestrator.choices import JobStatus
 
 _SQL_FILES: Final = Path(__file__).parent.parent / "migrations" / "sql"
 
-#: Asked past Django's introspection, which takes the SQL of a whole table apart on SQLite.
+#: Direct queries: Django's introspection parses the SQL of the whole table on SQLite.
 _INDEX_IS_VALID_SQL: Final = {
     "postgresql": """
         SELECT index_state.indisvalid
@@ -29,13 +29,13 @@ _INDEX_IS_VALID_SQL: Final = {
 
 
 class AddIndexOnline(AddIndex):
-    """Add an index without stopping writers, and survive being run again after a failure half-way.
+    """Add an index without blocking writers. It can run again after it failed half-way.
 
-    On PostgreSQL the index is built ``CONCURRENTLY``, which cannot happen in a transaction: give the
-    migration ``atomic = False``. Such a migration may stop between two indexes or leave one invalid; run
-    again, it keeps a valid index of that name and rebuilds an invalid one
+    On PostgreSQL the index is built ``CONCURRENTLY``, which no transaction allows: the migration must have
+    ``atomic = False``. It may stop between two indexes or leave an invalid one; when it runs again, it
+    keeps a valid index of the same name and rebuilds an invalid one
     (https://www.postgresql.org/docs/18/sql-createindex.html#SQL-CREATEINDEX-CONCURRENTLY).
-    On SQLite, where every write waits for the one before it anyway, the index is built plainly.
+    On SQLite, where writes always wait for one another, the index is built in the usual way.
     """
 
     atomic = False
@@ -47,7 +47,7 @@ class AddIndexOnline(AddIndex):
         from_state: ProjectState,
         to_state: ProjectState,
     ) -> None:
-        """Build the index unless a valid one of its name is there already."""
+        """Build the index unless a valid index of its name exists."""
         _build(schema_editor, to_state.apps.get_model(app_label, self.model_name), self.index)
 
     def database_backwards(
@@ -57,19 +57,20 @@ class AddIndexOnline(AddIndex):
         from_state: ProjectState,
         to_state: ProjectState,
     ) -> None:
-        """Drop the index if it is there."""
+        """Drop the index if it exists."""
         _drop(schema_editor, from_state.apps.get_model(app_label, self.model_name), self.index)
 
     def describe(self) -> str:
-        """Return what this operation does, for ``migrate --plan``."""
+        """Return the text for ``migrate --plan``."""
         return f"{super().describe()}, without blocking writes"
 
 
 class RunVendorSQL(Operation):
-    """Run the statements of a file that was written for the database's engine.
+    """Run the SQL file for the database's engine.
 
-    The files are ``migrations/sql/<name>.<engine>.sql`` and, to undo it, ``<name>.<engine>.reverse.sql``. In
-    them ``:job_statuses`` stands for the quoted statuses of ``JobStatus``, separated by commas.
+    The files are ``migrations/sql/<name>.<engine>.sql`` and, for the reverse,
+    ``<name>.<engine>.reverse.sql``. In them ``:job_statuses`` is replaced by the quoted statuses of
+    ``JobStatus``, separated by commas.
 
     Args:
         name: the files' common name.
@@ -81,7 +82,7 @@ class RunVendorSQL(Operation):
         self.name = name
 
     def state_forwards(self, app_label: str, state: ProjectState) -> None:
-        """Change nothing in Django's picture of the models."""
+        """Leave the state of the models unchanged."""
 
     def database_forwards(
         self,
@@ -100,23 +101,23 @@ class RunVendorSQL(Operation):
         from_state: ProjectState,
         to_state: ProjectState,
     ) -> None:
-        """Run the file that undoes it."""
+        """Run the reverse file."""
         self._run(schema_editor, "reverse.sql")
 
     def describe(self) -> str:
-        """Return what this operation does, for ``migrate --plan``."""
+        """Return the text for ``migrate --plan``."""
         return f"Run {self.name} for the database's engine"
 
-    def _run(self, schema_editor: BaseDatabaseSchemaEditor, ending: str) -> None:
+    def _run(self, schema_editor: BaseDatabaseSchemaEditor, suffix: str) -> None:
         vendor = schema_editor.connection.vendor
-        script = (_SQL_FILES / f"{self.name}.{vendor}.{ending}").read_text(encoding="utf-8")
+        script = (_SQL_FILES / f"{self.name}.{vendor}.{suffix}").read_text(encoding="utf-8")
         script = script.replace(":job_statuses", ", ".join(f"'{status}'" for status in JobStatus.values))
         for statement in [script] if vendor == "postgresql" else _statements(script):
             schema_editor.execute(statement, params=None)
 
 
 def _statements(script: str) -> Iterator[str]:
-    """Split a SQLite script into its statements; a trigger's own semicolons end none."""
+    """Split a SQLite script into its statements. Semicolons inside a trigger do not end a statement."""
     statement = ""
     for line in script.splitlines(keepends=True):
         statement += line
@@ -126,7 +127,6 @@ def _statements(script: str) -> Iterator[str]:
 
 
 def _build(schema_editor: BaseDatabaseSchemaEditor, model: type[Model], index: Index) -> None:
-    """Build an index unless a valid one of its name is there; rebuild an invalid one."""
     if not router.allow_migrate_model(schema_editor.connection.alias, model):
         return
     valid = _index_is_valid(schema_editor, model._meta.db_table, index.name)
@@ -134,11 +134,10 @@ def _build(schema_editor: BaseDatabaseSchemaEditor, model: type[Model], index: I
         schema_editor.remove_index(model, index, **_concurrently(schema_editor))
     if not valid:
         schema_editor.add_index(model, index, **_concurrently(schema_editor))
-        _tell_the_planner(schema_editor, index.name)
+        _analyze_new_index(schema_editor, index.name)
 
 
 def _drop(schema_editor: BaseDatabaseSchemaEditor, model: type[Model], index: Index) -> None:
-    """Drop an index if it is there."""
     if not router.allow_migrate_model(schema_editor.connection.alias, model):
         return
     if _index_is_valid(schema_editor, model._meta.db_table, index.name) is not None:
@@ -149,13 +148,13 @@ def _concurrently(schema_editor: BaseDatabaseSchemaEditor) -> dict[str, Any]:
     return {"concurrently": True} if schema_editor.connection.vendor == "postgresql" else {}
 
 
-def _tell_the_planner(schema_editor: BaseDatabaseSchemaEditor, index: str) -> None:
-    """Have SQLite look at a new index where it has looked at the others: what it does not know it avoids."""
+def _analyze_new_index(schema_editor: BaseDatabaseSchemaEditor, index: str) -> None:
+    """Analyze a new index if SQLite has analyzed the others: it avoids an index without statistics."""
     connection = schema_editor.connection
     if connection.vendor != "sqlite":
         return
     with connection.cursor() as cursor:
-        # Fetched to the end: a statement that is not done yet would keep the migration from being committed.
+        # All rows are fetched: an unfinished statement would prevent the COMMIT of the migration.
         cursor.execute("SELECT count(*) FROM sqlite_schema WHERE name = 'sqlite_stat1'")
         if cursor.fetchall()[0][0]:
             cursor.execute("PRAGMA analysis_limit = 0").fetchall()
@@ -163,7 +162,7 @@ def _tell_the_planner(schema_editor: BaseDatabaseSchemaEditor, index: str) -> No
 
 
 def _index_is_valid(schema_editor: BaseDatabaseSchemaEditor, table: str, index: str) -> bool | None:
-    """Return whether the table's index of this name is usable, or None where there is no such index."""
+    """Return whether the table's index of this name is valid; None if it does not exist."""
     connection = schema_editor.connection
     with connection.cursor() as cursor:
         cursor.execute(_INDEX_IS_VALID_SQL[connection.vendor], [index, table])

@@ -1,1 +1,1 @@
-"""What `manage.py` can do for the orchestrator."""
+"""Management commands of the orchestrator."""

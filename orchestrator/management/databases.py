@@ -1,4 +1,4 @@
-"""The database that a command reports on."""
+"""The `--database` option of commands that only read."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,14 +12,14 @@ from monitoring.readiness import unapplied_migrations
 
 @contextmanager
 def reported_database(alias: str) -> Iterator[str]:
-    """Lend a database to report on, for the time of the block.
+    """Check that a database is known and migrated; report its errors inside the block as a ``CommandError``.
 
     Args:
-        alias: its name in the settings.
+        alias: its alias in the settings.
 
     Raises:
-        CommandError: when there is none of this name, it cannot be reached or it is not migrated; one line,
-            and the exit status 2.
+        CommandError: if the alias is unknown, or the database is not migrated or not available. The message
+            is one line and the exit status is 2.
     """
     if alias not in connections.databases:
         known = ", ".join(connections.databases)
@@ -30,7 +30,7 @@ def reported_database(alias: str) -> Iterator[str]:
         yield alias
     except (DatabaseError, InterfaceError, ImproperlyConfigured) as error:
         reason = str(error).strip().partition("\n")[0]
-        raise CommandError(f"The database {alias!r} cannot be asked: {reason}", returncode=2) from error
+        raise CommandError(f"The database {alias!r} is not available: {reason}", returncode=2) from error
 
 
 def _require_migrated(alias: str) -> None:

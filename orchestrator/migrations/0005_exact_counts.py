@@ -1,4 +1,4 @@
-"""Exact numbers of rows, kept by triggers in the writing transaction (docs/adr/0011-exact-counts.md)."""
+"""Exact row counts, kept by triggers in the writing transaction (docs/exact-counts.md)."""
 
 from django.db import migrations
 
@@ -6,7 +6,7 @@ from orchestrator.db.migration_operations import RunVendorSQL
 
 
 class Migration(migrations.Migration):
-    # On PostgreSQL each table is locked in a transaction of its own, and none while its rows are counted.
+    # On PostgreSQL each table is locked in its own transaction, and no table is locked while rows are counted.
     atomic = False
 
     dependencies = [("orchestrator", "0004_cache")]

@@ -1,4 +1,4 @@
-"""Ways to change the four tables, each through another door."""
+"""Changes of the four tables, each by a different method of Django or SQL."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -19,12 +19,12 @@ SOME_JOBS = "id IN (SELECT id FROM jobs ORDER BY id LIMIT %s)"
 
 
 def job(number: int) -> Job:
-    """Return an unsaved job, in one status or another."""
-    return put(Job(name=f"job {number}"), number)
+    """Return an unsaved job; the number chooses its status."""
+    return set_status(Job(name=f"job {number}"), number)
 
 
-def put(row: Job, number: int) -> Job:
-    """Put a job into one status or another; return it."""
+def set_status(row: Job, number: int) -> Job:
+    """Set a job's status by the number; return the job."""
     row.status, row.started_at, row.completed_at = values_of(number)
     return row
 
@@ -44,7 +44,7 @@ def job_submitted(number: int) -> None:
 
 def job_moved(number: int) -> None:
     if found := Job.objects.first():
-        put(found, number).save()
+        set_status(found, number).save()
 
 
 def jobs_in_bulk(number: int) -> None:
@@ -58,7 +58,7 @@ def jobs_in_bulk_again(number: int) -> None:
 def jobs_upserted(number: int) -> None:
     known = list(Job.objects.all()[:number])
     for position, row in enumerate(known):
-        put(row, number + position)
+        set_status(row, number + position)
     Job.objects.bulk_create(
         [*known, job(number)], update_conflicts=True, unique_fields=["id"], update_fields=STATUS_COLUMNS
     )
@@ -72,7 +72,7 @@ def jobs_updated(number: int) -> None:
 def jobs_bulk_updated(number: int) -> None:
     chosen = list(Job.objects.all()[:number])
     for position, row in enumerate(chosen):
-        put(row, number + position)
+        set_status(row, number + position)
     Job.objects.bulk_update(chosen, STATUS_COLUMNS)
 
 
@@ -94,7 +94,7 @@ def jobs_moved_by_sql(number: int) -> None:
 
 
 def jobs_replaced(number: int) -> None:
-    """Replace rows by others of the same id, as each engine says it."""
+    """Replace rows by others with the same id: INSERT OR REPLACE or MERGE."""
     columns = "name, description, priority, metadata, created_at, updated_at, attempts, max_attempts"
     if connection.vendor == "sqlite":
         into = f"jobs (id, status, started_at, {columns})"
@@ -114,7 +114,7 @@ def events_added(number: int) -> None:
 
 
 def events_copied(number: int) -> None:
-    """Load rows the engine's own way."""
+    """Insert rows with COPY or executemany."""
     now = timezone.now()
     rows = [(uuid4(), "copied", "{}", now) for _ in range(number)]
     with connection.cursor() as cursor:
@@ -129,12 +129,12 @@ def events_copied(number: int) -> None:
             )
 
 
-def events_gone(number: int) -> None:
-    gone("events")
+def events_truncated(number: int) -> None:
+    remove_all("events")
 
 
-def jobs_gone(number: int) -> None:
-    gone("jobs")
+def jobs_truncated(number: int) -> None:
+    remove_all("jobs")
 
 
 def tasks_edited(number: int) -> None:
@@ -177,8 +177,8 @@ CHANGES: tuple[Change, ...] = (
     jobs_replaced,
     events_added,
     events_copied,
-    events_gone,
-    jobs_gone,
+    events_truncated,
+    jobs_truncated,
     tasks_edited,
     tasks_deleted,
     user_made,
@@ -188,11 +188,11 @@ CHANGES: tuple[Change, ...] = (
 
 
 def sql(statement: str, parameters: list[Any]) -> None:
-    """Execute a statement past the models."""
+    """Execute a statement without the models."""
     with connection.cursor() as cursor:
         cursor.execute(statement, parameters)
 
 
-def gone(table: str) -> None:
-    """Remove all rows at once."""
+def remove_all(table: str) -> None:
+    """Remove all rows of a table with one statement."""
     sql(f"TRUNCATE {table} CASCADE" if connection.vendor == "postgresql" else f"DELETE FROM {table}", [])  # noqa: S608

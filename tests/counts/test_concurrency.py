@@ -1,4 +1,4 @@
-"""Writers, folds and readers side by side on PostgreSQL: nobody waits, and nobody sees a wrong number."""
+"""Concurrent writers, folds and readers on PostgreSQL do not block each other, and every read is exact."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -24,7 +24,7 @@ ADD_JOB = """
                       max_attempts)
     VALUES (gen_random_uuid(), 'x', '', 'pending', 0, '{}', now(), now(), 0, 3)
 """
-# Far more than any of it takes, and the end of whoever waits for another's transaction.
+# Far longer than any statement takes; a statement that waits for another transaction fails.
 LOCK_TIMEOUT = "SET lock_timeout = '2s'"
 
 Client = "psycopg.Connection[tuple[object, ...]]"
@@ -32,13 +32,13 @@ Client = "psycopg.Connection[tuple[object, ...]]"
 
 @pytest.fixture(autouse=True)
 def _folded(transactional_db: None) -> None:
-    """Begin with counts that are folded, whatever is in them."""
+    """Fold the counts that other tests left."""
     counts.fold()
 
 
 @pytest.fixture
 def client(database_url: str) -> Iterator[Callable[[], Client]]:
-    """A function that returns a connection of a client of its own, in a transaction that it has begun."""
+    """A function that returns the connection of a new client, in an open transaction."""
     with ExitStack() as stack:
 
         def connect() -> Client:
@@ -56,7 +56,7 @@ def appended() -> int:
         return int(cursor.fetchone()[0])
 
 
-def test_writers_wait_neither_for_each_other_nor_in_a_circle(client: Callable[[], Client]) -> None:
+def test_writers_do_not_block_each_other_and_cannot_deadlock(client: Callable[[], Client]) -> None:
     first, second = client(), client()
     first.execute(ADD_JOB)
     second.execute(ADD_EVENT)
@@ -69,7 +69,7 @@ def test_writers_wait_neither_for_each_other_nor_in_a_circle(client: Callable[[]
     assert counts.rows_by_table() == {"jobs": 2, "events": 2, "tasks": 0, "users": 0}
 
 
-def test_a_fold_waits_for_no_writer_and_no_writer_for_a_fold(client: Callable[[], Client]) -> None:
+def test_folds_and_writers_do_not_block_each_other(client: Callable[[], Client]) -> None:
     writer, folder = client(), client()
     Event.objects.create(type="x")
     Event.objects.create(type="x")
@@ -85,7 +85,7 @@ def test_a_fold_waits_for_no_writer_and_no_writer_for_a_fold(client: Callable[[]
     assert appended() == 1
 
 
-def test_two_folds_at_once_are_one(client: Callable[[], Client]) -> None:
+def test_a_second_fold_at_the_same_time_does_nothing(client: Callable[[], Client]) -> None:
     folder = client()
     for _ in range(5):
         Event.objects.create(type="x")
@@ -96,7 +96,7 @@ def test_two_folds_at_once_are_one(client: Callable[[], Client]) -> None:
     assert counts.rows_of("events") == 5
 
 
-def test_a_fold_that_dies_has_done_nothing(client: Callable[[], Client]) -> None:
+def test_a_fold_that_dies_is_rolled_back(client: Callable[[], Client]) -> None:
     folder = client()
     for _ in range(5):
         Event.objects.create(type="x")
@@ -107,29 +107,29 @@ def test_a_fold_that_dies_has_done_nothing(client: Callable[[], Client]) -> None
     assert counts.fold() == 5
 
 
-def test_a_reader_folds_what_nobody_has_folded() -> None:
+def test_a_reader_folds_very_many_rows_but_not_in_a_transaction() -> None:
     with connection.cursor() as cursor:
         for _ in range(5001):
             cursor.execute("INSERT INTO row_counts VALUES ('events', '', 1), ('events', '', -1)")
     with transaction.atomic():
         assert counts.rows_of("events") == 0
-    assert appended() == 10002  # a caller's transaction would keep others from folding
+    assert appended() == 10002  # a fold in a caller's transaction would stop other folds
     assert counts.rows_of("events") == 0
     assert appended() == 0
 
 
-def test_a_fold_gives_back_the_space_of_very_many_rows() -> None:
+def test_a_fold_truncates_the_file_after_very_many_rows() -> None:
     with connection.cursor() as cursor:
         cursor.execute("INSERT INTO row_counts SELECT 'events', '', 0 FROM generate_series(1, 20000)")
         counts.fold()
-        counts.fold()  # what the first one appended was at the end
+        counts.fold()  # the rows that the first fold appended were at the end of the file
         cursor.execute("INSERT INTO row_counts SELECT 'events', '', 0 FROM generate_series(1, 2000)")
         counts.fold()
         cursor.execute("SELECT pg_relation_size('row_counts') / current_setting('block_size')::int")
         assert cursor.fetchone()[0] < 40
 
 
-def test_truncate_is_refused_under_a_snapshot_that_does_not_know_all_rows(
+def test_truncate_is_refused_under_an_older_snapshot(
     client: Callable[[], Client],
 ) -> None:
     Event.objects.create(type="x")
@@ -144,9 +144,7 @@ def test_truncate_is_refused_under_a_snapshot_that_does_not_know_all_rows(
     assert counts.rows_of("events") == Event.objects.count() == 2
 
 
-def test_numbers_are_right_at_every_instant_while_writers_are_killed(
-    database_url: str, tmp_path: Path
-) -> None:
+def test_counts_are_always_exact_while_writers_are_killed(database_url: str, tmp_path: Path) -> None:
     writers = [start_writer(database_url, tmp_path, seed) for seed in range(4)]
     try:
         for victim in range(3):
@@ -157,11 +155,11 @@ def test_numbers_are_right_at_every_instant_while_writers_are_killed(
                 assert [number for number in counts.verify() if not number.is_exact] == []
             writers[victim].kill()
         wait_until(Job.objects.exists, what="a job")
-        assert writers[3].running, writers[3].with_log("A writer met an error")
+        assert writers[3].running, writers[3].with_log("A writer has failed")
     finally:
         for writer in writers:
             writer.kill()
-    wait_until(nobody_else_is_connected, what="the end of the killed writers' transactions")
+    wait_until(no_other_transaction_is_open, what="the end of the killed writers' transactions")
     counts.fold()
     assert [number for number in counts.verify() if not number.is_exact] == []
     assert counts.rows_of("events") == Event.objects.count() > 0
@@ -176,7 +174,7 @@ def newest_is(event_id: object) -> bool:
     return newest is None or newest == event_id
 
 
-def nobody_else_is_connected() -> bool:
+def no_other_transaction_is_open() -> bool:
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"

@@ -1,4 +1,4 @@
-"""Whatever is done to the tables, in whatever order, and taken back or not: the kept numbers are COUNT(*)."""
+"""The kept counts equal COUNT(*) after any sequence of changes, committed or rolled back."""
 
 import os
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 from orchestrator import counts
 from orchestrator.choices import JobStatus
 from orchestrator.models import Event, Job, Task, User
-from tests.counts.changes import CHANGES, gone
+from tests.counts.changes import CHANGES, remove_all
 
 MODELS = {"jobs": Job, "events": Event, "tasks": Task, "users": User}
 
@@ -21,19 +21,19 @@ changes = st.lists(st.tuples(st.sampled_from(CHANGES), st.integers(0, 7)), min_s
 
 
 @contextmanager
-def taken_back() -> Iterator[None]:
-    """Roll back what is done in it, to the savepoint if it is in a transaction."""
+def rolled_back_block() -> Iterator[None]:
+    """Roll back the block, to a savepoint if a transaction is open."""
     with transaction.atomic():
         yield
         transaction.set_rollback(True)
 
 
 class Tables(RuleBasedStateMachine):
-    """The four tables, changed one way after the other."""
+    """The four tables and their possible changes."""
 
     def __init__(self) -> None:
         super().__init__()
-        counts.verify(repair=True)  # a failure is this example's own
+        counts.verify(repair=True)  # so that one example's failure does not affect the next
 
     @rule(changes=changes)
     def committed_each(self, changes):
@@ -47,18 +47,18 @@ class Tables(RuleBasedStateMachine):
 
     @rule(changes=changes)
     def rolled_back(self, changes):
-        with taken_back():
+        with rolled_back_block():
             self.committed_each(changes)
 
     @rule(before=changes, undone=changes, after=changes)
     def rolled_back_to_a_savepoint(self, before, undone, after):
         with transaction.atomic():
             self.committed_each(before)
-            with taken_back():
+            with rolled_back_block():
                 self.committed_each(undone)
             self.committed_each(after)
-            # its own changes are seen by who asks in the same transaction
-            self.numbers_are_those_of_the_rows()
+            # a transaction reads its own changes
+            self.counts_are_exact()
 
     @rule(changes=changes)
     def connection_lost(self, changes):
@@ -72,12 +72,12 @@ class Tables(RuleBasedStateMachine):
 
     @rule(change=st.sampled_from(CHANGES), number=st.integers(0, 7))
     def folded_and_rolled_back(self, change, number):
-        with taken_back():
+        with rolled_back_block():
             change(number)
             counts.fold()
 
     @invariant()
-    def numbers_are_those_of_the_rows(self):
+    def counts_are_exact(self):
         assert counts.rows_by_table() == {name: model.objects.count() for name, model in MODELS.items()}
         assert Job.objects.counts() == {
             status: Job.objects.filter(status=status).count() for status in JobStatus.values
@@ -86,12 +86,12 @@ class Tables(RuleBasedStateMachine):
 
     def teardown(self):
         for table in MODELS:
-            gone(table)
+            remove_all(table)
 
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.slow
-def test_numbers_are_those_of_the_rows_after_any_mix() -> None:
+def test_counts_are_exact_after_any_sequence_of_changes() -> None:
     examples = int(os.environ.get("HYPOTHESIS_EXAMPLES", "15"))
     run_state_machine_as_test(
         Tables,

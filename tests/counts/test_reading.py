@@ -1,4 +1,4 @@
-"""What asks for the numbers, and what puts wrong ones right."""
+"""Reading, verifying and repairing the kept counts."""
 
 import json
 from io import StringIO
@@ -22,7 +22,7 @@ def rows() -> None:
     Event.objects.create(type="x")
 
 
-def mistake() -> None:
+def make_counts_wrong() -> None:
     with connection.cursor() as cursor:
         if connection.vendor == "sqlite":
             cursor.execute(
@@ -32,41 +32,34 @@ def mistake() -> None:
             cursor.execute("INSERT INTO row_counts VALUES ('jobs', 'pending', 7), ('tasks', '', 7)")
 
 
-def test_all_jobs_are_told_without_counting(rows) -> None:
-    with CaptureQueriesContext(
-        connection,
-    ) as queries:
-        assert Job.objects.counts() == {
-            "pending": 2,
-            "running": 1,
-            "completed": 0,
-            "failed": 0,
-            "cancelled": 0,
-        }
+def test_all_jobs_are_reported_without_counting(rows) -> None:
+    expected = {"pending": 2, "running": 1, "completed": 0, "failed": 0, "cancelled": 0}
+    with CaptureQueriesContext(connection) as queries:
+        assert Job.objects.counts() == expected
     assert [query["sql"] for query in queries if "jobs" in query["sql"]] == []
 
 
-def test_chosen_jobs_are_counted(rows) -> None:
+def test_filtered_jobs_are_counted(rows) -> None:
     jobs = Job.objects.all()
-    for chosen in (jobs.filter(name__in="ac"), jobs.exclude(name="b")):
-        assert chosen.counts() == {"pending": 1, "running": 1, "completed": 0, "failed": 0, "cancelled": 0}
+    for filtered in (jobs.filter(name__in="ac"), jobs.exclude(name="b")):
+        assert filtered.counts() == {"pending": 1, "running": 1, "completed": 0, "failed": 0, "cancelled": 0}
     assert jobs.none().counts()["pending"] == 0
 
 
-def test_the_answer_of_the_api(rows, as_user) -> None:
+def test_counts_endpoint_does_not_read_the_jobs(rows, as_user) -> None:
     with CaptureQueriesContext(connection) as queries:
-        answer = as_user.get("/api/v1/jobs/counts/").json()
-    assert (answer["counts"]["pending"], answer["total"]) == (2, 3)
+        response = as_user.get("/api/v1/jobs/counts/").json()
+    assert (response["counts"]["pending"], response["total"]) == (2, 3)
     assert [query["sql"] for query in queries if '"jobs"' in query["sql"]] == []
 
 
-def test_a_table_that_nobody_counts() -> None:
+def test_a_table_without_kept_counts_is_a_key_error() -> None:
     with pytest.raises(KeyError):
         counts.rows_of("django_session")
 
 
-def test_a_wrong_number_is_found_and_put_right(rows) -> None:
-    mistake()
+def test_a_wrong_count_is_found_and_repaired(rows) -> None:
+    make_counts_wrong()
     wrong = {(number.table, number.status): number for number in counts.verify() if not number.is_exact}
     assert {key: (number.counted, number.kept) for key, number in wrong.items()} == {
         ("jobs", "pending"): (2, 9),
@@ -79,15 +72,15 @@ def test_a_wrong_number_is_found_and_put_right(rows) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_an_answer_made_of_a_wrong_number_does_not_stay_in_the_cache(rows, as_user) -> None:
-    mistake()
+def test_a_repair_invalidates_cached_counts(rows, as_user) -> None:
+    make_counts_wrong()
     assert as_user.get("/api/v1/jobs/counts/").json()["total"] == 10
     counts.verify(repair=True)
     assert as_user.get("/api/v1/jobs/counts/").json()["total"] == 3
 
 
 @pytest.mark.django_db(transaction=True)
-def test_fold_counts(rows, engine) -> None:
+def test_fold_counts_reports_folded_rows_and_totals(rows, engine) -> None:
     counts.fold()
     for folded in (3, 3):
         out = StringIO()

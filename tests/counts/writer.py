@@ -1,4 +1,4 @@
-"""A client that changes jobs and events until it is killed: `python writer.py ADDRESS SEED`."""
+"""A client that changes jobs and events until it is killed: `python writer.py URL SEED`."""
 
 import random
 import sys
@@ -17,14 +17,14 @@ ADD_EVENTS = "INSERT INTO events (id, type, payload, created_at) SELECT gen_rand
 SOME = "id IN (SELECT id FROM {} WHERE id > %s LIMIT %s FOR UPDATE SKIP LOCKED)"
 
 
-def change(connection: "psycopg.Connection[tuple[object, ...]]", dice: random.Random) -> None:
-    """Make one change, of those that never wait for another writer's row."""
+def change(connection: "psycopg.Connection[tuple[object, ...]]", rng: random.Random) -> None:
+    """Make a random change that never waits for another writer's row."""
     number, status, somewhere = (
-        dice.randint(0, 5),
-        dice.choice(STATUSES),
-        uuid.UUID(int=dice.getrandbits(128)),
+        rng.randint(0, 5),
+        rng.choice(STATUSES),
+        uuid.UUID(int=rng.getrandbits(128)),
     )
-    match dice.randint(0, 5):
+    match rng.randint(0, 5):
         case 0:
             connection.execute(ADD_JOBS, [status, number])
         case 1:
@@ -41,15 +41,15 @@ def change(connection: "psycopg.Connection[tuple[object, ...]]", dice: random.Ra
             connection.execute(f"DELETE FROM events WHERE {SOME.format('events')}", [somewhere, number])  # noqa: S608
 
 
-def main(address: str, seed: str) -> None:
-    """Change, commit and roll back."""
-    dice = random.Random(seed)  # noqa: S311
-    with psycopg.connect(address, autocommit=True) as connection:
+def main(database_url: str, seed: str) -> None:
+    """Run transactions; roll some of them back."""
+    rng = random.Random(seed)  # noqa: S311
+    with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute("SET deadlock_timeout = '50ms'")
         while True:
-            with connection.transaction(force_rollback=dice.random() < 0.2):
-                for _ in range(dice.randint(1, 6)):
-                    change(connection, dice)
+            with connection.transaction(force_rollback=rng.random() < 0.2):
+                for _ in range(rng.randint(1, 6)):
+                    change(connection, rng)
 
 
 if __name__ == "__main__":

@@ -65,8 +65,8 @@ def holder(database_url: str) -> Iterator[subprocess.Popen[str]]:
 
 def is_waiting() -> bool:
     """Return whether a thread of this process waits in the queue."""
-    taken = write_queue._turns.get(str(connection.settings_dict["NAME"]))  # noqa: SLF001
-    return taken is not None and taken._here.locked()  # noqa: SLF001
+    queue = write_queue._queues.get(str(connection.settings_dict["NAME"]))  # noqa: SLF001
+    return queue is not None and queue._thread_lock.locked()  # noqa: SLF001
 
 
 def test_threads_write_one_after_another(background: Callable[..., Future[None]]):
@@ -154,20 +154,20 @@ def test_threads_still_queue_if_the_lock_file_cannot_be_created(
     background: Callable[..., Future[None]], monkeypatch: pytest.MonkeyPatch
 ):
     nowhere = write_queue.WriteQueue("/nowhere/database")
-    monkeypatch.setitem(write_queue._turns, str(connection.settings_dict["NAME"]), nowhere)  # noqa: SLF001
+    monkeypatch.setitem(write_queue._queues, str(connection.settings_dict["NAME"]), nowhere)  # noqa: SLF001
     test_threads_write_one_after_another(background)
 
 
-@pytest.mark.parametrize("step", ["take", "leave"])
+@pytest.mark.parametrize("method", ["acquire", "release"])
 def test_failing_lock_file_blocks_no_later_writer(
-    step: str, background: Callable[..., Future[None]], monkeypatch: pytest.MonkeyPatch
+    method: str, background: Callable[..., Future[None]], monkeypatch: pytest.MonkeyPatch
 ):
-    def fail(_: write_queue.FileLocks, place: int, *__: float) -> None:
-        if step == "take" or place == write_queue._WRITES:  # noqa: SLF001
+    def fail(_: write_queue.FileLocks, byte: int, *__: float) -> None:
+        if method == "acquire" or byte == write_queue._ACTIVE:  # noqa: SLF001
             raise OSError("No locks available")
 
     with monkeypatch.context() as patched:
-        patched.setattr(write_queue.FileLocks, step, fail)
+        patched.setattr(write_queue.FileLocks, method, fail)
         with pytest.raises(OSError, match="No locks available"):
             write("x")
 

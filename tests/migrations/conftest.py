@@ -1,4 +1,4 @@
-"""Databases on their way between two migrations."""
+"""A database at the first migration, with rows."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -8,13 +8,13 @@ import pytest
 
 from tests.migrations.schema import INITIAL, historical_apps, migrate
 
-BIRTH = datetime(2026, 1, 1, tzinfo=UTC)
+EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 STATUSES = ("pending", "running", "completed", "failed", "cancelled")
 
 
 @pytest.fixture
 def database(scratch_database: str) -> str:
-    """The alias of a database at the first migration, with rows of every kind in its tables."""
+    """The alias of a database at the first migration, with 40 varied rows in each table."""
     migrate(scratch_database, INITIAL)
     apps = historical_apps(scratch_database, INITIAL)
 
@@ -24,14 +24,14 @@ def database(scratch_database: str) -> str:
 
     fill("Job", job)
     fill("Event", lambda n: {"type": f"job_{n % 5}", "payload": {"n": n}, "created_at": at(n)})
-    fill("Task", lambda n: {"title": f"Aufgabe {n} ☃", "description": "x" * n, "version": n + 1})
+    fill("Task", lambda n: {"title": f"Task {n} ☃", "description": "x" * n, "version": n + 1})
     fill("User", user)
     return scratch_database
 
 
 def at(number: int) -> datetime:
-    """Return a time of its own for every three rows."""
-    return BIRTH + timedelta(minutes=number // 3)
+    """Return a timestamp that three rows share."""
+    return EPOCH + timedelta(minutes=number // 3)
 
 
 def job(number: int) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The index names of the first two migrations, and what a database has and holds."""
+"""The indexes of the first two migrations, and functions that read a database's indexes and rows."""
 
 from typing import Any
 
@@ -8,9 +8,10 @@ from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 from django.db.migrations.state import StateApps
 
+from orchestrator.counts import TABLES
+
 INITIAL = "0001_initial"
 PERFORMANCE = "0002_performance_optimization"
-TABLES = ("jobs", "events", "tasks", "users")
 
 Index = tuple[str, tuple[str, ...], bool]  # table, columns, unique
 
@@ -42,13 +43,13 @@ INDEXES = {
 
 
 def migrate(database: str, migration: str | None = None) -> None:
-    """Bring a database's orchestrator tables to a migration, forward or backward; None for the newest."""
+    """Migrate a database forward or backward to a migration of the orchestrator; None for the newest."""
     arguments = ["orchestrator", migration] if migration else []
     call_command("migrate", *arguments, database=database, verbosity=0)
 
 
 def applied_migrations(database: str) -> set[str]:
-    """Return the orchestrator's migrations that a database says it has."""
+    """Return the orchestrator's migrations that are recorded as applied."""
     applied = MigrationRecorder(connections[database]).applied_migrations()
     return {name for app, name in applied if app == "orchestrator"}
 
@@ -59,7 +60,7 @@ def historical_apps(database: str, migration: str) -> StateApps:
 
 
 def indexes(database: str) -> dict[str, Index]:
-    """Return the indexes of the four tables but the primary keys', as in the constants above."""
+    """Return the indexes of the four tables except primary keys, as in the constants above."""
     connection = connections[database]
     with connection.cursor() as cursor:
         return {
@@ -71,7 +72,7 @@ def indexes(database: str) -> dict[str, Index]:
 
 
 def rows(database: str) -> dict[str, list[tuple[Any, ...]]]:
-    """Return every row of the four tables with its physical place and, on PostgreSQL, its version."""
+    """Return every row of the four tables with its physical position and, on PostgreSQL, its version."""
     connection = connections[database]
     place = "xmin::text, ctid::text" if connection.vendor == "postgresql" else "rowid"
     with connection.cursor() as cursor:

@@ -1,4 +1,4 @@
-"""Defaults of columns: what an INSERT past Django leaves out has the value that Django would give it."""
+"""Column defaults: a column that a hand-written INSERT omits gets the value that Django would give it."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -21,7 +21,7 @@ REQUIRED: dict[type[models.Model], dict[str, str]] = {
 
 @pytest.mark.engine_neutral
 @pytest.mark.parametrize("app", ["orchestrator", "console"])
-def test_every_default_but_an_ids_is_in_the_database(app: str) -> None:
+def test_every_default_except_of_ids_is_in_the_database(app: str) -> None:
     fields = [
         field for model in apps.get_app_config(app).get_models() for field in model._meta.concrete_fields
     ]
@@ -32,7 +32,7 @@ def test_every_default_but_an_ids_is_in_the_database(app: str) -> None:
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("model", REQUIRED)
-def test_a_row_inserted_past_django_is_as_django_makes_it(model: type[models.Model]) -> None:
+def test_a_row_inserted_with_sql_has_the_defaults_of_django(model: type[models.Model]) -> None:
     made = model(**REQUIRED[model])
     made.save()
     model.objects.filter(pk=made.pk).delete()  # type: ignore[attr-defined]
@@ -55,7 +55,7 @@ def test_a_row_inserted_past_django_is_as_django_makes_it(model: type[models.Mod
 
 @pytest.mark.sqlite
 @pytest.mark.django_db
-def test_a_timestamp_by_default_is_text_as_django_writes_it() -> None:
+def test_a_default_timestamp_is_text_in_the_format_of_django() -> None:
     key = new_id()
     stored: Any
     with connection.cursor() as cursor:

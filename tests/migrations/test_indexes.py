@@ -1,4 +1,4 @@
-"""Which indexes each migration leaves, and that it leaves the rows alone."""
+"""The indexes after each migration; the rows are unchanged."""
 
 from io import StringIO
 
@@ -47,7 +47,7 @@ def test_back_from_the_newest_and_forward_again(database: str) -> None:
     assert [len(table) for table in rows(database).values()] == [len(table) for table in before.values()]
 
 
-def test_indexes_that_are_already_there_are_kept(database: str) -> None:
+def test_existing_indexes_are_kept(database: str) -> None:
     with connections[database].cursor() as cursor:
         cursor.execute("CREATE INDEX ix_jobs_status_priority ON jobs (status, priority)")
         cursor.execute("CREATE INDEX ix_users_active ON users (active)")
@@ -55,7 +55,7 @@ def test_indexes_that_are_already_there_are_kept(database: str) -> None:
     assert indexes(database) == INDEXES[PERFORMANCE]
 
 
-def test_indexes_that_are_already_gone_are_not_missed(database: str) -> None:
+def test_missing_indexes_are_ignored_on_the_way_back(database: str) -> None:
     migrate(database, PERFORMANCE)
     with connections[database].cursor() as cursor:
         cursor.execute("DROP INDEX ix_jobs_completed_at")
@@ -64,7 +64,7 @@ def test_indexes_that_are_already_gone_are_not_missed(database: str) -> None:
     assert indexes(database) == INDEXES[INITIAL]
 
 
-def test_sql_is_concurrent_on_postgres_alone(database: str, engine: str) -> None:
+def test_indexes_are_built_concurrently_on_postgres_only(database: str, engine: str) -> None:
     for options in ({}, {"backwards": True}):
         if options:
             migrate(database, PERFORMANCE)
@@ -76,7 +76,7 @@ def test_sql_is_concurrent_on_postgres_alone(database: str, engine: str) -> None
 
 
 @pytest.mark.django_db
-def test_models_declare_exactly_what_the_database_has() -> None:
+def test_models_declare_exactly_the_indexes_of_the_database() -> None:
     descriptions = [model._meta for model in (Job, Event, Task, User)]
     declared = {
         index.name: (description.db_table, tuple(index.fields))

@@ -1,4 +1,4 @@
-"""The performance migration on a PostgreSQL that others are writing to."""
+"""The performance migration on PostgreSQL with concurrent writers."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -20,7 +20,7 @@ WRITES = {
     "jobs": "UPDATE jobs SET priority = priority + 1 WHERE name = %s",
     "events": "UPDATE events SET type = type || '!' WHERE payload->>'n' = %s",
 }
-# How long a write may wait for a lock: far more than it takes, far less than a test may.
+# The limit for waiting for a lock: far longer than a write takes, far shorter than the test's timeout.
 LOCK_TIMEOUT = "SET lock_timeout = '10s'"
 CREATE = 'CREATE INDEX CONCURRENTLY "{}"'
 DROP = 'DROP INDEX CONCURRENTLY IF EXISTS "{}"'
@@ -32,7 +32,7 @@ INVALID = "SELECT indexrelid::regclass::text FROM pg_index WHERE NOT indisvalid"
 
 
 class Migrating(threading.Thread):
-    """A migration that runs beside the test; ``error`` is what it ended with."""
+    """A migration in a thread; ``error`` is the error that ended it."""
 
     def __init__(self, database: str, migration: str) -> None:
         """Start the migration of a database."""
@@ -53,7 +53,7 @@ class Migrating(threading.Thread):
     def finish(self) -> None:
         """Wait for the end."""
         self.join(60)
-        assert not self.is_alive(), "the migration does not end"
+        assert not self.is_alive(), "the migration has not ended"
 
 
 Start: TypeAlias = Callable[[str], Migrating]
@@ -61,7 +61,7 @@ Start: TypeAlias = Callable[[str], Migrating]
 
 @pytest.fixture
 def start_migrating(database: str) -> Iterator[Start]:
-    """A function that starts a migration beside the test; it has ended before the database is dropped."""
+    """A function that starts a migration in a thread. The fixture waits for its end."""
     started: list[Migrating] = []
 
     def start(migration: str) -> Migrating:
@@ -75,33 +75,36 @@ def start_migrating(database: str) -> Iterator[Start]:
 
 @pytest.fixture
 def connection(database: str) -> Iterator[Connection]:
-    """A connection of another client to the database."""
+    """Another client's connection to the database."""
     with connect(database) as connection:
         yield connection
 
 
 @contextmanager
 def connect(database: str) -> Iterator[Connection]:
-    """Open a connection of another client to the database, in autocommit mode."""
-    parameters = connections[database].get_connection_params()
-    address = {name: parameters[name] for name in ("dbname", "user", "host", "port") if parameters.get(name)}
-    with psycopg.connect(**address, autocommit=True) as connection:
+    """Open another client's connection to the database, in autocommit mode."""
+    all_parameters = connections[database].get_connection_params()
+    parameters = {
+        name: all_parameters[name] for name in ("dbname", "user", "host", "port") if all_parameters.get(name)
+    }
+    with psycopg.connect(**parameters, autocommit=True) as connection:
         connection.execute(LOCK_TIMEOUT)
         yield connection
 
 
 @contextmanager
 def open_write(database: str, table: str) -> Iterator[None]:
-    """Leave a writing transaction on the table open for the time of the block."""
+    """Keep a transaction that writes to the table open during the block."""
     with connect(database) as writer, writer.transaction():
         writer.execute(WRITES[table], ["job 1" if table == "jobs" else "1"])
         yield
 
 
 def wait_for_lock(connection: Connection, statement: str) -> str:
-    """Wait until a statement on an index waits for a lock, and return its process id.
+    """Wait until a statement waits for a lock; return its process id.
 
-    The index is named because a concurrent build may wait a moment for any statement, this one's included.
+    The statement names its index, because a concurrent build may briefly wait for any statement, also this
+    one.
     """
     found = wait_until(lambda: connection.execute(WAITING, [f"{statement}%"]).fetchone(), what=statement)
     return found[0]
@@ -115,7 +118,7 @@ def wait_for_lock(connection: Connection, statement: str) -> str:
     ],
     ids=["forward", "backward"],
 )
-def test_writers_go_on_while_the_migration_waits(
+def test_writers_continue_while_the_migration_waits(
     database: str, connection: Connection, start_migrating: Start, origin: str, target: str, statement: str
 ) -> None:
     migrate(database, origin)
@@ -134,7 +137,7 @@ def test_writers_go_on_while_the_migration_waits(
     [("jobs", "ix_jobs_status_priority"), ("events", "ix_events_type")],
     ids=["at its first index", "half-way"],
 )
-def test_migration_is_run_again_after_it_left_an_invalid_index(
+def test_migration_that_left_an_invalid_index_can_run_again(
     database: str, connection: Connection, start_migrating: Start, table: str, index: str
 ) -> None:
     with open_write(database, table):
@@ -152,7 +155,7 @@ def test_migration_is_run_again_after_it_left_an_invalid_index(
     [("jobs", "ix_jobs_completed_at"), ("events", "ix_events_type_created_at")],
     ids=["at its last table", "half-way"],
 )
-def test_migration_is_taken_back_again_after_that_failed(
+def test_reversal_that_failed_can_run_again(
     database: str, connection: Connection, start_migrating: Start, table: str, index: str
 ) -> None:
     migrate(database, PERFORMANCE)
@@ -168,7 +171,7 @@ def test_migration_is_taken_back_again_after_that_failed(
 
 
 def cancel(migrating: Migrating, process: str, connection: Connection) -> None:
-    """Cancel the statement of a migration's server process and see that the migration has failed of it."""
+    """Cancel the statement of a migration's server process; check that the migration fails because of it."""
     connection.execute("SELECT pg_cancel_backend(%s)", [process])
     migrating.finish()
     assert "canceling statement" in str(migrating.error)

@@ -1,4 +1,4 @@
-"""The hot queries, each with its statement made once: that takes longer than planning it does."""
+"""The hot queries, each compiled only once: compiling takes longer than planning."""
 
 from dataclasses import replace
 from functools import cache
@@ -9,5 +9,5 @@ from orchestrator import hot_queries
 
 @cache
 def every() -> tuple[HotQuery, ...]:
-    """Return all of them."""
+    """Return all hot queries."""
     return tuple(replace(query, statement=cache(query.statement)) for query in hot_queries.hot_queries())

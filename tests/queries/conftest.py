@@ -1,4 +1,4 @@
-"""Databases whose plans are looked at."""
+"""Tables of several sizes for tests of query plans."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -12,9 +12,9 @@ from orchestrator.demo.seed_plan import SeedPlan
 
 @pytest.fixture
 def empty_tables(db: None) -> None:
-    """Tables that are empty on the disk, too: what other tests have rolled back still takes room there.
+    """Tables that are also empty on disk, where rolled back rows of other tests still take space.
 
-    PostgreSQL takes a table's size for its number of rows as long as it has no statistics.
+    Without statistics PostgreSQL estimates the number of rows from the size of the file.
     """
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
@@ -23,21 +23,21 @@ def empty_tables(db: None) -> None:
 
 @pytest.fixture
 def rows(db: None) -> None:
-    """Some thousand rows of a busy orchestrator, and statistics of them."""
+    """Some thousand realistic rows, with statistics."""
     plan = SeedPlan(jobs=3000, events=None, tasks=1000, users=600, seed=1, until=datetime.now(UTC))
     load(plan, progress=lambda _: None)
 
 
 @pytest.fixture
 def many_rows(db: None) -> None:
-    """So many rows, in each table, that the planner's free choice means something; and statistics of them."""
+    """Enough rows in each table for the planner's free choice to matter, with statistics."""
     plan = SeedPlan(jobs=20_000, events=None, tasks=12_000, users=12_000, seed=1, until=datetime.now(UTC))
     load(plan, progress=lambda _: None)
 
 
 @pytest.fixture
 def execute(db: None) -> Any:
-    """A function that executes a statement of SQL and returns what it gives."""
+    """A function that executes SQL and returns its rows."""
 
     def run(sql: str, parameters: Any = None) -> list[tuple[Any, ...]]:
         with connection.cursor() as cursor:

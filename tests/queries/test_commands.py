@@ -1,4 +1,4 @@
-"""`explain_queries`, as an operator runs it."""
+"""The command `explain_queries`."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -13,7 +13,7 @@ Execute = Callable[[str], list[tuple[Any, ...]]]
 
 
 def run(command: str, *arguments: str, status: int = 0) -> str:
-    """Run a command, see its exit status, and return what it wrote."""
+    """Run a command, check its exit status, and return its output."""
     output = StringIO()
     code = 0
     try:
@@ -25,7 +25,7 @@ def run(command: str, *arguments: str, status: int = 0) -> str:
 
 
 def refused(command: str, *arguments: str) -> str:
-    """Run a command that refuses with exit status 2, and return its one line."""
+    """Run a command that fails with exit status 2, and return its one-line message."""
     with pytest.raises(CommandError) as refusal:
         call_command(command, *arguments, stdout=StringIO(), stderr=StringIO())
     assert refusal.value.returncode == 2
@@ -42,7 +42,7 @@ def test_all_as_declared_is_status_0() -> None:
 
 
 @pytest.mark.django_db
-def test_an_index_that_is_gone_is_status_1(execute: Execute) -> None:
+def test_a_dropped_index_is_status_1(execute: Execute) -> None:
     execute("DROP INDEX ix_jobs_status_created_at")
     table = run("explain_queries", status=1)
     assert "ix_jobs_status_created_at does not exist" in table
@@ -53,7 +53,7 @@ def test_an_index_that_is_gone_is_status_1(execute: Execute) -> None:
 
 
 @pytest.mark.usefixtures("rows")
-def test_json_has_what_the_plans_say() -> None:
+def test_json_contains_the_plans() -> None:
     document = json.loads(run("explain_queries", "--json", "--analyze"))
     entry = next(entry for entry in document["queries"] if entry["query"] == "jobs by status")
     assert document["ok"] is document["analyzed"] is entry["ok"] is True
@@ -64,7 +64,7 @@ def test_json_has_what_the_plans_say() -> None:
 
 
 @pytest.mark.usefixtures("empty_tables")
-def test_what_would_be_lost_without_an_index_is_shown_and_nothing_is_dropped() -> None:
+def test_without_shows_what_an_index_serves_and_drops_nothing() -> None:
     document = json.loads(run("explain_queries", "--without", "ix_jobs_started_at", "--json", status=1))
     assert {entry["table"] for entry in document["queries"]} == {"jobs"}
     assert [entry["query"] for entry in document["queries"] if "no index serves it" in entry["problems"]]
@@ -72,14 +72,14 @@ def test_what_would_be_lost_without_an_index_is_shown_and_nothing_is_dropped() -
 
 
 @pytest.mark.usefixtures("empty_tables")
-def test_an_index_that_nothing_needs_may_go(execute: Execute) -> None:
+def test_an_unneeded_index_can_be_dropped(execute: Execute) -> None:
     execute("CREATE INDEX ix_jobs_attempts ON jobs (attempts)")
     assert "0 not as declared." in run("explain_queries", "--without", "ix_jobs_attempts")
 
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("arguments", [["ix_x"], ["ix_jobs_started_at", "--analyze"]])
-def test_an_index_that_is_not_there_cannot_be_done_without(arguments: list[str]) -> None:
+def test_without_refuses_an_unknown_index_and_analyze(arguments: list[str]) -> None:
     assert "--without" in refused("explain_queries", "--without", *arguments)
 
 
@@ -90,7 +90,7 @@ def test_an_unknown_database_is_refused() -> None:
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("seconds", ["0", "-1", "x", "²", "9999999999999"])
-def test_a_time_that_cannot_be_is_refused(seconds: str) -> None:
+def test_an_invalid_time_limit_is_refused(seconds: str) -> None:
     assert "--seconds" in refused("explain_queries", f"--seconds={seconds}")
 
 
@@ -100,7 +100,7 @@ def test_a_database_that_is_not_migrated_is_refused(scratch_database: str) -> No
 
 @pytest.fixture
 def other(scratch_database: str) -> Iterator[Callable[..., str]]:
-    """A function that describes another database and returns its alias."""
+    """A function that configures another database and returns its alias."""
 
     def make(**description: Any) -> str:
         connections.databases["other"] = {**connections[scratch_database].settings_dict, **description}
@@ -112,12 +112,12 @@ def other(scratch_database: str) -> Iterator[Callable[..., str]]:
 
 
 def test_a_database_that_cannot_be_reached_is_refused(other: Callable[..., str], tmp_path: Any) -> None:
-    place = (
+    location = (
         {"NAME": str(tmp_path / "no" / "such.sqlite3")} if connection.vendor == "sqlite" else {"PORT": "1"}
     )
     options = {key: value for key, value in connection.settings_dict["OPTIONS"].items() if key != "pool"}
-    alias = other(**place, OPTIONS=options)
-    assert "cannot be asked" in refused("explain_queries", "--database", alias)
+    alias = other(**location, OPTIONS=options)
+    assert "is not available" in refused("explain_queries", "--database", alias)
 
 
 def test_another_engine_is_refused(other: Callable[..., str]) -> None:

@@ -1,4 +1,4 @@
-"""Every hot query has its index, on both engines, and each index that goes is missed."""
+"""Every hot query is served by its index, and dropping any index breaks a query."""
 
 from collections.abc import Callable
 from itertools import chain
@@ -12,15 +12,15 @@ from monitoring import index_catalog
 from monitoring.hot_queries import HotQuery, examine
 from monitoring.plans import PRIMARY_KEY, postgresql
 from orchestrator.api.views.base import ResourceViewSet
-from orchestrator.hot_queries import KEPT, hot_queries, query_plans
+from orchestrator.hot_queries import KEEP_REASONS, hot_queries, query_plans
 from orchestrator.listing import ListDefinition
 from orchestrator.lists import JOB_HISTORY, LISTS
 from orchestrator.models import Event, Job, Task, User
 from tests.queries.cached_queries import every
 
 INDEXES = sorted(index.name for model in (Job, Event, Task, User) for index in model._meta.indexes)
-#: Of the outbox, which is no model's, by engine.
-INDEX_OF_THE_OUTBOX = {
+#: The index of the outbox, which has no model, by engine.
+OUTBOX_INDEX = {
     "postgresql": "ix_cache_outbox_transaction",
     "sqlite": "ix_cache_outbox_tags",
 }
@@ -48,7 +48,7 @@ def test_every_hot_query_is_served_on_tables_with_rows() -> None:
 
 @pytest.mark.usefixtures("rows")
 @pytest.mark.slow
-def test_every_hot_query_is_run_in_time() -> None:
+def test_every_hot_query_runs_in_time() -> None:
     examined = examine(every(), analyze=True)
     assert {one.query: one.problems for one in examined if not one.ok} == {}
     assert all(one.plan.rows is not None and one.plan.ms is not None for one in examined if one.plan)
@@ -57,46 +57,46 @@ def test_every_hot_query_is_run_in_time() -> None:
 
 @pytest.mark.parametrize("index", INDEXES)
 @pytest.mark.django_db
-def test_an_index_that_goes_is_missed(execute: Execute, index: str) -> None:
+def test_dropping_an_index_breaks_its_queries(execute: Execute, index: str) -> None:
     declared = [query for query in every() if query.index == index]
-    # Alone on its table, so that no other index can do its work.
+    # Drop the table's other indexes, so that none of them can replace it.
     for other in index_catalog.existing_indexes(connection):
         if other.table == declared[0].table and not other.unique and other.name != index:
             execute(f"DROP INDEX {other.name}")
-    carried = [
+    served = [
         one.hot
         for one in examine(declared, penalized=True)
         if one.ok and one.plan and index in one.plan.indexes
     ]
-    assert carried
+    assert served
 
     execute(f"DROP INDEX {index}")
 
     gone = f"{index} does not exist"
     assert all(gone in one.problems for one in examine(declared, penalized=True))
-    assert [one for one in examine(carried, penalized=True) if not {*one.problems} - {gone}] == []
+    assert [one for one in examine(served, penalized=True) if not {*one.problems} - {gone}] == []
 
 
 @pytest.mark.timeout(300)
 @pytest.mark.usefixtures("many_rows")
 @pytest.mark.slow
-def test_the_planner_chooses_what_is_declared_for_large_tables_and_otherwise_without_an_index(
+def test_planner_uses_the_declared_index_on_large_tables_until_it_is_dropped(
     execute: Execute, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     examined = examine(every())
     assert {one.query: one.problems for one in examined if not one.ok} == {}
     assert all(one.free for one in examined if one.hot.table != "cache_outbox")
 
-    monkeypatch.setattr(postgresql, "FEW_ROWS", 0)  # of so few rows another way to them is as good
+    monkeypatch.setattr(postgresql, "FEW_ROWS", 0)  # for so few rows another plan is as good
     now = wrong(every())
     lost = {index: lost_without(index, execute, now) for index in INDEXES}
-    assert {index for index, queries in lost.items() if not queries} <= KEPT.keys(), lost
+    assert {index for index, queries in lost.items() if not queries} <= KEEP_REASONS.keys(), lost
     for index, queries in lost.items():
-        print(f"{index}: {', '.join(queries) or KEPT.get(index, 'another one can do')}")  # noqa: T201 - shown with -rP
+        print(f"{index}: {', '.join(queries) or KEEP_REASONS.get(index, 'another index can replace it')}")  # noqa: T201 - shown with -rP
 
 
 def lost_without(index: str, execute: Execute, now: Problems) -> list[str]:
-    """Return the hot queries that the planner serves otherwise when an index does not exist."""
+    """Return the hot queries whose plan is different when an index does not exist."""
     (table,) = {query.table for query in every() if query.index == index}
     with transaction.atomic():
         execute(f"DROP INDEX {index}")
@@ -107,15 +107,15 @@ def lost_without(index: str, execute: Execute, now: Problems) -> list[str]:
 
 
 @pytest.mark.django_db
-def test_the_outbox_misses_its_index(execute: Execute) -> None:
-    index = INDEX_OF_THE_OUTBOX[connection.vendor]
+def test_dropping_the_index_of_the_outbox_is_a_problem(execute: Execute) -> None:
+    index = OUTBOX_INDEX[connection.vendor]
     execute(f"DROP INDEX {index}")
     assert f"{index} does not exist" in chain.from_iterable(wrong(every()).values())
 
 
 @pytest.mark.postgres
 @pytest.mark.django_db
-def test_an_invalid_index_is_no_index(execute: Execute) -> None:
+def test_an_invalid_index_is_a_problem(execute: Execute) -> None:
     execute(
         "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'ix_events_job_id_created_at'::regclass"
     )
@@ -155,16 +155,16 @@ def test_every_list_of_the_api_is_declared() -> None:
 
 
 def levels(resolver: object) -> list[object]:
-    """Return a resolver with those below it."""
-    below = [level for level in getattr(resolver, "url_patterns", ()) if hasattr(level, "url_patterns")]
+    """Return a resolver and the nested ones."""
+    nested = [level for level in getattr(resolver, "url_patterns", ()) if hasattr(level, "url_patterns")]
     own = [resolver] if hasattr(resolver, "url_patterns") else []
-    return [*own, *chain.from_iterable(levels(level) for level in below)]
+    return [*own, *chain.from_iterable(levels(level) for level in nested)]
 
 
 @pytest.mark.usefixtures("rows")
-def test_a_page_shows_one_query_of_each_index(monkeypatch: pytest.MonkeyPatch) -> None:
-    # A machine that is busy with other tests must not look like a database that is slow.
-    monkeypatch.setattr("orchestrator.hot_queries._SECONDS_OF_A_PAGE", 60)
+def test_monitoring_page_shows_one_query_of_each_index(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Other tests may slow this machine down.
+    monkeypatch.setattr("orchestrator.hot_queries._PAGE_SECONDS", 60)
     plans = query_plans()
     assert all(plan.ok for plan in plans)
     assert {plan.hot.index for plan in plans} >= {*INDEXES, PRIMARY_KEY}
@@ -174,7 +174,7 @@ def test_a_page_shows_one_query_of_each_index(monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.django_db
-def test_what_is_not_reached_in_time_is_a_problem() -> None:
+def test_a_query_not_reached_in_time_is_a_problem() -> None:
     examined = examine(every(), seconds=0)
     assert {one.problems for one in examined} == {("not examined: out of time",)}
     assert not any(one.ok or one.plan or one.index or one.ms for one in examined)

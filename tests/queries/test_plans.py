@@ -1,4 +1,4 @@
-"""Both readers give the same small value for what their engines say."""
+"""Query plans of both engines are read into the same value."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -15,7 +15,7 @@ Execute = Callable[[str], list[tuple[Any, ...]]]
 
 @pytest.fixture(autouse=True)
 def things(execute: Execute) -> None:
-    """A table of 20,000 rows with two indexes, of which the engine has statistics."""
+    """A table of 20,000 rows with two indexes and statistics."""
     numbers = {
         "postgresql": "generate_series(1, 20000) AS number(value)",
         "sqlite": "(WITH RECURSIVE n(value) AS (SELECT 1 UNION ALL SELECT value + 1 FROM n LIMIT 20000)"
@@ -41,12 +41,12 @@ def test_a_search_by_two_columns() -> None:
     assert plan.rows is plan.buffers is None
 
 
-def test_a_table_read_whole() -> None:
+def test_a_full_table_scan() -> None:
     plan = plan_of("SELECT * FROM things WHERE note = %s", "y")
     assert (plan.indexes, plan.conditions, plan.full_scan) == ((), (), True)
 
 
-def test_an_index_read_whole_is_a_full_scan() -> None:
+def test_a_full_index_scan_is_a_full_scan() -> None:
     plan = plan_of("SELECT kind, size FROM things ORDER BY kind, size")
     assert (plan.indexes, plan.conditions, plan.full_scan) == (("ix_things_kind_size",), (), True)
     assert plan.sort is Sort.NONE
@@ -59,18 +59,18 @@ def test_the_primary_key_has_one_name() -> None:
     assert (plan.buffers is None) == (connection.vendor == "sqlite")
 
 
-def test_sorts_are_told_by_what_they_cost() -> None:
+def test_sorts_of_ties_and_full_sorts_are_distinguished() -> None:
     ties = plan_of("SELECT * FROM things WHERE kind = 3 ORDER BY size, id LIMIT 10")
     assert (ties.indexes, ties.sort) == (("ix_things_kind_size",), Sort.TIES)
     assert plan_of("SELECT * FROM things ORDER BY note LIMIT 10").sort is Sort.FULL
 
 
 @pytest.mark.postgres
-def test_a_sort_of_few_rows_is_told_from_a_sort_of_all() -> None:
+def test_sorts_of_few_rows_and_full_sorts_are_distinguished() -> None:
     assert plan_of("SELECT * FROM things WHERE id < '11' ORDER BY note").sort is Sort.FULL
     assert plan_of("SELECT * FROM things WHERE kind = 3 ORDER BY note").sort is Sort.FEW
     partly = "SELECT * FROM things WHERE kind = 3 ORDER BY size, note, id LIMIT 10"
-    assert plan_of(partly).sort is Sort.FEW  # given the size by the index
+    assert plan_of(partly).sort is Sort.FEW  # the index gives the order by size
 
 
 def test_two_indexes_at_once() -> None:
@@ -79,24 +79,24 @@ def test_two_indexes_at_once() -> None:
     assert not plan.full_scan
 
 
-def test_subqueries_are_not_the_way_to_the_rows() -> None:
+def test_indexes_of_subqueries_are_ignored() -> None:
     plan = plan_of("SELECT * FROM things WHERE id = (SELECT max(note) FROM things WHERE size = 3)")
     assert plan.indexes == (PRIMARY_KEY,)
 
 
-def test_a_condition_is_no_literal() -> None:
+def test_literals_are_not_read_as_conditions() -> None:
     plan = plan_of("SELECT * FROM things WHERE id = %s", "it's kind and size")
     assert plan.conditions == ("id",)
 
 
-def test_an_index_that_goes_is_seen_at_once(execute: Execute) -> None:
+def test_a_dropped_index_is_noticed_immediately(execute: Execute) -> None:
     query = "SELECT note FROM things WHERE kind = %s AND size > %s"
     assert plan_of(query, 3, 2).indexes == ("ix_things_kind_size",)
     execute("DROP INDEX ix_things_kind_size")
     assert plan_of(query, 3, 2).indexes != ("ix_things_kind_size",)
 
 
-def test_a_small_table_is_asked_whether_its_index_can_serve(execute: Execute) -> None:
+def test_a_small_table_shows_whether_its_index_can_serve(execute: Execute) -> None:
     execute("DELETE FROM things WHERE id > '1'")
     execute("ANALYZE things")
     query = "SELECT * FROM things WHERE kind = 3"
@@ -108,7 +108,7 @@ def test_a_small_table_is_asked_whether_its_index_can_serve(execute: Execute) ->
 
 
 @pytest.mark.postgres
-def test_the_index_of_a_partition_is_called_by_its_parents_name(execute: Execute) -> None:
+def test_a_partitions_index_has_the_name_of_its_parent(execute: Execute) -> None:
     execute("CREATE TABLE parts (id bigint, day date) PARTITION BY RANGE (day)")
     execute("CREATE INDEX ix_parts_day ON parts (day)")
     execute("CREATE TABLE parts_1 PARTITION OF parts FOR VALUES FROM ('2026-01-01') TO ('2026-02-01')")
@@ -118,7 +118,7 @@ def test_the_index_of_a_partition_is_called_by_its_parents_name(execute: Execute
 
 
 @pytest.mark.postgres
-def test_the_session_is_left_as_it_was(execute: Execute) -> None:
+def test_session_settings_are_restored(execute: Execute) -> None:
     names = ("enable_seqscan", "enable_sort", "statement_timeout", "jit")
     before = [execute(f"SHOW {name}") for name in names]
     plan_of("SELECT * FROM things", penalized=True, analyze=True)
@@ -131,21 +131,21 @@ SLOW = {
 }
 
 
-def test_a_query_that_takes_too_long_is_given_up(execute: Execute) -> None:
+def test_a_query_that_takes_too_long_is_cancelled(execute: Execute) -> None:
     with pytest.raises(OperationalError):
         plan_of(SLOW[connection.vendor], analyze=True, seconds=0.2)
     assert execute("SELECT 1") == [(1,)]
 
 
-def test_one_reader_reads_many_plans_and_none_has_to_do_with_the_others() -> None:
+def test_one_reader_reads_many_independent_plans() -> None:
     whole = Statement("SELECT * FROM things WHERE note = %s", ["y"])
-    dear, wrong = Reading(penalized=True), Statement("SELECT nothing FROM things")
+    penalized, invalid = Reading(penalized=True), Statement("SELECT nothing FROM things")
     with reader(connection) as plan:
         if connection.vendor == "postgresql":
-            assert plan(whole, dear).avoidable
+            assert plan(whole, penalized).avoidable
         assert not plan(whole, Reading()).avoidable
         with pytest.raises(DatabaseError):
-            plan(wrong, dear)
+            plan(invalid, penalized)
         by_key = plan(Statement("SELECT * FROM things WHERE id = %s", ["77"]), Reading())
         assert by_key.indexes == (PRIMARY_KEY,)
         assert not plan(whole, Reading()).avoidable

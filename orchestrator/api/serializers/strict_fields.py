@@ -8,7 +8,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from orchestrator.api.error_messages import format_value
-from orchestrator.json_codec import is_deeper, texts_in, to_json
+from orchestrator.json_codec import exceeds_depth, strings_in, to_json
 from orchestrator.limits import MAX_INT32, MAX_JSON_BYTES, MAX_JSON_DEPTH, MIN_INT32
 
 
@@ -133,9 +133,9 @@ class StrictJSONObjectField(serializers.JSONField):
         """Return the object."""
         if not isinstance(data, dict):
             self.fail("not_an_object", input=format_value(data))
-        if is_deeper(data, MAX_JSON_DEPTH):
+        if exceeds_depth(data, MAX_JSON_DEPTH):
             self.fail("too_deep", maximum=MAX_JSON_DEPTH)
-        if any("\0" in text for text in texts_in(data)):
+        if any("\0" in text for text in strings_in(data)):
             self.fail("nul")
         if (size := len(to_json(data))) > MAX_JSON_BYTES:
             self.fail("too_large", size=size, maximum=MAX_JSON_BYTES)

@@ -1,9 +1,9 @@
-"""Django's PostgreSQL engine, with the cache told of every commit.
+"""Django's PostgreSQL engine with the cache's commit hook.
 
-A connection that listens (``kyros.listens``, a start option) is told what its transactions make stale by the
-triggers themselves, in the answer to the statement, and has nothing to ask the outbox for. The triggers know
-Django's transactions by their being DEFERRABLE, which costs nothing to say and means nothing to those that
-are not SERIALIZABLE and READ ONLY too (https://www.postgresql.org/docs/18/sql-set-transaction.html).
+On a connection with the start option ``kyros.listens`` the triggers send the tags that a transaction
+invalidates with the response to the statement, as a notice, so the hook need not query the outbox. The
+triggers recognize Django's transactions by DEFERRABLE, which is free and has no effect on a transaction that
+is not SERIALIZABLE and READ ONLY as well (https://www.postgresql.org/docs/18/sql-set-transaction.html).
 """
 
 import json
@@ -16,9 +16,9 @@ from psycopg.pq import TransactionStatus
 
 from orchestrator.cache.commit_hook import CommitHookMixin
 
-#: The triggers' message (``0004_cache.postgresql.sql``); its detail is the tags.
-_STALE: Final = "kyros.stale"
-_TELLS: Final = (
+#: The notice that the triggers send (``0004_cache.postgresql.sql``); its detail is a JSON list of tags.
+_TAGS_NOTICE: Final = "kyros.stale"
+_TRIGGERS_SEND_NOTICES: Final = (
     "SELECT current_setting('kyros.listens', true) = 'on'"
     " AND current_setting('default_transaction_deferrable') = 'off'"
     " AND EXISTS (SELECT FROM pg_trigger WHERE tgname = 'outbox_tells' AND tgenabled <> 'D'"
@@ -27,21 +27,21 @@ _TELLS: Final = (
 
 
 class DatabaseWrapper(CommitHookMixin, base.DatabaseWrapper):
-    """A connection to PostgreSQL."""
+    """A connection to PostgreSQL that collects the triggers' notices."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._listener = partial(_listen, self._changed_tags)
+        self._notice_handler = partial(_collect_tags, self._changed_tags)
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
-        """Return a new connection, or one of the pool, that is listened to."""
+        """Return a new connection, or one from the pool, and handle its notices."""
         connection = super().get_new_connection(conn_params)
-        connection.add_notice_handler(self._listener)
+        connection.add_notice_handler(self._notice_handler)
         return connection
 
     def _close(self) -> Any:
         if self.connection is not None:
-            self.connection.remove_notice_handler(self._listener)  # the pool lends it to others
+            self.connection.remove_notice_handler(self._notice_handler)  # others get it from the pool
         return super()._close()  # type: ignore[misc]
 
     def _set_autocommit(self, autocommit: bool) -> None:  # noqa: FBT001 - Django's
@@ -50,17 +50,17 @@ class DatabaseWrapper(CommitHookMixin, base.DatabaseWrapper):
             self.connection.deferrable = None if autocommit else True
 
     def can_begin(self) -> bool:
-        """Return whether a transaction can begin."""
+        """Return whether a statement can get its own transaction."""
         return bool(self.connection.info.transaction_status == TransactionStatus.IDLE)
 
     def triggers_notify(self) -> bool:
-        """Return whether the triggers send this connection its tags."""
+        """Return whether the triggers send this connection the tags that its transactions invalidate."""
         with self.cursor() as cursor:
-            cursor.execute(_TELLS)
+            cursor.execute(_TRIGGERS_SEND_NOTICES)
             return bool(cursor.fetchone()[0])
 
 
-def _listen(stale: set[str], notice: Diagnostic) -> None:
-    """Note what a trigger says; called before the statement that it is about returns."""
-    if notice.message_primary == _STALE and notice.message_detail:
+def _collect_tags(stale: set[str], notice: Diagnostic) -> None:
+    """Add the tags of a trigger's notice. It arrives before the statement that fired the trigger returns."""
+    if notice.message_primary == _TAGS_NOTICE and notice.message_detail:
         stale.update(json.loads(notice.message_detail))

@@ -1,1 +1,1 @@
-"""SQLite."""
+"""The engine for SQLite."""

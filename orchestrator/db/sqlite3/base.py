@@ -1,4 +1,4 @@
-"""Django's SQLite engine: the cache is told of every commit, and triggers outlive their table's changes."""
+"""Django's SQLite engine with the cache's commit hook, a write queue and triggers that survive migrations."""
 
 from collections.abc import Iterator
 from itertools import islice
@@ -12,12 +12,12 @@ from orchestrator.db.sqlite3.write_queue import QueuedWritesMixin
 
 
 class Cursor(base.SQLiteCursorWrapper):
-    """A cursor whose rows can be fetched before they are asked for."""
+    """A cursor that can fetch the rows of a statement in advance."""
 
     _fetched: Iterator[Any] | None = None
 
     def fetch_ahead(self) -> None:
-        """Fetch what the last statement returns, for whoever asks for it later."""
+        """Fetch all rows of the last statement; the fetch methods return them later."""
         if self.description is not None:
             self._fetched = iter(super().fetchall())
 
@@ -27,7 +27,7 @@ class Cursor(base.SQLiteCursorWrapper):
         return super().execute(query, params)
 
     def executemany(self, query: str, param_list: Any) -> Any:
-        """Execute a statement for each of some parameters."""
+        """Execute a statement for each of the parameters."""
         self._fetched = None
         return super().executemany(query, param_list)
 
@@ -41,11 +41,11 @@ class Cursor(base.SQLiteCursorWrapper):
         return super().fetchmany(size) if self._fetched is None else list(islice(self._fetched, size))
 
     def fetchall(self) -> list[Any]:
-        """Return the rows that are left."""
+        """Return the remaining rows."""
         return super().fetchall() if self._fetched is None else list(self._fetched)
 
     def __iter__(self) -> Any:
-        """Iterate over the rows that are left."""
+        """Iterate over the remaining rows."""
         return super().__iter__() if self._fetched is None else self._fetched
 
 
@@ -55,14 +55,14 @@ class DatabaseWrapper(CommitHookMixin, QueuedWritesMixin):
     SchemaEditorClass = DatabaseSchemaEditor
 
     def create_cursor(self, name: str | None = None) -> Cursor:
-        """Return a new cursor; SQLite has none that are named."""
+        """Return a new cursor; SQLite has no named cursors."""
         cursor: Cursor = self.connection.cursor(factory=Cursor)
         return cursor
 
     def can_begin(self) -> bool:
-        """Return whether a transaction can begin."""
+        """Return whether a statement can get its own transaction."""
         return not self.connection.in_transaction
 
     def make_committable(self, cursor: Any) -> None:
-        """Fetch the rows of a statement that changed some: until then SQLite refuses the COMMIT."""
+        """Fetch the rows of a statement that changed rows: SQLite refuses the COMMIT before that."""
         cursor.cursor.fetch_ahead()

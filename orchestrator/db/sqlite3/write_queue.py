@@ -1,7 +1,7 @@
-"""Writers take turns: a transaction begins when those that came before it are over (ADR 15).
+"""A queue in which write transactions wait to begin (docs/adr/0010-sqlite-write-queue.md).
 
-The turns are a courtesy among Django's transactions. What keeps writers apart is SQLite's own lock, as ever,
-also where there can be no turns.
+The queue only orders Django's transactions. SQLite's own lock still separates the writers, also if the lock
+file of the queue cannot be created.
 """
 
 import fcntl
@@ -16,133 +16,141 @@ from typing import Any, Final
 from django.db import OperationalError
 from django.db.backends.sqlite3 import base
 
-#: Seconds between two looks at whether another process has gone on.
-LOOK_EVERY: Final = 0.0005
+#: The name of the lock file is that of the database with this suffix.
+LOCK_FILE_SUFFIX: Final = "-write-queue"
 
-# FileLocks in the queue of processes, each a byte of a file: the one that writes, and the one that is next. Who
-# would write again has to become the next first, so that no process keeps the others out.
-_WRITES, _NEXT = range(2)
+#: Seconds between two attempts to get a file lock.
+_POLL_SECONDS: Final = 0.0005
+
+# The locked bytes: one belongs to the process that writes, one to the process that is next. To write again a
+# process must first become the next, so no process keeps the others out.
+_ACTIVE, _NEXT = range(2)
 
 
 class FileLocks:
-    """The places of a file, as one process has them; the system takes them from a process that ends.
+    """Locks on single bytes of a file, held by a process. The system releases them when the process ends.
 
     Args:
-        path: of the file, which is made if it is not there.
+        path: the file, which is created if it does not exist.
 
     Raises:
-        OSError: the file cannot be opened.
+        OSError: if the file cannot be opened.
     """
 
     def __init__(self, path: Path) -> None:
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
-    def take(self, place: int, deadline: float) -> bool:
-        """Wait for a place until a moment of the monotonic clock at most; return whether it is taken."""
+    def acquire(self, byte: int, deadline: float) -> bool:
+        """Wait for a lock; return whether this process got it.
+
+        Args:
+            byte: the byte of the file to lock.
+            deadline: a time of the monotonic clock.
+        """
         while True:
-            with suppress(BlockingIOError, PermissionError):  # which of them, the system decides
-                fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, place)
+            with suppress(BlockingIOError, PermissionError):  # it depends on the system which one is raised
+                fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, byte)
                 return True
             if time.monotonic() >= deadline:
                 return False
-            time.sleep(LOOK_EVERY)
+            time.sleep(_POLL_SECONDS)
 
-    def leave(self, place: int) -> None:
-        """Leave a place."""
-        fcntl.lockf(self._file, fcntl.LOCK_UN, 1, place)
+    def release(self, byte: int) -> None:
+        """Release a lock."""
+        fcntl.lockf(self._file, fcntl.LOCK_UN, 1, byte)
 
 
 class WriteQueue:
-    """The turns at one database, of the threads of this process and of all processes.
+    """The queue of one database, for the threads of this process and for all processes.
 
     Args:
-        database: the database's file; the places are in one beside it.
+        database: path of the database file; the lock file is next to it.
     """
 
     def __init__(self, database: str) -> None:
-        self._path = Path(f"{database}-turns")
-        self._here = threading.Lock()
+        self._path = Path(f"{database}{LOCK_FILE_SUFFIX}")
+        self._thread_lock = threading.Lock()
 
     @cached_property
-    def _places(self) -> FileLocks | None:
+    def _file_locks(self) -> FileLocks | None:
         with suppress(OSError):
             return FileLocks(self._path)
         return None
 
-    def take(self, seconds: float) -> bool:
-        """Wait for the turn, so many seconds at most; return whether it has come."""
+    def enter(self, seconds: float) -> bool:
+        """Wait for the writers before this one, at most this long; return whether it may write now."""
         deadline = time.monotonic() + seconds
-        if not self._here.acquire(timeout=seconds):
+        if not self._thread_lock.acquire(timeout=seconds):
             return False
-        came = False
+        entered = False
         try:
-            came = self._places is None or self._take_among_processes(self._places, deadline)
+            entered = self._file_locks is None or self._enter_among_processes(self._file_locks, deadline)
         finally:
-            if not came:
-                self._here.release()
-        return came
+            if not entered:
+                self._thread_lock.release()
+        return entered
 
-    def pass_on(self) -> None:
-        """Let the next one have the turn."""
+    def leave(self) -> None:
+        """Let the next writer begin."""
         try:
-            if self._places:
-                self._places.leave(_WRITES)
+            if self._file_locks:
+                self._file_locks.release(_ACTIVE)
         finally:
-            self._here.release()
+            self._thread_lock.release()
 
-    def _take_among_processes(self, places: FileLocks, deadline: float) -> bool:
-        if not places.take(_NEXT, deadline):
+    def _enter_among_processes(self, locks: FileLocks, deadline: float) -> bool:
+        if not locks.acquire(_NEXT, deadline):
             return False
         try:
-            return places.take(_WRITES, deadline)
+            return locks.acquire(_ACTIVE, deadline)
         finally:
-            places.leave(_NEXT)
+            locks.release(_NEXT)
 
 
-_turns: Final[dict[str, WriteQueue]] = {}
+_queues: Final[dict[str, WriteQueue]] = {}
 
 
 class QueuedWritesMixin(base.DatabaseWrapper):
-    """A connection to SQLite whose transactions begin when it is their turn."""
+    """A connection to SQLite whose transactions wait in the queue before they begin."""
 
-    _turn: WriteQueue | None = None
+    _entered_queue: WriteQueue | None = None
 
     def _start_transaction_under_autocommit(self) -> None:
         database = str(self.settings_dict["NAME"])
-        turn = _turns.get(database) or _turns.setdefault(database, WriteQueue(database))
-        if not turn.take(self.settings_dict["OPTIONS"]["timeout"]):
+        queue = _queues.get(database) or _queues.setdefault(database, WriteQueue(database))
+        if not queue.enter(self.settings_dict["OPTIONS"]["timeout"]):
             raise OperationalError("database is locked")
-        self._turn = turn
+        self._entered_queue = queue
         try:
             super()._start_transaction_under_autocommit()  # type: ignore[misc]
         except BaseException:
-            self._pass_on()
+            self._leave_queue()
             raise
 
     def _commit(self) -> None:
         try:
             super()._commit()  # type: ignore[misc]
         finally:
-            self._pass_on_if_over()
+            self._leave_queue_after_transaction()
 
     def _rollback(self) -> None:
         try:
             super()._rollback()  # type: ignore[misc]
         finally:
-            self._pass_on_if_over()
+            self._leave_queue_after_transaction()
 
     def _close(self) -> Any:
         try:
             return super()._close()  # type: ignore[misc]
         finally:
-            self._pass_on()
+            self._leave_queue()
 
-    def _pass_on_if_over(self) -> None:
-        # A COMMIT that a constraint refused has left the transaction open, for the ROLLBACK that follows.
-        if self._turn and not self.connection.in_transaction:
-            self._pass_on()
+    def _leave_queue_after_transaction(self) -> None:
+        # If a constraint refuses a COMMIT, the transaction stays open until the ROLLBACK that follows.
+        if self._entered_queue and not self.connection.in_transaction:
+            self._leave_queue()
 
-    def _pass_on(self) -> None:
-        if self._turn:
-            turn, self._turn = self._turn, None
-            turn.pass_on()
+    def _leave_queue(self) -> None:
+        if self._entered_queue:
+            queue, self._entered_queue = self._entered_queue, None
+            queue.leave()

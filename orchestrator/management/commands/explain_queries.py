@@ -1,4 +1,4 @@
-"""`manage.py explain_queries`: whether every hot query is served by its index."""
+"""`manage.py explain_queries`: shows whether every hot query is served by its index."""
 
 import sys
 from argparse import ArgumentParser
@@ -15,26 +15,26 @@ from monitoring.plans import UnknownEngineError
 from orchestrator.hot_queries import hot_queries
 from orchestrator.management.databases import reported_database
 
-LONGEST_SECONDS = 3600
+MAX_SECONDS = 3600
 
 
 class Command(ReportCommand):
     help = (
-        "Ask the database's planner about every hot query, and show the index that it uses and the one that "
-        "it must use. Of tables below 10,000 rows, which are cheaper read whole, it asks whether the index "
-        "can serve. Nothing is locked or changed. Exit status: 0 all as declared, 1 otherwise, 2 the "
-        "database cannot be asked."
+        "Plan every hot query and show the index that the planner uses and the one that it must use. "
+        "A table below 10,000 rows is cheaper to read whole; for such a table, check only that the index can "
+        "serve the query. Nothing is locked or changed. Exit status: 0 all as declared, 1 otherwise, 2 the "
+        "database is not available."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         super().add_arguments(parser)
         parser.add_argument(
-            "--analyze", action="store_true", help="run the queries too, for their real times and rows"
+            "--analyze", action="store_true", help="also run the queries, and show their times and rows"
         )
         parser.add_argument(
             "--without",
             metavar="INDEX",
-            help="plan the queries of its table as if this index were not there: would dropping it be safe?",
+            help="plan the queries of its table as if this index did not exist, to see if it can be dropped",
         )
         parser.add_argument(
             "--database", metavar="ALIAS", default="default", help="which database (default: %(default)s)"
@@ -43,7 +43,7 @@ class Command(ReportCommand):
             "--seconds",
             metavar="N",
             default=str(round(SECONDS_IN_ALL)),
-            help="how long it may take in all; what is not reached by then counts as not as declared "
+            help="time limit for all queries; a query that is not reached in time counts as not as declared "
             "(default: %(default)s)",
         )
 
@@ -90,7 +90,7 @@ def _examined_without(
     name: str, queries: Iterable[HotQuery], alias: str, *, analyze: bool
 ) -> tuple[PlanCheck, ...]:
     if analyze:
-        raise CommandError("--without cannot be used with --analyze; allowed: one of them", returncode=2)
+        raise CommandError("--without cannot be used with --analyze; use only one of them", returncode=2)
     droppable = [
         index
         for index in index_catalog.existing_indexes(connections[alias])
@@ -133,9 +133,9 @@ def _entry(one: PlanCheck) -> dict[str, Any]:
 
 
 def _seconds(text: str) -> float:
-    if text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= LONGEST_SECONDS:
+    if text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= MAX_SECONDS:
         return float(text)
     raise CommandError(
-        f"--seconds {text!r} cannot be used; allowed: a whole number from 1 to {LONGEST_SECONDS}",
+        f"--seconds {text!r} cannot be used; allowed: a whole number from 1 to {MAX_SECONDS}",
         returncode=2,
     )

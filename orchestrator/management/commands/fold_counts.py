@@ -1,19 +1,17 @@
-"""The command that folds what writers appended to the exact counts."""
+"""`manage.py fold_counts`: folds the rows that writers appended to the exact counts."""
 
 from typing import Any
 
-import orjson
 from django.core.management.base import BaseCommand, CommandParser
 
 from orchestrator import counts
+from orchestrator.json_codec import to_json
 
 
 class Command(BaseCommand):
-    """Folds once."""
-
     help = (
-        "Fold what writers have appended to the exact counts, so that reading them stays short. "
-        "Safe at any time, beside any writer; the service does it by itself."
+        "Fold the rows that writers appended to the exact counts, so that reading the counts stays fast. "
+        "Safe at any time, beside any writer. The worker does it regularly."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -23,7 +21,7 @@ class Command(BaseCommand):
         folded = counts.fold()
         rows = counts.rows_by_table()
         if options["json"]:
-            self.stdout.write(orjson.dumps({"folded": folded, "rows": rows}).decode())
+            self.stdout.write(to_json({"folded": folded, "rows": rows}).decode())
         else:
-            told = ", ".join(f"{number:,} {table}" for table, number in rows.items())
-            self.stdout.write(f"Folded {folded:,} rows of row_counts. There are {told}.")
+            totals = ", ".join(f"{number:,} {table}" for table, number in rows.items())
+            self.stdout.write(f"Folded {folded:,} rows of row_counts. There are {totals}.")

@@ -1,4 +1,4 @@
--- Each table in a transaction of its own, as on the way here.
+-- Each table in its own transaction, as in the forward direction.
 BEGIN;
 DROP TRIGGER IF EXISTS count_jobs_insert ON jobs;
 DROP TRIGGER IF EXISTS count_jobs_update ON jobs;

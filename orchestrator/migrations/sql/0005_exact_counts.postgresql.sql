@@ -1,21 +1,22 @@
--- Exact numbers of rows (docs/adr/0011-exact-counts.md): a table's, or its share of a status, is the sum of
--- its rows in row_counts. Whoever writes appends what the statement added or took away; nobody waits for anybody.
--- Every statement may run again: this migration is no single transaction and may have stopped half-way.
+-- Exact row counts (docs/exact-counts.md). The count of a table, or of its jobs with one status, is the sum of its
+-- rows in row_counts. Each writing statement appends the number of rows that it added or removed, so writers never
+-- wait for one another. Every statement here can run again: the migration is not one transaction and may have
+-- stopped half-way.
 
--- No key: it would be an index to maintain, and two writers of one key do not exclude each other.
+-- No primary key: its index would have to be maintained, and several writers append rows with the same values.
 CREATE TABLE IF NOT EXISTS row_counts (
     table_name text NOT NULL,
-    status text NOT NULL, -- '' where the table has none
+    status text NOT NULL, -- '' for tables without a status
     rows bigint NOT NULL
 );
--- Its rows live for seconds: vacuum by their number. Its file is cut by who folds, who can wait for that.
+-- The rows live for seconds, so vacuum depends on their number. The folding process truncates the file: it can wait.
 ALTER TABLE row_counts SET (
     autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000, autovacuum_vacuum_insert_threshold = -1,
     autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 100000, vacuum_truncate = off
 );
 
--- Replaces all rows by one for each sum; returns how many it found. Readers see the rows from before or their
--- sums, never both. One at a time, for nothing is gained by two: the second does nothing.
+-- Replaces all rows by their sums; returns how many rows it replaced. Readers see either the rows or their sums, never
+-- both. If a fold is already running, a second one does nothing.
 CREATE OR REPLACE FUNCTION fold_counts() RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
     folded bigint;
@@ -57,7 +58,7 @@ BEGIN
     RETURN NULL;
 END $$;
 
--- TRUNCATE has waited for every writer of the table, but a snapshot from before that would not know of them.
+-- TRUNCATE has waited for every writer of the table, but a snapshot that is older would not include their rows.
 CREATE OR REPLACE FUNCTION count_none() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF current_setting('transaction_isolation') <> 'read committed' THEN
@@ -70,8 +71,8 @@ BEGIN
     RETURN NULL;
 END $$;
 
--- Each table in a transaction of its own: its writers wait for the moment that this takes, and since no two
--- tables are locked at once, none of them can wait in a circle with this.
+-- Each table gets its own transaction. Its writers wait only briefly, and because no two tables are locked at once,
+-- there can be no deadlock.
 BEGIN;
 CREATE OR REPLACE TRIGGER count_jobs_insert AFTER INSERT ON jobs REFERENCING NEW TABLE AS new_rows
     FOR EACH STATEMENT EXECUTE FUNCTION count_jobs();
@@ -107,8 +108,9 @@ CREATE OR REPLACE TRIGGER count_users_truncate AFTER TRUNCATE ON users
     FOR EACH STATEMENT EXECUTE FUNCTION count_none();
 COMMIT;
 
--- What was there before the triggers: the rows that a snapshot shows, less those it shows to be counted. Both
--- in one statement, so it is right whatever is written meanwhile, and nobody waits while ten million are counted.
+-- Rows from before the triggers: the rows that a snapshot shows, minus those that it shows as counted. It is one
+-- statement, so the result is exact whatever is written meanwhile, and no writer waits while ten million rows are
+-- counted.
 BEGIN;
 INSERT INTO row_counts
 SELECT table_name, status, sum(change) FROM (

@@ -1,11 +1,11 @@
--- Exact numbers of rows (docs/adr/0011-exact-counts.md). SQLite has one writer at a time, so each number is one row
--- that the triggers change. The triggers insert a status's row before they first change it; they use no upsert, which
--- would obey the conflict clause of the statement that fired the trigger.
+-- Exact row counts (docs/exact-counts.md). SQLite has one writer at a time, so each count is one row that the triggers
+-- update. The triggers insert the row of a status before its first update. They use no upsert, because an upsert in a
+-- trigger obeys the conflict clause of the statement that fired it.
 BEGIN IMMEDIATE;
 
 CREATE TABLE IF NOT EXISTS row_counts (
     table_name text NOT NULL,
-    status text NOT NULL, -- '' where the table has none
+    status text NOT NULL, -- '' for tables without a status
     rows integer NOT NULL,
     PRIMARY KEY (table_name, status)
 ) WITHOUT ROWID;

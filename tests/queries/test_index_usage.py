@@ -1,4 +1,4 @@
-"""Which indexes are used, which could go, and how."""
+"""Reports on indexes: which are used, and which can be dropped."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,7 +7,7 @@ import pytest
 
 from monitoring.hot_queries import HotQuery, examine
 from monitoring.index_usage import IndexUsage, index_usage
-from orchestrator.hot_queries import KEPT
+from orchestrator.hot_queries import KEEP_REASONS
 from tests.queries.cached_queries import every
 
 Execute = Callable[[str], list[tuple[Any, ...]]]
@@ -16,25 +16,27 @@ pytestmark = pytest.mark.django_db
 
 
 def uses(queries: tuple[HotQuery, ...] = ()) -> dict[str, IndexUsage]:
-    """Return what each index is good for, by name, to some of the queries: to those shown, unless told."""
+    """Return the usage of each index by the queries, by name."""
     queries = queries or every()
-    return {use.index.name: use for use in index_usage(examine(queries), reasons=KEPT, queries=queries)}
+    return {
+        use.index.name: use for use in index_usage(examine(queries), reasons=KEEP_REASONS, queries=queries)
+    }
 
 
 @pytest.mark.usefixtures("rows")
 @pytest.mark.slow
-def test_every_index_of_ours_has_its_work_or_its_reason() -> None:
+def test_every_index_is_used_or_has_a_reason_to_stay() -> None:
     ours = {
         name: use for name, use in uses(every()).items() if name.startswith("ix_") and not use.index.primary
     }
     assert {name for name, use in ours.items() if use.verdict not in ("keep", "known")} == set()
-    assert {name for name, use in ours.items() if use.verdict == "known"} == KEPT.keys()
+    assert {name for name, use in ours.items() if use.verdict == "known"} == KEEP_REASONS.keys()
     assert "ix_jobs_status_created_at" in ours["ix_jobs_status"].prefix_of
     assert "jobs by status" in ours["ix_jobs_status_created_at"].declared_by
     assert "jobs by status" in ours["ix_jobs_status_created_at"].serves
 
 
-def test_an_index_that_serves_nothing_can_go(execute: Execute) -> None:
+def test_an_index_that_serves_nothing_can_be_dropped(execute: Execute) -> None:
     execute("CREATE INDEX ix_jobs_attempts ON jobs (attempts, max_attempts)")
     use = uses()["ix_jobs_attempts"]
     assert (use.verdict, use.declared_by, use.serves) == ("drop", (), ())
@@ -46,19 +48,19 @@ def test_an_index_names_the_model_that_declares_it() -> None:
 
 
 @pytest.mark.postgres
-def test_what_the_engine_has_counted_is_told(execute: Execute) -> None:
+def test_usage_statistics_of_postgresql_are_reported(execute: Execute) -> None:
     use = uses()["ix_jobs_status"]
     assert use.scans is not None
     assert use.bytes
 
 
 @pytest.mark.sqlite
-def test_what_the_engine_does_not_tell_is_none() -> None:
+def test_missing_statistics_of_sqlite_are_none() -> None:
     use = uses()["ix_jobs_status"]
     assert use.scans is use.last_used is use.since is use.bytes is None
 
 
 @pytest.mark.postgres
-def test_an_invalid_index_is_to_be_rebuilt(execute: Execute) -> None:
+def test_an_invalid_index_should_be_rebuilt(execute: Execute) -> None:
     execute("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'ix_jobs_name_created_at'::regclass")
     assert uses()["ix_jobs_name_created_at"].verdict == "rebuild"

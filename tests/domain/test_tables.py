@@ -1,0 +1,27 @@
+"""Every part of the service that names the tables names the same ones: those of the models."""
+
+import pytest
+from django.apps import apps
+
+from monitoring import registry
+from orchestrator import counts
+from orchestrator.cache import tags
+from orchestrator.lists import LISTS
+
+pytestmark = pytest.mark.engine_neutral
+
+TABLES = {model._meta.db_table for model in apps.get_app_config("orchestrator").get_models()}
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        counts.TABLES,
+        tags.TABLES,
+        {definition.name for definition in LISTS},
+        {table.name for table in registry.monitored_app().tables},
+    ],
+    ids=["counts", "cache tags", "lists", "monitoring"],
+)
+def test_the_tables_of_the_models_are_counted_cached_listed_and_monitored(names: set[str]) -> None:
+    assert set(names) == TABLES
