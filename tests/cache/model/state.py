@@ -1,7 +1,7 @@
 """The state of the model. Sets of writers are bit masks: writer ``n`` is the bit ``1 << n``.
 
-The change of writer ``n`` is bit ``n`` of the data: the data is the set of committed writes, and writes do not
-wait for each other. Durations are the remaining ticks.
+The change of writer ``n`` is bit ``n`` of the data: the data is the set of committed writes, and writes do
+not wait for each other. Durations are the remaining ticks.
 """
 
 from enum import IntEnum
@@ -19,7 +19,7 @@ class WriterStep(IntEnum):
     NEW = 0
     BEGUN = 1
     UNANNOUNCED = 2  # begin failed: the rows are back in the outbox
-    SENT = 3  # its COMMIT is on the path, and it will never know
+    SENT = 3  # the outcome of its COMMIT is unknown
     COMMITTED = 4
     UNENDED = 5  # end failed
     WAITING = 6
