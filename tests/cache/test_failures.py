@@ -180,7 +180,7 @@ class TestFrozen:
 
 
 class TestKilledMidRequest:
-    def test_the_request_is_responseed(self, own_cache: OwnCache, job: Job, as_user: APIClient):
+    def test_the_request_gets_a_response(self, own_cache: OwnCache, job: Job, as_user: APIClient):
         cache = own_cache()
         warm(as_user, *paths_of(job))
         statuses: list[int] = []

@@ -44,7 +44,7 @@ def _long_lease(monkeypatch: pytest.MonkeyPatch) -> None:
 def job(db: None) -> Job:
     Event.objects.create(type="x")
     Task.objects.create(title="t ä")
-    return Job.objects.create(name="watched")
+    return Job.objects.create(name="a job")
 
 
 def comparable(response: WSGIResponse) -> tuple[int, dict[str, str], bytes]:
