@@ -1,6 +1,6 @@
 """A soak test: writers and readers over HTTP on the same rows, checked against what was acknowledged.
 
-A longer run than in the tests: ``python -m tests.cache.soak SECONDS [sqlite|postgresql]``.
+A longer run than in the tests: ``python -m tests.cache.soak SECONDS [sqlite|postgres]``.
 """
 
 import http.client
