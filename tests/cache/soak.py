@@ -1,6 +1,6 @@
-"""A soak: writers and readers over HTTP on the same rows, and an oracle that knows what was acknowledged.
+"""A soak test: writers and readers over HTTP on the same rows, checked against what was acknowledged.
 
-Longer than the tests have it: `python -m tests.cache.soak SECONDS [sqlite|postgres]`.
+A longer run than in the tests: ``python -m tests.cache.soak SECONDS [sqlite|postgres]``.
 """
 
 import http.client
@@ -19,35 +19,39 @@ from typing import Any
 from urllib.parse import urlsplit
 
 LIST = "/api/v1/jobs/"
-#: Requests that a client sends over one connection: the next one may be another worker's.
+#: Requests that a client sends over one connection. The next connection may reach another worker.
 REQUESTS_A_CONNECTION = 50
 TIMEOUT = 30
-#: Of the writes a second, so many take the job that is moved to another status.
+#: Writes per second that move the one job between two statuses.
 MOVES_A_SECOND = 20
 
 
 class Client:
-    """Somebody who asks one request after the other."""
+    """Sends one request after the other.
+
+    Args:
+        url: the service's URL.
+        token: an access token.
+    """
 
     def __init__(self, url: str, token: str) -> None:
-        """Make the client; `token` is an access token."""
         self._host = urlsplit(url).netloc
         self._headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
         self._connection: http.client.HTTPConnection | None = None
-        self._asked = 0
+        self._sent = 0
 
     def send(
         self, method: str, path: str, body: Any = None, **headers: str
     ) -> tuple[int, http.client.HTTPMessage, bytes]:
-        """Return status, headers and body of the answer."""
-        if self._connection is None or self._asked % REQUESTS_A_CONNECTION == 0:
+        """Return status, headers and body of the response."""
+        if self._connection is None or self._sent % REQUESTS_A_CONNECTION == 0:
             self.close()
             self._connection = http.client.HTTPConnection(self._host, timeout=TIMEOUT)
-        self._asked += 1
+        self._sent += 1
         data = None if body is None else json.dumps(body)
         self._connection.request(method, path, data, {**self._headers, **headers})
-        answer = self._connection.getresponse()
-        return answer.status, answer.headers, answer.read()
+        response = self._connection.getresponse()
+        return response.status, response.headers, response.read()
 
     def close(self) -> None:
         """Close the connection."""
@@ -57,19 +61,19 @@ class Client:
 
 @dataclass
 class Versions:
-    """What the oracle knows of one row: the last version sent, and the last that nobody may fall behind."""
+    """The versions of one row: the last that was sent, and the last that every read must show."""
 
     sent: int = 0
     acknowledged: int = 0
 
-    def is_known(self, version: int) -> None:
-        """Note that a version was acknowledged, or seen in the database."""
+    def acknowledge(self, version: int) -> None:
+        """Record that a version was acknowledged, or seen in the database."""
         self.acknowledged = max(self.acknowledged, version)
 
 
 @dataclass
 class Result:
-    """What a soak saw."""
+    """What a soak has seen."""
 
     reads: Counter[str] = field(default_factory=Counter)
     writes: int = 0
@@ -84,7 +88,7 @@ class Result:
 
     @property
     def hits_lost(self) -> float:
-        """Return how many reads of lists were no hits, for each list that a write made stale."""
+        """Return the reads of lists that were no hits, per list that a write invalidated."""
         lost = self.reads["MISS"] + self.reads["BYPASS"]
         return lost / max(1, self.writes + 2 * self.moves)
 
@@ -92,21 +96,21 @@ class Result:
         return (
             f"{self.writes} writes, {self.moves} moves, {dict(self.reads)}, "
             f"{self.hit_rate:.1%} of list reads were hits, "
-            f"{self.hits_lost:.2f} lost by a stale list, "
+            f"{self.hits_lost:.2f} lost per invalidated list, "
             f"{len(self.stale)} stale, {len(self.errors)} errors"
         )
 
 
 class Soak:
-    """Writers and readers of the jobs of several statuses.
+    """Writers and readers of jobs of several statuses.
 
     Args:
-        url: of the service.
-        token: of a user.
-        jobs: ids of jobs by their status; the first of `pending` is moved to and fro.
-        writes_a_second: by all writers together, ``MOVES_A_SECOND`` of them moves.
-        database: tells the versions that are committed, by the jobs' ids: nobody may read older ones from
-            then on, though the writer may not know yet; None to go by what was acknowledged alone.
+        url: the service's URL.
+        token: an access token.
+        jobs: ids of jobs by status; the first of ``pending`` is moved between two statuses.
+        writes_a_second: of all writers together, including ``MOVES_A_SECOND``.
+        database: returns the committed version of each job; later reads must show it, although it may not be
+            acknowledged yet. None: only acknowledged versions count.
     """
 
     def __init__(
@@ -163,7 +167,7 @@ class Soak:
             client.close()
 
     def _ticks(self, every: float) -> Iterator[int]:
-        """Return a number every so many seconds, until the soak ends; what is late is not made up for."""
+        """Yield a number every so many seconds until the soak ends; missed ones are not made up."""
         due = time.monotonic()
         for number in itertools.count(1):
             due = max(due + every, time.monotonic())
@@ -176,7 +180,7 @@ class Soak:
         while not self.stop.wait(0.005):
             for job, version in self._database().items():
                 if job in self._versions:
-                    self._versions[job].is_known(version)
+                    self._versions[job].acknowledge(version)
 
     def _write(self, client: Client, mine: list[str], writers: int) -> None:
         for number in self._ticks(self._pause * writers):
@@ -187,11 +191,11 @@ class Soak:
             if status != 200:
                 self.result.errors.append(f"PATCH: {status} {body[:200]!r}")
                 return
-            version.is_known(version.sent)
+            version.acknowledge(version.sent)
             self.result.writes += 1
 
     def _move(self, client: Client) -> None:
-        """Take one job from pending to cancelled and back: odd versions are cancelled."""
+        """Move one job from pending to cancelled and back: it is cancelled in odd versions."""
         for number in self._ticks(1 / MOVES_A_SECOND):
             self._moves.sent = number
             wanted = "cancelled" if number % 2 else "pending"
@@ -213,9 +217,9 @@ class Soak:
                 path = f"{LIST}?status={dice.choice(statuses)}"
             else:
                 path = f"{LIST}{dice.choice(jobs)}/"
-            self._look(client, path, known, seen, conditional=dice.random() < 0.5)
+            self._check_read(client, path, known, seen, conditional=dice.random() < 0.5)
 
-    def _look(
+    def _check_read(
         self,
         client: Client,
         path: str,
@@ -228,41 +232,41 @@ class Soak:
         moves = (self._moves.acknowledged, self._moves.sent)
         etag, before = known.get(path, ("", None))
         headers = {"If-None-Match": etag} if conditional and etag else {}
-        status, got, body = client.send("GET", path, **headers)
+        status, response_headers, body = client.send("GET", path, **headers)
         if status not in (200, 304):
             self.result.errors.append(f"GET {path}: {status} {body[:200]!r}")
             return
-        answer = before if status == 304 else json.loads(body)
-        known[path] = (got["ETag"], answer)
-        shown = {row["id"]: row["priority"] for row in answer.get("results", [answer])}
-        told = f"{path} {got['X-Cache']} {status}"
+        content = before if status == 304 else json.loads(body)
+        known[path] = (response_headers["ETag"], content)
+        shown = {row["id"]: row["priority"] for row in content.get("results", [content])}
+        label = f"{path} {response_headers['X-Cache']} {status}"
         for job, priority in shown.items():
             if job in floor and not floor[job] <= priority <= self._versions[job].sent:
-                self.result.stale.append(f"{told}: {priority}, after {floor[job]}")
-        if "results" in answer:
-            seen[got["X-Cache"]] += 1
-            self._compare_list(told, path.partition("status=")[2], shown, moves)
+                self.result.stale.append(f"{label}: {priority}, after {floor[job]}")
+        if "results" in content:
+            seen[response_headers["X-Cache"]] += 1
+            self._check_list(label, path.partition("status=")[2], shown, moves)
 
-    def _compare_list(self, told: str, status: str, shown: dict[str, int], moves: tuple[int, int]) -> None:
-        """Note what a list has that it should not, and the other way round.
+    def _check_list(self, label: str, status: str, shown: dict[str, int], moves: tuple[int, int]) -> None:
+        """Check which jobs a list shows.
 
         Args:
-            told: which answer it is.
-            status: of its jobs.
-            shown: what it has.
-            moves: of the job that is moved, acknowledged and sent, when the list was asked for.
+            label: names the response.
+            status: the status of the list's jobs.
+            shown: the jobs in the list.
+            moves: the moves that were acknowledged and sent when the list was requested.
         """
         missing = {job for job, state in self._status_of.items() if state == status} - shown.keys()
         if missing:
-            self.result.stale.append(f"{told}: {missing} are missing")
+            self.result.stale.append(f"{label}: {missing} are missing")
         if moves == (self._moves.acknowledged, self._moves.sent) and moves[0] == moves[1]:
-            here = status == ("cancelled" if moves[0] % 2 else "pending")
-            if here != (self._moved in shown):
-                self.result.stale.append(f"{told}: move {moves[0]} is not seen")
+            expected = status == ("cancelled" if moves[0] % 2 else "pending")
+            if expected != (self._moved in shown):
+                self.result.stale.append(f"{label}: move {moves[0]} is not seen")
 
 
 def main(seconds: str = "600", engine: str = "sqlite") -> int:
-    """Run the test of the soak for so many seconds."""
+    """Run the soak tests for so many seconds."""
     command = [sys.executable, "-m", "pytest", "tests/cache/test_soak.py", "-s", "--engine", engine]
     return subprocess.run(command, env={**os.environ, "SOAK_SECONDS": seconds}, check=False).returncode
 

@@ -1,4 +1,4 @@
-"""Cached or not, an answer is for those who may have it, from the next request on, by every way in."""
+"""A cached response needs the same authorization as any other, and a change of a user applies at once."""
 
 from collections.abc import Callable
 from typing import Any
@@ -25,15 +25,15 @@ def change_password(user: User) -> None:
     user.save()
 
 
-#: What happens to an account, and what its old token gets then: of a list for all, and of one for moderators.
+#: Changes of a user, and the status that the old token gets then for the list of jobs and for that of users.
 CHANGES: dict[str, tuple[Callable[[User], Any], int, int]] = {
     "deactivated": (lambda user: User.objects.filter(pk=user.pk).update(active=False), 401, 401),
     "demoted": (lambda user: User.objects.filter(pk=user.pk).update(role=Role.USER), 200, 403),
     "new password": (change_password, 401, 401),
     "deleted": (lambda user: user.delete(), 401, 401),
 }
-TROUBLES: dict[str, Callable[[ValkeyServer], None]] = {
-    "whole": lambda cache: None,
+CACHE_FAILURES: dict[str, Callable[[ValkeyServer], None]] = {
+    "none": lambda cache: None,
     "frozen": ValkeyServer.freeze,
     "down": ValkeyServer.kill,
     "emptied": ValkeyServer.flush,
@@ -41,41 +41,41 @@ TROUBLES: dict[str, Callable[[ValkeyServer], None]] = {
 }
 
 
-@pytest.mark.parametrize("trouble", TROUBLES)
+@pytest.mark.parametrize("failure", CACHE_FAILURES)
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_changed_user_applies_to_the_next_request(
     change: str,
-    trouble: str,
+    failure: str,
     own_cache: Callable[..., ValkeyServer],
     middleware: MiddlewareClient,
     monkeypatch: pytest.MonkeyPatch,
 ):
-    # Longer than a step of the test, and no longer: a write that cannot be announced waits for its end.
+    # A little longer than a step of the test: a write that cannot be announced waits until it expires.
     monkeypatch.setattr(timing, "LEASE", 1)
-    happen, of_all, of_moderators = CHANGES[change]
+    change_user, jobs_status, users_status = CHANGES[change]
     cache = own_cache()
     user = make_user("mod", Role.MODERATOR)
     client = sign_in(user)
     warm(client, LIST, USERS, ME)
     middleware.remember(client, LIST, USERS)
 
-    TROUBLES[trouble](cache)
+    CACHE_FAILURES[failure](cache)
     try:
-        happen(user)
+        change_user(user)
 
-        assert client.get(USERS).status_code == of_moderators
-        assert client.get(LIST).status_code == of_all
-        assert client.get(ME).status_code == of_all
-        assert middleware.get(client, USERS).status == of_moderators
-        assert middleware.get(client, LIST).status == of_all
+        assert client.get(USERS).status_code == users_status
+        assert client.get(LIST).status_code == jobs_status
+        assert client.get(ME).status_code == jobs_status
+        assert middleware.get(client, USERS).status == users_status
+        assert middleware.get(client, LIST).status == jobs_status
     finally:
-        if trouble == "frozen":
+        if failure == "frozen":
             cache.thaw()
-    assert client.get(USERS).status_code == of_moderators
-    assert middleware.get(client, LIST).status == of_all
+    assert client.get(USERS).status_code == users_status
+    assert middleware.get(client, LIST).status == jobs_status
 
 
-def test_a_304_needs_the_rights_of_a_200(
+def test_a_304_needs_the_same_role_as_a_200(
     as_user: APIClient, as_moderator: APIClient, api: APIClient, middleware: MiddlewareClient
 ):
     warm(as_moderator, USERS)
@@ -102,15 +102,15 @@ def test_a_personal_response_is_never_served_to_another_user(middleware: Middlew
 def test_the_middleware_requires_a_valid_token(as_user: APIClient, middleware: MiddlewareClient):
     warm(as_user, LIST)
     middleware.remember(as_user, LIST)
-    genuine = as_user._credentials["HTTP_AUTHORIZATION"]  # noqa: SLF001
-    head, _, tail = genuine.rpartition(".")
+    valid = as_user._credentials["HTTP_AUTHORIZATION"]  # noqa: SLF001
+    head, _, tail = valid.rpartition(".")
 
     for wrong in (
         "Bearer",
         "Bearer x",
-        f"Bearer {genuine}",
+        f"Bearer {valid}",
         f"{head}.{tail[::-1]}",
-        genuine.replace("Bearer", "Basic"),
+        valid.replace("Bearer", "Basic"),
         "Bearer " + "x" * 10_000,
         "",
     ):
@@ -128,7 +128,7 @@ def test_a_refresh_token_is_401(as_user: APIClient, user: User, api: APIClient, 
     assert api.get(LIST).status_code == middleware.get(api, LIST).status == 401
 
 
-def test_sessions_get_the_same_responses_with_the_same_rights(as_moderator: APIClient, moderator: User):
+def test_a_session_gets_the_same_responses_with_the_same_roles(as_moderator: APIClient, moderator: User):
     browser = APIClient()
     browser.force_login(moderator)
     assert SESSION_KEY in browser.session

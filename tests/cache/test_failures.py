@@ -1,4 +1,4 @@
-"""Whatever the cache server does, answers stay right and keep coming, and the cache comes back by itself."""
+"""Failures of the cache server: responses stay current, and the cache recovers by itself."""
 
 import itertools
 import threading
@@ -9,7 +9,8 @@ import pytest
 from django.db import connection
 from rest_framework.test import APIClient
 
-from orchestrator.cache import client, metrics, outbox, tags
+from orchestrator.cache import client as cache_client
+from orchestrator.cache import metrics, outbox, tags
 from orchestrator.cache.breaker import BreakerState
 from orchestrator.models import Job, User
 from tests.cache.assertions import cache_status, cache_status_once, uncached_body, warm
@@ -27,7 +28,7 @@ OwnCache = Callable[..., ValkeyServer]
 
 @pytest.fixture
 def job(db: None) -> Job:
-    return Job.objects.create(name="watched")
+    return Job.objects.create(name="a job")
 
 
 def paths_of(job: Job) -> tuple[str, ...]:
@@ -35,34 +36,34 @@ def paths_of(job: Job) -> tuple[str, ...]:
 
 
 def assert_same(client: APIClient, job: Job) -> None:
-    """Assert that the answers are the database's, wherever they come from."""
+    """Assert that the responses are what the database gives, cached or not."""
     for path in paths_of(job):
-        answer = client.get(path)
-        assert answer.status_code == 200, answer.content
-        assert answer.content == uncached_body(client, path), f"{path} is stale ({answer['X-Cache']})"
+        response = client.get(path)
+        assert response.status_code == 200, response.content
+        assert response.content == uncached_body(client, path), f"{path} is stale ({response['X-Cache']})"
 
 
-def write_and_look(client: APIClient, job: Job, times: int = 3) -> None:
-    """Write, and assert after each write that it is seen."""
+def write_and_read(client: APIClient, job: Job, times: int = 3) -> None:
+    """Write, and assert after each write that the next read shows it."""
     for _ in range(times):
         job.priority += 1
-        answer = client.patch(f"/api/v1/jobs/{job.pk}/", {"priority": job.priority})
-        assert answer.status_code == 200, answer.content
+        response = client.patch(f"/api/v1/jobs/{job.pk}/", {"priority": job.priority})
+        assert response.status_code == 200, response.content
         assert client.get(f"/api/v1/jobs/{job.pk}/").json()["priority"] == job.priority
         assert_same(client, job)
 
 
 def assert_recovers(client: APIClient, job: Job) -> None:
-    """Assert that the cache serves again, and that nothing is left to be drained."""
-    wait_until(lambda: client.current().breaker.closed, what="the breaker's closing")
+    """Assert that the cache serves again and that the outbox is drained."""
+    wait_until(lambda: cache_client.current().breaker.closed, what="the breaker's closing")
     assert_same(client, job)
     wait_until(lambda: cache_status(client, LIST) == "HIT", what="a hit")
     assert outbox.pending(connection, 1).ids == ()
-    write_and_look(client, job)
+    write_and_read(client, job)
     warm(client, *paths_of(job))
 
 
-def test_connections_that_broke_while_idle_cost_nothing(
+def test_a_connection_that_broke_while_idle_is_replaced(
     own_cache: OwnCache, long_lease: None, job: Job, as_user: APIClient
 ):
     cache = own_cache()
@@ -70,28 +71,28 @@ def test_connections_that_broke_while_idle_cost_nothing(
     cache.execute("CLIENT", "KILL", "TYPE", "normal")
 
     assert cache_status_once(as_user, LIST) == "HIT"
-    assert client.current().breaker._failures == 0  # noqa: SLF001
+    assert cache_client.current().breaker._failures == 0  # noqa: SLF001
 
 
 class TestRefused:
-    def test_the_first_write_that_finds_it_gone_leaves_word(self, own_cache: OwnCache, job: Job):
+    def test_the_first_write_after_it_goes_into_the_outbox(self, own_cache: OwnCache, job: Job):
         cache = own_cache()
         job.save()
         assert outbox.pending(connection, 1).ids == ()
         cache.kill()
-        assert client.current().usable  # it does not know yet
+        assert cache_client.current().usable  # the breaker is still closed
 
         job.save()
 
         assert outbox.pending(connection, 10).tags >= {tags.JOBS, tags.job(job.pk)}
 
-    def test_answers_and_comes_back(self, own_cache: OwnCache, job: Job, as_user: APIClient):
+    def test_writes_are_seen_and_the_cache_recovers(self, own_cache: OwnCache, job: Job, as_user: APIClient):
         cache = own_cache()
         warm(as_user, *paths_of(job))
 
         cache.kill()
-        write_and_look(as_user, job)
-        assert client.current().breaker.state is BreakerState.OPEN
+        write_and_read(as_user, job)
+        assert cache_client.current().breaker.state is BreakerState.OPEN
         assert outbox.pending(connection, 1).ids != ()
 
         cache.restart()
@@ -117,16 +118,16 @@ class TestFrozen:
         yield cache
         cache.thaw()
 
-    def test_answers_and_comes_back(self, cache: ValkeyServer, job: Job, as_user: APIClient):
+    def test_writes_are_seen_and_the_cache_recovers(self, cache: ValkeyServer, job: Job, as_user: APIClient):
         warm(as_user, *paths_of(job))
 
         cache.freeze()
-        write_and_look(as_user, job)
+        write_and_read(as_user, job)
         cache.thaw()
 
         assert_recovers(as_user, job)
 
-    def test_one_call_is_waited_for_and_then_none(self, cache: ValkeyServer, job: Job, as_user: APIClient):
+    def test_only_the_first_call_times_out(self, cache: ValkeyServer, job: Job, as_user: APIClient):
         warm(as_user, *paths_of(job))
         before = metrics._counts["failures:read"]  # noqa: SLF001
         cache.freeze()
@@ -135,32 +136,32 @@ class TestFrozen:
             assert cache_status_once(as_user, LIST) == "BYPASS"
 
         assert metrics._counts["failures:read"] == before + 1  # noqa: SLF001
-        assert client.current().breaker.state is BreakerState.OPEN
+        assert cache_client.current().breaker.state is BreakerState.OPEN
 
     def test_writes_wait_for_the_lease_once(
         self, cache: ValkeyServer, job: Job, as_user: APIClient, monkeypatch: pytest.MonkeyPatch
     ):
         warm(as_user, LIST)
-        naps: list[float] = []
-        pause = threading.Event()
+        sleeps: list[float] = []
+        never = threading.Event()
 
-        def nap(seconds: float) -> None:
-            if threading.current_thread() is threading.main_thread():  # not the breaker's, which probes
-                naps.append(seconds)
-            pause.wait(seconds)
+        def sleep(seconds: float) -> None:
+            if threading.current_thread() is threading.main_thread():  # not the breaker's thread
+                sleeps.append(seconds)
+            never.wait(seconds)
 
-        monkeypatch.setattr("orchestrator.cache.in_flight.time.sleep", nap)
+        monkeypatch.setattr("orchestrator.cache.in_flight.time.sleep", sleep)
         cache.freeze()
         Job.objects.update(priority=1)
-        assert naps
-        naps.clear()
+        assert sleeps
+        sleeps.clear()
 
         for priority in range(5):
             Job.objects.update(priority=priority)
 
-        assert naps == []
+        assert sleeps == []
 
-    def test_an_idle_process_that_noticed_nothing_is_right_after_the_thaw(
+    def test_an_idle_process_serves_nothing_stale_after_the_thaw(
         self, cache: ValkeyServer, web, job: Job, user: User
     ):
         idle, busy = (web(workers=1, env={"REDIS_URL": cache.url}) for _ in range(2))
@@ -179,25 +180,25 @@ class TestFrozen:
 
 
 class TestKilledMidRequest:
-    def test_the_request_is_answered(self, own_cache: OwnCache, job: Job, as_user: APIClient):
+    def test_the_request_gets_a_response(self, own_cache: OwnCache, job: Job, as_user: APIClient):
         cache = own_cache()
         warm(as_user, *paths_of(job))
-        told: list[int] = []
+        statuses: list[int] = []
         cache.freeze()
-        request = threading.Thread(target=lambda: told.append(ask_elsewhere(as_user)))
+        request = threading.Thread(target=lambda: statuses.append(get_in_thread(as_user)))
         request.start()
 
         cache.kill()
         request.join()
 
-        assert told == [200]
-        write_and_look(as_user, job)
+        assert statuses == [200]
+        write_and_read(as_user, job)
         cache.restart()
         assert_recovers(as_user, job)
 
 
-def ask_elsewhere(client: APIClient) -> int:
-    """Ask in a thread, whose connections are its own."""
+def get_in_thread(client: APIClient) -> int:
+    """Return the status of a request that runs in a thread, and close the thread's connection."""
     try:
         return int(client.get(LIST).status_code)
     finally:
@@ -211,35 +212,35 @@ class TestRestarted:
             warm(as_user, *paths_of(job))
             cache.restart()
             assert_same(as_user, job)
-            write_and_look(as_user, job, times=1)
+            write_and_read(as_user, job, times=1)
         assert_recovers(as_user, job)
 
     def test_from_an_old_snapshot(self, own_cache: OwnCache, job: Job, as_user: APIClient, tmp_path: Path):
         cache = own_cache()
         warm(as_user, *paths_of(job))
         snapshot = cache.save(tmp_path / "old.rdb")
-        write_and_look(as_user, job)
+        write_and_read(as_user, job)
 
-        cache.restart(snapshot)  # with its lease, where less than that has passed
+        cache.restart(snapshot)  # perhaps with a lease that is still valid
 
         assert cache.execute("KEYS", "*:e:*"), "the snapshot had no entries"
         assert cache_status_once(as_user, f"{LIST}{job.pk}/") != "HIT"
         assert_same(as_user, job)
         assert_recovers(as_user, job)
 
-    def test_from_a_snapshot_whose_lease_is_still_good(
+    def test_from_a_snapshot_with_a_valid_lease(
         self, own_cache: OwnCache, job: Job, as_user: APIClient, tmp_path: Path
     ):
         cache = own_cache()
         warm(as_user, *paths_of(job))
         cache.execute("SET", "{kyros}:lease", "1", "PX", 60_000)
         snapshot = cache.save(tmp_path / "old.rdb")
-        write_and_look(as_user, job)
+        write_and_read(as_user, job)
 
         cache.restart(snapshot)
 
         assert_same(as_user, job)
-        write_and_look(as_user, job)
+        write_and_read(as_user, job)
 
     def test_while_a_writer_is_between_begin_and_commit(
         self, own_cache: OwnCache, job: Job, as_user: APIClient, monkeypatch: pytest.MonkeyPatch
@@ -248,12 +249,12 @@ class TestRestarted:
         warm(as_user, *paths_of(job))
         begin = connection._begin_write  # noqa: SLF001
 
-        def begin_and_lose_it():
+        def begin_and_restart():
             write = begin()
             cache.restart()
             return write
 
-        monkeypatch.setattr(connection, "_begin_write", begin_and_lose_it)
+        monkeypatch.setattr(connection, "_begin_write", begin_and_restart)
         Job.objects.update(priority=50)
         monkeypatch.undo()
 
@@ -269,11 +270,11 @@ class TestMemory:
         cache.execute("CONFIG", "SET", "maxmemory", "1mb")
 
         waits = metrics._counts["jobs:waits"]  # noqa: SLF001
-        write_and_look(as_user, job)
+        write_and_read(as_user, job)
 
-        # Nobody can fill, so there is nobody to wait for.
+        # No caller keeps the claim, so none waits.
         assert metrics._counts["jobs:waits"] == waits  # noqa: SLF001
-        assert client.current().breaker.closed, "a full server is not away"
+        assert cache_client.current().breaker.closed, "a full server is not a failure"
         cache.execute("CONFIG", "SET", "maxmemory", "0")
         assert_recovers(as_user, job)
 
@@ -284,7 +285,7 @@ class TestMemory:
 
         def fill() -> None:
             with cache.client() as client:
-                # Each time a third of what there is room for: nothing stays for longer than some requests.
+                # A third of the memory each time: no entry survives more than some requests.
                 for number in itertools.count():
                     client.mset({f"filler {number} {each}": b"x" * 16_384 for each in range(60)})
                     if filler.wait(0.01):
@@ -293,7 +294,7 @@ class TestMemory:
         thread = threading.Thread(target=fill)
         thread.start()
         try:
-            write_and_look(as_user, job, times=20)
+            write_and_read(as_user, job, times=20)
         finally:
             filler.set()
             thread.join()
@@ -302,21 +303,21 @@ class TestMemory:
 
 
 class TestReadOnly:
-    def test_a_replica_serves_nothing_old(self, own_cache: OwnCache, job: Job, as_user: APIClient):
+    def test_a_replica_serves_nothing_stale(self, own_cache: OwnCache, job: Job, as_user: APIClient):
         cache = own_cache({"replica-serve-stale-data": "yes"})
         warm(as_user, *paths_of(job))
 
         cache.execute("REPLICAOF", "127.0.0.1", free_port())
-        write_and_look(as_user, job)
+        write_and_read(as_user, job)
 
         cache.execute("REPLICAOF", "NO", "ONE")
         assert_recovers(as_user, job)
 
 
-class TestCutOff:
-    """The server is there for those who read, and not for one who writes."""
+class TestUnreachableForWriter:
+    """The readers can reach the server, the writer cannot."""
 
-    def test_an_acknowledged_write_is_seen_by_all(self, web, valkey_server, job: Job, user: User):
+    def test_an_acknowledged_write_is_seen_by_every_process(self, web, valkey_server, job: Job, user: User):
         cache = valkey_server()
         reader = HttpClient(web(workers=1, env={"REDIS_URL": cache.url})).sign_in("user")
         with TcpProxy(cache.socket) as proxy:

@@ -1,4 +1,4 @@
-"""How answers get into the cache: one caller at a time, never an old one, never what must not be there."""
+"""How responses get into the cache: built by one caller, never old ones, never errors."""
 
 import threading
 from collections import Counter
@@ -20,12 +20,12 @@ from tests.servers.valkey import ValkeyServer
 pytestmark = pytest.mark.django_db(transaction=True)
 
 LIST = "/api/v1/jobs/"
-SPEC = CacheSpec("jobs", "a spec of the tests", ("jobs",), ttl=60)
+SPEC = CacheSpec("jobs", "a key of the tests", ("jobs",), ttl=60)
 
 
 def get_or_build(build) -> lookup.CachedResponse:
-    (found,) = lookup.look_up(SPEC)
-    return lookup.get_or_build(SPEC, found, build)
+    (result,) = lookup.look_up(SPEC)
+    return lookup.get_or_build(SPEC, result, build)
 
 
 def get_or_build_in_thread(build) -> CacheStatus:
@@ -40,64 +40,64 @@ def keys_matching(valkey: ValkeyServer, pattern: str) -> set[bytes]:
         return set(client.scan_iter(pattern))
 
 
-def test_of_a_crowd_one_fills_and_the_others_wait(monkeypatch: pytest.MonkeyPatch):
+def test_one_caller_of_many_builds_and_the_others_wait(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(timing, "FILL_WAIT", 30)
     monkeypatch.setattr(timing, "FILL_EXPIRY", 60)
     monkeypatch.setattr(timing, "LEASE", 60)
     waiting, built = threading.Semaphore(0), []
     count = lookup.metrics.count
-    crowd = 8
+    callers = 8
 
-    def count_waits(group: str, what: str, times: int = 1) -> None:
-        if what == "waits":
+    def count_waits(group: str, event: str, times: int = 1) -> None:
+        if event == "waits":
             waiting.release()
-        count(group, what, times)
+        count(group, event, times)
 
     def build() -> bytes:
         built.append(1)
-        for _ in range(crowd):
+        for _ in range(callers):
             waiting.acquire(timeout=10)
         return b"{}"
 
     monkeypatch.setattr(lookup.metrics, "count", count_waits)
-    get_or_build(lambda: b"nothing")  # the lease is there from now on
-    Job.objects.create(name="so that it is stale")
-    with ThreadPoolExecutor(crowd) as pool:
-        told = Counter(pool.map(get_or_build_in_thread, [build] * crowd))
+    get_or_build(lambda: b"nothing")  # renews the lease
+    Job.objects.create(name="invalidates")
+    with ThreadPoolExecutor(callers) as pool:
+        statuses = Counter(pool.map(get_or_build_in_thread, [build] * callers))
 
     assert built == [1]
-    assert told == {CacheStatus.MISS: 1, CacheStatus.HIT: crowd - 1}
+    assert statuses == {CacheStatus.MISS: 1, CacheStatus.HIT: callers - 1}
 
 
-def test_of_a_crowd_before_two_workers_one_makes_the_query(web, valkey_server, user: User):
+def test_one_request_of_200_to_two_workers_queries_the_database(web, valkey_server, user: User):
     Job.objects.bulk_create([Job(name=f"{number}") for number in range(1000)])
-    # Patient: a machine that is busy must not look like a server that is frozen.
+    # Long time-outs: on a busy machine a slow response must not look like a frozen server.
     env = {"REDIS_URL": f"{valkey_server().url}&socket_timeout=10&socket_connect_timeout=10"}
     url = web(workers=2, env=env, application="tests.cache.slow_app:patient")
     client = HttpClient(url).sign_in("user")
     client.get("/api/v1/users/me/")
 
     with ThreadPoolExecutor(50) as pool:
-        answers = list(pool.map(lambda _: client.get(f"{LIST}?limit=1000"), range(200)))
+        responses = list(pool.map(lambda _: client.get(f"{LIST}?limit=1000"), range(200)))
 
-    assert {answer.status for answer in answers} == {200}
-    assert Counter(answer.headers["X-Cache"] for answer in answers) == {"MISS": 1, "HIT": 199}
+    assert {response.status for response in responses} == {200}
+    assert Counter(response.headers["X-Cache"] for response in responses) == {"MISS": 1, "HIT": 199}
 
 
-def test_times_to_live_differ_by_a_tenth_at_most(as_user: APIClient, valkey: ValkeyServer):
+def test_times_to_live_are_jittered_by_a_tenth_at_most(as_user: APIClient, valkey: ValkeyServer):
     for limit in range(1, 21):
         as_user.get(f"{LIST}?limit={limit}")
 
     with valkey.client() as client:
         entries = [each for each in keys_matching(valkey, "*:e:*") if b'"next"' in client.hget(each, "body")]
-        lives = [client.pttl(each) for each in entries]
+        ttls = [client.pttl(each) for each in entries]
 
-    assert len(lives) == 20
-    assert len(set(lives)) > 10
-    assert all(45_000 < life <= 66_000 for life in lives), lives
+    assert len(ttls) == 20
+    assert len(set(ttls)) > 10
+    assert all(45_000 < ttl <= 66_000 for ttl in ttls), ttls
 
 
-def test_nothing_is_filled_or_read_inside_a_transaction(as_user: APIClient, valkey: ValkeyServer):
+def test_a_transaction_neither_reads_nor_stores_entries(as_user: APIClient, valkey: ValkeyServer):
     as_user.get(LIST)
     before = keys_matching(valkey, "*:e:*")
 
@@ -111,7 +111,7 @@ def test_nothing_is_filled_or_read_inside_a_transaction(as_user: APIClient, valk
     assert as_user.get(LIST).json()["results"] == []
 
 
-def test_a_fill_that_a_write_overtook_is_not_kept():
+def test_a_response_is_not_stored_if_a_write_overtook_it():
     def build() -> bytes:
         Job.objects.create(name="overtakes")
         return b'"old"'
@@ -120,26 +120,26 @@ def test_a_fill_that_a_write_overtook_is_not_kept():
 
     assert lookup.look_up(SPEC)[0].body is None
     assert get_or_build(lambda: b'"new"').body == b'"new"'
-    assert get_or_build(lambda: b'"never asked"').body == b'"new"'
+    assert get_or_build(lambda: b'"never built"').body == b'"new"'
 
 
-def test_nothing_is_filled_while_a_write_is_in_flight(monkeypatch: pytest.MonkeyPatch):
-    outcomes: list[CacheStatus] = []
+def test_nothing_is_stored_while_a_write_is_in_flight(monkeypatch: pytest.MonkeyPatch):
+    statuses: list[CacheStatus] = []
     end = Write.end
 
-    def look_and_end(write: Write) -> bool:
+    def read_and_end(write: Write) -> bool:
         with ThreadPoolExecutor(1) as pool:
-            outcomes.append(pool.submit(get_or_build_in_thread, lambda: b"{}").result())
+            statuses.append(pool.submit(get_or_build_in_thread, lambda: b"{}").result())
         return end(write)
 
     get_or_build(lambda: b"{}")
-    monkeypatch.setattr(Write, "end", look_and_end)
+    monkeypatch.setattr(Write, "end", read_and_end)
     Job.objects.create(name="in flight")
 
-    assert outcomes == [CacheStatus.BYPASS]
+    assert statuses == [CacheStatus.BYPASS]
 
 
-def test_an_empty_list_is_an_answer(as_user: APIClient):
+def test_an_empty_list_is_cached(as_user: APIClient):
     assert cache_status(as_user, LIST) == "MISS"
     assert cache_status(as_user, LIST) == "HIT"
     assert as_user.get(LIST).json()["results"] == []
@@ -159,19 +159,19 @@ def test_deeper_pages_come_from_the_database(as_user: APIClient, valkey: ValkeyS
 @pytest.mark.parametrize(
     "wrong", ["status=banana", "cursor=abc", "created_after=x", "ordering=name", "limit=0"]
 )
-def test_what_is_refused_is_neither_kept_nor_locked(wrong: str, as_user: APIClient, valkey: ValkeyServer):
+def test_a_bad_request_is_neither_stored_nor_claimed(wrong: str, as_user: APIClient, valkey: ValkeyServer):
     as_user.get("/api/v1/users/me/")
     before = keys_matching(valkey, "*:e:*")
 
     for _ in range(3):
-        answer = as_user.get(f"{LIST}?{wrong}")
-        assert answer.status_code == 400, answer.content
+        response = as_user.get(f"{LIST}?{wrong}")
+        assert response.status_code == 400, response.content
 
     assert keys_matching(valkey, "*:e:*") == before
     assert keys_matching(valkey, "*:f:*") == set()
 
 
-def test_an_answer_that_cannot_be_made_is_left_to_the_next_caller(valkey: ValkeyServer):
+def test_the_claim_of_a_build_that_fails_is_released(valkey: ValkeyServer):
     def fail() -> bytes:
         raise LookupError
 
@@ -182,23 +182,23 @@ def test_an_answer_that_cannot_be_made_is_left_to_the_next_caller(valkey: Valkey
     assert get_or_build(lambda: b"{}").status is CacheStatus.MISS
 
 
-def test_a_caller_that_died_is_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch, valkey: ValkeyServer):
+def test_the_claim_of_a_dead_caller_expires(monkeypatch: pytest.MonkeyPatch, valkey: ValkeyServer):
     monkeypatch.setattr(timing, "FILL_WAIT", 30)
     get_or_build(lambda: b"old")
-    Job.objects.create(name="so that it is stale")
-    valkey.execute("SET", keys.fill_lock(SPEC.digest), "the dead one", "PX", 100)
+    Job.objects.create(name="invalidates")
+    valkey.execute("SET", keys.fill_lock(SPEC.digest), "a dead caller", "PX", 100)
 
     assert get_or_build(lambda: b"new").body == b"new"
 
 
-def test_a_missing_row_is_not_kept(as_user: APIClient, valkey: ValkeyServer):
-    job = Job.objects.create(name="gone soon")
+def test_a_404_is_not_stored(as_user: APIClient, valkey: ValkeyServer):
+    job = Job.objects.create(name="deleted below")
     job_id, path = job.pk, f"{LIST}{job.pk}/"
     job.delete()
 
     for _ in range(2):
         assert as_user.get(path).status_code == 404
-    Job(pk=job_id, name="back").save()
+    Job(pk=job_id, name="created again").save()
 
     assert as_user.get(path).content == uncached_body(as_user, path) != b""
     assert client.current().breaker.closed

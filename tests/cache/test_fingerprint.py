@@ -1,4 +1,4 @@
-"""The fingerprint of what is cached: the same for the same code, another one for other code."""
+"""The fingerprint of the code: it changes with the version and with the fields of what is cached."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import make_dataclass
@@ -16,13 +16,13 @@ pytestmark = pytest.mark.engine_neutral
 
 @pytest.fixture
 def fingerprint_now() -> Iterator[Callable[[], bytes]]:
-    """A function that returns the fingerprint of the code as it is now."""
+    """A function that computes the fingerprint anew."""
 
-    def made_anew() -> bytes:
+    def compute() -> bytes:
         fingerprint.fingerprint.cache_clear()
         return fingerprint.fingerprint()
 
-    yield made_anew
+    yield compute
     fingerprint.fingerprint.cache_clear()
 
 
@@ -52,7 +52,7 @@ def test_other_code_has_another_fingerprint(
     assert fingerprint_now() != before
 
 
-def test_the_shape_names_the_fields_within_fields():
+def test_the_shapes_include_nested_fields():
     shapes = [shape for shape in cached_shapes() if shape.startswith(("RecentEvents", "JobCounts"))]
     assert "counts: _CountsByStatus(pending: IntegerField()" in shapes[0]
     assert "results: ListSerializer(id: " in shapes[1]

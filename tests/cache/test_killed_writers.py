@@ -18,7 +18,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture
 def job(db: None) -> Job:
-    return Job.objects.create(name="watched")
+    return Job.objects.create(name="a job")
 
 
 def paths_of(job: Job) -> tuple[str, ...]:

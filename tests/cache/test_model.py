@@ -1,7 +1,7 @@
-"""The cache's protocol, explored whole: nobody reads what is older than an acknowledged write.
+"""The model of the cache protocol: no reachable state allows a stale read.
 
-Nor, where it can be helped, what is older than the write of a writer that died before it could acknowledge.
-Each rule of the protocol is then broken, which must lead to a stale read: the model is able to fail.
+That holds for acknowledged writes, and as far as possible for writers that died before they acknowledged.
+Without any one rule of the protocol there must be a stale read: this shows that the model can fail.
 """
 
 from dataclasses import replace
@@ -14,56 +14,59 @@ from tests.cache.model.state import is_stale, is_useful
 
 pytestmark = [pytest.mark.engine_neutral, pytest.mark.slow]
 
-CUT_OFF = World(cut_off=2, late=True, keepers=1)
+CUT_OFF = World(cut_off=2, late=True, relays=1)
 EVERYTHING = World(
-    writers=1, keepers=1, cut_off=1, late=True, freezes=True, restarts=1, evicts=True, slow=True, unsure=True
+    writers=1, relays=1, cut_off=1, late=True, freezes=True, restarts=1, evicts=True, slow=True, unsure=True
 )
 
-RIGHT = {
+WORLDS = {
     "three writers, two readers": (World(3, 2, slow=True, unsure=True), Rules()),
     "cut off": (CUT_OFF, Rules()),
     "cut off, on SQLite": (CUT_OFF, Rules(takes_others_rows=Take.ANNOUNCED)),
     "cut off, two readers": (replace(CUT_OFF, writers=1, cut_off=1, readers=2), Rules(lease=2)),
-    "cut off, two keepers": (replace(CUT_OFF, writers=1, cut_off=1, keepers=2), Rules(lease=2)),
-    "frozen": (World(1, 2, keepers=1, freezes=True, late=True), Rules(lease=2)),
-    "frozen, two keepers": (World(1, 1, keepers=2, freezes=True, late=True), Rules()),
-    "restarted empty": (World(2, 2, keepers=1, restarts=2), Rules()),
-    "restored": (World(2, 1, keepers=1, restarts=1, restores=True), Rules()),
-    "restored twice": (World(1, 1, keepers=1, restarts=2, restores=True), Rules(lease=2)),
-    "evicting": (World(2, 2, keepers=1, evicts=True), Rules()),
+    "cut off, two relays": (replace(CUT_OFF, writers=1, cut_off=1, relays=2), Rules(lease=2)),
+    "frozen": (World(1, 2, relays=1, freezes=True, late=True), Rules(lease=2)),
+    "frozen, two relays": (World(1, 1, relays=2, freezes=True, late=True), Rules()),
+    "restarted empty": (World(2, 2, relays=1, restarts=2), Rules()),
+    "restored": (World(2, 1, relays=1, restarts=1, restores=True), Rules()),
+    "restored twice": (World(1, 1, relays=1, restarts=2, restores=True), Rules(lease=2)),
+    "evicting": (World(2, 2, relays=1, evicts=True), Rules()),
     "everything at once": (EVERYTHING, Rules()),
 }
 
 
-@pytest.mark.parametrize(("world", "rules"), RIGHT.values(), ids=RIGHT)
+@pytest.mark.parametrize(("world", "rules"), WORLDS.values(), ids=WORLDS)
 def test_no_read_is_stale(world, rules, record_property):
     exploration = prove(world, rules)
     record_property("exploration", str(exploration))
-    assert exploration.way is None, str(exploration)
+    assert exploration.path is None, str(exploration)
     assert exploration.states > 1000
 
 
 ONE = World(writers=1)
-ONE_CUT_OFF = World(writers=1, keepers=1, cut_off=1)
-TWO_CUT_OFF = World(writers=2, keepers=1, cut_off=2)
-EVICTING = World(writers=1, keepers=1, evicts=True)
-RESTORED = World(writers=1, keepers=1, restarts=1, restores=True)
+ONE_CUT_OFF = World(writers=1, relays=1, cut_off=1)
+TWO_CUT_OFF = World(writers=2, relays=1, cut_off=2)
+EVICTING = World(writers=1, relays=1, evicts=True)
+RESTORED = World(writers=1, relays=1, restarts=1, restores=True)
 
 BROKEN = {
-    # What others do.
+    # Simpler protocols.
     "delete after commit": (ONE, Rules(begins=False, deletes_at_end=True)),
     "new generation after commit": (ONE, Rules(begins=False)),
     "new generation before and after commit": (ONE, Rules(renews_at_begin=True)),
-    # Our own rules.
-    "in flight but not marked": (ONE, Rules(marks=False)),
-    "anybody who leaves renews": (World(writers=2), Rules(last_one_out_renews=False)),
+    # The rules of this protocol.
+    "in flight, but the generation not marked": (ONE, Rules(marks_generation=False)),
+    "every writer that ends renews": (World(writers=2), Rules(last_one_out_renews=False)),
     "end though the COMMIT's outcome is unknown": (
         replace(ONE, unsure=True),
         Rules(no_end_if_unsure=False),
     ),
-    "version read after the query": (ONE, Rules(stamps_before_query=False)),
-    "missing generation minted in flight": (EVICTING, Rules(mints_in_flight=True)),
-    "counted tokens": (EVICTING, Rules(random_tokens=False)),
+    "version read after the query": (ONE, Rules(reads_version_before_query=False)),
+    "missing generation created while a writer is in flight": (
+        EVICTING,
+        Rules(creates_generation_in_flight=True),
+    ),
+    "counters for tokens": (EVICTING, Rules(random_tokens=False)),
     "no wait after a begin that failed": (ONE_CUT_OFF, Rules(waits_for_lease=False)),
     "no wait after an end that failed, restarted": (
         replace(ONE_CUT_OFF, restarts=1),
@@ -77,11 +80,11 @@ BROKEN = {
         replace(ONE_CUT_OFF, slow=True),
         Rules(unended_goes_to_outbox=False),
     ),
-    "others' rows put back as one's own": (TWO_CUT_OFF, Rules(takes_others_rows=Take.ALWAYS)),
-    "lease counted from now": (ONE_CUT_OFF, Rules(lease_from_before_look=False)),
-    "relay renews while a writer is in flight": (TWO_CUT_OFF, Rules(keeper_spares_in_flight=False)),
-    "relay deletes rows it has not read": (TWO_CUT_OFF, Rules(keeper_deletes_what_it_read=False)),
-    "relay looks once, though a row vouches": (TWO_CUT_OFF, Rules(keeper_looks_until_empty=False)),
+    "rows of others put back as its own": (TWO_CUT_OFF, Rules(takes_others_rows=Take.ALWAYS)),
+    "lease starts after the read of the outbox": (ONE_CUT_OFF, Rules(lease_starts_before_read=False)),
+    "relay renews while a writer is in flight": (TWO_CUT_OFF, Rules(relay_spares_in_flight=False)),
+    "relay deletes rows it has not read": (TWO_CUT_OFF, Rules(relay_deletes_only_read_rows=False)),
+    "relay reads once, though a waited-out row suffices": (TWO_CUT_OFF, Rules(relay_reads_until_empty=False)),
     "no epoch on restart": (RESTORED, Rules(new_epoch_on_restart=False)),
     "epoch first, script later": (replace(RESTORED, restarts=2), Rules(loads_with_new_epoch=False)),
 }
@@ -91,14 +94,14 @@ BROKEN = {
 def test_without_the_rule_a_read_is_stale(world, rules, record_property):
     exploration = find(is_stale, world, rules)
     record_property("exploration", str(exploration))
-    assert exploration.way
+    assert exploration.path
 
 
 @pytest.mark.parametrize("world", dict.fromkeys(world for world, _ in BROKEN.values()), ids=str)
-def test_with_all_rules_the_same_world_is_right(world):
-    assert prove(world).way is None
+def test_with_all_rules_the_same_world_has_no_stale_read(world):
+    assert prove(world).path is None
 
 
-def test_answers_do_come_from_the_cache():
-    """The model would be right, and worth nothing, if nothing were ever served from the cache."""
-    assert find(is_useful, World(keepers=1)).way
+def test_reads_are_served_from_the_cache():
+    """A model in which every read bypassed the cache would have no stale reads either."""
+    assert find(is_useful, World(relays=1)).path

@@ -1,4 +1,4 @@
-"""Triggers tell a connection that listens; what is committed without its hook goes into the outbox."""
+"""Triggers send notices to a connection that listens; a commit without the hook fills the outbox."""
 
 from collections.abc import Callable
 
@@ -25,22 +25,22 @@ PATHS = ("/api/v1/jobs/", "/api/v1/jobs/?status=pending", "/api/v1/jobs/counts/"
 
 @pytest.fixture
 def job(db: None) -> Job:
-    return Job.objects.create(name="watched")
+    return Job.objects.create(name="a job")
 
 
-def waiting() -> int:
-    """Return how many rows wait in the outbox, with those of the open transaction."""
+def outbox_length() -> int:
+    """Return the number of rows in the outbox, including those of the open transaction."""
     return outbox.backlog(connection)[0]
 
 
-def test_a_transaction_of_django_puts_nothing_into_the_outbox(job: Job):
+def test_a_transaction_of_django_appends_nothing_to_the_outbox(job: Job):
     with transaction.atomic():
         Job.objects.update(priority=1)
-        assert waiting() == 0
+        assert outbox_length() == 0
 
 
-def test_what_is_told_may_have_any_signs(job: Job, as_user: APIClient):
-    kind = 'a "type", with \' {signs} \\ and \N{SNOWMAN}'
+def test_tags_in_notices_may_have_any_characters(job: Job, as_user: APIClient):
+    kind = 'a "type", with \' {braces} \\ and \N{SNOWMAN}'
     paths = ("/api/v1/events/", "/api/v1/events/?type=x")
     warm(as_user, *paths)
     as_user.post("/api/v1/events/", {"type": kind, "payload": {}}, format="json")
@@ -48,41 +48,41 @@ def test_what_is_told_may_have_any_signs(job: Job, as_user: APIClient):
     assert_current(as_user, paths)
 
 
-def test_a_statement_by_itself_goes_into_the_outbox(job: Job):
-    connection.connection.execute(UPDATE)  # past Django, and committed without it
-    assert waiting() == 1
+def test_a_statement_without_django_goes_into_the_outbox(job: Job):
+    connection.connection.execute(UPDATE)  # in autocommit, without the hook
+    assert outbox_length() == 1
 
 
-def test_a_transaction_past_django_goes_into_the_outbox(job: Job):
+def test_a_transaction_without_django_goes_into_the_outbox(job: Job):
     with connection.connection.transaction():
         connection.connection.execute(UPDATE)
-    assert waiting() == 1
+    assert outbox_length() == 1
 
 
 def test_another_program_goes_into_the_outbox(job: Job, database_url: str):
     with psycopg.connect(database_url) as other:
         other.deferrable = True
         other.execute(UPDATE)
-    assert waiting() == 1
+    assert outbox_length() == 1
 
 
-def test_what_the_cache_is_not_told_of_waits_in_the_outbox(
+def test_a_write_that_cannot_be_announced_goes_into_the_outbox(
     job: Job, own_cache: Callable[..., ValkeyServer], monkeypatch: pytest.MonkeyPatch
 ):
     server = own_cache()
-    monkeypatch.setattr(timing, "LEASE", 0)  # which the write waits out
+    monkeypatch.setattr(timing, "LEASE", 0)  # so that the write does not wait
     Job.objects.update(priority=1)
     server.close()
     Job.objects.update(priority=2)
-    assert waiting() > 0
+    assert outbox_length() > 0
 
 
 @pytest.mark.usefixtures("collecting")
 @pytest.mark.parametrize("name", ["save", "queryset_update_status", "delete", "manual_transaction"])
-def test_a_connection_that_does_not_listen_collects(name: str, job: Job, as_user: APIClient):
+def test_a_connection_that_does_not_listen_collects_from_the_outbox(name: str, job: Job, as_user: APIClient):
     warm(as_user, *PATHS)
 
     WRITE_METHODS[name](job)
 
-    assert waiting() == 0
+    assert outbox_length() == 0
     assert_current(as_user, PATHS)

@@ -1,4 +1,4 @@
-"""The audit runs a cached request again, from the key that its response is cached under."""
+"""``replay`` runs a cached request again, without the cache, from its response key."""
 
 from uuid import UUID
 
@@ -75,7 +75,7 @@ def test_returns_a_cached_user(user: User):
         "ftp://testserver/api/v1/jobs/",
     ],
 )
-def test_returns_nothing_for_what_cannot_be_compared(key: str):
+def test_returns_none_for_a_key_without_a_comparable_response(key: str):
     Event.objects.create(type="x")
 
     assert replay(key) is None

@@ -43,7 +43,7 @@ def hit_of_other(other: HttpClient, path: str) -> Any:
     return wait_until(cached, what=f"the other version's hit of {path}").json()
 
 
-def test_entries_of_other_code_are_a_miss(other: HttpClient, ours: APIClient):
+def test_entries_of_another_version_are_a_miss(other: HttpClient, ours: APIClient):
     Job.objects.create(name="a job")
     (theirs,) = hit_of_other(other, JOBS)["results"]
     assert REMOVED not in theirs
@@ -57,7 +57,7 @@ def test_entries_of_other_code_are_a_miss(other: HttpClient, ours: APIClient):
     assert hit_of_other(other, JOBS)["results"] == [theirs]
 
 
-def test_a_write_of_either_version_makes_the_entries_of_both_stale(
+def test_a_write_of_either_version_invalidates_the_entries_of_both(
     other: HttpClient, ours: APIClient, user: User
 ):
     job = Job.objects.create(name="before")

@@ -1,4 +1,4 @@
-"""The soak: 0 stale answers and 0 errors, whatever happens to the cache server; and it is able to fail."""
+"""The soak: no stale response and no error while the cache server fails; a broken protocol is detected."""
 
 import os
 import threading
@@ -15,12 +15,12 @@ from tests.cache.soak import Soak
 from tests.http_client import HttpClient
 from tests.servers.valkey import ValkeyServer
 
-#: Of all soaks of one engine together.
+#: Duration of all soaks of one engine together.
 SECONDS = float(os.environ.get("SOAK_SECONDS", "12"))
 #: Spread over five statuses.
 WRITES_A_SECOND = 100
-#: Share of list reads that are hits at that rate, on a machine that has time for ten reads of a list between
-#: two writes to it. On a slower one each stale list costs no more reads, but there are fewer others.
+#: Expected share of hits among the reads of lists, on a machine that has time for ten reads of a list between
+#: two writes to it. On a slower one there are fewer reads, but no more lost hits per invalidated list.
 HIT_RATE = 0.8
 HITS_LOST = 2
 
@@ -58,7 +58,7 @@ def test_without_failures(web, cache: ValkeyServer, relay_on, jobs, user: User, 
 
     result = soak.run(SECONDS * 0.25)
 
-    print(f"\nwithout failures: {result}")  # noqa: T201 - what the soak is run for
+    print(f"\nwithout failures: {result}")  # noqa: T201 - the result of a long run
     record_property("soak", str(result))
     assert result.errors == []
     assert result.stale == []
@@ -86,7 +86,7 @@ def test_while_the_server_fails(
 
 
 def fail(cache: ValkeyServer, stop: threading.Event, folder: Path) -> None:
-    """Freeze, empty, kill, and restore the server, in turn."""
+    """Freeze, restore, empty and kill the server in turn."""
     while not stop.wait(0.3):
         old = cache.save(folder / "old.rdb")
         stop.wait(0.3)
@@ -99,7 +99,7 @@ def fail(cache: ValkeyServer, stop: threading.Event, folder: Path) -> None:
         cache.freeze()
         stop.wait(0.7)
         cache.thaw()
-        stop.wait(1.3)  # until it is trusted again
+        stop.wait(1.3)  # until the cache is trusted again
         cache.flush()
         stop.wait(0.3)
         cache.kill()
@@ -108,42 +108,41 @@ def fail(cache: ValkeyServer, stop: threading.Event, folder: Path) -> None:
         stop.wait(1.3)
 
 
-def test_while_writers_are_held_up(web, cache: ValkeyServer, relay_on, jobs, user: User):
+def test_while_writers_are_delayed(web, cache: ValkeyServer, relay_on, jobs, user: User):
     relay_on(cache)
-    url = web(workers=2, env={"REDIS_URL": cache.url}, application="tests.cache.slow_app:whole")
+    url = web(workers=2, env={"REDIS_URL": cache.url}, application="tests.cache.slow_app:delayed")
 
     result = soak_of(url, jobs, database=versions).run(SECONDS * 0.2)
 
-    print(f"\nwhile writers are held up: {result}")  # noqa: T201 - as above
+    print(f"\nwhile writers are delayed: {result}")  # noqa: T201 - as above
     assert result.errors == []
     assert result.stale == []
 
 
-def test_is_red_when_writers_announce_nothing(web, cache: ValkeyServer, relay_on, jobs, user: User):
+def test_detects_writers_that_announce_nothing(web, cache: ValkeyServer, relay_on, jobs, user: User):
     relay_on(cache)
-    url = web(workers=2, env={"REDIS_URL": cache.url}, application="tests.cache.slow_app:broken")
+    url = web(workers=2, env={"REDIS_URL": cache.url}, application="tests.cache.slow_app:without_begin")
     soak = soak_of(url, jobs, database=versions)
-    # As soon as one was found, that is enough.
-    watching = threading.Thread(target=stop_at_the_first, args=(soak,))
+    watching = threading.Thread(target=stop_at_first_stale, args=(soak,))
     watching.start()
 
     result = soak.run(60)
 
     watching.join()
-    print(f"\nbroken: {result}")  # noqa: T201 - as above
+    print(f"\nwithout begin: {result}")  # noqa: T201 - as above
     assert result.errors == []
     assert result.stale != []
 
 
 def versions() -> dict[str, int]:
-    """Return the versions that are committed."""
+    """Return the committed version of each job."""
     try:
         return {str(job): version for job, version in Job.objects.values_list("pk", "priority")}
     finally:
         connection.close()
 
 
-def stop_at_the_first(soak: Soak) -> None:
+def stop_at_first_stale(soak: Soak) -> None:
     while not soak.stop.wait(0.05):
         if soak.result.stale:
             soak.stop.set()

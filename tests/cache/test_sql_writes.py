@@ -1,4 +1,4 @@
-"""Changes that go past Django show in cached answers; Django's own are not invalidated twice."""
+"""Cached responses show changes made in SQL by other programs; Django's own are not invalidated twice."""
 
 import sqlite3
 import subprocess
@@ -23,7 +23,7 @@ Psql = Callable[[str], None]
 
 @pytest.fixture
 def psql(database_url: str) -> Psql:
-    """A function that executes a statement as an operator would: by `psql`, or a connection to the file."""
+    """A function that executes a statement outside Django: by ``psql``, or over another SQLite connection."""
 
     def execute(statement: str) -> None:
         if connection.vendor == "postgresql":
@@ -38,7 +38,7 @@ def psql(database_url: str) -> Psql:
 
 @pytest.fixture
 def job(db: None) -> Job:
-    return Job.objects.create(name="watched")
+    return Job.objects.create(name="a job")
 
 
 def paths_of(job: Job) -> tuple[str, ...]:
@@ -58,33 +58,33 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
-def test_shows_with_a_keeper(change: str, psql: Psql, relay_on, job: Job, as_user: APIClient):
+def test_a_change_shows_with_a_relay(change: str, psql: Psql, relay_on, job: Job, as_user: APIClient):
     relay_on()
     warm(as_user, *paths_of(job))
 
     psql(change)
 
     for path in paths_of(job):
-        wait_until(lambda path=path: right(as_user, path), what=f"the change of {path}")
-    wait_until(lambda: outbox.pending(connection, 1).ids == (), what="the outbox's end")
+        wait_until(lambda path=path: is_current(as_user, path), what=f"the change of {path}")
+    wait_until(lambda: outbox.pending(connection, 1).ids == (), what="the outbox to be drained")
     assert_current(as_user, paths_of(job))
 
 
-def right(client: APIClient, path: str) -> bool:
-    expected, answer = uncached_body(client, path), client.get(path)
-    return answer.content == expected if expected else answer.status_code == 404
+def is_current(client: APIClient, path: str) -> bool:
+    expected, response = uncached_body(client, path), client.get(path)
+    return response.content == expected if expected else response.status_code == 404
 
 
-def test_shows_without_a_keeper(psql: Psql, job: Job, as_user: APIClient):
+def test_a_change_shows_without_a_relay(psql: Psql, job: Job, as_user: APIClient):
     warm(as_user, *paths_of(job))
 
     psql(CHANGES["update"])
 
     for path in paths_of(job):
-        wait_until(lambda path=path: right(as_user, path), what=f"the change of {path}")
+        wait_until(lambda path=path: is_current(as_user, path), what=f"the change of {path}")
 
 
-def test_what_is_rolled_back_leaves_the_hits(database_url: str, job: Job, as_user: APIClient):
+def test_a_rollback_invalidates_nothing(database_url: str, job: Job, as_user: APIClient):
     warm(as_user, *paths_of(job))
     if connection.vendor == "postgresql":
         with psycopg.connect(database_url) as other:
@@ -101,7 +101,7 @@ def test_what_is_rolled_back_leaves_the_hits(database_url: str, job: Job, as_use
     assert [cache_status(as_user, path) for path in paths_of(job)] == ["HIT"] * len(paths_of(job))
 
 
-def test_what_django_wrote_is_not_made_stale_again(job: Job, as_user: APIClient):
+def test_a_write_of_django_is_invalidated_once(job: Job, as_user: APIClient):
     Job.objects.update(priority=1)
     Task.objects.create(title="t")
     warm(as_user, *paths_of(job))
@@ -112,7 +112,9 @@ def test_what_django_wrote_is_not_made_stale_again(job: Job, as_user: APIClient)
     assert [cache_status(as_user, path) for path in paths_of(job)] == ["HIT"] * len(paths_of(job))
 
 
-def test_a_flood_is_drained_whole(psql: Psql, job: Job, as_user: APIClient, monkeypatch: pytest.MonkeyPatch):
+def test_many_rows_are_drained_in_steps(
+    psql: Psql, job: Job, as_user: APIClient, monkeypatch: pytest.MonkeyPatch
+):
     monkeypatch.setattr(relay, "MAX_ROWS_AT_ONCE", 10)
     monkeypatch.setattr(relay, "MAX_TAGS_AT_ONCE", 5)
     warm(as_user, *paths_of(job))
@@ -130,7 +132,9 @@ def test_a_flood_is_drained_whole(psql: Psql, job: Job, as_user: APIClient, monk
     assert_current(as_user, paths_of(job))
 
 
-def test_no_lease_while_the_database_is_away(job: Job, as_user: APIClient, monkeypatch: pytest.MonkeyPatch):
+def test_there_is_no_lease_while_the_database_is_down(
+    job: Job, as_user: APIClient, monkeypatch: pytest.MonkeyPatch
+):
     def fail(*_: object) -> None:
         raise OperationalError
 

@@ -1,4 +1,4 @@
-"""What a change makes stale, and what it leaves alone: by the triggers' word, on each engine."""
+"""Which tags a change invalidates, by the triggers of each engine and by ``orchestrator.cache.tags``."""
 
 import random
 from collections.abc import Callable
@@ -25,7 +25,7 @@ from tests.users import make_user
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("long_lease")]
 
 TABLES = ("jobs", "events", "tasks", "users")
-#: What each table's rows can go through.
+#: The changes that each engine has triggers for.
 CHANGES = {"sqlite": ("insert", "update", "delete"), "postgresql": ("insert", "update", "delete", "truncate")}
 
 
@@ -38,8 +38,8 @@ def job_in(status: str, **fields: Any) -> Job:
     return job
 
 
-class TestTraffic:
-    def test_in_one_status_leaves_the_lists_of_others(self, as_user: APIClient):
+class TestSelectivity:
+    def test_a_change_in_one_status_leaves_the_lists_of_others(self, as_user: APIClient):
         job_in("completed")
         running = job_in("running")
         warm(as_user, "/api/v1/jobs/?status=completed", "/api/v1/jobs/?status=running")
@@ -52,7 +52,7 @@ class TestTraffic:
         assert cache_status(as_user, "/api/v1/jobs/?status=completed") == "HIT"
         assert cache_status(as_user, "/api/v1/jobs/?status=running") == "MISS"
 
-    def test_between_two_statuses_concerns_both_and_no_third(self, as_user: APIClient):
+    def test_a_change_of_status_invalidates_the_lists_of_both(self, as_user: APIClient):
         running, _ = job_in("running"), job_in("failed")
         lists = {status: f"/api/v1/jobs/?status={status}" for status in JobStatus.values}
         warm(as_user, *lists.values())
@@ -60,15 +60,11 @@ class TestTraffic:
         running.apply_status(JobStatus.COMPLETED, timezone.now())
         running.save()
 
-        told = {status: cache_status(as_user, path) for status, path in lists.items()}
-        assert {status for status, seen in told.items() if seen == "MISS"} == {"running", "completed"}
-        assert {status for status, seen in told.items() if seen == "HIT"} == {
-            "pending",
-            "failed",
-            "cancelled",
-        }
+        seen = {status: cache_status(as_user, path) for status, path in lists.items()}
+        changed = dict.fromkeys(("running", "completed"), "MISS")
+        assert seen == {**dict.fromkeys(JobStatus.values, "HIT"), **changed}
 
-    def test_leaves_the_counts_unless_a_status_changes(self, as_user: APIClient):
+    def test_only_a_change_of_status_invalidates_the_counts(self, as_user: APIClient):
         job = job_in("running")
         warm(as_user, "/api/v1/jobs/counts/")
 
@@ -79,7 +75,7 @@ class TestTraffic:
         Job.objects.update(status="pending")
         assert cache_status(as_user, "/api/v1/jobs/counts/") == "MISS"
 
-    def test_leaves_the_details_and_histories_of_other_rows(self, as_user: APIClient):
+    def test_a_change_of_one_row_leaves_the_details_and_histories_of_others(self, as_user: APIClient):
         changed, other = job_in("running"), job_in("running")
         Event.objects.create(type="x", job_id=other.pk)
         paths = (f"/api/v1/jobs/{other.pk}/", f"/api/v1/jobs/{other.pk}/events/")
@@ -91,7 +87,7 @@ class TestTraffic:
         assert [cache_status(as_user, path) for path in paths] == ["HIT", "HIT"]
         assert cache_status(as_user, f"/api/v1/jobs/{changed.pk}/") == "MISS"
 
-    def test_of_one_event_type_leaves_the_lists_of_others(self, as_user: APIClient):
+    def test_events_of_one_type_leave_the_lists_of_others(self, as_user: APIClient):
         warm(as_user, "/api/v1/events/?type=a", "/api/v1/events/?type=b")
 
         Event.objects.create(type="a")
@@ -100,7 +96,7 @@ class TestTraffic:
         assert cache_status(as_user, "/api/v1/events/?type=a") == "MISS"
         assert cache_status(as_user, "/api/v1/events/?type=b") == "HIT"
 
-    def test_of_a_type_that_came_from_another_concerns_both(self, as_user: APIClient):
+    def test_a_change_of_event_type_invalidates_the_lists_of_both(self, as_user: APIClient):
         event = Event.objects.create(type="a")
         warm(as_user, "/api/v1/events/?type=a", "/api/v1/events/?type=b", "/api/v1/events/?type=c")
 
@@ -110,7 +106,7 @@ class TestTraffic:
         assert cache_status(as_user, "/api/v1/events/?type=b") == "MISS"
         assert cache_status(as_user, "/api/v1/events/?type=c") == "HIT"
 
-    def test_in_one_table_leaves_the_others(self, as_moderator: APIClient):
+    def test_a_change_in_one_table_leaves_the_others(self, as_moderator: APIClient):
         paths = ("/api/v1/jobs/", "/api/v1/events/", "/api/v1/users/")
         warm(as_moderator, *paths)
 
@@ -120,10 +116,10 @@ class TestTraffic:
 
 
 class TestBulk:
-    """Beyond some tens of rows the rows are not named: every detail of the table is stale then."""
+    """A change of many rows invalidates the bulk tag, and with it every detail of the table."""
 
     @pytest.mark.parametrize("rows", [10, 32, 33, 64, 65, 200])
-    def test_changes_of_many_rows_concern_each_detail(self, rows: int, as_moderator: APIClient):
+    def test_a_change_of_many_rows_invalidates_each_detail(self, rows: int, as_moderator: APIClient):
         Job.objects.bulk_create([Job(name=f"{number}") for number in range(rows)])
         Task.objects.bulk_create([Task(title=f"{number}") for number in range(rows)])
         jobs, tasks = Job.objects.order_by("id"), Task.objects.order_by("id")
@@ -141,7 +137,7 @@ class TestBulk:
 
         assert_current(as_moderator, paths)
 
-    def test_many_single_changes_in_one_transaction_are_told_in_bulk(self, as_user: APIClient):
+    def test_many_changes_in_one_transaction_invalidate_each_detail(self, as_user: APIClient):
         made = [Job.objects.create(name=f"{number}") for number in range(100)]
         paths = [f"/api/v1/jobs/{job.pk}/" for job in (made[0], made[50], made[99])]
         warm(as_user, *paths)
@@ -153,7 +149,7 @@ class TestBulk:
 
         assert_current(as_user, paths)
 
-    def test_what_is_announced_stays_bounded(self):
+    def test_the_announced_tags_are_bounded(self):
         with transaction.atomic():
             for number in range(300):
                 Event.objects.create(type=f"type {number}", job_id=None)
@@ -162,7 +158,7 @@ class TestBulk:
 
 
 @pytest.mark.usefixtures("collecting")
-def test_what_is_taken_from_the_outbox_is_put_back_as_it_was():
+def test_rows_taken_from_the_outbox_are_put_back_unchanged():
     with transaction.atomic():
         Job.objects.create(name="x")
         waiting = outbox.own(connection)
@@ -175,27 +171,33 @@ def test_what_is_taken_from_the_outbox_is_put_back_as_it_was():
         assert outbox.own(connection).rows == waiting.rows
 
 
-# --- The triggers' word and Python's ------------------------------------------------------------------------
+# --- The triggers and the module `tags` agree ---------------------------------------------------------------
 
 
-def collected(change: Callable[[], object]) -> frozenset[str]:
-    """Return the tags that the triggers name for a change."""
+def tags_of(change: Callable[[], object]) -> frozenset[str]:
+    """Return the tags that the triggers append for a change."""
     with transaction.atomic():
         assert outbox.own(connection).tags == frozenset()
         change()
         return outbox.own(connection).tags
 
 
-def expected(before: dict[Any, str], after: dict[Any, str], touched: set[Any]) -> frozenset[str]:
-    """Return the tags that changes of so few jobs make stale, by the words of the module `tags`."""
+def expected_tags(before: dict[Any, str], after: dict[Any, str], touched: set[Any]) -> frozenset[str]:
+    """Return the tags that a change of a few jobs invalidates, by the module ``tags``.
+
+    Args:
+        before: the status of each job before the change.
+        after: the status of each job after the change.
+        touched: the ids of the changed jobs.
+    """
     if not touched:
         return frozenset()
     statuses = {state[pk] for state in (before, after) for pk in touched if pk in state}
-    named = {tags.JOBS, *(tags.jobs_with_status(status) for status in statuses)}
-    named |= {tags.job(pk) for pk in touched if pk in before}
+    invalidated = {tags.JOBS, *(tags.jobs_with_status(status) for status in statuses)}
+    invalidated |= {tags.job(pk) for pk in touched if pk in before}
     if any(before.get(pk) != after.get(pk) for pk in touched):
-        named.add(tags.JOB_COUNTS)
-    return frozenset(named)
+        invalidated.add(tags.JOB_COUNTS)
+    return frozenset(invalidated)
 
 
 STATUSES = st.sampled_from(JobStatus.values)
@@ -204,14 +206,14 @@ STATUSES = st.sampled_from(JobStatus.values)
 @pytest.mark.usefixtures("collecting")
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    there=st.lists(STATUSES, max_size=6),
+    statuses=st.lists(STATUSES, max_size=6),
     change=st.sampled_from(["insert", "update", "status", "delete"]),
     status=STATUSES,
     chance=st.integers(0, 2**20),
 )
-def test_the_triggers_name_what_the_module_says(there, change, status, chance):
+def test_the_triggers_and_the_module_agree_on_jobs(statuses, change, status, chance):
     Job.objects.all().delete()
-    rows = [job_in(each) for each in there]
+    rows = [job_in(each) for each in statuses]
     chosen = [row for row in rows if random.Random(f"{chance}{row.pk}").random() < 0.6]  # noqa: S311
     before = {row.pk: row.status for row in rows}
     picked = Job.objects.filter(pk__in=[row.pk for row in chosen])
@@ -226,46 +228,46 @@ def test_the_triggers_name_what_the_module_says(there, change, status, chance):
         "delete": picked.delete,
     }[change]
 
-    told = collected(change_now)
+    appended = tags_of(change_now)
 
     after = dict(Job.objects.values_list("id", "status"))
     touched = {new[0].pk} if change == "insert" else {row.pk for row in chosen}
-    right = expected(before, after, touched)
+    expected = expected_tags(before, after, touched)
     if change == "update" and connection.vendor == "postgresql" and len({row.status for row in chosen}) > 1:
-        right |= {tags.JOB_COUNTS}  # told once a statement, which does not follow each row
-    assert told == right
+        expected |= {tags.JOB_COUNTS}  # the trigger runs per statement and does not compare single rows
+    assert appended == expected
 
 
 @pytest.mark.usefixtures("collecting")
-@pytest.mark.parametrize("job_id", [uuid4(), None], ids=["of a job", "of none"])
-def test_the_triggers_name_what_shows_an_event(job_id: UUID | None):
+@pytest.mark.parametrize("job_id", [uuid4(), None], ids=["of a job", "of no job"])
+def test_the_triggers_and_the_module_agree_on_events(job_id: UUID | None):
     event = Event(type="a", job_id=job_id)
-    shown = frozenset({tags.EVENTS, *tags.of_event("a", job_id)})
+    event_tags = frozenset({tags.EVENTS, *tags.of_event("a", job_id)})
 
-    assert collected(lambda: Event.objects.bulk_create([event])) == shown
-    assert collected(lambda: Event.objects.update(payload={"b": 1})) == shown
-    assert collected(lambda: Event.objects.update(type="b")) == shown | set(tags.of_event("b", job_id))
-    assert collected(Event.objects.all().delete) == {tags.EVENTS, *tags.of_event("b", job_id)}
+    assert tags_of(lambda: Event.objects.bulk_create([event])) == event_tags
+    assert tags_of(lambda: Event.objects.update(payload={"b": 1})) == event_tags
+    assert tags_of(lambda: Event.objects.update(type="b")) == event_tags | set(tags.of_event("b", job_id))
+    assert tags_of(Event.objects.all().delete) == {tags.EVENTS, *tags.of_event("b", job_id)}
 
 
 @pytest.mark.usefixtures("collecting")
-def test_the_triggers_name_tasks_and_users():
+def test_the_triggers_and_the_module_agree_on_tasks_and_users():
     task, user = Task.objects.create(title="t"), make_user("somebody")
-    named_task, named_user = (
+    task_tags, user_tags = (
         {tags.TASKS, tags.task(task.pk)},
         {tags.USERS, tags.user(user.pk)},
     )
 
-    assert collected(lambda: Task.objects.bulk_create([Task(title="u")])) == {tags.TASKS}
-    assert collected(lambda: Task.objects.filter(pk=task.pk).update(title="v")) == named_task
-    assert collected(Task.objects.filter(pk=task.pk).delete) == named_task
-    assert collected(lambda: User.objects.filter(pk=user.pk).update(active=False)) == named_user
-    assert collected(User.objects.filter(pk=user.pk).delete) == named_user
+    assert tags_of(lambda: Task.objects.bulk_create([Task(title="u")])) == {tags.TASKS}
+    assert tags_of(lambda: Task.objects.filter(pk=task.pk).update(title="v")) == task_tags
+    assert tags_of(Task.objects.filter(pk=task.pk).delete) == task_tags
+    assert tags_of(lambda: User.objects.filter(pk=user.pk).update(active=False)) == user_tags
+    assert tags_of(User.objects.filter(pk=user.pk).delete) == user_tags
 
 
 @pytest.mark.usefixtures("collecting")
 @pytest.mark.parametrize("model", [Job, Event, Task, User])
-def test_the_receivers_announce_nothing_that_the_triggers_do_not(model: type):
+def test_the_signal_receivers_record_only_tags_that_the_triggers_append(model: type):
     made = {
         Job: lambda: Job.objects.create(name="x"),
         Event: lambda: Event.objects.create(type="x", job_id=None),
@@ -282,7 +284,7 @@ def test_the_receivers_announce_nothing_that_the_triggers_do_not(model: type):
 
 @pytest.mark.parametrize("table", TABLES)
 def test_each_table_has_its_triggers_after_all_migrations(table: str):
-    """Later migrations remake SQLite's tables, which takes triggers along."""
+    """Later migrations may rebuild a table of SQLite, which drops its triggers."""
     query = {
         "sqlite": "SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = %s",
         "postgresql": "SELECT tgname FROM pg_trigger WHERE tgrelid = %s::regclass AND NOT tgisinternal"
@@ -296,7 +298,7 @@ def test_each_table_has_its_triggers_after_all_migrations(table: str):
 
 
 @pytest.mark.sqlite
-def test_a_row_that_is_replaced_is_named():
+def test_insert_or_replace_invalidates_the_replaced_row():
     job = job_in("running")
 
     def replace() -> None:
@@ -305,25 +307,25 @@ def test_a_row_that_is_replaced_is_named():
                 "INSERT OR REPLACE INTO jobs SELECT * FROM (SELECT * FROM jobs WHERE id = %s)", [job.pk.hex]
             )
 
-    assert collected(replace) >= {tags.JOBS, tags.job(job.pk), tags.jobs_with_status("running")}
+    assert tags_of(replace) >= {tags.JOBS, tags.job(job.pk), tags.jobs_with_status("running")}
 
 
-def test_each_family_of_an_answer_counts_for_its_group(rf: RequestFactory):
+def test_each_tag_of_a_response_counts_for_its_group(rf: RequestFactory):
     row = UUID(int=1)
-    asked = [ask for name, ask in vars(cache_policy).items() if name.isupper() and isfunction(ask)]
+    builders = [build for name, build in vars(cache_policy).items() if name.isupper() and isfunction(build)]
     requests = [rf.get("/", query) for query in ({}, {"status": "pending"}, {"type": "x"})]
-    questions = [ask(request, row, row) for ask in asked for request in requests]
-    questions += [cached_users.cache_spec(row), cache_policy.own_user(requests[0], None, row)]
+    specs = [build(request, row, row) for build in builders for request in requests]
+    specs += [cached_users.cache_spec(row), cache_policy.own_user(requests[0], None, row)]
 
-    assert {spec.group for spec in questions} == {
+    assert {spec.group for spec in specs} == {
         "jobs", "job_counts", "job", "events", "event", "tasks", "task", "users", "user", "user_auth",
     }  # fmt: skip
-    for spec in questions:
+    for spec in specs:
         for tag in spec.tags:
-            # What is stale for a job, its history shows: that is counted as the job's.
+            # A job's history also depends on the job's tags, which count for the group of the job.
             if not (spec.group == "events" and tag.startswith("job")):
                 assert spec.group in tags.groups_of([tag]), tag
 
 
-def test_what_is_no_family_counts_for_nothing():
+def test_an_unknown_tag_counts_for_no_group():
     assert tags.groups_of(["nonsense", ""]) == set()

@@ -1,4 +1,4 @@
-"""What somebody has changed in the cache server is a miss: never a 500, never another's rights."""
+"""An entry that was changed in the cache server is a miss: no error, and no other user's role."""
 
 import json
 
@@ -31,11 +31,11 @@ KINDS: dict[str, tuple[bytes | str, ...]] = {
 
 
 @pytest.fixture(autouse=True)
-def forget(db: None) -> None:
+def _no_local_entries(db: None) -> None:
     local_entries.entries.clear()
 
 
-def names(valkey: ValkeyServer, pattern: str) -> list[bytes]:
+def key_names(valkey: ValkeyServer, pattern: str) -> list[bytes]:
     with valkey.client() as client:
         return sorted(client.scan_iter(pattern))
 
@@ -56,9 +56,9 @@ def put(valkey: ValkeyServer, key: bytes | str, kind: str) -> None:
 
 def assert_current(client: APIClient, path: str) -> None:
     local_entries.entries.clear()
-    answer = client.get(path)
-    assert answer.status_code == 200, answer.content
-    assert answer.content == uncached_body(client, path)
+    response = client.get(path)
+    assert response.status_code == 200, response.content
+    assert response.content == uncached_body(client, path)
 
 
 @pytest.mark.parametrize("value", GARBAGE, ids=lambda value: repr(value[:8]))
@@ -67,7 +67,7 @@ def test_an_altered_field_of_an_entry_is_a_miss(
     field: str, value: bytes, as_user: APIClient, valkey: ValkeyServer
 ):
     warm(as_user, LIST)
-    for name in names(valkey, "*:e:*"):
+    for name in key_names(valkey, "*:e:*"):
         valkey.execute("HSET", name, field, value)
     local_entries.entries.clear()
 
@@ -88,7 +88,7 @@ def test_an_altered_field_of_a_locally_verified_entry_is_a_miss(
 
 
 def test_an_old_entry_with_a_new_version_is_a_miss(as_user: APIClient, valkey: ValkeyServer):
-    """Also in a process that has the old answer, and knows its seal to be genuine."""
+    """Even in a process that has verified the old entry."""
     warm(as_user, LIST)
     entry = entry_of_list(valkey)
     digest = entry.decode().rpartition(":")[2]
@@ -108,7 +108,7 @@ def test_an_old_entry_with_a_new_version_is_a_miss(as_user: APIClient, valkey: V
 def test_an_entry_without_one_of_its_fields_is_a_miss(as_user: APIClient, valkey: ValkeyServer):
     for field in ("version", "etag", "signature", "body"):
         warm(as_user, LIST)
-        for name in names(valkey, "*:e:*"):
+        for name in key_names(valkey, "*:e:*"):
             valkey.execute("HDEL", name, field)
         assert_current(as_user, LIST)
 
@@ -120,7 +120,7 @@ def test_keys_of_a_wrong_type_do_no_harm(pattern: str, kind: str, as_user: APICl
     job = Job.objects.create(name="x")
     paths = (LIST, f"{LIST}{job.pk}/")
     warm(as_user, *paths)
-    made = names(valkey, pattern) or [
+    made = key_names(valkey, pattern) or [
         pattern.replace("*", "{kyros}", 1).replace("*", tag).encode()
         for tag in ("jobs", "jobs:status:pending", f"job:{job.pk.hex}", "total")
     ]
@@ -137,22 +137,22 @@ def test_keys_of_a_wrong_type_do_no_harm(pattern: str, kind: str, as_user: APICl
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_writers_of_a_wrong_type_hide_no_change_made_in_sql(
+def test_a_writers_key_of_a_wrong_type_hides_no_change_made_in_sql(
     kind: str, as_user: APIClient, valkey: ValkeyServer, database_url: str
 ):
-    """The relay must not take what is no set of writers for a writer who never ends."""
+    """The relay must not take a value of another type for a writer that never ends."""
     Job.objects.create(name="x")
     warm(as_user, LIST)
     put(valkey, keys.writers(tags.JOBS), kind)
 
-    past_django(database_url, "UPDATE jobs SET priority = 5")
+    execute_outside_django(database_url, "UPDATE jobs SET priority = 5")
     valkey.execute("DEL", keys.lease())
 
     assert_current(as_user, LIST)
     assert as_user.get(LIST).json()["results"][0]["priority"] == 5
 
 
-def past_django(database_url: str, statement: str) -> None:
+def execute_outside_django(database_url: str, statement: str) -> None:
     if connection.vendor == "postgresql":
         with psycopg.connect(database_url, autocommit=True) as other:
             other.execute(statement)
@@ -164,7 +164,7 @@ def past_django(database_url: str, statement: str) -> None:
 def test_swapped_entries_are_never_served(as_user: APIClient, as_moderator: APIClient, valkey: ValkeyServer):
     warm(as_user, ME, LIST)
     warm(as_moderator, ME, LIST, "/api/v1/users/")
-    entries = names(valkey, "*:e:*")
+    entries = key_names(valkey, "*:e:*")
     dumps = [valkey.execute("DUMP", name) for name in entries]
     for shift in range(1, len(entries)):
         for number, name in enumerate(entries):
@@ -177,11 +177,11 @@ def test_swapped_entries_are_never_served(as_user: APIClient, as_moderator: APIC
         assert_current(as_user, LIST)
 
 
-def test_a_forged_cached_user_gets_no_rights(as_user: APIClient, user: User, valkey: ValkeyServer):
+def test_a_forged_cached_user_gets_no_role(as_user: APIClient, user: User, valkey: ValkeyServer):
     warm(as_user, ME)
     entry = keys.entry(cached_users.cache_spec(user.pk).digest)
-    whole = valkey.execute("HGET", entry, "body")
-    forged = json.dumps({**json.loads(whole), "role": Role.ADMIN}).encode()
+    original = valkey.execute("HGET", entry, "body")
+    forged = json.dumps({**json.loads(original), "role": Role.ADMIN}).encode()
 
     valkey.execute("HSET", entry, "body", forged, "etag", signing.etag_of(forged))
     local_entries.entries.clear()
@@ -191,7 +191,7 @@ def test_a_forged_cached_user_gets_no_rights(as_user: APIClient, user: User, val
     assert as_user.get(ME).json()["role"] == "user"
 
 
-def test_a_copied_cached_user_gets_no_rights(as_user: APIClient, user: User, valkey: ValkeyServer):
+def test_a_copied_cached_user_gets_no_role(as_user: APIClient, user: User, valkey: ValkeyServer):
     admin = make_user("boss", Role.ADMIN)
     warm(sign_in(admin), ME)
     warm(as_user, ME)
@@ -204,7 +204,7 @@ def test_a_copied_cached_user_gets_no_rights(as_user: APIClient, user: User, val
     assert as_user.get(ME).json()["username"] == "user"
 
 
-def test_a_restored_cached_user_gets_no_former_rights(valkey: ValkeyServer):
+def test_a_restored_cached_user_does_not_get_the_former_role(valkey: ValkeyServer):
     boss = make_user("boss", Role.ADMIN)
     client = sign_in(boss)
     warm(client, "/api/v1/users/")

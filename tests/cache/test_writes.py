@@ -1,4 +1,4 @@
-"""Whoever writes, however they write with Django: the next read sees it; what is rolled back costs no hit."""
+"""A write by any method of Django is seen by the next read; a rollback invalidates nothing."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("
 
 @pytest.fixture
 def job(db: None) -> Job:
-    return Job.objects.create(name="watched")
+    return Job.objects.create(name="a job")
 
 
 def paths_of(job: Job) -> tuple[str, ...]:
@@ -48,7 +48,7 @@ def rolled_back() -> Iterator[None]:
 
 @pytest.mark.parametrize("name", WRITE_METHODS)
 @pytest.mark.slow
-def test_is_seen_by_the_next_read(name: str, job: Job, as_user: APIClient):
+def test_a_write_is_seen_by_the_next_read(name: str, job: Job, as_user: APIClient):
     paths = paths_of(job)
     before = warm(as_user, *paths)
 
@@ -58,13 +58,13 @@ def test_is_seen_by_the_next_read(name: str, job: Job, as_user: APIClient):
     assert_current(as_user, paths)
 
 
-#: What ends transactions by itself, or writes over another connection, cannot be in one.
+#: Methods that end the transaction, or write over another connection, cannot run inside one.
 NOT_NESTED = {"manual_transaction", "other_thread"}
 
 
 @pytest.mark.parametrize("name", sorted(WRITE_METHODS.keys() - NOT_NESTED))
 @pytest.mark.slow
-def test_leaves_the_hits_when_it_is_rolled_back(name: str, job: Job, as_user: APIClient):
+def test_a_rollback_invalidates_nothing(name: str, job: Job, as_user: APIClient):
     paths = paths_of(job)
     before = warm(as_user, *paths)
 
@@ -76,11 +76,11 @@ def test_leaves_the_hits_when_it_is_rolled_back(name: str, job: Job, as_user: AP
         assert cache_status(as_user, path) == "HIT", path
 
 
-def test_a_constraint_that_refuses_at_commit_leaves_answers_right(job: Job, as_user: APIClient, user: User):
+def test_a_constraint_that_fails_at_commit_leaves_responses_current(job: Job, as_user: APIClient, user: User):
     paths = paths_of(job)
     warm(as_user, *paths)
 
-    # Django's foreign keys are looked at when the transaction ends.
+    # Django's foreign keys are deferred: they are checked at COMMIT.
     with pytest.raises(IntegrityError), transaction.atomic():  # noqa: PT012
         Job.objects.filter(pk=job.pk).update(priority=77)
         LogEntry(user_id=uuid4(), action_flag=CHANGE, action_time=timezone.now(), object_repr="x").save()
@@ -89,7 +89,7 @@ def test_a_constraint_that_refuses_at_commit_leaves_answers_right(job: Job, as_u
     assert_current(as_user, paths)
 
 
-def test_a_duplicate_that_is_refused_leaves_the_hits(job: Job, as_user: APIClient):
+def test_a_duplicate_invalidates_nothing(job: Job, as_user: APIClient):
     warm(as_user, "/api/v1/jobs/")
 
     with pytest.raises(IntegrityError):
@@ -98,7 +98,7 @@ def test_a_duplicate_that_is_refused_leaves_the_hits(job: Job, as_user: APIClien
     assert cache_status(as_user, "/api/v1/jobs/") == "HIT"
 
 
-def test_a_change_in_the_admin_is_seen(as_moderator: APIClient, admin_user: User):
+def test_a_change_in_the_admin_is_seen_by_the_next_read(as_moderator: APIClient, admin_user: User):
     task = Task.objects.create(title="before")
     paths = ("/api/v1/tasks/", f"/api/v1/tasks/{task.pk}/")
     warm(as_moderator, *paths)
@@ -110,12 +110,12 @@ def test_a_change_in_the_admin_is_seen(as_moderator: APIClient, admin_user: User
         for name, value in page.context["adminform"].form.initial.items()
     }
 
-    answer = browser.post(
+    response = browser.post(
         f"/admin/orchestrator/task/{task.pk}/change/",
         {**hidden_fields(page.context["adminform"].form), **fields, "title": "after"},
     )
 
-    assert answer.status_code == 302, answer.content
+    assert response.status_code == 302, response.content
     assert as_moderator.get(paths[1]).json()["title"] == "after"
     assert_current(as_moderator, paths)
 
@@ -124,7 +124,7 @@ def hidden_fields(form) -> dict[str, str]:
     return {field.html_name: str(field.value()) for field in form.hidden_fields()}
 
 
-def test_a_deleted_user_takes_what_hangs_on_them_along(as_moderator: APIClient):
+def test_deleting_a_user_deletes_their_log_entries_and_is_seen(as_moderator: APIClient):
     gone = make_user("gone")
     LogEntry.objects.create(user=gone, action_flag=CHANGE, object_repr="x")
     paths = ("/api/v1/users/", f"/api/v1/users/{gone.pk}/")
@@ -137,7 +137,7 @@ def test_a_deleted_user_takes_what_hangs_on_them_along(as_moderator: APIClient):
 
 
 @pytest.mark.parametrize("change", ["create", "update", "delete"])
-def test_events_tasks_and_users_are_seen_too(change: str, as_moderator: APIClient):
+def test_writes_of_events_tasks_and_users_are_seen(change: str, as_moderator: APIClient):
     event, task, person = Event.objects.create(type="x"), Task.objects.create(title="t"), make_user("person")
     paths = (
         "/api/v1/events/",
@@ -167,7 +167,7 @@ def test_events_tasks_and_users_are_seen_too(change: str, as_moderator: APIClien
     assert_current(as_moderator, paths)
 
 
-def test_a_transaction_without_changes_tells_the_cache_nothing(job: Job, valkey: ValkeyServer):
+def test_a_transaction_without_changes_makes_no_calls(job: Job, valkey: ValkeyServer):
     before = calls(valkey)
 
     with transaction.atomic():
@@ -184,7 +184,7 @@ def calls(valkey: ValkeyServer) -> int:
 
 
 def test_a_write_takes_two_calls_however_much_it_changes(job: Job, valkey: ValkeyServer):
-    job.save()  # the server knows the scripts now
+    job.save()  # loads the scripts
     before = calls(valkey)
 
     with transaction.atomic():
@@ -195,7 +195,7 @@ def test_a_write_takes_two_calls_however_much_it_changes(job: Job, valkey: Valke
     assert calls(valkey) == before + 2
 
 
-def test_what_was_announced_leaves_nothing_in_the_outbox(job: Job):
+def test_an_announced_write_leaves_the_outbox_empty(job: Job):
     job.save()
     assert outbox_length() == 0
     assert client.current().breaker.closed

@@ -1,4 +1,4 @@
-"""The fast middleware serves what Django would, header for header; and what a hit and a write cost."""
+"""The WSGI middleware serves cached responses as Django would; and the calls that a hit and a write make."""
 
 from collections import Counter, deque
 from collections.abc import Callable
@@ -30,13 +30,13 @@ LISTS = (
     "/api/v1/tasks/?title_prefix=t%20%C3%A4",
     "/api/v1/users/",
 )
-#: Of each answer another, whoever gives it.
-OF_ONE_ANSWER = {"x-request-id"}
+#: Headers that differ between any two responses.
+UNIQUE_HEADERS = {"x-request-id"}
 
 
 @pytest.fixture(autouse=True)
 def _long_lease(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No relay runs: where a lease is over, Django has to be asked for a new one."""
+    """No relay runs: without a lease the middleware leaves the request to Django."""
     monkeypatch.setattr(timing, "LEASE", 5)
 
 
@@ -44,12 +44,12 @@ def _long_lease(monkeypatch: pytest.MonkeyPatch) -> None:
 def job(db: None) -> Job:
     Event.objects.create(type="x")
     Task.objects.create(title="t ä")
-    return Job.objects.create(name="watched")
+    return Job.objects.create(name="a job")
 
 
-def compared(told: WSGIResponse) -> tuple[int, dict[str, str], bytes]:
-    headers = {name.lower(): value for name, value in told.headers.items()}
-    return told.status, {name: headers[name] for name in headers.keys() - OF_ONE_ANSWER}, told.body
+def comparable(response: WSGIResponse) -> tuple[int, dict[str, str], bytes]:
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    return response.status, {name: headers[name] for name in headers.keys() - UNIQUE_HEADERS}, response.body
 
 
 @pytest.mark.parametrize("path", LISTS)
@@ -68,10 +68,12 @@ def test_serves_what_django_would_serve(
         {"HTTP_IF_NONE_MATCH": "*"},
         {"HTTP_IF_NONE_MATCH": "nonsense"},
     ):
-        quick = middleware.get(as_moderator, path, **headers)
+        response = middleware.get(as_moderator, path, **headers)
 
-        assert not quick.by_django, headers
-        assert compared(quick) == compared(middleware.get_from_django(as_moderator, path, **headers)), headers
+        assert not response.by_django, headers
+        assert comparable(response) == comparable(
+            middleware.get_from_django(as_moderator, path, **headers)
+        ), headers
 
 
 def test_without_a_cache_django_serves_every_request(
@@ -82,11 +84,11 @@ def test_without_a_cache_django_serves_every_request(
         **settings.CACHES,
         "default": {"BACKEND": "django.core.cache.backends.dummy.DummyCache"},
     }
-    client._client_for.cache_clear()  # noqa: SLF001 - another test's knows a cache
+    client._client_for.cache_clear()  # noqa: SLF001 - another test's client has a cache
 
-    for _ in range(2):  # the middleware knows the address from the first on
-        told = middleware.get(as_user, LIST)
-        assert (told.status, told.by_django) == (200, True), told.body
+    for _ in range(2):  # after the first the middleware has a route
+        response = middleware.get(as_user, LIST)
+        assert (response.status, response.by_django) == (200, True), response.body
 
 
 def test_serves_a_detail(job: Job, as_user: APIClient, middleware: MiddlewareClient):
@@ -94,7 +96,7 @@ def test_serves_a_detail(job: Job, as_user: APIClient, middleware: MiddlewareCli
     warm(as_user, path)
     middleware.remember(as_user, path)
 
-    assert compared(middleware.get(as_user, path)) == compared(middleware.get_from_django(as_user, path))
+    assert comparable(middleware.get(as_user, path)) == comparable(middleware.get_from_django(as_user, path))
 
 
 @pytest.mark.parametrize(
@@ -115,24 +117,22 @@ def test_leaves_content_negotiation_cors_and_other_hosts_to_django(
     warm(as_user, LIST)
     middleware.remember(as_user, LIST)
 
-    middleware.get_from_django(
-        as_user, LIST, **headers
-    )  # another host's answer is another one, and now cached, too
+    middleware.get_from_django(as_user, LIST, **headers)  # caches the other host's response
 
-    told = middleware.get(as_user, LIST, **headers)
+    response = middleware.get(as_user, LIST, **headers)
 
-    assert told.by_django
-    assert compared(told) == compared(middleware.get_from_django(as_user, LIST, **headers))
+    assert response.by_django
+    assert comparable(response) == comparable(middleware.get_from_django(as_user, LIST, **headers))
 
 
 def test_leaves_html_to_django(job: Job, as_user: APIClient, middleware: MiddlewareClient):
     warm(as_user, LIST)
     middleware.remember(as_user, LIST)
 
-    told = middleware.get(as_user, LIST, HTTP_ACCEPT="text/html")
+    response = middleware.get(as_user, LIST, HTTP_ACCEPT="text/html")
 
-    assert told.by_django
-    assert told.headers["Content-Type"].startswith("text/html")
+    assert response.by_django
+    assert response.headers["Content-Type"].startswith("text/html")
 
 
 @pytest.mark.parametrize(
@@ -145,17 +145,17 @@ def test_leaves_html_to_django(job: Job, as_user: APIClient, middleware: Middlew
     ],
     ids=str,
 )
-def test_a_route_learned_from_one_kind_of_request_fits_the_others(
+def test_a_route_remembered_from_one_kind_of_request_fits_the_others(
     headers, job: Job, as_user: APIClient, middleware: MiddlewareClient
 ):
     warm(as_user, LIST)
     for _ in range(3):
         middleware.get(as_user, LIST, **headers)
 
-    assert compared(middleware.get(as_user, LIST)) == compared(middleware.get_from_django(as_user, LIST))
+    assert comparable(middleware.get(as_user, LIST)) == comparable(middleware.get_from_django(as_user, LIST))
 
 
-def test_learns_nothing_from_an_error(as_user: APIClient, middleware: MiddlewareClient):
+def test_remembers_no_route_of_an_error(as_user: APIClient, middleware: MiddlewareClient):
     for path in ("/api/v1/users/", f"{LIST}?status=banana", "/api/v1/users/me/", f"{LIST}?cursor=x"):
         for _ in range(3):
             assert middleware.get(as_user, path).by_django, path
@@ -196,9 +196,9 @@ def test_sees_every_write(job: Job, as_user: APIClient, middleware: MiddlewareCl
     for priority in range(1, 6):
         Job.objects.update(priority=priority)
 
-        told = middleware.get(as_user, LIST)
-        assert told.by_django
-        assert told.json()["results"][0]["priority"] == priority
+        response = middleware.get(as_user, LIST)
+        assert response.by_django
+        assert response.json()["results"][0]["priority"] == priority
         middleware.remember(as_user, LIST)
 
 
@@ -211,14 +211,14 @@ def test_leaves_requests_to_django_while_the_cache_is_down(
     cache.kill()
 
     Job.objects.update(priority=7)
-    told = middleware.get(as_user, LIST)
+    response = middleware.get(as_user, LIST)
 
-    assert told.by_django
-    assert told.headers["X-Cache"] == "BYPASS"
-    assert told.json()["results"][0]["priority"] == 7
+    assert response.by_django
+    assert response.headers["X-Cache"] == "BYPASS"
+    assert response.json()["results"][0]["priority"] == 7
 
 
-# --- What a client sees -------------------------------------------------------------------------------------
+# --- Headers ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("path", [*LISTS, "/api/v1/users/me/"])
@@ -228,31 +228,31 @@ def test_cacheable_responses_have_etag_cache_control_and_x_cache(
     miss, hit = as_moderator.get(path), as_moderator.get(path)
     same = as_moderator.get(path, HTTP_IF_NONE_MATCH=hit["ETag"])
 
-    assert [answer["X-Cache"] for answer in (miss, hit, same)] == ["MISS", "HIT", "HIT"]
+    assert [response["X-Cache"] for response in (miss, hit, same)] == ["MISS", "HIT", "HIT"]
     assert miss["ETag"] == hit["ETag"] == same["ETag"]
     assert hit["ETag"].startswith('"')
     assert (same.status_code, same.content) == (304, b"")
-    for answer in (miss, hit, same):
-        assert answer["Cache-Control"] == "private, no-cache"
-        assert {"Accept", "Authorization", "Cookie"} <= {each.strip() for each in answer["Vary"].split(",")}
+    for response in (miss, hit, same):
+        assert response["Cache-Control"] == "private, no-cache"
+        assert {"Accept", "Authorization", "Cookie"} <= {each.strip() for each in response["Vary"].split(",")}
     assert miss.content == hit.content == uncached_body(as_moderator, path)
 
 
 def test_the_etag_changes_with_the_response(job: Job, as_user: APIClient):
     before = as_user.get(LIST)["ETag"]
     Job.objects.update(priority=3)
-    answer = as_user.get(LIST, HTTP_IF_NONE_MATCH=before)
+    response = as_user.get(LIST, HTTP_IF_NONE_MATCH=before)
 
-    assert answer.status_code == 200
-    assert answer["ETag"] != before
+    assert response.status_code == 200
+    assert response["ETag"] != before
 
 
-# --- What it costs ------------------------------------------------------------------------------------------
+# --- Calls and queries --------------------------------------------------------------------------------------
 
 
 @pytest.fixture
-def counted(own_cache: Callable[..., ValkeyServer], monkeypatch: pytest.MonkeyPatch) -> ValkeyServer:
-    """A cache server that nothing but requests asks: no counts are delivered, and the lease is long."""
+def counted_cache(own_cache: Callable[..., ValkeyServer], monkeypatch: pytest.MonkeyPatch) -> ValkeyServer:
+    """A private cache server that only requests call: no counts are flushed, and the lease is long."""
     monkeypatch.setattr(metrics, "_next_flush", float("inf"))
     monkeypatch.setattr(timing, "LEASE", 60)
     cache = own_cache()
@@ -261,40 +261,40 @@ def counted(own_cache: Callable[..., ValkeyServer], monkeypatch: pytest.MonkeyPa
 
 
 def commands(cache: ValkeyServer) -> dict[str, int]:
-    """Return how often each command was called since last asked, those of the scripts left out."""
+    """Return how often each command was called since the last call of this function."""
     with cache.client() as client:
         figures = client.info("commandstats")
         client.config_resetstat()
-    asked = ("cmdstat_eval", "cmdstat_evalsha", "cmdstat_script|load", "cmdstat_multi", "cmdstat_del")
-    return {name.removeprefix("cmdstat_"): figures[name]["calls"] for name in asked if name in figures}
+    names = ("cmdstat_eval", "cmdstat_evalsha", "cmdstat_script|load", "cmdstat_multi", "cmdstat_del")
+    return {name.removeprefix("cmdstat_"): figures[name]["calls"] for name in names if name in figures}
 
 
 @pytest.mark.parametrize("path", [LIST, f"{LIST}?status=pending", "/api/v1/users/me/"])
 def test_a_hit_takes_one_round_trip_and_no_query(
-    path: str, job: Job, counted: ValkeyServer, as_user: APIClient, middleware: MiddlewareClient
+    path: str, job: Job, counted_cache: ValkeyServer, as_user: APIClient, middleware: MiddlewareClient
 ):
     warm(as_user, path)
-    commands(counted)
+    commands(counted_cache)
 
     with CaptureQueriesContext(connection) as queries:
         assert cache_status(as_user, path) == "HIT"
 
     assert queries.captured_queries == []
-    assert commands(counted) == {"evalsha": 1}
+    assert commands(counted_cache) == {"evalsha": 1}
 
 
 def test_a_hit_of_the_middleware_takes_one_round_trip_and_no_query(
-    job: Job, counted: ValkeyServer, as_user: APIClient, middleware: MiddlewareClient
+    job: Job, counted_cache: ValkeyServer, as_user: APIClient, middleware: MiddlewareClient
 ):
     warm(as_user, LIST)
     middleware.remember(as_user, LIST)
-    commands(counted)
+    commands(counted_cache)
 
     with CaptureQueriesContext(connection) as queries:
         assert not middleware.get(as_user, LIST).by_django
 
     assert queries.captured_queries == []
-    assert commands(counted) == {"evalsha": 1}
+    assert commands(counted_cache) == {"evalsha": 1}
 
 
 def test_a_hit_of_the_middleware_is_counted(
@@ -312,19 +312,21 @@ def test_a_hit_of_the_middleware_is_counted(
     assert not middleware.get(as_user, LIST).by_django
 
     assert counts == {"jobs:hits": 1, "user_auth:hits": 1}
-    assert [recipe.partition(" ")[0] for recipe in samples] == ["user", f"http://testserver{LIST}"]
+    assert [key.partition(" ")[0] for key in samples] == ["user", f"http://testserver{LIST}"]
 
 
-def test_a_write_takes_two_calls(job: Job, counted: ValkeyServer):
+def test_a_write_takes_two_calls(job: Job, counted_cache: ValkeyServer):
     job.save()
-    commands(counted)
+    commands(counted_cache)
 
     job.save()
 
-    assert commands(counted) == {"evalsha": 2}
+    assert commands(counted_cache) == {"evalsha": 2}
 
 
-def test_what_was_counted(job: Job, counted: ValkeyServer, as_user: APIClient):
+def test_hits_misses_fills_and_invalidations_are_counted(
+    job: Job, counted_cache: ValkeyServer, as_user: APIClient
+):
     client.current().redis_client.delete("{kyros}:s:total")
     metrics._counts.clear()  # noqa: SLF001
     warm(as_user, LIST)
@@ -334,5 +336,5 @@ def test_what_was_counted(job: Job, counted: ValkeyServer, as_user: APIClient):
 
     total = metrics.read(client.current()).total
 
-    counted_as = ("jobs:hits", "jobs:misses", "jobs:bypasses", "jobs:fills", "invalidations:jobs")
-    assert [total.get(each, 0) for each in counted_as] == [2, 2, 0, 2, 1]
+    names = ("jobs:hits", "jobs:misses", "jobs:bypasses", "jobs:fills", "invalidations:jobs")
+    assert [total.get(name, 0) for name in names] == [2, 2, 0, 2, 1]

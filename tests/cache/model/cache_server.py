@@ -1,9 +1,9 @@
-"""What the cache server does: the scripts, each in one go, and its failures."""
+"""The cache server: its scripts, each one step, and its failures."""
 
 from collections.abc import Iterator
 
 from tests.cache.model.rules import Rules, World
-from tests.cache.model.state import IN_FLIGHT, MISSING, Call, RedisCacheClient, State, W, fresh
+from tests.cache.model.state import IN_FLIGHT, MISSING, CacheServer, LateCall, State, WriterStep, fresh
 
 
 def serve(state: State, **changes: object) -> State:
@@ -12,7 +12,7 @@ def serve(state: State, **changes: object) -> State:
 
 
 def new_token(state: State, rules: Rules) -> int:
-    """Return the next generation of a tag that has one."""
+    """Return a new generation for a tag that has one."""
     if rules.random_tokens:
         return fresh(state)
     entry = state.server.entry
@@ -29,7 +29,7 @@ def new_token(state: State, rules: Rules) -> int:
 
 
 def first_token(state: State, rules: Rules) -> int:
-    """Return the first generation of a tag that has none."""
+    """Return a generation for a tag that has none."""
     return fresh(state) if rules.random_tokens else 1
 
 
@@ -37,17 +37,17 @@ def first_token(state: State, rules: Rules) -> int:
 
 
 def begin(state: State, bit: int, rules: Rules) -> State:
-    """Put the writer into the tag's set, and mark the generation."""
+    """Add the writer to the tag's set, and mark the generation."""
     if not rules.begins:
         return state
     if rules.renews_at_begin:
         return serve(state, generation=new_token(state, rules))
-    generation = IN_FLIGHT if rules.marks else state.server.generation
+    generation = IN_FLIGHT if rules.marks_generation else state.server.generation
     return serve(state, in_flight=state.server.in_flight | bit, generation=generation)
 
 
 def end(state: State, bit: int, rules: Rules) -> State:
-    """Take the writer out of the set; the last one out renews the generation."""
+    """Remove the writer from the set; the last writer renews the generation."""
     if not rules.ends:
         return state
     if rules.deletes_at_end:
@@ -59,17 +59,19 @@ def end(state: State, bit: int, rules: Rules) -> State:
 
 
 def renew(state: State, rules: Rules) -> State:
-    """Give the tag a new generation, unless a writer is in flight: it or its expiry will do so."""
-    if state.server.in_flight and rules.keeper_spares_in_flight:
+    """Give the tag a new generation, unless a writer is in flight: its end or expiry will do so."""
+    if state.server.in_flight and rules.relay_spares_in_flight:
         return state
     return serve(state, generation=new_token(state, rules))
 
 
-def mint(state: State, rules: Rules) -> State:
-    """Give epoch and tag what they are missing, the tag only while nobody is in flight."""
+def create_missing(state: State, rules: Rules) -> State:
+    """Create a missing epoch and a missing generation, the latter only while no writer is in flight."""
     if state.server.epoch == MISSING:
         state = serve(state, epoch=fresh(state))
-    if state.server.generation == MISSING and (not state.server.in_flight or rules.mints_in_flight):
+    if state.server.generation == MISSING and (
+        not state.server.in_flight or rules.creates_generation_in_flight
+    ):
         state = serve(state, generation=first_token(state, rules))
     return state
 
@@ -78,7 +80,7 @@ def mint(state: State, rules: Rules) -> State:
 
 
 def events(state: State, world: World, rules: Rules) -> Iterator[tuple[str, State]]:
-    """Yield what happens to the server without anybody's doing."""
+    """Yield the events that no process causes."""
     yield from expiries(state, world)
     if world.freezes:
         yield (
@@ -96,32 +98,32 @@ def events(state: State, world: World, rules: Rules) -> Iterator[tuple[str, Stat
 
 
 def expiries(state: State, world: World) -> Iterator[tuple[str, State]]:
-    """Yield the expiry of each writer, however long that takes, and of the mark, which outlives them all."""
+    """Yield the expiry of each writer, and of the mark, which expires after all of them."""
     server = state.server
     for number, writer in enumerate(state.writers):
         bit = 1 << number
-        if server.in_flight & bit and (world.slow or writer.at == W.OVER):
+        if server.in_flight & bit and (world.slow or writer.at == WriterStep.OVER):
             yield f"writer {number} expires", serve(state, in_flight=server.in_flight & ~bit)
     if server.generation == IN_FLIGHT and not server.in_flight:
         yield "the mark expires", serve(state, generation=MISSING)
 
 
 def late_calls(state: State, rules: Rules) -> Iterator[tuple[str, State]]:
-    """Yield the execution of each call that its sender has given up."""
+    """Yield the late execution of each call that its sender has given up."""
     for number, writer in enumerate(state.writers):
-        if writer.in_the_air != Call.NONE:
-            script = begin if writer.in_the_air == Call.BEGIN else end
-            landed = state._replace(
-                writers=replaced(state.writers, number, writer._replace(in_the_air=Call.NONE))
+        if writer.late_call != LateCall.NONE:
+            script = begin if writer.late_call == LateCall.BEGIN else end
+            arrived = state._replace(
+                writers=replaced(state.writers, number, writer._replace(late_call=LateCall.NONE))
             )
-            yield f"late {script.__name__} of writer {number}", script(landed, 1 << number, rules)
+            yield f"late {script.__name__} of writer {number}", script(arrived, 1 << number, rules)
 
 
 def restarts(state: State, world: World) -> Iterator[tuple[str, State]]:
-    """Yield a restart: empty, or from the snapshot."""
+    """Yield a restart: empty, or with the snapshot."""
     restarted = state._replace(restarts=state.restarts + 1)
     if not world.restores:
-        yield "the server restarts empty", restarted._replace(server=RedisCacheClient())
+        yield "the server restarts empty", restarted._replace(server=CacheServer())
     elif state.snapshot is not None:
         restored = state.snapshot._replace(knows_script=False)
         last = restarted.restarts == world.restarts

@@ -10,16 +10,16 @@ S = TypeVar("S", bound=Hashable)
 
 @dataclass(frozen=True)
 class Exploration:
-    """What was seen: distinct states, steps between them, and the shortest way to the one sought, if any."""
+    """The result: the number of states and steps, and the shortest path to the state sought, if it exists."""
 
     states: int
     steps: int
     seconds: float
-    way: tuple[str, ...] | None
+    path: tuple[str, ...] | None
 
     def __str__(self):
-        way = "not found" if self.way is None else " → ".join(self.way)
-        return f"{self.states:,} states, {self.steps:,} steps, {self.seconds:.1f} s: {way}"
+        path = "not found" if self.path is None else " → ".join(self.path)
+        return f"{self.states:,} states, {self.steps:,} steps, {self.seconds:.1f} s: {path}"
 
 
 def explore(
@@ -33,8 +33,8 @@ def explore(
     origins: dict[S, tuple[str, S] | None] = {initial: None}
     frontier, steps = [initial], 0
 
-    def result(way=None):
-        return Exploration(len(origins), steps, time.perf_counter() - started, way)
+    def result(path=None):
+        return Exploration(len(origins), steps, time.perf_counter() - started, path)
 
     while frontier:
         reached = []
@@ -45,13 +45,13 @@ def explore(
                     continue
                 origins[following] = (label, state)
                 if is_sought(following):
-                    return result(way_to(following, origins))
+                    return result(path_to(following, origins))
                 reached.append(following)
         frontier = reached
     return result()
 
 
-def way_to(state: S, origins: dict[S, tuple[str, S] | None]) -> tuple[str, ...]:
+def path_to(state: S, origins: dict[S, tuple[str, S] | None]) -> tuple[str, ...]:
     """Return the labels of the steps from the initial state to ``state``."""
     labels = []
     while origin := origins[state]:

@@ -1,11 +1,11 @@
-"""What a reader does. A HIT changes nothing, nor does an answer from the database that is not stored."""
+"""The steps of a reader. A HIT changes nothing, nor does a response that is not stored."""
 
 from collections.abc import Iterator
 
 from tests.cache.model import cache_server
 from tests.cache.model.cache_server import replaced, serve
 from tests.cache.model.rules import Rules, World
-from tests.cache.model.state import Entry, R, Reader, State, fresh, served
+from tests.cache.model.state import Entry, Reader, ReaderStep, State, fresh, served
 
 
 def move(state: State, number: int, reader: Reader) -> State:
@@ -14,57 +14,68 @@ def move(state: State, number: int, reader: Reader) -> State:
 
 
 def steps(state: State, number: int, world: World, rules: Rules) -> Iterator[tuple[str, State]]:
-    """Yield what the reader may do next; while the server is frozen, only what needs none."""
+    """Yield the next steps; while the server is frozen, only those without a call."""
     reader = state.readers[number]
-    if reader.at == R.OPENED or (reader.at == R.IDLE and not rules.stamps_before_query):
-        yield f"reader {number} asks the database", move(state, number, queried(state, reader))
+    if reader.at == ReaderStep.CLAIMED or (
+        reader.at == ReaderStep.IDLE and not rules.reads_version_before_query
+    ):
+        yield f"reader {number} queries the database", move(state, number, queried(state, reader))
     elif not state.frozen:
         yield from STEPS[reader.at](state, number, rules)
-    if reader.at != R.IDLE:
+    if reader.at != ReaderStep.IDLE:
         yield f"reader {number} dies", move(state, number, Reader())
 
 
 def queried(state: State, reader: Reader) -> Reader:
-    """Return the reader with the version that the database has."""
-    return reader._replace(at=R.QUERIED, seen=state.data)
+    """Return the reader with the database's data."""
+    return reader._replace(at=ReaderStep.QUERIED, seen=state.data)
 
 
 def read(state: State, number: int, rules: Rules) -> Iterator[tuple[str, State]]:
-    """Yield a read's first call."""
+    """Yield the first call of a read that is no hit."""
     if not state.server.knows_script:
         yield from restart_noticed(state, number, rules)
     elif served(state) is None:
-        after = cache_server.mint(state, rules)
+        after = cache_server.create_missing(state, rules)
         epoch, generation = after.server[:2]
         if generation > 0:
-            yield f"reader {number} opens", move(after, number, Reader(R.OPENED, epoch, generation))
+            yield (
+                f"reader {number} claims the fill",
+                move(after, number, Reader(ReaderStep.CLAIMED, epoch, generation)),
+            )
 
 
 def restart_noticed(state: State, number: int, rules: Rules) -> Iterator[tuple[str, State]]:
-    """Void all that is older, and load the script again."""
-    who = f"reader {number}"
+    """Yield the steps that void older entries and load the script again."""
+    reader = f"reader {number}"
     if not rules.new_epoch_on_restart:
-        yield f"{who} loads the script", serve(state, knows_script=True)
+        yield f"{reader} loads the script", serve(state, knows_script=True)
     elif rules.loads_with_new_epoch:
-        yield f"{who} sets an epoch and loads the script", serve(state, epoch=fresh(state), knows_script=True)
+        yield (
+            f"{reader} sets an epoch and loads the script",
+            serve(state, epoch=fresh(state), knows_script=True),
+        )
     else:
-        yield f"{who} sets an epoch", move(serve(state, epoch=fresh(state)), number, Reader(R.LOADING))
+        yield (
+            f"{reader} sets an epoch",
+            move(serve(state, epoch=fresh(state)), number, Reader(ReaderStep.LOADING)),
+        )
 
 
 def load(state: State, number: int, rules: Rules) -> Iterator[tuple[str, State]]:
-    """Yield the loading of the script, the epoch having been set before."""
+    """Yield the loading of the script, after the epoch was set."""
     yield f"reader {number} loads the script", move(serve(state, knows_script=True), number, Reader())
 
 
 def fill(state: State, number: int, rules: Rules) -> Iterator[tuple[str, State]]:
-    """Yield the storing of the answer, if the version is still the current one."""
+    """Yield the storing of the entry, if its version is still current."""
     reader = state.readers[number]
-    if not rules.stamps_before_query:
-        state = cache_server.mint(state, rules)
+    if not rules.reads_version_before_query:
+        state = cache_server.create_missing(state, rules)
         reader = reader._replace(epoch=state.server.epoch, generation=state.server.generation)
     if reader[1:3] == state.server[:2] and reader.generation > 0:
         state = serve(state, entry=Entry(*reader[1:]))
     yield f"reader {number} fills", move(state, number, Reader())
 
 
-STEPS = {R.IDLE: read, R.LOADING: load, R.QUERIED: fill}
+STEPS = {ReaderStep.IDLE: read, ReaderStep.LOADING: load, ReaderStep.QUERIED: fill}

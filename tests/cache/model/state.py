@@ -1,7 +1,7 @@
 """The state of the model. Sets of writers are bit masks: writer ``n`` is the bit ``1 << n``.
 
-The n-th writer's change is the n-th bit of the data, so a version is the set of the writes in it, and writes
-need not wait for each other. Durations are what is left of them, in ticks.
+The change of writer ``n`` is bit ``n`` of the data: the data is the set of committed writes, and writes do
+not wait for each other. Durations are the remaining ticks.
 """
 
 from enum import IntEnum
@@ -9,44 +9,44 @@ from functools import cache
 from itertools import pairwise
 from typing import NamedTuple
 
-MISSING = 0  # of a token; real ones are positive
+MISSING = 0  # no token; tokens are positive
 IN_FLIGHT = -1  # the generation "!"
 
 
-class W(IntEnum):
-    """Where a writer is."""
+class WriterStep(IntEnum):
+    """The last step of a writer."""
 
     NEW = 0
     BEGUN = 1
-    ALONE = 2  # begin failed: the rows are back in the outbox
-    SENT = 3  # its COMMIT is on the way, and it will never know
+    UNANNOUNCED = 2  # begin failed: the rows are back in the outbox
+    SENT = 3  # the outcome of its COMMIT is unknown
     COMMITTED = 4
     UNENDED = 5  # end failed
     WAITING = 6
     OVER = 7  # acknowledged, rolled back or dead
 
 
-class R(IntEnum):
-    """Where a reader is."""
+class ReaderStep(IntEnum):
+    """The last step of a reader."""
 
     IDLE = 0
-    LOADING = 1  # renewed the epoch, has yet to load the script
-    OPENED = 2
+    LOADING = 1  # has set the epoch, has not loaded the script
+    CLAIMED = 2
     QUERIED = 3
 
 
-class K(IntEnum):
-    """Where a relay is."""
+class RelayStep(IntEnum):
+    """The last step of a relay."""
 
     IDLE = 0
-    TIMED = 1
-    LOOKED = 2
+    CLOCK_READ = 1
+    OUTBOX_READ = 2
     RENEWED = 3
     DRAINED = 4
 
 
-class Call(IntEnum):
-    """A call whose sender gave up waiting, and which the server may still execute."""
+class LateCall(IntEnum):
+    """A call that its sender has given up and that the server may still execute."""
 
     NONE = 0
     BEGIN = 1
@@ -56,37 +56,37 @@ class Call(IntEnum):
 class Writer(NamedTuple):
     """One transaction."""
 
-    at: W = W.NEW
-    in_the_air: Call = Call.NONE
-    wait: int = 0  # until the outbox's row must have worked
+    at: WriterStep = WriterStep.NEW
+    late_call: LateCall = LateCall.NONE
+    wait: int = 0  # until every lease has expired
 
 
 class Reader(NamedTuple):
-    """One that fills the entry, with the version and the version it has got so far."""
+    """A process that fills the entry, with the version and the data that it has read."""
 
-    at: R = R.IDLE
+    at: ReaderStep = ReaderStep.IDLE
     epoch: int = MISSING
     generation: int = MISSING
     seen: int = 0
 
 
 class Relay(NamedTuple):
-    """One that drains the outbox, with the age of its ``t`` and the rows it has read."""
+    """A process that drains the outbox, with the age of its clock reading and the rows it has read."""
 
-    at: K = K.IDLE
+    at: RelayStep = RelayStep.IDLE
     age: int = 0
     rows: int = 0
 
 
 class Entry(NamedTuple):
-    """A cached answer."""
+    """The cached entry."""
 
     epoch: int
     generation: int
     seen: int
 
 
-class RedisCacheClient(NamedTuple):
+class CacheServer(NamedTuple):
     """The cache server."""
 
     epoch: int = MISSING
@@ -98,17 +98,17 @@ class RedisCacheClient(NamedTuple):
 
 
 class State(NamedTuple):
-    """Everything."""
+    """The state of all processes, the cache server and the database."""
 
     writers: tuple[Writer, ...]
     readers: tuple[Reader, ...]
-    keepers: tuple[Relay, ...]
-    server: RedisCacheClient
-    snapshot: RedisCacheClient | None = None
+    relays: tuple[Relay, ...]
+    server: CacheServer
+    snapshot: CacheServer | None = None
     frozen: bool = False
     restarts: int = 0  # so far
     data: int = 0  # the writes committed
-    outbox: int = 0  # the writers whose rows are in it
+    outbox: int = 0  # the writers whose rows it holds
     due: int = 0  # the writes that every read must see
 
 
@@ -121,19 +121,19 @@ def served(state: State) -> Entry | None:
 
 
 def is_stale(state: State) -> bool:
-    """Tell whether a read that starts now gets an answer without a write that it must see."""
+    """Return whether a read that starts now misses a write that it must see."""
     entry = served(state)
     return entry is not None and bool(state.due & ~entry.seen)
 
 
 def is_useful(state: State) -> bool:
-    """Tell whether a read that starts now gets all that it must see, and not nothing, from the cache."""
+    """Return whether a read that starts now is a hit that shows a write."""
     entry = served(state)
     return entry is not None and bool(state.due) and not state.due & ~entry.seen
 
 
 def fresh(state: State) -> int:
-    """Return a token that nobody remembers: as good as a random one, and the states stay finite."""
+    """Return an unused token. It stands for a random one, and keeps the number of states finite."""
     used = set(tokens(state))
     token = 1
     while token in used:
@@ -145,12 +145,12 @@ def fresh(state: State) -> int:
 
 
 def normal_form(state: State) -> State:
-    """Return the state that stands for all that differ in the names of processes and tokens only."""
-    return sort_processes(rename_tokens(forget_void_stamps(state)))
+    """Return the representative of all states that differ only in the names of processes and tokens."""
+    return sort_processes(rename_tokens(drop_void_versions(state)))
 
 
-def forget_void_stamps(state: State) -> State:
-    """Drop what no token, being random, can ever make current again."""
+def drop_void_versions(state: State) -> State:
+    """Drop entries and versions whose tokens are gone: a random token never becomes current again."""
     server, snapshot = state.server, state.snapshot
     alive = {server[:2]}
     if snapshot is not None:
@@ -159,19 +159,19 @@ def forget_void_stamps(state: State) -> State:
             state = state._replace(snapshot=snapshot._replace(entry=None))
     if server.entry is not None and server.entry[:2] not in alive:
         state = state._replace(server=server._replace(entry=None))
-    if any(reader.at >= R.OPENED and reader[1:3] not in alive for reader in state.readers):
-        readers = (r if r.at < R.OPENED or r[1:3] in alive else Reader() for r in state.readers)
+    if any(reader.at >= ReaderStep.CLAIMED and reader[1:3] not in alive for reader in state.readers):
+        readers = (r if r.at < ReaderStep.CLAIMED or r[1:3] in alive else Reader() for r in state.readers)
         state = state._replace(readers=tuple(readers))
     return state
 
 
 def rename_tokens(state: State) -> State:
-    """Number the tokens in the order in which they are met."""
-    met = [token for token in dict.fromkeys(tokens(state)) if token not in (MISSING, IN_FLIGHT)]
-    numbers = range(1, len(met) + 1)
-    if met == list(numbers):
+    """Number the tokens in order of appearance."""
+    found = [token for token in dict.fromkeys(tokens(state)) if token not in (MISSING, IN_FLIGHT)]
+    numbers = range(1, len(found) + 1)
+    if found == list(numbers):
         return state
-    names = {MISSING: MISSING, IN_FLIGHT: IN_FLIGHT, **dict(zip(met, numbers, strict=True))}
+    names = {MISSING: MISSING, IN_FLIGHT: IN_FLIGHT, **dict(zip(found, numbers, strict=True))}
 
     def renamed(holder):
         return holder._replace(epoch=names[holder.epoch], generation=names[holder.generation])
@@ -187,7 +187,7 @@ def rename_tokens(state: State) -> State:
 
 
 def tokens(state: State) -> list[int]:
-    """Return every token that somebody remembers, with repetitions, in a fixed order."""
+    """Return every token in the state, with repetitions, in a fixed order."""
     server, snapshot = state.server, state.snapshot
     found = list(server[:2] + (server.entry or ())[:2])
     if snapshot is not None:
@@ -198,35 +198,35 @@ def tokens(state: State) -> list[int]:
 
 
 def sort_processes(state: State) -> State:
-    """Order the processes of a kind: which of them is which does not matter."""
+    """Sort the processes of each kind."""
     if any(before >= after for before, after in pairwise(state.writers)):
         order = tuple(sorted(range(len(state.writers)), key=lambda n: (state.writers[n], bits(state, n))))
         if order != tuple(sorted(order)):
             state = reordered(state, order)
-    readers, keepers = tuple(sorted(state.readers)), tuple(sorted(state.keepers))
-    if readers != state.readers or keepers != state.keepers:
-        state = state._replace(readers=readers, keepers=keepers)
+    readers, relays = tuple(sorted(state.readers)), tuple(sorted(state.relays))
+    if readers != state.readers or relays != state.relays:
+        state = state._replace(readers=readers, relays=relays)
     return state
 
 
 def bits(state: State, number: int) -> list[int]:
-    """Return in which sets the writer is; in those of readers and keepers, in an order that forgets whose."""
+    """Return in which sets the writer is; those of readers and relays are sorted."""
     server, snapshot = state.server, state.snapshot
     masks = [state.data, state.outbox, state.due, server.in_flight, server.entry.seen if server.entry else 0]
     if snapshot is not None:
         masks += [snapshot.in_flight, snapshot.entry.seen if snapshot.entry else 0]
     masks += [reader.seen for reader in sorted(state.readers)]
-    masks += [relay.rows for relay in sorted(state.keepers)]
+    masks += [relay.rows for relay in sorted(state.relays)]
     return [mask >> number & 1 for mask in masks]
 
 
 def reordered(state: State, order: tuple[int, ...]) -> State:
-    """Return the state with its writers, and the masks of them, in another order."""
+    """Return the state with its writers and bit masks in another order."""
     moved = moves(order)
     return state._replace(
         writers=tuple(state.writers[number] for number in order),
         readers=tuple(reader._replace(seen=moved[reader.seen]) for reader in state.readers),
-        keepers=tuple(relay._replace(rows=moved[relay.rows]) for relay in state.keepers),
+        relays=tuple(relay._replace(rows=moved[relay.rows]) for relay in state.relays),
         server=reordered_server(state.server, moved),
         snapshot=state.snapshot and reordered_server(state.snapshot, moved),
         data=moved[state.data],
@@ -235,15 +235,15 @@ def reordered(state: State, order: tuple[int, ...]) -> State:
     )
 
 
-def reordered_server(server: RedisCacheClient, moved: tuple[int, ...]) -> RedisCacheClient:
-    """Return the server with its masks in the new order of writers."""
+def reordered_server(server: CacheServer, moved: tuple[int, ...]) -> CacheServer:
+    """Return the server with its bit masks in another order."""
     entry = server.entry and server.entry._replace(seen=moved[server.entry.seen])
     return server._replace(in_flight=moved[server.in_flight], entry=entry)
 
 
 @cache
 def moves(order: tuple[int, ...]) -> tuple[int, ...]:
-    """Return what each mask becomes when the writers are put in this order."""
+    """Return each bit mask's new value when the writers are put in this order."""
     return tuple(
         sum(1 << new for new, old in enumerate(order) if mask >> old & 1) for mask in range(1 << len(order))
     )

@@ -1,0 +1,100 @@
+"""The audit tells stale responses from current ones, and from those that it cannot compare."""
+
+import io
+import json
+from collections.abc import Callable
+
+import pytest
+from django.core.management import call_command
+from rest_framework.test import APIClient
+
+from orchestrator.api.replay import replay
+from orchestrator.cache import audit, client
+from orchestrator.cache.audit import Replayed, Verdict
+from orchestrator.management.commands import cache_audit
+from orchestrator.models import Job
+from tests.cache.assertions import warm
+from tests.servers.valkey import ValkeyServer
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("long_lease")]
+
+LIST = "/api/v1/jobs/"
+KEY = f"http://testserver{LIST}"
+
+
+@pytest.fixture(autouse=True)
+def _private_cache(own_cache: Callable[..., ValkeyServer]) -> None:
+    own_cache()
+
+
+def replay_with_other_body(key: str) -> Replayed | None:
+    """Run a request as if the database had changed without an invalidation."""
+    replayed = replay(key)
+    return replayed and Replayed(replayed.spec, b"another body")
+
+
+@pytest.mark.parametrize(
+    ("run", "verdict"),
+    [
+        (replay, Verdict.EQUAL),
+        (replay_with_other_body, Verdict.STALE),
+        (lambda key: None, Verdict.GONE),
+    ],
+    ids=["current", "stale", "no response"],
+)
+def test_verdict(run: audit.Replay, verdict: Verdict, as_user: APIClient):
+    warm(as_user, LIST)
+
+    report = audit.audit([KEY], run)
+
+    assert report.verdicts == {each.value: int(each is verdict) for each in Verdict}
+    assert report.stale == ((KEY,) if verdict is Verdict.STALE else ())
+
+
+def test_a_response_that_is_replaced_during_the_comparison_is_gone(as_user: APIClient):
+    warm(as_user, LIST)
+    calls = []
+
+    def replay_and_replace(key: str) -> Replayed | None:
+        calls.append(key)
+        if len(calls) == 2:
+            Job.objects.create(name="invalidates")
+            warm(as_user, LIST)
+        return replay_with_other_body(key)
+
+    assert audit.audit([KEY], replay_and_replace).verdicts["gone"] == 1
+
+
+def test_the_keys_of_cached_responses_are_listed(as_user: APIClient):
+    warm(as_user, LIST, f"{LIST}?limit=1")
+
+    keys = set(audit.cached_keys(client.current(), None))
+
+    assert keys >= {KEY, f"{KEY}?limit=1"}
+    assert len(list(audit.cached_keys(client.current(), 1))) == 1
+
+
+def run_command(**options: object) -> dict[str, object]:
+    output = io.StringIO()
+    call_command("cache_audit", json=True, stdout=output, **options)
+    report: dict[str, object] = json.loads(output.getvalue())
+    return report
+
+
+def test_the_command_reports_current_responses(as_user: APIClient):
+    warm(as_user, LIST)
+
+    report = run_command()
+
+    assert report["verdicts"]["equal"] >= 1  # type: ignore[index]
+    assert (report["stale"], report["error"]) == ([], None)
+
+
+def test_the_command_exits_with_1_for_a_stale_response(as_user: APIClient, monkeypatch: pytest.MonkeyPatch):
+    warm(as_user, LIST)
+    monkeypatch.setattr(cache_audit, "replay", replay_with_other_body)
+
+    with pytest.raises(SystemExit) as ended:
+        run_command()
+
+    assert ended.value.code == 1
