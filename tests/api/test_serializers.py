@@ -1,4 +1,4 @@
-"""The serializers' package names every serializer that a view uses: the cache's fingerprint is made of them."""
+"""Every serializer that a view uses is in `serializers.__all__`, which the cache's fingerprint covers."""
 
 from importlib import import_module
 from inspect import getmembers, isclass

@@ -46,7 +46,10 @@ def test_a_username_has_letters_digits_and_a_few_signs(as_admin, name):
     assert as_admin.post(USERS, body).json()["username"] == name
 
 
-@pytest.mark.parametrize("name", ["ä", "ａda", "a b", "a/b", "a" * 151, "", "\u0430da", "a\tb", "ada\u200b"])
+OTHER_NAMES = ["ä", "\uff41da", "a b", "a/b", "a" * 151, "", "\u0430da", "a\tb", "ada\u200b"]
+
+
+@pytest.mark.parametrize("name", OTHER_NAMES)
 def test_another_username_is_400(as_admin, user, name):
     body = {"username": name, "email": "new@example.org", "password": PASSWORD}
     for response in (as_admin.post(USERS, body), as_admin.patch(f"{USERS}{user.pk}/", {"username": name})):
