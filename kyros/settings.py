@@ -9,6 +9,7 @@ import secrets
 from pathlib import Path
 from typing import Any
 
+from corsheaders.defaults import default_headers
 from django.core.exceptions import ImproperlyConfigured
 
 from kyros import __version__, connection_urls, secret_key
@@ -64,7 +65,8 @@ CORS_ALLOWED_ORIGINS = env.comma_separated(
     "CORS_ALLOWED_ORIGINS", _LOCAL_ORIGINS, pattern=ORIGIN, allowed="http(s)://HOST or http(s)://HOST:PORT"
 )
 CORS_URLS_REGEX = r"^/(api|auth|monitoring)/"
-CORS_EXPOSE_HEADERS = ["ETag", "Retry-After", "X-Cache", "X-Request-ID"]
+CORS_ALLOW_HEADERS = [*default_headers, "if-match", "if-none-match", "idempotency-key", "last-event-id"]
+CORS_EXPOSE_HEADERS = ["ETag", "Location", "Retry-After", "X-Cache", "X-Request-ID"]
 
 # Behind a proxy that ends TLS. Off, so that http://localhost works.
 HTTPS_ONLY = env.boolean("HTTPS_ONLY", default=False)

@@ -289,8 +289,10 @@ class UserManager(BaseUserManager["User"].from_queryset(AtomicUpdateQuerySet)): 
 class User(AtomicSaveModel, AbstractBaseUser, PermissionsMixin):
     """A person or agent who signs in; the role decides what they may do."""
 
+    username_validator = RegexValidator(r"\A[A-Za-z0-9@.+_-]+\Z", "Use only A-Z, a-z, 0-9, @ . + - and _.")
+
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
-    username = ByteOrderedCharField(max_length=MAX_USERNAME_LENGTH)
+    username = ByteOrderedCharField(max_length=MAX_USERNAME_LENGTH, validators=[username_validator])
     email = models.EmailField(max_length=254)
     role = models.CharField(max_length=16, choices=Role, default=Role.USER, db_default=Role.USER)
     active = models.BooleanField(

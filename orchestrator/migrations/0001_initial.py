@@ -239,7 +239,17 @@ class Migration(migrations.Migration):
                         default=orchestrator.db.ids.new_id, editable=False, primary_key=True, serialize=False
                     ),
                 ),
-                ("username", orchestrator.db.fields.ByteOrderedCharField(max_length=150)),
+                (
+                    "username",
+                    orchestrator.db.fields.ByteOrderedCharField(
+                        max_length=150,
+                        validators=[
+                            django.core.validators.RegexValidator(
+                                "\\A[A-Za-z0-9@.+_-]+\\Z", "Use only A-Z, a-z, 0-9, @ . + - and _."
+                            )
+                        ],
+                    ),
+                ),
                 ("email", models.EmailField(max_length=254)),
                 (
                     "role",

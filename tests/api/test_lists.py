@@ -250,17 +250,29 @@ def test_errors_say_what_is_allowed(as_user, query, parameter, message):
         ("jobs/{job}/events/", {"cursor", "limit", "format"}),
         ("jobs/counts/", {"format"}),
         ("events/recent/", {"format"}),
+        ("jobs/{job}/", {"format"}),
+        ("events/{event}/", {"format"}),
+        ("tasks/{task}/", {"format"}),
+        ("users/{user}/", {"format"}),
+        ("users/", {"role", "active", "ordering", "cursor", "limit", "format"}),
+        ("users/me/", {"format"}),
     ],
 )
-def test_unknown_parameters_are_refused_and_the_known_ones_named(as_user, path, known):
-    url = f"/api/v1/{path.format(job=Job.objects.create(name='x').pk)}"
-    response = as_user.get(f"{url}?banana=1&status__in=pending")
+def test_unknown_parameters_are_refused_and_the_known_ones_named(as_moderator, moderator, path, known):
+    rows = {
+        "job": Job.objects.create(name="x"),
+        "event": Event.objects.create(type="x"),
+        "task": Task.objects.create(title="x"),
+        "user": moderator,
+    }
+    url = f"/api/v1/{path.format(**{name: row.pk for name, row in rows.items()})}"
+    response = as_moderator.get(f"{url}?banana=1&status__in=pending")
     assert response.status_code == 400
     assert list(response.json()) == ["banana", "status__in"]
     start, _, names_known = response.json()["banana"][0].partition(" Known: ")
     assert start == "Unknown query parameter."
     assert known <= set(names_known.rstrip(".").split(", "))
-    assert as_user.get(f"{url}?format=json").status_code == 200
+    assert as_moderator.get(f"{url}?format=json").status_code == 200
 
 
 # --- Pages --------------------------------------------------------------------------------------------------

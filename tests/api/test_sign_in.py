@@ -48,12 +48,6 @@ def test_refresh_returns_what_login_returns(api, user):
     assert me(answer.json()["access_token"]).status_code == 200
 
 
-def test_a_username_is_accepted_in_every_equivalent_unicode_form(api):
-    make_user("ﬁne")
-    assert User.objects.get().username == "fine"
-    assert login(api, "ﬁne").status_code == login(api, "fine").status_code == 200
-
-
 def test_unknown_wrong_and_inactive_get_the_same_response(api, user):
     make_user("gone", active=False)
     answers = [login(api, "user", WRONG), login(api, "nobody"), login(api, "gone"), login(api, "gone", WRONG)]

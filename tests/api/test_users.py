@@ -40,6 +40,23 @@ def test_a_new_user_can_log_in_and_no_response_has_the_password(as_admin):
     assert ada.get(f"{USERS}me/").status_code == 401
 
 
+@pytest.mark.parametrize("name", ["Ada.L+x@y_-9", "a" * 150, "7"])
+def test_a_username_has_letters_digits_and_a_few_signs(as_admin, name):
+    body = {"username": name, "email": "new@example.org", "password": PASSWORD}
+    assert as_admin.post(USERS, body).json()["username"] == name
+
+
+OTHER_NAMES = ["ä", "\uff41da", "a b", "a/b", "a" * 151, "", "\u0430da", "a\tb", "ada\u200b"]
+
+
+@pytest.mark.parametrize("name", OTHER_NAMES)
+def test_another_username_is_400(as_admin, user, name):
+    body = {"username": name, "email": "new@example.org", "password": PASSWORD}
+    for response in (as_admin.post(USERS, body), as_admin.patch(f"{USERS}{user.pk}/", {"username": name})):
+        assert response.status_code == 400
+        assert list(response.json()) == ["username"]
+
+
 def test_me_is_the_user_of_the_request(as_user, as_moderator):
     assert as_user.get(f"{USERS}me/").json()["username"] == "user"
     assert list(as_moderator.get(f"{USERS}me/").json()) == FIELDS
@@ -129,6 +146,6 @@ def test_other_fields_of_the_last_admin_can_be_changed(as_admin, admin_user):
 
 
 def test_a_patch_changes_only_the_given_fields_of_a_user(as_admin, user):
-    changed = as_admin.patch(f"{USERS}{user.pk}/", {"username": "ﬁne", "email": "Fine@EXAMPLE.ORG"}).json()
+    changed = as_admin.patch(f"{USERS}{user.pk}/", {"username": "fine", "email": "Fine@EXAMPLE.ORG"}).json()
     assert (changed["username"], changed["email"], changed["role"]) == ("fine", "Fine@example.org", "user")
     assert sign_in(User.objects.get(pk=user.pk)).get(f"{USERS}me/").json() == changed

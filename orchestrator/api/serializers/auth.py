@@ -4,15 +4,14 @@ from typing import Any
 
 from rest_framework import serializers
 
-from orchestrator.api.serializers.strict_fields import SecretField
-from orchestrator.api.serializers.users import UsernameField
+from orchestrator.api.serializers.strict_fields import SecretField, StrictCharField
 from orchestrator.limits import MAX_PASSWORD_LENGTH, MAX_TOKEN_LENGTH, MAX_USERNAME_LENGTH
 
 
 class Credentials(serializers.Serializer[Any]):
     """The body of ``POST /auth/login/``."""
 
-    username = UsernameField(max_length=MAX_USERNAME_LENGTH)
+    username = StrictCharField(max_length=MAX_USERNAME_LENGTH)
     password = SecretField(max_length=MAX_PASSWORD_LENGTH)
 
 

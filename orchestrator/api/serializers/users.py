@@ -12,19 +12,11 @@ from orchestrator.limits import MAX_PASSWORD_LENGTH, MAX_USERNAME_LENGTH
 from orchestrator.models import User
 
 
-class UsernameField(StrictCharField):
-    """A username in Unicode's normal form KC, so that names that look alike are the same."""
-
-    def to_internal_value(self, data: Any) -> str:
-        """Return the normalized username."""
-        return User.normalize_username(super().to_internal_value(data))
-
-
 class UserSerializer(ResourceSerializer):
     """A user. The password is write-only."""
 
     # Uniqueness is checked by the database when the row is written: any earlier check is a race.
-    username = UsernameField(max_length=MAX_USERNAME_LENGTH)
+    username = StrictCharField(max_length=MAX_USERNAME_LENGTH, validators=[User.username_validator])
     password = SecretField(max_length=MAX_PASSWORD_LENGTH)
 
     class Meta:
