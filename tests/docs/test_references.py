@@ -98,5 +98,11 @@ def test_every_setting_is_in_the_table_of_the_operations_page():
     assert documented == settings.ENVIRONMENT_VARIABLES
 
 
+def test_every_test_folder_is_in_the_readme_of_the_tests():
+    text = (PROJECT / "tests" / "README.md").read_text(encoding="utf-8")
+    folders = {file.parent.name for file in (PROJECT / "tests").glob("*/test_*.py")}
+    assert {folder for folder in folders if f"`{folder}/`" not in text} == set()
+
+
 def test_the_readme_is_short():
     assert len((PROJECT / "README.md").read_text(encoding="utf-8").splitlines()) <= MAX_README_LINES
