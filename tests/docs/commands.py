@@ -5,6 +5,15 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
+from django.conf import settings
+
+#: The documentation, relative to the project.
+MARKDOWN_FILES = sorted(
+    file.relative_to(settings.BASE_DIR)
+    for pattern in ("*.md", "docs/**/*.md", "tests/*.md", "benchmarks/*.md")
+    for file in settings.BASE_DIR.glob(pattern)
+)
+
 BLOCK = re.compile(
     r"^(?P<fence>```+)(?:sh|bash|shell)\s*\n(?P<text>.*?)^(?P=fence)\s*$", re.MULTILINE | re.DOTALL
 )

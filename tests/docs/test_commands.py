@@ -21,7 +21,7 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
-from tests.docs.commands import Command, commands_in
+from tests.docs.commands import MARKDOWN_FILES, Command, commands_in
 from tests.http_client import HttpClient
 from tests.run.conftest import new_data_dir
 from tests.run.service import Service, clean_environment
@@ -30,12 +30,7 @@ pytestmark = pytest.mark.engine_neutral
 
 PROJECT = settings.BASE_DIR
 PASSWORD = "hunter2-of-the-docs"
-FILES = sorted(
-    file.relative_to(PROJECT)
-    for pattern in ("*.md", "docs/**/*.md", "tests/*.md", "benchmarks/*.md")
-    for file in PROJECT.glob(pattern)
-)
-COMMANDS = {str(file): commands_in(PROJECT / file) for file in FILES}
+COMMANDS = {str(file): commands_in(PROJECT / file) for file in MARKDOWN_FILES}
 
 #: Commands that run here: curl, assignments, and management commands that only read.
 RUNNABLE = re.compile(
@@ -156,7 +151,7 @@ def run(script: str, service: Service) -> "subprocess.CompletedProcess[str]":
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("file", [str(file) for file in FILES])
+@pytest.mark.parametrize("file", COMMANDS)
 def test_commands_of_a_file_run_against_a_started_service(request, file):
     commands = [command for command in COMMANDS[file] if not covering_test(command)]
     if not commands:
