@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
+from itertools import chain
 from typing import Any, Final, TypeVar
 
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, InterfaceError, connections, transaction
@@ -176,12 +177,8 @@ def _with_findings(report: DatabaseReport, sections: _Sections) -> DatabaseRepor
     known = sections.read(
         "acknowledgements", lambda _: findings.acknowledgements(), findings.NO_ACKNOWLEDGEMENTS
     )
-    own = [
-        finding
-        for rule in registry.monitored_app().rules
-        for finding in _app_findings(rule, report, sections)
-    ]
-    found = findings.by_severity([*rules.findings(report), *own], known)
+    own = (_app_findings(rule, report, sections) for rule in registry.monitored_app().rules)
+    found = findings.by_severity(chain(rules.findings(report), *own), known)
     return replace(report, findings=found, errors=dict(sections.errors))
 
 
