@@ -1,13 +1,15 @@
-"""What touches two models or starts something: each function is one change, whole or not at all.
+"""Changes that touch two models, need a lock or start something. Each function is one transaction.
 
-Every change of a job writes its event in the same transaction. A caller who needs a job that must not change
-meanwhile gets it locked by ``_locked``: a row lock on PostgreSQL; on SQLite the write transaction itself,
-which is ``IMMEDIATE``.
+Every change of a job writes its event in the same transaction. A function locks the row that it changes: with
+a row lock on PostgreSQL; on SQLite the write transaction itself, which is ``IMMEDIATE``, is the lock.
+
+The functions that update or delete take a ``precondition``: a function that gets the locked row before
+anything is written. If it raises, nothing is changed.
 """
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
@@ -18,18 +20,7 @@ from orchestrator.choices import EVENT_OF_STATUS, JobEvent, JobStatus, Role
 from orchestrator.exceptions import DuplicateValue, LastAdmin, LeaseLost, TransitionNotAllowed
 from orchestrator.models import Event, Job, Task, User
 
-#: Columns of a job that its transitions may write.
-_LIFE_CYCLE_FIELDS = (
-    "status",
-    "result",
-    "progress",
-    "started_at",
-    "completed_at",
-    "attempts",
-    "worker",
-    "lease_token",
-    "lease_expires_at",
-)
+_Row = TypeVar("_Row", Job, Task)
 
 
 @transaction.atomic
@@ -37,7 +28,7 @@ def create_job(*, by: str, **fields: Any) -> Job:
     """Create a pending job and its first event.
 
     Args:
-        by: the user name of who asks.
+        by: the username for the history.
         fields: ``name`` and, if given, ``description``, ``priority``, ``queue``, ``metadata``,
             ``available_at`` and ``max_attempts``.
     """
@@ -47,13 +38,21 @@ def create_job(*, by: str, **fields: Any) -> Job:
 
 
 @transaction.atomic
-def update_job(job_id: UUID, *, by: str, **fields: Any) -> Job:
-    """Change the fields of a job that its creator may set; values that it already has change nothing.
+def update_job(
+    job_id: UUID, *, by: str, precondition: Callable[[Job], None] | None = None, **fields: Any
+) -> Job:
+    """Change the fields of a job that its creator may set. Values that it already has change nothing.
+
+    Args:
+        job_id: the job.
+        by: the username for the history.
+        precondition: see the module.
+        fields: the columns to set.
 
     Raises:
-        Job.DoesNotExist: when there is no such job.
+        Job.DoesNotExist: if the job does not exist.
     """
-    job = _locked(job_id)
+    job = _locked(Job, job_id, precondition)
     changed = {name: value for name, value in fields.items() if getattr(job, name) != value}
     if changed:
         for name, value in changed.items():
@@ -64,19 +63,19 @@ def update_job(job_id: UUID, *, by: str, **fields: Any) -> Job:
 
 
 @transaction.atomic
-def delete_job(job_id: UUID, *, by: str) -> None:
+def delete_job(job_id: UUID, *, by: str, precondition: Callable[[Job], None] | None = None) -> None:
     """Delete a job; its history stays.
 
     Raises:
-        Job.DoesNotExist: when there is no such job.
+        Job.DoesNotExist: if the job does not exist.
     """
-    job = _locked(job_id)
+    job = _locked(Job, job_id, precondition)
     _record(job, JobEvent.DELETED, by=by, previous=JobStatus(job.status))
     job.delete()
 
 
 @transaction.atomic
-def change_status(  # noqa: PLR0913 - what a report of a worker has
+def change_status(  # noqa: PLR0913 - the fields of a worker's report
     job_id: UUID,
     to: JobStatus,
     *,
@@ -85,22 +84,22 @@ def change_status(  # noqa: PLR0913 - what a report of a worker has
     lease_token: UUID | None = None,
     result: dict[str, Any] | None = None,
 ) -> Job:
-    """Take a job to another status; the status that it already has changes nothing.
+    """Change a job's status. The status that it already has changes nothing.
 
     Args:
-        job_id: which job.
-        to: the status it shall have.
-        by: the user name of who asks.
+        job_id: the job.
+        to: the new status.
+        by: the username for the history.
         reason: why, for the history.
-        lease_token: what the worker was given with the job; must still be the job's if given.
+        lease_token: the token that the worker got with the job; if given, it must be the job's current one.
         result: what a completed job produced; ignored with any other status.
 
     Raises:
-        Job.DoesNotExist: when there is no such job.
-        LeaseLost: when the token is not the job's.
-        TransitionNotAllowed: when the status may not follow the job's.
+        Job.DoesNotExist: if the job does not exist.
+        LeaseLost: if the token is not the job's.
+        TransitionNotAllowed: if the new status may not follow the current one.
     """
-    job = _locked(job_id)
+    job = _locked(Job, job_id)
     if lease_token is not None and lease_token != job.lease_token:
         raise LeaseLost
     current = JobStatus(job.status)
@@ -108,37 +107,32 @@ def change_status(  # noqa: PLR0913 - what a report of a worker has
         return job
     if to not in job.allowed_statuses:
         raise TransitionNotAllowed(current, to, job.allowed_statuses)
-    job.apply_status(to, timezone.now())
+    changed = {*job.apply_status(to, timezone.now()), "result"}
     if to == JobStatus.COMPLETED:
         job.result = result
-    job.save(update_fields=_LIFE_CYCLE_FIELDS)
+    job.save(update_fields=changed)
     _record(job, EVENT_OF_STATUS[to], by=by, previous=current, reason=reason)
     return job
 
 
 def record_event(**fields: Any) -> Event:
-    """Write down something that happened to a client: ``type`` and ``payload``."""
+    """Create an event that a client reports: ``type`` and ``payload``."""
     return Event.objects.create(**fields)
 
 
 def create_task(**fields: Any) -> Task:
-    """Create a task of a ``title`` and, if given, a ``description``."""
+    """Create a task with a ``title`` and, if given, a ``description``."""
     return Task.objects.create(**fields)
 
 
 @transaction.atomic
-def update_task(task_id: UUID, *, guard: Callable[[Task], None] | None = None, **fields: Any) -> Task:
+def update_task(task_id: UUID, *, precondition: Callable[[Task], None] | None = None, **fields: Any) -> Task:
     """Change a task; every change raises its version.
 
-    Args:
-        task_id: which task.
-        guard: called with the locked task before anything is written; what it raises stops the change.
-        fields: the columns to set.
-
     Raises:
-        Task.DoesNotExist: when there is no such task.
+        Task.DoesNotExist: if the task does not exist.
     """
-    task = _locked_task(task_id, guard)
+    task = _locked(Task, task_id, precondition)
     for name, value in fields.items():
         setattr(task, name, value)
     task.save(update_fields=fields.keys())
@@ -146,116 +140,121 @@ def update_task(task_id: UUID, *, guard: Callable[[Task], None] | None = None, *
 
 
 @transaction.atomic
-def delete_task(task_id: UUID, *, guard: Callable[[Task], None] | None = None) -> None:
-    """Delete a task; ``guard`` and what is raised are those of ``update_task``."""
-    _locked_task(task_id, guard).delete()
+def delete_task(task_id: UUID, *, precondition: Callable[[Task], None] | None = None) -> None:
+    """Delete a task.
+
+    Raises:
+        Task.DoesNotExist: if the task does not exist.
+    """
+    _locked(Task, task_id, precondition).delete()
 
 
 def create_user(*, password: str | None, **fields: Any) -> User:
     """Create a user.
 
     Args:
-        password: the plain password, or None for one who cannot sign in; whether it is good enough is the
-            caller's question.
+        password: the plain password, or None for a user who cannot sign in. The caller validates it.
         fields: ``username``, ``email`` and, if given, ``role`` and ``active``.
 
     Raises:
-        DuplicateValue: when another user has the name or the address.
+        DuplicateValue: if another user has the username or the email address.
     """
-    with _unique_user(fields, but=None):
+    with _reporting_duplicates(fields):
         return User.objects.create_user(password=password, **fields)
 
 
 @transaction.atomic
-def update_user(user_id: UUID, *, password: str | None = None, **fields: Any) -> User:
-    """Change a user; a new ``password`` ends every session and token they have.
+def update_user(
+    user_id: UUID,
+    *,
+    precondition: Callable[[User], None] | None = None,
+    password: str | None = None,
+    **fields: Any,
+) -> User:
+    """Change a user. A new ``password`` ends the user's sessions and tokens.
 
     Raises:
-        User.DoesNotExist: when there is no such user.
-        DuplicateValue: when another user has the name or the address.
-        LastAdmin: when nobody would be left to manage users.
+        User.DoesNotExist: if the user does not exist.
+        DuplicateValue: if another user has the username or the email address.
+        LastAdmin: if no active admin would be left.
     """
-    user = _locked_user(user_id)
-    was_admin = _manages_users(user)
+    user = _locked_user(user_id, precondition)
+    was_admin = _is_active_admin(user)
     for name, value in fields.items():
         setattr(user, name, value)
     if password is not None:
         user.set_password(password)
-    if was_admin and not _manages_users(user):
-        _keep_an_admin(user)
-    with _unique_user(fields, but=user_id):
+    if was_admin and not _is_active_admin(user):
+        _require_another_admin(user)
+    with _reporting_duplicates(fields, user_id):
         user.save()
     return user
 
 
 @transaction.atomic
-def delete_user(user_id: UUID) -> None:
-    """Delete a user; what they did stays in the history under their name.
+def delete_user(user_id: UUID, *, precondition: Callable[[User], None] | None = None) -> None:
+    """Delete a user; the history keeps the username.
 
     Raises:
-        User.DoesNotExist: when there is no such user.
-        LastAdmin: when nobody would be left to manage users.
+        User.DoesNotExist: if the user does not exist.
+        LastAdmin: if no active admin would be left.
     """
-    user = _locked_user(user_id)
-    if _manages_users(user):
-        _keep_an_admin(user)
+    user = _locked_user(user_id, precondition)
+    if _is_active_admin(user):
+        _require_another_admin(user)
     user.delete()
 
 
-def _locked_user(user_id: UUID) -> User:
-    """Return a user to be changed, locked together with all admins.
+def _locked(model: type[_Row], row_id: UUID, precondition: Callable[[_Row], None] | None = None) -> _Row:
+    row: _Row = model.objects.select_for_update().get(pk=row_id)
+    if precondition is not None:
+        precondition(row)
+    return row
 
-    Always in the same order: of two who demote each other at once the second finds that they are the last.
+
+def _locked_user(user_id: UUID, precondition: Callable[[User], None] | None) -> User:
+    """Return a user, locked together with all active admins.
+
+    The order of the locks is always the same. If two admins demote each other at once, the second transaction
+    waits for the first and then finds that its user is the last admin.
     """
-    concerned = Q(pk=user_id) | Q(role=Role.ADMIN, active=True)
-    locked = {user.pk: user for user in User.objects.select_for_update().filter(concerned).order_by("pk")}
-    if user_id not in locked:
+    admins_and_user = Q(pk=user_id) | Q(role=Role.ADMIN, active=True)
+    locked = User.objects.select_for_update().filter(admins_and_user).order_by("pk")
+    user: User | None = next((user for user in list(locked) if user.pk == user_id), None)
+    if user is None:
         raise User.DoesNotExist
-    user: User = locked[user_id]
+    if precondition is not None:
+        precondition(user)
     return user
 
 
-def _manages_users(user: User) -> bool:
+def _is_active_admin(user: User) -> bool:
     return user.active and user.role == Role.ADMIN
 
 
-def _keep_an_admin(leaving: User) -> None:
+def _require_another_admin(leaving: User) -> None:
     if not User.objects.filter(role=Role.ADMIN, active=True).exclude(pk=leaving.pk).exists():
         raise LastAdmin
 
 
 @contextmanager
-def _unique_user(fields: Mapping[str, Any], *, but: UUID | None) -> Iterator[None]:
-    """Turn the database's refusal of a second user of one name or address into ``DuplicateValue``."""
+def _reporting_duplicates(fields: Mapping[str, Any], user_id: UUID | None = None) -> Iterator[None]:
+    """Turn a violation of a unique index, while a user is saved, into ``DuplicateValue``."""
     try:
         with transaction.atomic():
             yield
     except IntegrityError:
         for name in ("username", "email"):
-            if name in fields and User.objects.filter(**{name: fields[name]}).exclude(pk=but).exists():
+            if name in fields and User.objects.filter(**{name: fields[name]}).exclude(pk=user_id).exists():
                 raise DuplicateValue(name, fields[name]) from None
         raise
 
 
-def _locked(job_id: UUID) -> Job:
-    job: Job = Job.objects.select_for_update().get(pk=job_id)
-    return job
+def _record(job: Job, event: JobEvent, **details: Any) -> None:
+    build_job_event(job.pk, event, to=JobStatus(job.status), **details).save()
 
 
-def _locked_task(task_id: UUID, guard: Callable[[Task], None] | None) -> Task:
-    task: Task = Task.objects.select_for_update().get(pk=task_id)
-    if guard is not None:
-        guard(task)
-    return task
-
-
-def _record(job: Job, event: JobEvent, **details: Any) -> Event:
-    written = build_job_event(job.pk, event, to=JobStatus(job.status), **details)
-    written.save()
-    return written
-
-
-def build_job_event(  # noqa: PLR0913 - what an entry tells
+def build_job_event(  # noqa: PLR0913 - the members of an entry in the history
     job_id: UUID,
     event: JobEvent,
     *,
@@ -265,13 +264,13 @@ def build_job_event(  # noqa: PLR0913 - what an entry tells
     reason: str | None = None,
     **more: Any,
 ) -> Event:
-    """Return, unsaved, the event that tells of a job's change in its history.
+    """Return an unsaved event that records a job's change in its history.
 
     Args:
-        job_id: which job.
-        event: what happened.
-        by: the user name of who did it.
-        previous: the status before, None for a new job.
+        job_id: the job.
+        event: the type of the event.
+        by: the username of the user who made the change.
+        previous: the status before; None for a new job.
         to: the status after.
         reason: why.
         more: further members of the payload.

@@ -23,4 +23,4 @@ class OrchestratorConfig(AppConfig):
         readiness.register_cache(reachable)
         monitoring_config.register_with_monitoring()
         fingerprint.describe_entries_with(entry_shapes.cached_shapes)
-        atexit.register(client.deliver_counts)
+        atexit.register(client.flush_counts)

@@ -1,4 +1,4 @@
-"""The cache's health, as the monitoring shows it: measured by the cache, judged by the thresholds there."""
+"""The health of the cache, for the monitoring."""
 
 import time
 from collections.abc import Mapping
@@ -11,58 +11,60 @@ from monitoring.cache_report import CacheHealth, Family, Hits, Outbox, ServerFig
 from monitoring.timeouts import BoundedCall, TimeBudget, TimeBudgetExceeded
 from orchestrator.cache import client
 from orchestrator.cache.audit import Verdict
-from orchestrator.cache.health import Backlog, Measured, backlog, measure
+from orchestrator.cache.health import OutboxBacklog, ServerMeasurement, measure_outbox, measure_server
 from orchestrator.cache.interface import CacheUnavailable
 from orchestrator.cache.metrics import Counts
 from orchestrator.cache.tags import TTL_SETTINGS
 
 
 def health(budget: TimeBudget) -> CacheHealth:
-    """Return how the cache is now.
+    """Measure the cache and return its health.
 
     Args:
-        budget: how long a server or database that hangs is waited for.
+        budget: limits the wait for a server or database that hangs.
     """
-    current = client.current()
+    cache = client.current()
     ttls = {group: getattr(settings, name) for group, name in TTL_SETTINGS.items()}
-    if not current.enabled:
-        return CacheHealth("disabled", families={group: Family(ttl=ttl) for group, ttl in ttls.items()})
-    # Both are asked at once: one that hangs does not keep the other from its answer.
-    asked, waiting_asked = BoundedCall(lambda: measure(current), "cache"), BoundedCall(backlog)
-    until, breaker = time.monotonic() + budget.left, current.breaker.state.value
+    unmeasured = {group: Family(ttl=ttl) for group, ttl in ttls.items()}
+    if not cache.enabled:
+        return CacheHealth("disabled", families=unmeasured)
+    # In parallel: if one hangs, the other is still measured.
+    server_call, outbox_call = BoundedCall(lambda: measure_server(cache), "cache"), BoundedCall(measure_outbox)
+    deadline, breaker = time.monotonic() + budget.left, cache.breaker.state.value
     try:
-        measured = asked.result(budget.left)
+        server = server_call.result(budget.left)
     except (CacheUnavailable, TimeBudgetExceeded) as error:
-        return CacheHealth(
-            "unhealthy",
-            error=str(error),
-            breaker=breaker,
-            outbox=_outbox(waiting_asked, until),
-            families={group: Family(ttl=ttl) for group, ttl in ttls.items()},
-        )
-    waiting = _outbox(waiting_asked, until)
-    reasons = _reasons(measured, waiting, breaker)
+        outbox = _outbox(outbox_call, deadline)
+        return CacheHealth("unhealthy", error=str(error), breaker=breaker, outbox=outbox, families=unmeasured)
+    return _measured_health(server, _outbox(outbox_call, deadline), breaker, ttls)
+
+
+def _measured_health(
+    server: ServerMeasurement, outbox: Outbox | None, breaker: str, ttls: Mapping[str, int]
+) -> CacheHealth:
+    reasons = _reasons(server, outbox, breaker)
+    hour = server.counts.hour
     return CacheHealth(
         "degraded" if reasons else "healthy",
         connection=True,
         reasons=reasons,
         breaker=breaker,
-        figures=_figures(measured),
-        outbox=waiting,
-        evicted_hour=measured.counts.hour.get("server:evicted", 0),
-        audited={verdict.value: measured.counts.hour.get(f"audit:{verdict}", 0) for verdict in Verdict},
-        families={group: _family(group, ttl, measured.counts) for group, ttl in ttls.items()},
+        figures=_figures(server),
+        outbox=outbox,
+        evicted_hour=hour.get("server:evicted", 0),
+        audited={verdict.value: hour.get(f"audit:{verdict}", 0) for verdict in Verdict},
+        families={group: _family(group, ttl, server.counts) for group, ttl in ttls.items()},
     )
 
 
-def _figures(measured: Measured) -> ServerFigures:
-    """Return the figures of an ``INFO``; a server that is not Valkey calls itself Redis."""
-    info: Mapping[str, Any] = measured.info
+def _figures(server: ServerMeasurement) -> ServerFigures:
+    """Return the server's own figures. Valkey reports a Redis version as well, for compatibility."""
+    info: Mapping[str, Any] = server.info
     name = info.get("server_name", "redis")
     version = info.get("valkey_version") or info.get("redis_version", "")
     return ServerFigures(
         server=f"{name} {version}".strip(),
-        latency_ms=round(measured.latency_seconds * 1000, 3),
+        latency_ms=round(server.latency_seconds * 1000, 3),
         uptime_seconds=int(info["uptime_in_seconds"]),
         connected_clients=int(info["connected_clients"]),
         memory_bytes=int(info["used_memory"]),
@@ -83,30 +85,30 @@ def _family(group: str, ttl: int, counts: Counts) -> Family:
     )
 
 
-def _hits(group: str, counted: Mapping[str, int]) -> Hits:
-    return Hits(*(counted.get(f"{group}:{what}", 0) for what in ("hits", "misses", "bypasses")))
+def _hits(group: str, counts: Mapping[str, int]) -> Hits:
+    return Hits(*(counts.get(f"{group}:{event}", 0) for event in ("hits", "misses", "bypasses")))
 
 
-def _reasons(measured: Measured, waiting: Outbox | None, breaker: str) -> tuple[str, ...]:
-    """Return why a cache that answers is not as it should be."""
-    figures, reasons = _figures(measured), []
+def _reasons(server: ServerMeasurement, outbox: Outbox | None, breaker: str) -> tuple[str, ...]:
+    """Return why a cache that responds is degraded; empty if it is healthy."""
+    figures, reasons = _figures(server), []
     if breaker != "closed":
         reasons.append("the circuit breaker of this process is open")
-    if evicted := measured.counts.hour.get("server:evicted"):
+    if evicted := server.counts.hour.get("server:evicted"):
         reasons.append(f"{evicted} keys were evicted in the last hour for lack of memory")
     if figures.short_of_memory:
         reasons.append(f"{figures.memory_share:.0%} of the memory limit is in use")
-    if waiting and waiting.stuck:
-        reasons.append(f"an invalidation has waited in the outbox for {waiting.oldest_seconds:.0f} seconds")
+    if outbox and outbox.stuck:
+        reasons.append(f"an invalidation has waited in the outbox for {outbox.oldest_seconds:.0f} seconds")
     return tuple(reasons)
 
 
-def _outbox(asked: BoundedCall[Backlog | None], until: float) -> Outbox | None:
-    """Return what waits in the outbox, or None where there is none or the database does not answer."""
+def _outbox(call: BoundedCall[OutboxBacklog | None], deadline: float) -> Outbox | None:
+    """Return the outbox's backlog; None if the outbox does not exist or the database does not respond."""
     try:
-        found = asked.result(max(0.0, until - time.monotonic()))
+        backlog = call.result(max(0.0, deadline - time.monotonic()))
     except (DatabaseError, InterfaceError, TimeBudgetExceeded):
         return None
-    if found is None:
+    if backlog is None:
         return None
-    return Outbox(found.rows, round(found.oldest_seconds, 3), complete=found.complete)
+    return Outbox(backlog.rows, round(backlog.oldest_seconds, 3), complete=backlog.complete)

@@ -1,4 +1,4 @@
-"""Statuses, roles and event types: what they are called, how they group, and which may follow which."""
+"""Statuses, roles and event types, the groups of statuses, and which status may follow which."""
 
 from types import MappingProxyType
 from typing import Final
@@ -7,7 +7,7 @@ from django.db import models
 
 
 class JobStatus(models.TextChoices):
-    """Where a job is in its life."""
+    """The states of a job's life cycle."""
 
     PENDING = "pending", "Pending"
     RUNNING = "running", "Running"
@@ -16,13 +16,16 @@ class JobStatus(models.TextChoices):
     CANCELLED = "cancelled", "Cancelled"
 
 
-#: Statuses a job can only be in once a worker has started it.
+#: Statuses that a job can only have once a worker has started it; such a job has a ``started_at``.
 STARTED_STATUSES: Final = (JobStatus.RUNNING, JobStatus.COMPLETED, JobStatus.FAILED)
 
-#: Statuses of a job that nobody works on any more; such a job has a ``completed_at``.
+#: Statuses of a job that is no longer worked on; such a job has a ``completed_at``.
 ENDED_STATUSES: Final = (JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED)
 
-#: Which statuses may follow which. A status that is missing from its own tuple is a no-op, not a change.
+#: Statuses in which a job cannot be edited: a worker runs it, or it is completed.
+LOCKED_STATUSES: Final = (JobStatus.RUNNING, JobStatus.COMPLETED)
+
+#: Which statuses may follow which. Setting a job to its current status changes nothing, so it is not listed.
 TRANSITIONS: Final = MappingProxyType(
     {
         JobStatus.PENDING: (JobStatus.RUNNING, JobStatus.CANCELLED),
@@ -35,7 +38,7 @@ TRANSITIONS: Final = MappingProxyType(
 
 
 class JobEvent(models.TextChoices):
-    """Types of the events that the service itself writes into a job's history."""
+    """Types of the events that the service itself writes to a job's history."""
 
     CREATED = "job_created", "Job created"
     STARTED = "job_started", "Job started"
@@ -47,7 +50,7 @@ class JobEvent(models.TextChoices):
     DELETED = "job_deleted", "Job deleted"
 
 
-#: The event that tells of a job's arrival in a status by a transition.
+#: The type of the event that records a transition to a status.
 EVENT_OF_STATUS: Final = MappingProxyType(
     {
         JobStatus.PENDING: JobEvent.REQUEUED,
@@ -60,7 +63,7 @@ EVENT_OF_STATUS: Final = MappingProxyType(
 
 
 class Role(models.TextChoices):
-    """What a user may do; each role may all that the one before it may."""
+    """What a user may do. Each role includes the permissions of the one before it."""
 
     USER = "user", "User"
     MODERATOR = "moderator", "Moderator"
@@ -68,11 +71,11 @@ class Role(models.TextChoices):
 
     @property
     def rank(self) -> int:
-        """Return this role's place in the order user < moderator < admin, from 0."""
+        """Return this role's position in the order user < moderator < admin, from 0."""
         return _RANKS[self]
 
     def covers(self, needed: "Role") -> bool:
-        """Tell whether this role may do what ``needed`` may."""
+        """Return whether this role includes the permissions of ``needed``."""
         return self.rank >= needed.rank
 
 

@@ -19,7 +19,7 @@ class TransitionNotAllowed(DomainError):
 
 
 class LeaseLost(DomainError):
-    """A worker sent a lease token that is not the job's, or no longer."""
+    """A worker sent a lease token that is not the job's current one."""
 
     def __init__(self) -> None:
         super().__init__("This is not the job's current lease token.")
@@ -33,7 +33,7 @@ class PreconditionFailed(DomainError):
 
 
 class EditConflict(DomainError):
-    """A user saves a row that another user has changed since it was opened."""
+    """A user saved a form for a row that another user has changed since the form was opened."""
 
     def __init__(self, seen: int | None, current: int) -> None:
         super().__init__(
@@ -43,7 +43,7 @@ class EditConflict(DomainError):
 
 
 class DuplicateValue(DomainError):
-    """A value must be unique, and another row has it."""
+    """A value that must be unique is in use by another row."""
 
     def __init__(self, field: str, value: str) -> None:
         self.field = field

@@ -188,10 +188,10 @@ def _outbox() -> Iterator[HotQuery]:
     """Yield the queries of the cache's outbox."""
 
     def own(connection: BaseDatabaseWrapper) -> Statement:
-        return Statement(outbox.OWN[connection.vendor])
+        return Statement(outbox.SELECT_OWN[connection.vendor])
 
     def pending(_: BaseDatabaseWrapper) -> Statement:
-        return Statement(outbox.PENDING, [DEFAULT_PAGE_SIZE])
+        return Statement(outbox.SELECT_PENDING, [DEFAULT_PAGE_SIZE])
 
     def waiting(_: BaseDatabaseWrapper) -> Statement:
         return Statement("SELECT 1 FROM cache_outbox WHERE tags = %s", ["jobs"])

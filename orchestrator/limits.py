@@ -1,29 +1,30 @@
-"""How long, large, deep and many: the limits of what clients may send and ask for."""
+"""Limits of what clients may send and request."""
 
 from typing import Final
 
 MIN_INT32: Final = -(2**31)
 MAX_INT32: Final = 2**31 - 1
 
-#: Bytes of a job's metadata or an event's payload, as compact UTF-8 JSON.
+#: Size of a job's metadata or result, or of an event's payload, as compact UTF-8 JSON.
 MAX_JSON_BYTES: Final = 64 * 1024
-#: Levels of objects and lists in it, the outermost included.
+#: Levels of nested objects and lists in such a value, the outermost included.
 MAX_JSON_DEPTH: Final = 100
 
-#: Levels in a whole body. Far below what exhausts the stack, above what a field's own limit answers for.
+#: Levels in a whole request body: far fewer than would exhaust the stack, and enough that a value that is
+#: nested too deep gets its own field's error message.
 MAX_BODY_DEPTH: Final = 2 * MAX_JSON_DEPTH
 
-#: Characters of a queue's name.
+#: Characters in a queue's name.
 MAX_QUEUE_LENGTH: Final = 100
 #: The progress of a job whose work is done.
 MAX_PROGRESS: Final = 100
-#: Expired leases that a job may be allowed before it fails.
+#: The highest ``max_attempts`` of a job.
 MAX_MAX_ATTEMPTS: Final = 100
 
-#: Characters of the reason given for a change of status.
+#: Characters in the reason for a change.
 MAX_REASON_LENGTH: Final = 1024
 MAX_USERNAME_LENGTH: Final = 150
-#: Hashing takes longer for longer passwords; none that a person or a key ring makes is near this.
+#: Hashing takes longer for longer passwords. No person or password manager makes one that is this long.
 MAX_PASSWORD_LENGTH: Final = 4096
 MAX_TOKEN_LENGTH: Final = 4096
 
@@ -31,5 +32,5 @@ MAX_TOKEN_LENGTH: Final = 4096
 DEFAULT_PAGE_SIZE: Final = 100
 MAX_PAGE_SIZE: Final = 1000
 
-#: Rows that "recent events" has at most.
+#: Rows in the list of recent events.
 MAX_RECENT_EVENTS: Final = 100

@@ -3,8 +3,8 @@
 A comment names the query that reads each index. "existing" and "new" are the two groups of the performance
 report: migration ``0001_initial`` creates the first, ``0002_performance_optimization`` the second.
 
-Every column with a default also has it in the database (``db_default``), so that an INSERT written by hand
-need not name the column. Ids are the exception: only Python makes UUIDv7s.
+Every column with a default also has it in the database (``db_default``), so that a hand-written INSERT can
+omit the column. Ids are the exception: only Python makes UUIDv7s.
 """
 
 from collections.abc import Collection, Iterable
@@ -22,25 +22,25 @@ from orchestrator.choices import ENDED_STATUSES, STARTED_STATUSES, TRANSITIONS, 
 from orchestrator.db.fields import ByteOrderedCharField, UniqueByIndex, UniqueIndex
 from orchestrator.db.functions import CurrentTimestamp
 from orchestrator.db.ids import new_id
-from orchestrator.limits import MAX_MAX_ATTEMPTS, MAX_PROGRESS, MAX_QUEUE_LENGTH
+from orchestrator.limits import MAX_MAX_ATTEMPTS, MAX_PROGRESS, MAX_QUEUE_LENGTH, MAX_USERNAME_LENGTH
 from orchestrator.querysets import AtomicUpdateQuerySet, EventQuerySet, JobQuerySet, TaskQuerySet
 
 
 class AtomicSaveModel(models.Model):
-    """A row whose every save is a transaction, so that the cache hears of it before it can be seen."""
+    """A model whose every save runs in a transaction, so that the commit hook invalidates the cache first."""
 
     class Meta:
         abstract = True
 
     def save(self, *args: Any, using: str | None = None, **kwargs: Any) -> None:
-        """Save the row, in a transaction of its own if there is none."""
+        """Save the row, in a new transaction if none is open."""
         alias = using or router.db_for_write(type(self), instance=self)
         with transaction.atomic(using=alias, savepoint=False):
             super().save(*args, using=alias, **kwargs)
 
 
 class Timestamped(AtomicSaveModel):
-    """A row that knows when it was made and last saved."""
+    """A model with the times of creation and of the last change."""
 
     created_at = models.DateTimeField(default=timezone.now, db_default=CurrentTimestamp(), editable=False)
     updated_at = models.DateTimeField(default=timezone.now, db_default=CurrentTimestamp(), editable=False)
@@ -49,20 +49,20 @@ class Timestamped(AtomicSaveModel):
         abstract = True
 
     def save(self, *args: Any, update_fields: Iterable[str] | None = None, **kwargs: Any) -> None:
-        """Save the row; a row that was there before gets a new ``updated_at``."""
+        """Save the row; an existing row gets a new ``updated_at``."""
         touched = self.touch() if not self._state.adding else ()
         if update_fields is not None:
             update_fields = {*update_fields, *touched}
         super().save(*args, update_fields=update_fields, **kwargs)
 
     def touch(self) -> Collection[str]:
-        """Mark this row as changed now; return the names of the fields that say so."""
+        """Record that the row changes now; return the names of the fields that were set."""
         self.updated_at = timezone.now()
         return ("updated_at",)
 
 
 class Job(Timestamped):
-    """A piece of work that a client asked for and a worker does."""
+    """A piece of work that a client submits and a worker does."""
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     name = ByteOrderedCharField(max_length=255)
@@ -76,7 +76,7 @@ class Job(Timestamped):
         default="default",
         db_default="default",
         validators=[RegexValidator(r"\A[a-z0-9._-]+\Z", "Use only a-z, 0-9, dots, underscores and hyphens.")],
-        help_text="Workers claim jobs of the queues they name.",
+        help_text="A worker claims jobs from the queues it names.",
     )
     metadata = models.JSONField(default=dict, db_default={}, blank=True)
     # NULL: the job has no result. Only a completed job has one.
@@ -84,7 +84,9 @@ class Job(Timestamped):
     # NULL: the worker reports no progress.
     progress = models.PositiveSmallIntegerField(null=True, blank=True, editable=False)
     available_at = models.DateTimeField(
-        default=timezone.now, db_default=CurrentTimestamp(), help_text="No worker gets the job before."
+        default=timezone.now,
+        db_default=CurrentTimestamp(),
+        help_text="No worker gets the job before this time.",
     )
     started_at = models.DateTimeField(null=True, blank=True, editable=False)
     completed_at = models.DateTimeField(null=True, blank=True, editable=False)
@@ -134,7 +136,7 @@ class Job(Timestamped):
                 condition=Q(worker__isnull=False),
             ),
             # the admin's search by the beginning of a name, and its list in order of name; created_at keeps a
-            # page cheap where many jobs have the same name
+            # page cheap if many jobs have the same name
             Index(fields=["name", "created_at"], name="ix_jobs_name_created_at"),
         ]
         constraints: ClassVar = [
@@ -162,33 +164,38 @@ class Job(Timestamped):
         """Return the statuses that may follow this job's."""
         return TRANSITIONS[JobStatus(self.status)]
 
-    def apply_status(self, status: JobStatus, at: datetime) -> None:
-        """Take a status, with the times that belong to it, without saving.
+    def apply_status(self, status: JobStatus, at: datetime) -> Collection[str]:
+        """Set a status and the columns that go with it, without saving.
 
-        Whether the change is allowed is the caller's question (``allowed_statuses``).
+        The caller checks that the change is allowed (``allowed_statuses``).
 
         Args:
-            status: the status to take.
-            at: when it happens.
+            status: the new status.
+            at: the time of the change.
+
+        Returns:
+            The names of the columns that were set.
         """
-        for name, value in self.fields_for_status(status, at).items():
+        fields = self.fields_for_status(status, at)
+        for name, value in fields.items():
             setattr(self, name, value)
+        return fields.keys()
 
     @staticmethod
     def fields_for_status(status: JobStatus, at: datetime) -> dict[str, Any]:
-        """Return the columns that a job takes on with a status, by name; the others stay.
+        """Return the columns that change with a status, by name.
 
         Args:
-            status: the status to take.
-            at: when it happens.
+            status: the new status.
+            at: the time of the change.
         """
-        columns: dict[str, Any] = {"status": status, "completed_at": at if status in ENDED_STATUSES else None}
+        fields: dict[str, Any] = {"status": status, "completed_at": at if status in ENDED_STATUSES else None}
         if status == JobStatus.RUNNING:
-            return columns | {"started_at": at}
-        columns |= {"lease_token": None, "lease_expires_at": None}
+            return fields | {"started_at": at}
+        fields |= {"lease_token": None, "lease_expires_at": None}
         if status == JobStatus.PENDING:
-            columns |= {"started_at": None, "attempts": 0, "worker": None, "result": None, "progress": None}
-        return columns
+            fields |= {"started_at": None, "attempts": 0, "worker": None, "result": None, "progress": None}
+        return fields
 
 
 class Event(AtomicSaveModel):
@@ -221,7 +228,7 @@ class Event(AtomicSaveModel):
 
 
 class Task(Timestamped):
-    """A note of work to be done by people or agents, edited by several at once."""
+    """A note of work to be done, which several people or agents edit."""
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     title = ByteOrderedCharField(max_length=255)
@@ -248,25 +255,22 @@ class Task(Timestamped):
         return str(self.title)
 
     def touch(self) -> Collection[str]:
-        """Mark this row as changed now, one version on; return the names of the fields that say so."""
+        """Record that the row changes now and raise its version; return the names of the fields set."""
         self.version += 1
         return (*super().touch(), "version")
 
 
 class UserManager(BaseUserManager["User"].from_queryset(AtomicUpdateQuerySet)):  # type: ignore[misc]
-    """Makes users, with their passwords hashed."""
+    """Creates users and hashes their passwords."""
 
     def create_user(self, username: str, email: str, password: str | None = None, **fields: Any) -> "User":
         """Create a user.
 
         Args:
-            username: the name to sign in with; normalised to NFKC.
-            email: the address; its domain is put into lower case.
+            username: the name to sign in with; normalized to NFKC.
+            email: the email address; its domain is converted to lower case.
             password: the plain password, or None for a user who cannot sign in.
             fields: further columns, such as ``role``.
-
-        Returns:
-            The saved user.
         """
         user: User = self.model(
             username=self.model.normalize_username(username), email=self.normalize_email(email), **fields
@@ -278,15 +282,15 @@ class UserManager(BaseUserManager["User"].from_queryset(AtomicUpdateQuerySet)): 
     def create_superuser(
         self, username: str, email: str, password: str | None = None, **fields: Any
     ) -> "User":
-        """Create a user whose role is admin, as ``manage.py createsuperuser`` asks."""
+        """Create a user whose role is admin, for ``manage.py createsuperuser``."""
         return self.create_user(username, email, password, **{**fields, "role": Role.ADMIN})
 
 
 class User(AtomicSaveModel, AbstractBaseUser, PermissionsMixin):
-    """Somebody, or some agent, who signs in; the role decides what they may do."""
+    """A person or agent who signs in; the role decides what they may do."""
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
-    username = ByteOrderedCharField(max_length=150)
+    username = ByteOrderedCharField(max_length=MAX_USERNAME_LENGTH)
     email = models.EmailField(max_length=254)
     role = models.CharField(max_length=16, choices=Role, default=Role.USER, db_default=Role.USER)
     active = models.BooleanField(
@@ -307,11 +311,11 @@ class User(AtomicSaveModel, AbstractBaseUser, PermissionsMixin):
         indexes: ClassVar = [
             # existing: sign-in, and the list in its default order
             UniqueIndex(fields=["username"], name="ix_users_username"),
-            # existing: the check that no two users have one email address
+            # existing: the check that an email address is unique
             UniqueIndex(fields=["email"], name="ix_users_email"),
-            # new: the list of one role
+            # new: the check that an admin is left, and users of one role in any order
             Index(fields=["role"], name="ix_users_role"),
-            # new: the list of active or inactive users
+            # new: active or inactive users, in any order
             Index(fields=["active"], name="ix_users_active"),
             # the list in order of creation
             Index(fields=["created_at"], name="ix_users_created_at"),
@@ -327,15 +331,15 @@ class User(AtomicSaveModel, AbstractBaseUser, PermissionsMixin):
 
     @property
     def is_active(self) -> bool:  # type: ignore[override]
-        """Tell whether the user may sign in, under the name that Django asks for."""
+        """Return whether the user may sign in, under the name that Django requires."""
         return self.active
 
     @property
     def is_staff(self) -> bool:
-        """Tell whether the user may enter the admin."""
+        """Return whether the user may use the admin."""
         return Role(self.role).covers(Role.MODERATOR)
 
     @property
     def is_superuser(self) -> bool:  # type: ignore[override]
-        """Tell whether the user has every permission. It takes the place of Django's column."""
+        """Return whether the user has every permission. This replaces Django's column."""
         return self.role == Role.ADMIN

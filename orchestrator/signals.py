@@ -1,4 +1,7 @@
-"""When a row changes, its tags are stale. The triggers add what no signal knows: a former status."""
+"""Signal receivers that invalidate the cache tags of a changed row.
+
+The database's triggers add the tags that a signal cannot know, such as that of the former status.
+"""
 
 from typing import Any
 
@@ -15,5 +18,5 @@ from orchestrator.models import Event, Job, Task, User
 @receiver([post_save, post_delete], sender=Task)
 @receiver([post_save, post_delete], sender=User)
 def row_changed(instance: Event | Job | Task | User, using: str, **_: Any) -> None:
-    """Make the lists, details and sign-in data that show this row stale."""
+    """Invalidate the cached responses that show this row, and the cached user if it is one."""
     invalidate(using, *tags.of_row(instance))

@@ -18,8 +18,7 @@ from orchestrator.admin.base import acting_username, parse_uuid
 from orchestrator.admin.bulk_admin import BulkModelAdmin
 from orchestrator.admin.form_fields import JSONObjectField
 from orchestrator.admin.formatting import NOTHING, ago, badge, readable_json, to_the_second
-from orchestrator.choices import JobStatus
-from orchestrator.console.bulk_operations import LOCKED_STATUSES
+from orchestrator.choices import LOCKED_STATUSES, JobStatus
 from orchestrator.exceptions import DomainError
 from orchestrator.limits import MAX_INT32, MAX_REASON_LENGTH, MIN_INT32
 from orchestrator.lists import JOBS

@@ -93,7 +93,7 @@ class TaskAdmin(BulkModelAdmin):
         if not change:
             actions.create_task(id=obj.pk, **fields)
         elif form.has_changed():
-            actions.update_task(obj.pk, guard=form.require_seen, **fields)
+            actions.update_task(obj.pk, precondition=form.require_seen, **fields)
 
     def delete_model(self, request: HttpRequest, obj: Task) -> None:
         """Delete the task."""

@@ -13,22 +13,53 @@ from django.http import HttpRequest
 from orchestrator.cache import tags
 from orchestrator.cache.response_key import ResponseKey
 from orchestrator.cache.spec import CacheSpec
-from orchestrator.choices import JobStatus
+from orchestrator.listing import InvalidQuery, ListDefinition
+from orchestrator.lists import EVENTS, JOBS, TASKS, USERS
 
 #: Builds the cache spec of the response to a request, or returns None if it must not be cached.
 #: Arguments: the request; the id in its URL, None for a list; the id of the user who sends it.
 SpecBuilder = Callable[[HttpRequest, UUID | None, UUID], CacheSpec | None]
 
 
-def _list(group: str, tags_of: Callable[[Mapping[str, str]], tuple[str, ...]]) -> SpecBuilder:
-    """Return the spec builder of a list whose tags follow from its filters."""
+def _list(
+    definition: ListDefinition,
+    group: str,
+    all_tags: tuple[str, ...],
+    narrow_by: str = "",
+    narrow_tags: Callable[[str], tuple[str, ...]] = lambda _: (),
+) -> SpecBuilder:
+    """Return the spec builder of a list.
+
+    Args:
+        definition: the list.
+        group: the cache group of its pages.
+        all_tags: the tags of a page that may depend on any row.
+        narrow_by: a filter; a page that reads rows with one value of it only has fewer tags.
+        narrow_tags: returns the tags of such a page by the value.
+    """
 
     def build(request: HttpRequest, _: UUID | None, __: UUID) -> CacheSpec | None:
         if request.GET.get("cursor"):
             return None
-        return _question(group, request, tags_of(request.GET))
+        value = _served_value(definition, request.GET, narrow_by)
+        return _spec(group, request, all_tags if value is None else narrow_tags(value))
 
     return build
+
+
+def _served_value(definition: ListDefinition, parameters: Mapping[str, str], name: str) -> str | None:
+    """Return a filter's value if the page's index serves the filter, else None.
+
+    Without the index, a bounded scan reads rows with other values, and where it stops depends on them.
+    """
+    if not parameters.get(name):
+        return None
+    try:
+        conditions = definition.read(parameters, definition.api_filters)
+        order = definition.order(parameters.get("ordering", ""), conditions, definition.api_orders)
+    except InvalidQuery:  # its response is a 400, which is not cached
+        return None
+    return conditions.get(name) if name in definition.access_path(conditions, order).served else None
 
 
 def _detail(group: str, tags_of: Callable[[UUID], tuple[str, ...]]) -> SpecBuilder:
@@ -37,12 +68,12 @@ def _detail(group: str, tags_of: Callable[[UUID], tuple[str, ...]]) -> SpecBuild
     def build(request: HttpRequest, row_id: UUID | None, _: UUID) -> CacheSpec | None:
         if row_id is None or request.GET.get("cursor"):
             return None
-        return _question(group, request, tags_of(row_id))
+        return _spec(group, request, tags_of(row_id))
 
     return build
 
 
-def _question(group: str, request: HttpRequest, touched_by: tuple[str, ...]) -> CacheSpec:
+def _spec(group: str, request: HttpRequest, touched_by: tuple[str, ...]) -> CacheSpec:
     return CacheSpec(group, _key(request), touched_by, _ttl(group))
 
 
@@ -51,47 +82,19 @@ def _ttl(group: str) -> int:
     return int(getattr(settings, tags.TTL_SETTINGS[group]))
 
 
-#: With these filters the index that serves a list does not serve its status or type: the page's bounded scan
-#: reads rows of other ones, and where it stops depends on them.
-_SCANNED_WITH: Final = (
-    "worker",
-    "started_after",
-    "started_before",
-    "completed_after",
-    "completed_before",
-    "job",
-)
-
-
-def _tags_of_jobs(filters: Mapping[str, str]) -> tuple[str, ...]:
-    status = filters.get("status")
-    is_narrow = status in JobStatus.values and not any(map(filters.get, _SCANNED_WITH))
-    return (tags.jobs_with_status(str(status)) if is_narrow else tags.JOBS,)
-
-
-def _tags_of_events(filters: Mapping[str, str]) -> tuple[str, ...]:
-    event_type = filters.get("type", "").strip()  # as the filter does
-    is_narrow = event_type and not any(map(filters.get, _SCANNED_WITH))
-    return (tags.events_of_type(event_type), tags.EVENTS_IN_BULK) if is_narrow else (tags.EVENTS,)
-
-
-JOB_LIST: Final = _list("jobs", _tags_of_jobs)
-JOB_COUNTS: Final = _list("job_counts", lambda _: (tags.JOB_COUNTS,))
+JOB_LIST: Final = _list(JOBS, "jobs", (tags.JOBS,), "status", lambda status: (tags.jobs_with_status(status),))
+JOB_COUNTS: Final = _list(JOBS, "job_counts", (tags.JOB_COUNTS,))
 JOB_DETAIL: Final = _detail("job", lambda pk: (tags.job(pk), tags.JOBS_IN_BULK))
 JOB_EVENTS: Final = _detail(
-    "events",
-    lambda pk: (
-        tags.events_of_job(pk),
-        tags.EVENTS_IN_BULK,
-        tags.job(pk),
-        tags.JOBS_IN_BULK,
-    ),
+    "events", lambda pk: (tags.events_of_job(pk), tags.EVENTS_IN_BULK, tags.job(pk), tags.JOBS_IN_BULK)
 )
-EVENT_LIST: Final = _list("events", _tags_of_events)
+EVENT_LIST: Final = _list(
+    EVENTS, "events", (tags.EVENTS,), "type", lambda kind: (tags.events_of_type(kind), tags.EVENTS_IN_BULK)
+)
 EVENT_DETAIL: Final = _detail("event", lambda _: (tags.EVENTS,))
-TASK_LIST: Final = _list("tasks", lambda _: (tags.TASKS,))
+TASK_LIST: Final = _list(TASKS, "tasks", (tags.TASKS,))
 TASK_DETAIL: Final = _detail("task", lambda pk: (tags.task(pk), tags.TASKS_IN_BULK))
-USER_LIST: Final = _list("users", lambda _: (tags.USERS,))
+USER_LIST: Final = _list(USERS, "users", (tags.USERS,))
 USER_DETAIL: Final = _detail("user", lambda pk: (tags.user(pk), tags.USERS_IN_BULK))
 
 

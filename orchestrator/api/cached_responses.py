@@ -159,7 +159,7 @@ class CachedResponses:
     def _serve(
         self, request: HttpRequest, spec: CacheSpec, lookup: Lookup, build: Callable[[], bytes]
     ) -> HttpResponse:
-        answer = cache_lookup.answer(spec, lookup, build)
+        answer = cache_lookup.get_or_build(spec, lookup, build)
         wsgi_cache.remember(request, spec, self._required_role)
         return _response(request, answer)
 
@@ -181,7 +181,7 @@ def body_of(response: HttpResponseBase) -> bytes:
 def _response(request: HttpRequest, answer: CachedResponse) -> HttpResponse:
     """Return a response with ``ETag`` and ``X-Cache``; a 304 if the client has this representation."""
     response = HttpResponse(answer.body, content_type="application/json", status=HTTPStatus.OK)
-    response["X-Cache"] = answer.outcome.value
+    response["X-Cache"] = answer.status.value
     make_conditional(request, response, f'"{answer.etag}"')
     return response
 

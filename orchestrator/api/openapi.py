@@ -13,7 +13,7 @@ from orchestrator.auth.authentication import BearerAuthentication, SessionAuthen
 
 #: The condition of a change: the current ETag of the resource.
 IF_MATCH: Final = OpenApiParameter(
-    "If-Match", str, OpenApiParameter.HEADER, description="The `ETag` that the task was read with."
+    "If-Match", str, OpenApiParameter.HEADER, description="The `ETag` with which the resource was read."
 )
 
 #: By action, or by method of a view without actions: what its error statuses mean.

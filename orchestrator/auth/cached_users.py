@@ -85,7 +85,7 @@ def find(user_id: UUID, found: Lookup | None = None) -> CachedUser | None:
     if found is None:
         (found,) = lookup.look_up(spec)
     try:
-        return from_bytes(lookup.answer(spec, found, lambda: _from_database(user_id)).body)
+        return from_bytes(lookup.get_or_build(spec, found, lambda: _from_database(user_id)).body)
     except User.DoesNotExist:
         return None
 

@@ -1,20 +1,19 @@
-"""The cache of the API's answers: never older than an acknowledged write.
+"""A coherent cache of API responses: a read that starts after a write was acknowledged sees that write.
 
-How it keeps that promise is told in ``docs/adr/0010-coherent-cache.md``; the modules have the names used
-there:
+``docs/coherent-cache.md`` describes the protocol. The modules:
 
-- ``tags``: what an answer depends on, and what a changed row makes stale
-- ``specs``: an answer that may be cached: its key, tags and time to live
-- ``reads``: look up, open, fill
-- ``transactions``, ``writes``: collect, begin and end around every COMMIT
+- ``tags``: what a response depends on, and what a changed row invalidates
+- ``spec``, ``response_key``: describe one cacheable response
+- ``lookup``: look up, build and store
+- ``commit_hook``, ``in_flight``: collect, begin and end around every COMMIT
 - ``outbox``, ``relay``: invalidations that wait in the database, and the lease on trust
-- ``timing``: every duration of the protocol
-- ``server``, ``breaker``: the one door to the cache server, and when it is shut
-- ``scripts``: what runs on the cache server
+- ``timing``: all durations of the protocol
+- ``client``, ``raw_pool``, ``breaker``: calls to the cache server
+- ``scripts``, ``keys``: the scripts that run on the cache server, and its keys
 - ``fingerprint``: which code's entries this process reads
-- ``seals``: what makes a tampered entry a miss
-- ``bodies``: bodies this process has already checked
-- ``statistics``, ``health``, ``audit``: what it does, how its server is, and whether its answers are right
+- ``signing``: makes a tampered entry a miss
+- ``local_entries``: entries that this process has verified
+- ``metrics``, ``health``, ``audit``: counters, measurements, and a comparison with the database
 
-Nothing outside this package touches the cache server.
+Only this package calls the cache server.
 """

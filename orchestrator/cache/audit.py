@@ -1,4 +1,4 @@
-"""The audit: cached answers compared with the database."""
+"""The audit: it compares cached responses with the database."""
 
 import threading
 from collections import Counter
@@ -13,68 +13,68 @@ from orchestrator.cache.client import RedisCacheClient
 from orchestrator.cache.interface import CacheUnavailable
 from orchestrator.cache.spec import CacheSpec
 
-#: Seconds between two looks of the live audit at what was sampled, and recipes audited at one look.
-LOOK_EVERY: Final = 1.0
-RECIPES_AT_ONCE: Final = 10
+#: Seconds between two rounds of the live audit, and responses compared in one round.
+ROUND_EVERY: Final = 1.0
+MAX_KEYS_PER_ROUND: Final = 10
 
 
 class Verdict(StrEnum):
-    """What the audit found of one cached answer."""
+    """The result of comparing one cached response."""
 
     EQUAL = "equal"
     STALE = "stale"
-    GONE = "gone"  # not cached any more, or made anew meanwhile: nothing to compare
+    GONE = "gone"  # not cached any more, or replaced meanwhile: nothing to compare
 
 
 @dataclass(frozen=True)
 class Replayed:
-    """A spec asked again of the database: the spec itself, and the body of its answer."""
+    """A request run again without the cache: its spec, and the body from the database."""
 
     spec: CacheSpec
     body: bytes
 
 
-#: Answers a key from the database, past the cache; None for a key that nobody can answer any more.
+#: Runs the request of a response key without the cache; returns None if it has no response any more.
 Replay = Callable[[str], Replayed | None]
 
 
 @dataclass(frozen=True)
-class Report:
-    """What an audit found: how many answers of each verdict, and the recipes of the stale ones."""
+class AuditReport:
+    """The result of an audit: the number of responses by verdict, and the keys of the stale ones."""
 
     verdicts: dict[str, int]
     stale: tuple[str, ...]
 
 
-def audit(recipes: Iterable[str], replay: Replay) -> Report:
-    """Compare the cached answers of some recipes with the database.
+def audit(response_keys: Iterable[str], replay: Replay) -> AuditReport:
+    """Compare cached responses with the database.
 
     Args:
-        recipes: which answers.
-        replay: answers a key from the database.
+        response_keys: the keys of the responses.
+        replay: runs the request of a key.
     """
     verdicts: Counter[str] = Counter({verdict.value: 0 for verdict in Verdict})
     stale = []
-    for key in recipes:
+    for key in response_keys:
         verdict = _verdict(key, replay)
         verdicts[verdict.value] += 1
         metrics.count("audit", verdict.value)
         if verdict is Verdict.STALE:
             stale.append(key)
-    return Report(dict(verdicts), tuple(stale))
+    return AuditReport(dict(verdicts), tuple(stale))
 
 
-def cached_keys(server: RedisCacheClient, limit: int | None) -> Iterator[str]:
-    """Return the recipes of answers that are in the cache, at most ``limit`` of them, all for None.
+def cached_keys(cache: RedisCacheClient, limit: int | None) -> Iterator[str]:
+    """Return the keys of cached responses: at most ``limit``, or all for None.
 
     Raises:
-        CacheUnavailable: when the server does not tell.
+        CacheUnavailable: when the server does not respond.
     """
     found, cursor = 0, 0
     while True:
-        cursor, names = server.call(partial(_scan, cursor=cursor))
-        for name in names:
-            key = _recipe(server, name)
+        cursor, entries = cache.call(partial(_scan, cursor=cursor))
+        for entry in entries:
+            key = _response_key(cache, entry)
             if key is not None:
                 yield key
                 found += 1
@@ -84,40 +84,44 @@ def cached_keys(server: RedisCacheClient, limit: int | None) -> Iterator[str]:
             return
 
 
-def audit_live(server: RedisCacheClient, replay: Replay, stop: threading.Event) -> None:
-    """Audit what the processes sample of their hits, until told to stop.
+def audit_live(cache: RedisCacheClient, replay: Replay, stop: threading.Event) -> None:
+    """Audit the hits that all processes have sampled, until ``stop`` is set.
 
     Args:
-        server: the cache server.
-        replay: answers a key from the database.
-        stop: ends the auditing when set.
+        cache: the cache client.
+        replay: runs the request of a response key.
+        stop: ends the audit.
     """
-    while not stop.wait(LOOK_EVERY):
+    while not stop.wait(ROUND_EVERY):
         try:
-            sampled = server.call(lambda client: client.rpop(keys.samples(), RECIPES_AT_ONCE)) or []
+            sampled = cache.call(_pop_samples) or []
         except CacheUnavailable:
             continue
         audit([key.decode(errors="replace") for key in sampled], replay)
-        metrics.flush_if_due(server)
+        metrics.flush_if_due(cache)
 
 
-def _scan(client: Any, cursor: int) -> Any:
-    return client.scan(cursor, match=keys.entries(), count=500)
+def _pop_samples(redis_client: Any) -> Any:
+    return redis_client.rpop(keys.audit_samples(), MAX_KEYS_PER_ROUND)
 
 
-def _recipe(server: RedisCacheClient, name: bytes) -> str | None:
-    def fetch(client: Any) -> Any:
-        return client.hget(name, "key") if client.type(name) == b"hash" else None
+def _scan(redis_client: Any, cursor: int) -> Any:
+    return redis_client.scan(cursor, match=keys.entry_pattern(), count=500)
 
-    key = server.call(fetch)
+
+def _response_key(cache: RedisCacheClient, entry: bytes) -> str | None:
+    def fetch(redis_client: Any) -> Any:
+        return redis_client.hget(entry, "key") if redis_client.type(entry) == b"hash" else None
+
+    key = cache.call(fetch)
     return None if key is None else key.decode(errors="replace")
 
 
 def _verdict(key: str, replay: Replay) -> Verdict:
-    """Return what a key's cached answer is worth.
+    """Compare the cached response of one key.
 
-    It is stale if it differs from what the database says between two looks at the cache that found the same
-    answer, made under the same generations: no write was acknowledged between them.
+    It is stale if it differs from the database although it had the same version before and after the database
+    was queried: no write was acknowledged in between.
     """
     replayed = replay(key)
     if replayed is None:

@@ -1,4 +1,4 @@
-"""The circuit breaker: when the cache server is not asked."""
+"""The circuit breaker: while it is open, requests do not call the cache server."""
 
 import logging
 import threading
@@ -11,24 +11,24 @@ from orchestrator.cache import timing
 
 logger = logging.getLogger(__name__)
 
-#: So many failures in a row open the breaker; one time-out does it alone, because it costs a whole time-out.
+#: Failures in a row that open the breaker. A single time-out opens it, because each costs the whole time-out.
 FAILURES_TO_OPEN: Final = 3
 
 
 class BreakerState(Enum):
-    """Whether calls go out."""
+    """Whether calls are made (closed) or not (open)."""
 
     CLOSED = "closed"
     OPEN = "open"
 
 
 class CircuitBreaker:
-    """Shuts the door to a server that fails, and opens it again after a probe that succeeds.
+    """Opens when calls fail, and closes when a probe succeeds.
 
-    Probes run in a thread of their own, which lives only while the breaker is open: no request pays for one.
+    Probes run in a thread of their own while the breaker is open, so no request waits for one.
 
     Args:
-        probe: asks the server whether it is well; raises when it is not.
+        probe: checks the server; raises while it is unhealthy.
         on_change: called with the new state after each change.
     """
 
@@ -38,34 +38,35 @@ class CircuitBreaker:
         self._lock = threading.Lock()
         self._failures = 0
         self.state = BreakerState.CLOSED
-        self.changed_at = time.time()
 
     @property
     def closed(self) -> bool:
-        """Tell whether calls go out."""
+        """Return whether calls are made."""
         return self.state is BreakerState.CLOSED
 
     def succeeded(self) -> None:
-        """Note a call that was answered."""
+        """Record a call that succeeded."""
         self._failures = 0
 
     def failed(self, *, timed_out: bool) -> None:
-        """Note a call that was not answered; open the breaker if that was one too many."""
+        """Record a call that failed, and open the breaker if there were too many."""
         with self._lock:
             self._failures += 1
             if self.state is BreakerState.OPEN or not (timed_out or self._failures >= FAILURES_TO_OPEN):
                 return
             self._change(BreakerState.OPEN)
-        threading.Thread(target=self._probe_until_well, name="cache-probe", daemon=True).start()
+        threading.Thread(target=self._probe_until_healthy, name="cache-probe", daemon=True).start()
 
-    def _probe_until_well(self) -> None:
+    def _probe_until_healthy(self) -> None:
         while True:
             time.sleep(timing.PROBE_EVERY)
             try:
                 self._probe()
             except ConnectionError:
                 continue
-            except Exception:  # whatever it is, a breaker that nobody probes would stay open for ever
+            except (
+                Exception
+            ):  # any other error must not end the probing: the breaker would stay open for ever
                 logger.exception("The probe of the cache server failed")
                 continue
             with self._lock:
@@ -75,5 +76,4 @@ class CircuitBreaker:
 
     def _change(self, state: BreakerState) -> None:
         self.state = state
-        self.changed_at = time.time()
         self._on_change(state)

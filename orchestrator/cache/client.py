@@ -1,4 +1,4 @@
-"""The one door to the cache server: scripts, time-outs, and a breaker that shuts it."""
+"""The client of the cache server: it runs scripts, with time-outs and a circuit breaker."""
 
 import logging
 from collections.abc import Callable
@@ -22,11 +22,11 @@ logger = logging.getLogger(__name__)
 
 
 class RedisCacheClient:
-    """The cache server as this process sees it.
+    """This process's client of one cache server.
 
     Args:
-        url: its address, with the time-outs of every call in it; None when the cache is off.
-        probe: called in a thread of its own while the breaker is open; raises while the server is not well.
+        url: the server's URL, which includes the time-outs of every call; None when the cache is off.
+        probe: called in a thread of its own while the breaker is open; raises while the server is unhealthy.
     """
 
     def __init__(self, url: str | None, probe: Callable[["RedisCacheClient"], object]) -> None:
@@ -35,79 +35,79 @@ class RedisCacheClient:
         self.breaker = CircuitBreaker(probe=self._probe, on_change=self._breaker_changed)
 
     @cached_property
-    def client(self) -> Any:
-        """Return the low-level client; a connection that broke while idle is replaced, without a pause."""
-        client = get_redis_connection("default")
-        client.set_retry(_RETRY)
-        return client
+    def redis_client(self) -> Any:
+        """Return the library's client. It replaces a connection that broke while idle, without a pause."""
+        redis_client = get_redis_connection("default")
+        redis_client.set_retry(_RETRY)
+        return redis_client
 
     @cached_property
-    def _connections(self) -> RawPool:
-        return RawPool(self.client.connection_pool)
+    def _raw_pool(self) -> RawPool:
+        return RawPool(self.redis_client.connection_pool)
 
     @property
     def usable(self) -> bool:
-        """Tell whether a call would go out."""
+        """Return whether the cache is on and the circuit breaker closed."""
         return self.enabled and self.breaker.closed
 
     @cached_property
     def read_script(self) -> Script:
         """Return the read script of this installation."""
-        database = self.client.connection_pool.connection_kwargs.get("db", 0)
+        database = self.redis_client.connection_pool.connection_kwargs.get("db", 0)
         return scripts.read_script(settings.CACHE_PREFIX, database)
 
     def read(self, command: bytes) -> Any:
         """Run the read script, unless the breaker is open; see ``run``.
 
         Args:
-            command: the script's, packed.
+            command: the packed call of the read script, by its digest.
 
         Raises:
-            CacheRestarted: when the server was restarted: it does not know the script.
-            CacheUnavailable: when there is no good reply.
+            CacheRestarted: when the server does not know the script.
+            CacheUnavailable: when the call failed.
         """
         self._require_usable()
-        return self._guarded(self._connections.call, command)
+        return self._guarded(self._raw_pool.call, command)
 
     def run(self, call: Call) -> Any:
         """Run a script, unless the breaker is open.
 
         Args:
-            call: see ``orchestrator.cache.scripts``.
+            call: the script with its keys and arguments; see ``orchestrator.cache.scripts``.
 
         Returns:
             The script's reply, with bytes for strings.
 
         Raises:
-            CacheUnavailable: when there is no good reply.
+            CacheUnavailable: when the call failed.
         """
         self._require_usable()
         try:
-            return self._guarded(self._connections.call, call.by_digest())
+            return self._guarded(self._raw_pool.call, call.by_digest())
         except CacheRestarted:
-            return self._guarded(self._connections.call, call.with_source())
+            return self._guarded(self._raw_pool.call, call.with_source())
 
-    def call(self, request: Callable[[Any], Any]) -> Any:
-        """Send a request whatever the breaker says, and tell the breaker how it went.
+    def call(self, operation: Callable[[Any], Any]) -> Any:
+        """Run an operation, even while the breaker is open, and report its outcome to the breaker.
 
         Args:
-            request: called with the client; what it returns is returned.
+            operation: called with the Redis client; its result is returned.
 
         Raises:
             CacheRestarted: see ``read``.
-            CacheUnavailable: when there is no good reply.
+            CacheUnavailable: when the operation failed.
         """
         if not self.enabled:
             raise CacheUnavailable("the cache is off")
-        return self._guarded(request, self.client)
+        return self._guarded(operation, self.redis_client)
 
     def clock(self) -> int:
         """Return the server's time in milliseconds.
 
         Raises:
-            CacheUnavailable: when the server does not tell.
+            CacheUnavailable: when the server does not respond.
         """
-        seconds, microseconds = self.call(lambda client: client.time())
+        seconds, microseconds = self.call(lambda redis_client: redis_client.time())
         return int(seconds * 1000 + microseconds // 1000)
 
     def _require_usable(self) -> None:
@@ -115,14 +115,14 @@ class RedisCacheClient:
             reason = "the circuit breaker is open" if self.enabled else "the cache is off"
             raise CacheUnavailable(reason)
 
-    def _guarded(self, request: Callable[..., Any], *arguments: Any) -> Any:
-        """Return what a request returns; tell the breaker how it went."""
+    def _guarded(self, operation: Callable[..., Any], argument: Any) -> Any:
+        """Run an operation; report its outcome to the breaker and translate its errors."""
         try:
-            reply = request(*arguments)
+            reply = operation(argument)
         except redis.exceptions.NoScriptError as error:
             raise CacheRestarted("the cache server was restarted") from error
         except redis.exceptions.OutOfMemoryError as error:
-            # It has no room for an answer; all that the promise needs is allowed to exceed the limit.
+            # No failure of the server: only storing an entry needs memory below the limit.
             raise CacheUnavailable(str(error)) from error
         except (redis.exceptions.RedisError, OSError) as error:
             self.breaker.failed(timed_out=isinstance(error, (redis.exceptions.TimeoutError, TimeoutError)))
@@ -134,7 +134,7 @@ class RedisCacheClient:
         try:
             self._probe_server(self)
         finally:
-            connections.close_all()  # the probe has a thread, and so a connection, of its own
+            connections.close_all()  # the probe runs in a thread of its own, with its own connection
 
     def _breaker_changed(self, state: BreakerState) -> None:
         metrics.count("breaker", state.value)
@@ -145,17 +145,17 @@ _RETRY: Final = Retry(NoBackoff(), 1, supported_errors=(redis.exceptions.Connect
 
 
 def current() -> RedisCacheClient:
-    """Return the server that the settings name."""
-    return _server(settings.CACHE_URL)
+    """Return the client of the server that the settings name."""
+    return _client_for(settings.CACHE_URL)
 
 
 @lru_cache(maxsize=8)
-def _server(url: str | None) -> RedisCacheClient:
-    # The server is well once the outbox is drained, which is what ``relay_once`` does.
+def _client_for(url: str | None) -> RedisCacheClient:
+    # A server is healthy again once the outbox was drained into it.
     return RedisCacheClient(url, probe=relay.relay_once)
 
 
-def deliver_counts() -> None:
-    """Deliver what this process has counted: at its end."""
-    if metrics.any_counted():
+def flush_counts() -> None:
+    """Send what this process has counted to the cache server; called when the process ends."""
+    if metrics.has_counts():
         metrics.flush_if_due(current())

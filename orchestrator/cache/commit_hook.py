@@ -1,4 +1,4 @@
-"""The hook around every COMMIT: a mixin for Django's database wrappers (``orchestrator.db``)."""
+"""The hook around every COMMIT: a mixin for Django's database wrappers (see ``orchestrator.db``)."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -11,42 +11,42 @@ from orchestrator.cache.sql_inspection import changes_rows
 
 
 class CommitHookMixin(BaseDatabaseWrapper):
-    """A database wrapper that announces each transaction's changes to the cache before they can be seen."""
+    """A database wrapper that announces a transaction's changes to the cache before they are visible."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._stale: set[str] = set()
+        self._changed_tags: set[str] = set()
         self._outbox_exists = False
-        self._triggers_tell = False
-        self.execute_wrappers.append(_announced)
+        self._triggers_notify = False
+        self.execute_wrappers.append(_in_transaction)
 
     def invalidate(self, tags: Iterable[str]) -> None:
-        """Note tags that the open transaction makes stale.
+        """Record tags that the open transaction invalidates.
 
-        Outside a transaction there is nothing to note: what was changed is committed, and was announced.
+        Outside a transaction this does nothing: the change is committed already, and was announced.
         """
         if not self.get_autocommit():
-            self._stale.update(tags)
+            self._changed_tags.update(tags)
 
-    def may_begin(self) -> bool:
-        """Tell whether a statement can be made a transaction of its own: not in one that a cursor began."""
+    def can_begin(self) -> bool:
+        """Return whether a transaction can begin: not inside one that a cursor began."""
         raise NotImplementedError
 
     def make_committable(self, cursor: Any) -> None:
-        """Do what the engine needs after a statement that changed rows before it can be committed."""
+        """Do what the engine needs between a statement that changed rows and its COMMIT."""
 
-    def triggers_tell(self) -> bool:
-        """Tell whether the triggers tell this connection what its transactions make stale, not the outbox."""
+    def triggers_notify(self) -> bool:
+        """Return whether the triggers send this connection its tags and append nothing to the outbox."""
         return False
 
     def schema_editor(self, *args: Any, **kwargs: Any) -> Any:
-        """Return Django's schema editor; what it does may add outbox and triggers or take them away."""
+        """Return Django's schema editor. Its changes may create or drop the outbox and the triggers."""
         self._outbox_exists = False
         return super().schema_editor(*args, **kwargs)
 
     def close(self) -> None:
-        """Close the connection; what its transaction would have changed is rolled back."""
-        self._stale.clear()
+        """Close the connection, which rolls an open transaction back."""
+        self._changed_tags.clear()
         super().close()
 
     def _commit(self) -> None:
@@ -54,8 +54,8 @@ class CommitHookMixin(BaseDatabaseWrapper):
         try:
             super()._commit()  # type: ignore[misc]
         except IntegrityError:
-            # A deferred constraint refused: rolled back for certain. After any other error nobody knows
-            # whether it was committed, and the tags stay in flight until the writer expires.
+            # A deferred constraint failed, so the transaction was rolled back. After any other error it may
+            # have been committed: then the tags stay in flight until the writer expires.
             if write:
                 write.end()
             raise
@@ -69,29 +69,29 @@ class CommitHookMixin(BaseDatabaseWrapper):
             super()._commit()  # type: ignore[misc]
         if write.row_id is not None:
             write.wait_for_lease_expiry(self)
-            # What the waiting asked has begun a transaction of its own on PostgreSQL.
+            # On PostgreSQL the queries of the wait have begun a transaction.
             super()._commit()  # type: ignore[misc]
 
     def _rollback(self) -> None:
-        self._stale.clear()
+        self._changed_tags.clear()
         super()._rollback()  # type: ignore[misc]
 
     def _begin_write(self) -> in_flight.Write | None:
-        stale = frozenset(self._stale)
-        self._stale.clear()
-        self._look_at_the_database()
+        known = frozenset(self._changed_tags)
+        self._changed_tags.clear()
+        self._check_outbox()
         if not self._outbox_exists:
             return None
-        return in_flight.begin(self, stale, collecting=not self._triggers_tell)
+        return in_flight.begin(self, known, collecting=not self._triggers_notify)
 
-    def _look_at_the_database(self) -> None:
+    def _check_outbox(self) -> None:
         if not self._outbox_exists:
             self._outbox_exists = outbox.exists(self)
-            self._triggers_tell = self._outbox_exists and self.triggers_tell()
+            self._triggers_notify = self._outbox_exists and self.triggers_notify()
 
 
 def invalidate(using: str, *tags: str) -> None:
-    """Note tags that the open transaction of a database makes stale.
+    """Record tags that the open transaction of a database invalidates.
 
     Args:
         using: the database's alias.
@@ -102,17 +102,17 @@ def invalidate(using: str, *tags: str) -> None:
         connection.invalidate(tags)
 
 
-def _announced(
+def _in_transaction(
     execute: Callable[..., Any], sql: Any, params: Any, many: Any, context: Mapping[str, Any]
 ) -> Any:
-    """Execute a statement; one that changes rows on its own gets a transaction, and so the hook."""
+    """Execute a statement. One that changes rows outside a transaction gets one, and thereby the hook."""
     connection: CommitHookMixin = context["connection"]
     text = sql if isinstance(sql, str) else sql.as_string(connection.connection)
     if not changes_rows(text):
         return execute(sql, params, many, context)
-    in_transaction = not connection.get_autocommit() or not connection.may_begin()
+    in_transaction = not connection.get_autocommit() or not connection.can_begin()
     if in_transaction or connections[connection.alias] is not connection:
-        # What commits it has the hook, or else the triggers' rows wait in the outbox for the relay.
+        # Either its COMMIT has the hook, or the triggers' outbox rows wait for the relay.
         return execute(sql, params, many, context)
     with transaction.atomic(using=connection.alias, savepoint=False):
         result = execute(sql, params, many, context)

@@ -1,9 +1,9 @@
 """The fingerprint of the code that writes entries: no version of the code reads another version's entries.
 
-What an entry holds has the shape that the code gives it. A cache server outlives a deployment, and during a
-rolling one two versions share it. So the fingerprint is part of what an entry is kept under
-(``CacheSpec.digest``): an entry of other code is a miss. Generations, writers in flight, epoch and lease do
-not carry it: a write of either version makes the entries of both stale.
+The code determines what an entry contains. The cache server outlives a deployment, and during a rolling
+deploy two versions of the code share it. The fingerprint is therefore part of an entry's key
+(``CacheSpec.digest``): an entry written by other code is a miss. Generations, writers in flight, epoch and
+lease do not depend on it, so a write by either version invalidates the entries of both.
 """
 
 import hashlib
@@ -14,11 +14,11 @@ _describe: Callable[[], Iterable[str]] = tuple
 
 
 def describe_entries_with(describe: Callable[[], Iterable[str]]) -> None:
-    """Set what describes the content of entries.
+    """Set the function that describes the content of entries.
 
     Args:
-        describe: returns the package's version and the fields of everything that is cached, the same in all
-            processes that run the same code. Called once, when the first entry is looked for.
+        describe: returns the package's version and the fields of everything that is cached. All processes
+            that run the same code must get the same result. Called once, at the first look-up.
     """
     global _describe  # noqa: PLW0603 - set once, while the applications are loaded
     _describe = describe

@@ -1,4 +1,4 @@
-"""What the cache server reports about itself, what all processes counted, and what waits in the outbox."""
+"""Measurements of the cache server and of the outbox."""
 
 import time
 from collections.abc import Mapping
@@ -14,13 +14,13 @@ from orchestrator.cache.metrics import Counts
 
 
 @dataclass(frozen=True)
-class Measured:
+class ServerMeasurement:
     """One measurement of the cache server.
 
     Args:
         info: the reply to ``INFO``.
-        latency_seconds: how long a ping took.
-        counts: of all processes.
+        latency_seconds: how long a ``PING`` took.
+        counts: the counters of all processes.
     """
 
     info: Mapping[str, Any]
@@ -29,8 +29,14 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class Backlog:
-    """The outbox: its rows, counted up to a bound, and the age in seconds of the oldest."""
+class OutboxBacklog:
+    """The rows in the outbox.
+
+    Args:
+        rows: their number, up to ``outbox.MAX_ROWS_COUNTED``.
+        oldest_seconds: the age of the oldest.
+        complete: whether all rows were counted.
+    """
 
     rows: int
     oldest_seconds: float
@@ -38,39 +44,39 @@ class Backlog:
 
 
 def reachable() -> Literal["up", "down", "disabled"]:
-    """Return whether the cache server answers now; a frozen one costs the time-out of one call."""
-    current = client.current()
-    if not current.enabled:
+    """Return whether the cache server responds; a frozen one costs the time-out of one call."""
+    cache = client.current()
+    if not cache.enabled:
         return "disabled"
     try:
-        current.call(lambda client: client.ping())
+        cache.call(lambda redis_client: redis_client.ping())
     except CacheUnavailable:
         return "down"
     return "up"
 
 
-def measure(current: RedisCacheClient) -> Measured:
+def measure_server(cache: RedisCacheClient) -> ServerMeasurement:
     """Measure the cache server.
 
     Raises:
-        CacheUnavailable: when the server does not answer.
+        CacheUnavailable: when the server does not respond.
     """
     started = time.perf_counter()
-    current.call(lambda client: client.ping())
+    cache.call(lambda redis_client: redis_client.ping())
     latency = time.perf_counter() - started
-    info = current.call(lambda client: client.info("everything"))
-    metrics.note_evictions(current, int(info["evicted_keys"]))
-    return Measured(info, latency, metrics.read(current))
+    info = cache.call(lambda redis_client: redis_client.info("everything"))
+    metrics.note_evictions(cache, int(info["evicted_keys"]))
+    return ServerMeasurement(info, latency, metrics.read(cache))
 
 
-def backlog() -> Backlog | None:
-    """Return what waits in the outbox; None before the migration that creates it.
+def measure_outbox() -> OutboxBacklog | None:
+    """Measure the outbox; return None before the migration that creates it.
 
     Raises:
-        DatabaseError, InterfaceError: when the database does not answer.
+        DatabaseError, InterfaceError: when the database does not respond.
     """
     connection = connections[DEFAULT_DB_ALIAS]
     if not outbox.exists(connection):
         return None
     rows, seconds = outbox.backlog(connection)
-    return Backlog(rows, seconds, complete=rows < outbox.COUNTED_AT_MOST)
+    return OutboxBacklog(rows, seconds, complete=rows < outbox.MAX_ROWS_COUNTED)

@@ -1,4 +1,4 @@
-"""Writers: how a change is announced before its COMMIT, and what follows after it."""
+"""Writes in flight: a transaction's tags are announced before its COMMIT and end after it."""
 
 import time
 from collections.abc import Iterable
@@ -8,25 +8,26 @@ from typing import Final
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from orchestrator.cache import client, keys, metrics, outbox, scripts, timing
-from orchestrator.cache import tags as names
+from orchestrator.cache import tags as cache_tags
 from orchestrator.cache.interface import CacheUnavailable
 
-#: So many tags that name single rows are announced; more are announced as one change in bulk.
-SINGLE_ROWS_AT_MOST: Final = 64
+#: Tags of single rows that one write announces at most; beyond it announces their tables' bulk tags.
+MAX_ROW_TAGS: Final = 64
 
-# The last outbox row that this process has waited out, by database alias: while it is still there, no lease
-# can have begun since, and nobody trusts the cache.
-_waited_out: dict[str, int] = {}
+# By database alias, the last outbox row for which this process waited until the lease had expired. While the
+# row exists, no lease was given since.
+_last_waited_out: dict[str, int] = {}
 
 
 @dataclass(frozen=True)
 class Write:
-    """One transaction's changes, between the moment before its COMMIT and the acknowledgement.
+    """One transaction's changes, from just before its COMMIT until it is acknowledged.
 
     Args:
-        tags: what it makes stale.
+        tags: the tags that it invalidates.
         announced: whether the cache server knows of it.
-        row_id: the outbox row that does the server's part if it does not, else None.
+        row_id: the id of the outbox row that invalidates the tags instead; None if there is none.
+        writer: a token that names the write.
     """
 
     tags: frozenset[str]
@@ -35,11 +36,11 @@ class Write:
     writer: str = field(default_factory=keys.token)
 
     def end(self) -> bool:
-        """Give the tags new generations, now that the transaction is over, one way or the other.
+        """Give the tags new generations, after COMMIT or ROLLBACK.
 
         Returns:
-            Whether the cache server has done it. If not, and something was committed, the tags have to go
-            into the outbox: what was begun can be lost with the server's memory.
+            False if the cache server could not be reached. If the transaction was committed, the tags must
+            then go into the outbox: the server may have lost its memory of this write.
         """
         if not self.announced:
             return True
@@ -48,55 +49,55 @@ class Write:
         except CacheUnavailable:
             metrics.count("failures", "end")
             return False
-        for group in names.groups_of(self.tags):
+        for group in cache_tags.groups_of(self.tags):
             metrics.count("invalidations", group)
         return True
 
     def moved_to_outbox(self, connection: BaseDatabaseWrapper) -> "Write":
-        """Append the tags to the outbox, and return the write as one that waits there.
+        """Append the tags to the outbox; return the write that waits for them to be drained.
 
         Args:
-            connection: its transaction is over; the caller commits what this does.
+            connection: without an open transaction; the caller commits what this method writes.
         """
         return replace(self, announced=False, row_id=outbox.append(connection, self.tags))
 
     def wait_for_lease_expiry(self, connection: BaseDatabaseWrapper) -> None:
-        """Return when no process can serve an answer from before this write any more.
+        """Wait until no process can serve a response from before this write.
 
-        Nothing to wait for if the cache server knows of the write. Else its row is in the outbox, and it
-        may be acknowledged once that is drained, or the lease that others may hold has passed.
+        That is at once if the cache server knows of the write. Otherwise it is when the outbox row was
+        drained, or when every lease that was given before the row was visible has expired.
 
         Args:
-            connection: where the row is; its transaction is over.
+            connection: the connection to the outbox's database, without an open transaction.
         """
         if self.row_id is None:
             return
         deadline = time.monotonic() + timing.LEASE + timing.LEASE_SLACK
-        witness = _waited_out.get(connection.alias)
-        if witness is not None and outbox.holds(connection, witness):
+        earlier = _last_waited_out.get(connection.alias)
+        if earlier is not None and outbox.contains(connection, earlier):
             return
-        while outbox.holds(connection, self.row_id):
+        while outbox.contains(connection, self.row_id):
             if time.monotonic() >= deadline:
-                _waited_out[connection.alias] = self.row_id
+                _last_waited_out[connection.alias] = self.row_id
                 return
             time.sleep(timing.OUTBOX_POLL_EVERY)
 
 
 def begin(connection: BaseDatabaseWrapper, known: Iterable[str], *, collecting: bool) -> Write | None:
-    """Announce what the open transaction changed; to be called right before its COMMIT.
+    """Announce what the open transaction changed; called right before its COMMIT.
 
     Args:
-        connection: the transaction's.
-        known: tags that are stale for certain, whatever the outbox says.
-        collecting: whether the outbox may say more.
+        connection: the transaction's connection.
+        known: tags that the transaction has certainly changed.
+        collecting: whether the outbox may hold more of the transaction's tags.
 
     Returns:
-        The write to be ended after the COMMIT, or None if nothing was changed.
+        The write, to be ended after the COMMIT; None if nothing was changed.
     """
     # If a signal already announced a change, this transaction writes anyway, so DELETE … RETURNING is safe.
-    # Otherwise it may be read-only: SELECT first. If the cache cannot be reached, the relay needs the rows.
+    # Otherwise it may be read-only: SELECT first. If the cache is unusable, leave the rows for the relay.
     taking = collecting and bool(known) and client.current().usable
-    rows = (outbox.take if taking else outbox.own)(connection) if collecting else outbox.NOTHING
+    rows = (outbox.take if taking else outbox.own)(connection) if collecting else outbox.NO_ROWS
     tags = _bounded(rows.tags.union(known))
     if not tags:
         return None
@@ -107,19 +108,24 @@ def begin(connection: BaseDatabaseWrapper, known: Iterable[str], *, collecting: 
         metrics.count("failures", "begin")
         if taking:
             outbox.put_back(connection, rows)
-        unnamed = tags - rows.tags
-        last = outbox.append(connection, unnamed) if unnamed else max(rows.ids)
-        return Write(tags, announced=False, row_id=last if client.current().enabled else None)
+        return _left_to_relay(connection, tags, rows)
     if not taking:
         outbox.remove(connection, rows.ids)
     return write
 
 
+def _left_to_relay(connection: BaseDatabaseWrapper, tags: frozenset[str], rows: outbox.OutboxRows) -> Write:
+    """Append the tags that are not in the outbox yet; return the write that waits for its last row."""
+    missing = tags - rows.tags
+    last = outbox.append(connection, missing) if missing else max(rows.ids)
+    return Write(tags, announced=False, row_id=last if client.current().enabled else None)
+
+
 def _bounded(tags: frozenset[str]) -> frozenset[str]:
-    """Return the tags, those of single rows replaced by their tables' bulk tags if there are many."""
-    if len(tags) <= SINGLE_ROWS_AT_MOST:
+    """Return the tags; more than ``MAX_ROW_TAGS`` tags of single rows are replaced by bulk tags."""
+    if len(tags) <= MAX_ROW_TAGS:
         return tags
-    single = {tag: bulk for tag in tags if (bulk := names.bulk_of(tag))}
-    if len(single) <= SINGLE_ROWS_AT_MOST:
+    bulk_tags = {tag: bulk for tag in tags if (bulk := cache_tags.bulk_of(tag))}
+    if len(bulk_tags) <= MAX_ROW_TAGS:
         return tags
-    return tags - single.keys() | set(single.values())
+    return tags - bulk_tags.keys() | set(bulk_tags.values())

@@ -1,4 +1,4 @@
-"""What the package's modules need of the cache client: the errors it raises, and a protocol to call it by."""
+"""What the package's modules need of the cache client: its errors, and the protocol that they call it by."""
 
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -7,39 +7,39 @@ from orchestrator.cache.scripts import Script
 
 
 class CacheUnavailable(ConnectionError):
-    """The cache server did not do what it was asked: it is off, away, too slow, or refuses."""
+    """The cache is off, or the cache server is unreachable, too slow, or refused the command."""
 
 
 class CacheRestarted(CacheUnavailable):
-    """The server does not know the read script: it was restarted, and what it holds may be old."""
+    """The server does not know the read script: it was restarted, so its entries may be old."""
 
 
 class CacheClient(Protocol):
-    """The cache server, as ``orchestrator.cache.client.RedisCacheClient`` calls it."""
+    """The part of ``orchestrator.cache.client.RedisCacheClient`` that other modules use."""
 
     enabled: bool
 
     @property
     def usable(self) -> bool:
-        """Return whether a call would go out."""
+        """Return whether the cache is on and the circuit breaker closed."""
 
     @property
     def read_script(self) -> Script:
         """Return the read script of this installation."""
 
-    def call(self, request: Callable[[Any], Any]) -> Any:
-        """Send a request whatever the breaker says.
+    def call(self, operation: Callable[[Any], Any]) -> Any:
+        """Run an operation, even while the circuit breaker is open.
 
         Args:
-            request: called with the low-level client; its result is returned.
+            operation: called with the Redis client; its result is returned.
 
         Raises:
-            CacheUnavailable: when there is no good reply.
+            CacheUnavailable: when the operation failed.
         """
 
     def clock(self) -> int:
         """Return the server's time in milliseconds.
 
         Raises:
-            CacheUnavailable: when there is no good reply.
+            CacheUnavailable: when the server does not respond.
         """

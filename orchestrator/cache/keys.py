@@ -1,4 +1,4 @@
-"""Keys in the cache server."""
+"""The keys that the service uses in the cache server."""
 
 import secrets
 from collections.abc import Iterable
@@ -8,12 +8,12 @@ from django.conf import settings
 
 
 def epoch() -> str:
-    """Return the key of the token that all entries are made under."""
+    """Return the key of the epoch: entries made under another epoch are void."""
     return f"{_prefix()}:epoch"
 
 
 def lease() -> str:
-    """Return the key that exists while the cache may be trusted."""
+    """Return the key of the lease: it exists while the cache may be trusted."""
     return f"{_prefix()}:lease"
 
 
@@ -23,46 +23,58 @@ def generation(tag: str) -> str:
 
 
 def writers(tag: str) -> str:
-    """Return the key of the set of writers in flight of a tag."""
+    """Return the key of the set of a tag's writers in flight."""
     return f"{_prefix()}:w:{tag}"
 
 
-def of_tags(tags: Iterable[str]) -> list[str]:
-    """Return generation and writers of each tag, as the scripts take them."""
+def tag_keys(tags: Iterable[str]) -> list[str]:
+    """Return the keys of each tag's generation and writers, in the order that the scripts expect."""
     return [key for tag in tags for key in (generation(tag), writers(tag))]
 
 
 def entry(digest: str) -> str:
-    """Return the key of an answer, by the digest of its spec."""
+    """Return the key of an entry.
+
+    Args:
+        digest: ``CacheSpec.digest``.
+    """
     return f"{_prefix()}:e:{digest}"
 
 
-def entries() -> str:
-    """Return the pattern of the keys of all answers, for a scan."""
+def entry_pattern() -> str:
+    """Return the pattern that matches the keys of all entries, for ``SCAN``."""
     return f"{_prefix()}:e:*"
 
 
 def fill_lock(digest: str) -> str:
-    """Return the key that one caller holds while filling an answer."""
+    """Return the key that exists while a caller builds an entry.
+
+    Args:
+        digest: ``CacheSpec.digest``.
+    """
     return f"{_prefix()}:f:{digest}"
 
 
-def statistics(bucket: str) -> str:
-    """Return the key of the counters of one bucket of time."""
+def counters(bucket: str) -> str:
+    """Return the key of one set of counters.
+
+    Args:
+        bucket: the number of a time bucket, or the name of another set (see ``orchestrator.cache.metrics``).
+    """
     return f"{_prefix()}:s:{bucket}"
 
 
-def samples() -> str:
-    """Return the key of the list of recipes to be audited."""
+def audit_samples() -> str:
+    """Return the key of the list of response keys that wait for the audit."""
     return f"{_prefix()}:audit"
 
 
 def token() -> str:
-    """Return a fresh random token: never a counter, which an eviction would start again."""
+    """Return a new random token. A counter would not do: after an eviction it would start again."""
     return secrets.token_hex(8)
 
 
 @cache
 def _prefix() -> str:
-    # Braces keep all keys on one node of a cluster, where scripts need them.
+    # The braces put all keys into one hash slot, as scripts need in a cluster.
     return f"{{{settings.CACHE_PREFIX}}}"

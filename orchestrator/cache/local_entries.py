@@ -1,69 +1,69 @@
-"""Answers that this process has already fetched and checked, by their spec."""
+"""Entries that this process has already fetched and verified."""
 
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Final
 
-from orchestrator.cache.scripts import Validators
+from orchestrator.cache.scripts import EntryHeader
 from orchestrator.cache.spec import Lookup
 
-#: Bytes of bodies kept at most by one process.
-LIMIT: Final = 8 * 1024 * 1024
+#: Bytes of bodies that one process keeps at most.
+MAX_BYTES: Final = 8 * 1024 * 1024
 
 
 @dataclass(frozen=True)
 class VerifiedEntry:
-    """An answer whose body is what its ETag says, and whose seal is genuine.
+    """An entry whose signature is valid and whose body matches its ETag.
 
     Args:
-        validators: while the cache server has the same, all is checked.
-        found: the answer.
-        body: of the answer.
+        header: while the cache server has an entry with the same header, this one is valid.
+        lookup: the result of looking the entry up.
+        body: the entry's body.
     """
 
-    validators: Validators
-    found: Lookup
+    header: EntryHeader
+    lookup: Lookup
     body: bytes
 
 
 class LocalEntries:
-    """A bounded memory of answers; those that were fetched first go first.
+    """A bounded store of verified entries, by their spec's digest. It drops the oldest first.
 
-    Whether one is still the answer to its spec is decided by the generations, at every request; this
-    only spares the server sending, and the process checking, the same bytes again.
+    The generations decide at every request whether an entry is still valid. This store only saves the server
+    sending, and the process verifying, the same bytes again.
 
     Args:
-        limit: bytes of bodies kept at most.
+        max_bytes: bytes of bodies kept at most.
     """
 
-    def __init__(self, limit: int = LIMIT) -> None:
-        self._limit = limit
+    def __init__(self, max_bytes: int = MAX_BYTES) -> None:
+        self._max_bytes = max_bytes
         self._size = 0
-        self._answers: OrderedDict[str, VerifiedEntry] = OrderedDict()
+        self._entries: OrderedDict[str, VerifiedEntry] = OrderedDict()
         self._lock = threading.Lock()
 
     def get(self, digest: str) -> VerifiedEntry | None:
-        """Return what was last seen of a spec, or None."""
-        return self._answers.get(digest)
+        """Return the last verified entry of a spec, or None."""
+        return self._entries.get(digest)
 
-    def keep(self, digest: str, answer: VerifiedEntry) -> None:
-        """Keep an answer, unless it alone is larger than a quarter of the limit."""
-        if len(answer.body) * 4 > self._limit:
+    def keep(self, digest: str, entry: VerifiedEntry) -> None:
+        """Keep an entry, unless it alone is larger than a quarter of the limit."""
+        if len(entry.body) * 4 > self._max_bytes:
             return
         with self._lock:
-            old = self._answers.pop(digest, None)
-            self._size += len(answer.body) - (len(old.body) if old else 0)
-            self._answers[digest] = answer
-            while self._size > self._limit:
-                _, dropped = self._answers.popitem(last=False)
+            old = self._entries.pop(digest, None)
+            self._size += len(entry.body) - (len(old.body) if old else 0)
+            self._entries[digest] = entry
+            while self._size > self._max_bytes:
+                _, dropped = self._entries.popitem(last=False)
                 self._size -= len(dropped.body)
 
     def clear(self) -> None:
-        """Forget all answers."""
+        """Drop all entries."""
         with self._lock:
-            self._answers.clear()
+            self._entries.clear()
             self._size = 0
 
 
-kept = LocalEntries()
+entries = LocalEntries()

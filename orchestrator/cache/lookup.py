@@ -1,4 +1,4 @@
-"""Reads: what is still good in the cache, and how what is not gets there."""
+"""Looking up cached responses, and building and storing those that are missing."""
 
 import random
 import threading
@@ -16,15 +16,15 @@ from orchestrator.cache import client, keys, local_entries, metrics, relay, scri
 from orchestrator.cache.client import RedisCacheClient
 from orchestrator.cache.interface import CacheRestarted, CacheUnavailable
 from orchestrator.cache.local_entries import VerifiedEntry
-from orchestrator.cache.scripts import Script, Validators
+from orchestrator.cache.scripts import EntryHeader, Script
 from orchestrator.cache.spec import CacheSpec, Lookup
 
-#: Share of hits that are compared with the database afterwards (see ``audit``).
-SAMPLED: Final = 1 / 1000
+#: Share of hits that the relay later compares with the database (see ``audit``).
+AUDIT_SAMPLE_RATE: Final = 1 / 1000
 
 
 class CacheStatus(Enum):
-    """How an answer came about, as the ``X-Cache`` header says it."""
+    """Where a response came from, as the ``X-Cache`` header says it."""
 
     HIT = "HIT"
     MISS = "MISS"
@@ -33,213 +33,218 @@ class CacheStatus(Enum):
 
 @dataclass(frozen=True)
 class CachedResponse:
-    """The bytes of an answer, their ETag without quotes, and where they came from."""
+    """The body of a response, its ETag without quotes, and where it came from."""
 
     body: bytes
     etag: str
-    outcome: CacheStatus
+    status: CacheStatus
 
 
-#: What the read script is told where no answer is known, and what it says where the known one is still good.
-_NO_VALIDATORS: Final[Validators] = (b"", b"", b"")
-_AS_KNOWN: Final = 1
+#: What the read script gets where the process has no verified entry, and its reply if that entry is current.
+_NO_HEADER: Final = EntryHeader(b"", b"", b"")
+_CURRENT: Final = 1
 
 UNAVAILABLE: Final = Lookup()
 _MISS: Final = Lookup(storable=True)
 
 
 def look_up(*specs: CacheSpec) -> list[Lookup]:
-    """Ask the cache for several answers in one round trip.
+    """Look up several specs in one round trip.
 
-    Never raises for a cache that fails: its answer is then ``UNAVAILABLE``, which is to ask the database and
-    store nothing. So it is inside a transaction, which may have written, or see an older state.
+    Returns ``UNAVAILABLE`` for each, never an error, if the cache cannot be used: the caller then queries the
+    database and stores nothing. The same inside a transaction, which may have written, or see an older state.
     """
-    current = client.current()
-    if not current.usable or connections[DEFAULT_DB_ALIAS].in_atomic_block:
+    cache = client.current()
+    if not cache.usable or connections[DEFAULT_DB_ALIAS].in_atomic_block:
         return [UNAVAILABLE] * len(specs)
     try:
-        found = _read_trusted(current, specs)
+        lookups = _read_trusted(cache, specs)
     except CacheUnavailable:
         metrics.count("failures", "read")
         return [UNAVAILABLE] * len(specs)
-    metrics.flush_if_due(current)
-    return found or [UNAVAILABLE] * len(specs)
+    metrics.flush_if_due(cache)
+    return lookups or [UNAVAILABLE] * len(specs)
 
 
 def look_up_if_trusted(*specs: CacheSpec) -> list[Lookup] | None:
-    """Return what the cache says to several specs, or None where it says nothing without more ado.
+    """Look up several specs in one round trip; return None if the cache cannot be used or has no lease.
 
-    As ``look_up``, but it never queries the database to renew the lease.
+    Unlike ``look_up`` it never queries the database to renew the lease.
     """
-    current = client.current()
-    if not current.usable:
+    cache = client.current()
+    if not cache.usable:
         return None
     try:
-        found = _read(current, specs)
+        lookups = _read(cache, specs)
     except CacheUnavailable:
         return None
-    metrics.flush_if_due(current)
-    return found
-
-
-def hit(spec: CacheSpec, found: Lookup) -> CachedResponse | None:
-    """Return the answer that was found, counted as a hit, or None if there is none."""
-    if found.body is None:
-        return None
-    count_hits(spec)
-    return CachedResponse(found.body, found.etag, CacheStatus.HIT)
+    metrics.flush_if_due(cache)
+    return lookups
 
 
 def count_hits(*specs: CacheSpec) -> None:
-    """Count that specs were answered from the cache; a few are audited."""
+    """Count a hit of each spec, and sample a few for the audit."""
     for spec in specs:
-        if random.random() < SAMPLED:  # noqa: S311 - a sample, no secret
+        if random.random() < AUDIT_SAMPLE_RATE:  # noqa: S311 - a sample, no secret
             metrics.sample(spec.key)
     metrics.count_hits(*[spec.group for spec in specs])
 
 
-def answer(spec: CacheSpec, found: Lookup, build: Callable[[], bytes]) -> CachedResponse:
-    """Return the answer to a spec: from the cache, or built and, where that is safe, stored.
+def get_or_build(spec: CacheSpec, lookup: Lookup, build: Callable[[], bytes]) -> CachedResponse:
+    """Return the cached response, or build it and store it if that is safe.
 
     Args:
-        spec: what is asked.
-        found: what ``look_up`` said to it.
-        build: asks the database and returns the body.
+        spec: describes the response.
+        lookup: what ``look_up`` returned for the spec.
+        build: queries the database and returns the body.
     """
-    cached = hit(spec, found)
+    cached = _hit(spec, lookup)
     if cached:
         return cached
-    if not found.storable:
-        return _built(spec, build, CacheStatus.BYPASS)
+    if not lookup.storable:
+        return _build(spec, build, CacheStatus.BYPASS)
     try:
         return _build_single_flight(spec, build)
     except CacheUnavailable:
-        return _built(spec, build, CacheStatus.BYPASS)
+        return _build(spec, build, CacheStatus.BYPASS)
 
 
-def _read_trusted(current: RedisCacheClient, specs: tuple[CacheSpec, ...]) -> list[Lookup] | None:
-    """Return what the cache says, or None when it may not be trusted even after ``relay_once``."""
+# --- Reading ------------------------------------------------------------------------------------------------
+
+
+def _read_trusted(cache: RedisCacheClient, specs: tuple[CacheSpec, ...]) -> list[Lookup] | None:
+    """Look up the specs, renewing the lease if there is none; return None if that fails."""
     try:
-        found = _read(current, specs)
+        lookups = _read(cache, specs)
     except CacheRestarted:
-        found = None
-        relay.reset_after_restart(current)
-    if found is None and _tick_once(current):
-        found = _read(current, specs)
-    return found
+        lookups = None
+        relay.reset_after_restart(cache)
+    if lookups is None and _renew_lease(cache):
+        lookups = _read(cache, specs)
+    return lookups
 
 
-def _read(current: RedisCacheClient, specs: tuple[CacheSpec, ...]) -> list[Lookup] | None:
-    """Return what the cache says, or None when it may not be trusted."""
-    known = [local_entries.kept.get(spec.digest) for spec in specs]
-    proofs = tuple([checked.validators if checked else _NO_VALIDATORS for checked in known])
-    trusted, *replies = current.read(_command(current.read_script, specs, proofs))
-    return list(map(_found, specs, known, replies)) if trusted else None
+def _read(cache: RedisCacheClient, specs: tuple[CacheSpec, ...]) -> list[Lookup] | None:
+    """Look up the specs; return None if there is no lease."""
+    known = [local_entries.entries.get(spec.digest) for spec in specs]
+    headers = tuple([entry.header if entry else _NO_HEADER for entry in known])
+    trusted, *replies = cache.read(_command(cache.read_script, specs, headers))
+    return list(map(_lookup_from_reply, specs, known, replies)) if trusted else None
 
 
-# What one request asks, the next one asks again.
+# Consecutive requests tend to look up the same specs.
 @lru_cache(maxsize=1024)
-def _command(script: Script, specs: tuple[CacheSpec, ...], proofs: tuple[Validators, ...]) -> bytes:
-    """Return the packed command that asks some specs, where answers with some proofs are known."""
-    return scripts.read(script, specs, known=proofs).by_digest()
+def _command(script: Script, specs: tuple[CacheSpec, ...], headers: tuple[EntryHeader, ...]) -> bytes:
+    """Return the packed call of the read script."""
+    return scripts.read(script, specs, known=headers).by_digest()
 
 
-_ticking = threading.Lock()
+_renewing = threading.Lock()
 
 
-def _tick_once(current: RedisCacheClient) -> bool:
-    """Tick if nobody in this process is at it; return whether the cache may be trusted now."""
-    if not _ticking.acquire(blocking=False):
+def _renew_lease(cache: RedisCacheClient) -> bool:
+    """Run the relay once, unless another thread does; return whether the cache may be trusted now."""
+    if not _renewing.acquire(blocking=False):
         return False
     try:
-        return relay.relay_once(current)
+        return relay.relay_once(cache)
     finally:
-        _ticking.release()
+        _renewing.release()
 
 
-def _found(spec: CacheSpec, known: VerifiedEntry | None, reply: Any) -> Lookup:
-    """Return what the read script's reply to a spec says to who knew an answer, or none."""
-    if known and reply == _AS_KNOWN:
-        return known.found
+def _lookup_from_reply(spec: CacheSpec, known: VerifiedEntry | None, reply: Any) -> Lookup:
+    """Return the result for one spec, by the read script's reply and the entry that this process has."""
+    if known and reply == _CURRENT:
+        return known.lookup
     if reply[0] != b"hit":
         return UNAVAILABLE if reply[0] == b"busy" else _MISS
-    _, version, etag, sign, received = reply
-    if not signing.verify(sign, spec.digest, version, etag):
+    _, version, etag, signature, received = reply
+    if not signing.verify(signature, spec.digest, version, etag):
         return _MISS
-    body = known.body if known and known.validators[1] == etag else _body_of(etag, received)
+    body = known.body if known and known.header.etag == etag else _checked_body(etag, received)
     if body is None:
         return _MISS
-    found = Lookup(body, etag.decode(), storable=True, version=version)
-    local_entries.kept.keep(spec.digest, VerifiedEntry((version, etag, sign), found, body))
-    return found
+    lookup = Lookup(body, etag.decode(), storable=True, version=version)
+    header = EntryHeader(version, etag, signature)
+    local_entries.entries.keep(spec.digest, VerifiedEntry(header, lookup, body))
+    return lookup
 
 
-def _body_of(etag: bytes, received: bytes) -> bytes | None:
+def _checked_body(etag: bytes, received: bytes) -> bytes | None:
+    """Return the body, or None if the ETag is not the body's."""
     return received if signing.etag_of(received).encode() == etag else None
 
 
+def _hit(spec: CacheSpec, lookup: Lookup) -> CachedResponse | None:
+    """Return the cached response and count the hit; None if there is no entry."""
+    if lookup.body is None:
+        return None
+    count_hits(spec)
+    return CachedResponse(lookup.body, lookup.etag, CacheStatus.HIT)
+
+
+# --- Building and storing -----------------------------------------------------------------------------------
+
+
 def _build_single_flight(spec: CacheSpec, build: Callable[[], bytes]) -> CachedResponse:
-    current, caller = client.current(), keys.token()
+    """Build the response in one caller; the others wait for its entry, at most ``FILL_WAIT`` seconds."""
+    cache, caller = client.current(), keys.token()
     deadline = time.monotonic() + timing.FILL_WAIT
-    state = b""
+    refill = False
     while True:
-        # What somebody has filled since it was looked for, and is no hit then either, is no good.
-        refill = state == b"filled"
-        state, *version = current.run(scripts.claim_fill(spec, caller=caller, refill=refill))
-        if state == b"busy":
-            return _built(spec, build, CacheStatus.BYPASS)
+        state, *version = cache.run(scripts.claim_fill(spec, caller=caller, refill=refill))
         if state == b"fill":
-            built = _built_or_abandoned(current, spec, caller, build)
-            _store(current, spec, caller, version[0], built)
-            return built
+            return _build_and_store(cache, spec, caller, version[0], build)
+        if state == b"busy":
+            return _build(spec, build, CacheStatus.BYPASS)
         if time.monotonic() >= deadline:
-            return _built(spec, build, CacheStatus.MISS)
+            return _build(spec, build, CacheStatus.MISS)
         if state == b"wait":
             metrics.count(spec.group, "waits")
             time.sleep(timing.FILL_POLL_EVERY)
-        (found,) = look_up(spec)
-        cached = hit(spec, found)
-        if cached:
-            return cached
-        if not found.storable:
-            return _built(spec, build, CacheStatus.BYPASS)
+        (lookup,) = look_up(spec)
+        if lookup.body is not None or not lookup.storable:
+            return _hit(spec, lookup) or _build(spec, build, CacheStatus.BYPASS)
+        # An entry that is current and yet no hit is invalid: replace it.
+        refill = state == b"filled"
+
+
+def _build(spec: CacheSpec, build: Callable[[], bytes], status: CacheStatus) -> CachedResponse:
+    body = build()
+    metrics.count(spec.group, "misses" if status is CacheStatus.MISS else "bypasses")
+    return CachedResponse(body, signing.etag_of(body), status)
+
+
+def _build_and_store(
+    cache: RedisCacheClient, spec: CacheSpec, caller: str, version: bytes, build: Callable[[], bytes]
+) -> CachedResponse:
+    try:
+        response = _build(spec, build, CacheStatus.MISS)
+    except BaseException:
+        _release_claim(cache, spec)
+        raise
+    _store(cache, spec, caller, version, response)
+    return response
 
 
 def _store(
-    current: RedisCacheClient, spec: CacheSpec, caller: str, version: bytes, built: CachedResponse
+    cache: RedisCacheClient, spec: CacheSpec, caller: str, version: bytes, response: CachedResponse
 ) -> None:
-    """Store an answer; a server that has no room for it, or is gone, changes nothing for the caller."""
-    etag = built.etag.encode()
-    validators = (version, etag, signing.sign(spec.digest, version, etag))
+    """Store a response. A server that is full or unreachable makes no difference to the caller."""
+    etag = response.etag.encode()
+    header = EntryHeader(version, etag, signing.sign(spec.digest, version, etag))
     try:
-        stored = current.run(scripts.fill(spec, caller=caller, validators=validators, body=built.body))
+        stored = cache.run(scripts.fill(spec, caller=caller, header=header, body=response.body))
     except CacheUnavailable:
         metrics.count("failures", "fill")
-        _unlock(current, spec)
+        _release_claim(cache, spec)
         return
     if stored:
         metrics.count(spec.group, "fills")
 
 
-def _unlock(current: RedisCacheClient, spec: CacheSpec) -> None:
-    """Let others fill at once: a server that is full has refused the step that would have done it."""
+def _release_claim(cache: RedisCacheClient, spec: CacheSpec) -> None:
+    """Let another caller build the entry at once: the script that stores it, and does this, has not run."""
     with suppress(CacheUnavailable):
-        if current.usable:
-            current.call(lambda client: client.delete(keys.fill_lock(spec.digest)))
-
-
-def _built_or_abandoned(
-    current: RedisCacheClient, spec: CacheSpec, caller: str, build: Callable[[], bytes]
-) -> CachedResponse:
-    """Return a built answer; if building fails, let the next caller fill at once."""
-    try:
-        return _built(spec, build, CacheStatus.MISS)
-    except BaseException:
-        _store(current, spec, caller, b"", CachedResponse(b"", "", CacheStatus.MISS))
-        raise
-
-
-def _built(spec: CacheSpec, build: Callable[[], bytes], outcome: CacheStatus) -> CachedResponse:
-    body = build()
-    metrics.count(spec.group, "misses" if outcome is CacheStatus.MISS else "bypasses")
-    return CachedResponse(body, signing.etag_of(body), outcome)
+        if cache.usable:
+            cache.call(lambda redis_client: redis_client.delete(keys.fill_lock(spec.digest)))

@@ -1,8 +1,8 @@
-"""What the cache does, counted over all processes.
+"""Counters of what the cache does, summed over all processes.
 
-Counting is an addition in memory. About once a second a process adds what it counted to counters in the cache
-server: one since the server's start, and one for every ten seconds of the last hour. What could not be sent
-because the server was away is sent later, so a process that is killed loses a second of counts at most.
+Counting is an addition in memory. About once a second a process adds its counts to counters in the cache
+server: one set since the server's start, and one for each ten seconds of the last hour. Counts that could not
+be sent are kept and sent later, so a process that is killed loses the counts of one second at most.
 """
 
 import threading
@@ -15,43 +15,43 @@ from typing import Any, Final
 from orchestrator.cache import keys, timing
 from orchestrator.cache.interface import CacheClient
 
-#: Seconds between two deliveries of one process.
-DELIVER_EVERY: Final = 1.0
+#: Seconds between two flushes of one process.
+FLUSH_EVERY: Final = 1.0
 
-#: Seconds that one bucket covers, and for which buckets are kept.
-BUCKET: Final = 10
-BUCKETS_KEPT: Final = 3700
+#: Seconds that one bucket covers, and seconds for which a bucket is kept.
+BUCKET_SECONDS: Final = 10
+BUCKET_TTL: Final = 3700
 
 _TOTAL: Final = "total"
 
-#: Recipes that wait to be audited at most, in a process and in the server.
-SAMPLES_KEPT: Final = 200
+#: Response keys that wait for the audit at most, in a process and in the server.
+MAX_SAMPLES: Final = 200
 
 _counts: Counter[str] = Counter()
-_samples: deque[str] = deque(maxlen=SAMPLES_KEPT)
+_samples: deque[str] = deque(maxlen=MAX_SAMPLES)
 _lock = threading.Lock()
-_next_delivery = 0.0
+_next_flush = 0.0
 
 
 @dataclass(frozen=True)
 class Counts:
-    """Counters by ``group:what`` since the server's start, over the last hour and over the last minute."""
+    """Counters by ``group:event`` since the server's start, over the last hour and over the last minute."""
 
     total: Mapping[str, int]
     hour: Mapping[str, int]
     minute: Mapping[str, int]
 
 
-def count(group: str, what: str, times: int = 1) -> None:
-    """Count that something happened.
+def count(group: str, event: str, times: int = 1) -> None:
+    """Add to a counter.
 
     Args:
-        group: the group of answers, such as ``jobs``, or of happenings, such as ``failures``.
-        what: ``hits``, ``misses``, ``bypasses``, ``fills``, ``waits``, ``invalidations``, …
-        times: how often.
+        group: a group of responses, such as ``jobs``, or of other events, such as ``failures``.
+        event: ``hits``, ``misses``, ``bypasses``, ``fills``, ``waits``, ``invalidations``, …
+        times: how often it happened.
     """
     with _lock:
-        _counts[f"{group}:{what}"] += times
+        _counts[f"{group}:{event}"] += times
 
 
 def count_hits(*groups: str) -> None:
@@ -62,92 +62,94 @@ def count_hits(*groups: str) -> None:
 
 
 def sample(key: str) -> None:
-    """Note the key of an answer that shall be audited."""
+    """Queue the key of a cached response for the audit."""
     _samples.append(key)
 
 
-def any_counted() -> bool:
-    """Return whether this process has counted anything that it has not delivered."""
+def has_counts() -> bool:
+    """Return whether this process has counts that it has not sent."""
     return bool(_counts)
 
 
-def flush_if_due(server: CacheClient) -> None:
-    """Deliver this process's counts if it has not done so for a second and the server can be asked."""
-    if time.monotonic() >= _next_delivery and server.usable:
-        flush(server)
+def flush_if_due(cache: CacheClient) -> None:
+    """Send this process's counts if the last flush was a second ago and the cache is usable."""
+    if time.monotonic() >= _next_flush and cache.usable:
+        flush(cache)
 
 
-def flush(server: CacheClient) -> None:
-    """Add this process's counts to the shared ones; keep them if that fails."""
-    global _next_delivery  # noqa: PLW0603 - one clock a process
-    _next_delivery = time.monotonic() + DELIVER_EVERY
+def flush(cache: CacheClient) -> None:
+    """Add this process's counts to the shared counters; keep them if that fails."""
+    global _next_flush  # noqa: PLW0603 - one timer per process
+    _next_flush = time.monotonic() + FLUSH_EVERY
     with _lock:
-        sent = Counter(_counts)
+        counts = Counter(_counts)
         _counts.clear()
-        keys_sampled = list(_samples)
+        samples = list(_samples)
         _samples.clear()
-    if not sent:
+    if not counts:
         return
     try:
-        server.call(lambda client: _add(client, sent, keys_sampled))
+        cache.call(lambda redis_client: _add(redis_client, counts, samples))
     except ConnectionError:
         with _lock:
-            _counts.update(sent)
+            _counts.update(counts)
 
 
-def read(server: CacheClient) -> Counts:
+def read(cache: CacheClient) -> Counts:
     """Return the counters of all processes.
 
     Raises:
-        CacheUnavailable: when the server does not tell.
+        CacheUnavailable: when the server does not respond.
     """
-    flush(server)
-    now = int(time.time()) // BUCKET
-    buckets = [_TOTAL, *(str(now - age) for age in range(3600 // BUCKET))]
-    total, *recent = server.call(lambda client: _fetch(client, buckets))
-    return Counts(total, _sum(recent), _sum(recent[: 60 // BUCKET]))
+    flush(cache)
+    now = int(time.time()) // BUCKET_SECONDS
+    buckets = [_TOTAL, *(str(now - age) for age in range(3600 // BUCKET_SECONDS))]
+    total, *recent = cache.call(lambda redis_client: _fetch(redis_client, buckets))
+    return Counts(total, _sum(recent), _sum(recent[: 60 // BUCKET_SECONDS]))
 
 
-def note_evictions(server: CacheClient, evicted: int) -> None:
-    """Count the keys that the server has evicted since somebody looked last: so it is known when they were.
+def note_evictions(cache: CacheClient, evicted: int) -> None:
+    """Count the keys that the server has evicted since the last call of any process, with the current time.
 
     Args:
-        server: the cache server.
-        evicted: how many it has evicted since its start.
+        cache: the cache client.
+        evicted: keys that the server has evicted since its start.
     """
-    key = keys.statistics("evicted")
+    key = keys.counters("evicted")
     try:
-        seen = server.call(lambda client: client.set(key, evicted, ex=timing.GENERATION_KEPT, get=True))
+        last = cache.call(
+            lambda redis_client: redis_client.set(key, evicted, ex=timing.GENERATION_KEPT, get=True)
+        )
     except ConnectionError:
-        return  # full, and it evicts nothing: then there is nothing to count either
-    before = int(seen) if seen and seen.isdigit() else 0
+        return  # a full server that refuses the SET evicts nothing
+    before = int(last) if last and last.isdigit() else 0
     if evicted != before:
         count("server", "evicted", evicted - before if evicted > before else evicted)
 
 
-def _add(client: Any, sent: Mapping[str, int], keys_sampled: list[str]) -> None:
-    bucket = keys.statistics(str(int(time.time()) // BUCKET))
-    pipeline = client.pipeline(transaction=False)
-    for name, times in sent.items():
-        pipeline.hincrby(keys.statistics(_TOTAL), name, times)
+def _add(redis_client: Any, counts: Mapping[str, int], samples: list[str]) -> None:
+    bucket = keys.counters(str(int(time.time()) // BUCKET_SECONDS))
+    pipeline = redis_client.pipeline(transaction=False)
+    for name, times in counts.items():
+        pipeline.hincrby(keys.counters(_TOTAL), name, times)
         pipeline.hincrby(bucket, name, times)
-    pipeline.expire(bucket, BUCKETS_KEPT)
-    if keys_sampled:
-        pipeline.lpush(keys.samples(), *keys_sampled)
-        pipeline.ltrim(keys.samples(), 0, SAMPLES_KEPT - 1)
+    pipeline.expire(bucket, BUCKET_TTL)
+    if samples:
+        pipeline.lpush(keys.audit_samples(), *samples)
+        pipeline.ltrim(keys.audit_samples(), 0, MAX_SAMPLES - 1)
     pipeline.execute()
 
 
-def _fetch(client: Any, buckets: Iterable[str]) -> list[dict[str, int]]:
-    pipeline = client.pipeline(transaction=False)
+def _fetch(redis_client: Any, buckets: Iterable[str]) -> list[dict[str, int]]:
+    pipeline = redis_client.pipeline(transaction=False)
     for bucket in buckets:
-        pipeline.hgetall(keys.statistics(bucket))
-    return [_numbers(found) for found in pipeline.execute()]
+        pipeline.hgetall(keys.counters(bucket))
+    return [_numbers(fields) for fields in pipeline.execute()]
 
 
-def _numbers(found: Mapping[bytes, bytes]) -> dict[str, int]:
-    """Return the counters of one bucket; what is no number was written by somebody else."""
-    return {name.decode(errors="replace"): int(value) for name, value in found.items() if value.isdigit()}
+def _numbers(fields: Mapping[bytes, bytes]) -> dict[str, int]:
+    """Return the counters of one bucket; a value that is no number was written by other code."""
+    return {name.decode(errors="replace"): int(value) for name, value in fields.items() if value.isdigit()}
 
 
 def _sum(buckets: Iterable[Mapping[str, int]]) -> dict[str, int]:

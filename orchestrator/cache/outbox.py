@@ -1,7 +1,7 @@
-"""Invalidations that wait in the database, in the table ``cache_outbox``.
+"""The outbox: invalidations that wait in the database, in the table ``cache_outbox``.
 
-The table is the triggers', made by a migration, and no model: on PostgreSQL a row holds a statement's
-tags and its transaction, on SQLite one tag. Nothing here opens a transaction; the callers do.
+A migration creates the table and the triggers that fill it; there is no model. On PostgreSQL a row holds the
+tags of one statement and its transaction, on SQLite one tag. No function here opens a transaction.
 """
 
 from collections.abc import Iterable, Sequence
@@ -15,13 +15,13 @@ _EXISTS: Final = {
     "postgresql": "SELECT to_regclass('cache_outbox') IS NOT NULL",
     "sqlite": "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'cache_outbox'",
 }
-# On SQLite, where one transaction writes at a time, whatever is there is this one's to take: its own rows,
-# and those that others left and that are hereby drained too.
+# On SQLite one transaction writes at a time. It takes all rows: its own, and earlier ones, which it thereby
+# drains.
 _FROM_OWN: Final = {
     "postgresql": "FROM cache_outbox WHERE transaction = pg_current_xact_id_if_assigned()",
     "sqlite": "FROM cache_outbox",
 }
-OWN: Final = {vendor: f"SELECT id, tags {rows}" for vendor, rows in _FROM_OWN.items()}
+SELECT_OWN: Final = {vendor: f"SELECT id, tags {rows}" for vendor, rows in _FROM_OWN.items()}
 _TAKE: Final = {vendor: f"DELETE {rows} RETURNING id, tags, created_at" for vendor, rows in _FROM_OWN.items()}
 _PUT_BACK: Final = {
     "postgresql": (
@@ -36,18 +36,22 @@ _PRUNE: Final = {
         " WHERE created_at < strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now', -%s || ' seconds')"
     ),
 }
-#: Rows that are counted at most: behind a server that was away for days there are very many.
-COUNTED_AT_MOST: Final = 100_000
+#: Rows that are counted at most: while the relay is down their number grows without limit.
+MAX_ROWS_COUNTED: Final = 100_000
 _AGE: Final = {
     "postgresql": "extract(epoch FROM clock_timestamp() - created_at)",
     "sqlite": "(julianday('now') - julianday(created_at)) * 86400",
 }
-PENDING: Final = "SELECT id, tags FROM cache_outbox ORDER BY id LIMIT %s"
+SELECT_PENDING: Final = "SELECT id, tags FROM cache_outbox ORDER BY id LIMIT %s"
 
 
 @dataclass(frozen=True)
-class Pending:
-    """Rows of the outbox, as the database has them: an id, what it names, and, of a row taken, its time."""
+class OutboxRows:
+    """Rows of the outbox.
+
+    Args:
+        rows: id and tags of each, and of a row that was taken also its timestamp.
+    """
 
     rows: Sequence[Sequence[Any]]
 
@@ -58,33 +62,33 @@ class Pending:
 
     @cached_property
     def tags(self) -> frozenset[str]:
-        """Return the tags that the rows name."""
-        named = (row[1] for row in self.rows)
-        return frozenset(tag for each in named for tag in ([each] if isinstance(each, str) else each))
+        """Return the tags of all rows."""
+        values = (row[1] for row in self.rows)
+        return frozenset(tag for value in values for tag in ([value] if isinstance(value, str) else value))
 
 
-NOTHING: Final = Pending(())
+NO_ROWS: Final = OutboxRows(())
 
 
 def exists(connection: BaseDatabaseWrapper) -> bool:
-    """Tell whether the table is there; before its migration it is not."""
+    """Return whether the table exists; before its migration it does not."""
     with connection.cursor() as cursor:
         cursor.execute(_EXISTS[connection.vendor])
         return bool(cursor.fetchone()[0])
 
 
-def own(connection: BaseDatabaseWrapper) -> Pending:
-    """Return what the statements of the open transaction appended."""
-    return _pending(connection, OWN[connection.vendor], [])
+def own(connection: BaseDatabaseWrapper) -> OutboxRows:
+    """Return the rows that the open transaction's statements appended."""
+    return _select(connection, SELECT_OWN[connection.vendor], [])
 
 
-def take(connection: BaseDatabaseWrapper) -> Pending:
-    """Remove what the statements of the open transaction appended, and return it."""
-    return _pending(connection, _TAKE[connection.vendor], [])
+def take(connection: BaseDatabaseWrapper) -> OutboxRows:
+    """Delete the rows that the open transaction's statements appended, and return them."""
+    return _select(connection, _TAKE[connection.vendor], [])
 
 
-def put_back(connection: BaseDatabaseWrapper, taken: Pending) -> None:
-    """Append again, as they were, rows that were taken in the open transaction."""
+def put_back(connection: BaseDatabaseWrapper, taken: OutboxRows) -> None:
+    """Insert rows again that the open transaction has taken, with their ids and timestamps."""
     with connection.cursor() as cursor:
         cursor.executemany(_PUT_BACK[connection.vendor], taken.rows)
 
@@ -100,20 +104,20 @@ def append(connection: BaseDatabaseWrapper, tags: Iterable[str]) -> int:
     return last
 
 
-def pending(connection: BaseDatabaseWrapper, limit: int) -> Pending:
+def pending(connection: BaseDatabaseWrapper, limit: int) -> OutboxRows:
     """Return the oldest rows, at most ``limit`` of them."""
-    return _pending(connection, PENDING, [limit])
+    return _select(connection, SELECT_PENDING, [limit])
 
 
-def holds(connection: BaseDatabaseWrapper, row_id: int) -> bool:
-    """Tell whether a row is still there."""
+def contains(connection: BaseDatabaseWrapper, row_id: int) -> bool:
+    """Return whether a row still exists."""
     with connection.cursor() as cursor:
         cursor.execute("/* waiting */ SELECT 1 FROM cache_outbox WHERE id = %s", [row_id])
         return cursor.fetchone() is not None
 
 
 def remove(connection: BaseDatabaseWrapper, ids: tuple[int, ...]) -> None:
-    """Remove rows whose tags were made stale."""
+    """Delete rows whose tags were invalidated."""
     if not ids:
         return
     with connection.cursor() as cursor:
@@ -124,16 +128,16 @@ def remove(connection: BaseDatabaseWrapper, ids: tuple[int, ...]) -> None:
 
 
 def prune(connection: BaseDatabaseWrapper, seconds: int) -> None:
-    """Remove rows older than so many seconds: what they would make stale has outlived its time by itself."""
+    """Delete rows older than so many seconds: the entries that they invalidate have expired."""
     with connection.cursor() as cursor:
         cursor.execute(_PRUNE[connection.vendor], [seconds])
 
 
 def backlog(connection: BaseDatabaseWrapper) -> tuple[int, float]:
-    """Return how many rows wait, up to ``COUNTED_AT_MOST``, and the age of the first in seconds."""
+    """Return the number of rows, up to ``MAX_ROWS_COUNTED``, and the age of the oldest in seconds."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT count(*) FROM (SELECT 1 FROM cache_outbox LIMIT %s) AS waiting", [COUNTED_AT_MOST]
+            "SELECT count(*) FROM (SELECT 1 FROM cache_outbox LIMIT %s) AS waiting", [MAX_ROWS_COUNTED]
         )
         length = cursor.fetchone()[0]
         age = f"SELECT {_AGE[connection.vendor]} FROM cache_outbox ORDER BY id LIMIT 1"  # noqa: S608 - ours
@@ -142,7 +146,7 @@ def backlog(connection: BaseDatabaseWrapper) -> tuple[int, float]:
     return length, max(0.0, float(first[0])) if first else 0.0
 
 
-def _pending(connection: BaseDatabaseWrapper, query: str, parameters: list[Any]) -> Pending:
+def _select(connection: BaseDatabaseWrapper, query: str, parameters: list[Any]) -> OutboxRows:
     with connection.cursor() as cursor:
         cursor.execute(query, parameters)
-        return Pending(cursor.fetchall())
+        return OutboxRows(cursor.fetchall())

@@ -1,8 +1,8 @@
-"""RawPool to the cache server, for the scripts that every request and every write waits for.
+"""A connection pool for the scripts, with less overhead per command than the client library's pool.
 
-The library's own way of sending a command (a lock, a look whether the connection is still good, counters,
-events, retries) takes as long as the command. Here a connection is taken from a list and put back, and what
-the library has connected is spoken to without it.
+The library takes about as long to send a command (lock, connection check, counters, events, retries) as the
+server takes to run it. This pool takes an idle connection from a deque and puts it back. The library opens
+and closes the connections.
 """
 
 import os
@@ -15,13 +15,13 @@ from typing import Any, Final
 import hiredis
 import redis
 
-#: Bytes that one call reads at most.
-_READ: Final = 64 * 1024
+#: Bytes that one call of ``recv`` reads at most.
+_READ_BYTES: Final = 64 * 1024
 
-#: What the reader of replies says where it has none that is complete.
+#: What the parser returns while a reply is incomplete.
 _INCOMPLETE: Final = object()
 
-_REFUSALS: Final = {
+_ERRORS: Final = {
     "NOSCRIPT": redis.exceptions.NoScriptError,
     "OOM": redis.exceptions.OutOfMemoryError,
 }
@@ -31,90 +31,90 @@ class RawPool:
     """The idle connections of one process to one server.
 
     Args:
-        pool: the library's, which knows how to make a connection.
+        pool: the library's pool, which makes the connections.
     """
 
     def __init__(self, pool: Any) -> None:
         self._pool = pool
-        self._idle: deque[_Line] = deque()  # whose ends may be taken from any thread
+        self._idle: deque[_RawConnection] = deque()  # append and pop are thread-safe
         os.register_at_fork(after_in_child=self._idle.clear)
 
     def call(self, command: bytes) -> Any:
-        """Send one command and return the reply; a connection that broke while it was idle is replaced.
+        """Send one command and return the reply. A connection that broke while idle is replaced.
 
         Args:
-            command: packed, as it goes to the server.
+            command: the packed command.
 
         Raises:
-            redis.exceptions.RedisError: when there is no good reply.
+            redis.exceptions.RedisError: when the call failed.
         """
         try:
-            line = self._idle.pop()
+            connection = self._idle.pop()
         except IndexError:
-            line = _Line(self._pool.make_connection())
+            connection = _RawConnection(self._pool.make_connection())
         try:
-            reply = line.exchange(command)
+            reply = connection.exchange(command)
         except redis.exceptions.ConnectionError:
-            line = _Line(self._pool.make_connection())
-            reply = line.exchange(command)
-        self._idle.append(line)
+            connection = _RawConnection(self._pool.make_connection())
+            reply = connection.exchange(command)
+        self._idle.append(connection)
         if isinstance(reply, redis.exceptions.ResponseError):
             raise reply
         return reply
 
 
-class _Line:
-    """A connection that the library has made and closes; whoever gets an error from it drops it.
+class _RawConnection:
+    """A connection that the library opens and closes. After an error it must be dropped.
 
-    The system bounds each call's time. A socket with a time-out of Python's own asks the system twice each
-    time: whether it would have to wait, and then for what there is. TLS needs Python's.
+    The operating system enforces the time-out of each call. A socket with a Python time-out needs two system
+    calls per read: ``poll`` and ``recv``. TLS sockets need the Python time-out.
 
     Args:
-        connection: the library's, whose time-out is that of each call.
+        connection: the library's connection; its time-out applies to each call.
     """
 
     def __init__(self, connection: Any) -> None:
         connection.connect()
         self._connection = connection
-        self._socket: socket.socket = connection._sock  # noqa: SLF001 - the library lends it to nobody
-        self._reader = hiredis.Reader(
-            protocolError=redis.exceptions.InvalidResponse, replyError=_refusal, notEnoughData=_INCOMPLETE
+        self._socket: socket.socket = connection._sock  # noqa: SLF001 - the library does not use it meanwhile
+        self._parser = hiredis.Reader(
+            protocolError=redis.exceptions.InvalidResponse, replyError=_error_from, notEnoughData=_INCOMPLETE
         )
         timeout = self._socket.gettimeout()
         if timeout and not isinstance(self._socket, ssl.SSLSocket):
             seconds, rest = divmod(timeout, 1)
-            bound = struct.pack("ll", int(seconds), int(rest * 1_000_000))  # a timeval
+            timeval = struct.pack("ll", int(seconds), int(rest * 1_000_000))
             self._socket.settimeout(None)
             for direction in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
-                self._socket.setsockopt(socket.SOL_SOCKET, direction, bound)
+                self._socket.setsockopt(socket.SOL_SOCKET, direction, timeval)
 
     def exchange(self, command: bytes) -> Any:
-        """Send a command and return the reply; a refusal is returned, not raised.
+        """Send a command and return the reply. An error reply is returned, not raised.
 
         Raises:
-            redis.exceptions.TimeoutError: when the server did not take the command, or answer it, in time.
+            redis.exceptions.TimeoutError: when the server did not respond in time.
             redis.exceptions.ConnectionError: when the connection is broken.
         """
         try:
             self._socket.sendall(command)
             return self._reply()
         except (BlockingIOError, TimeoutError) as error:
-            raise redis.exceptions.TimeoutError("the cache server does not answer in time") from error
+            raise redis.exceptions.TimeoutError("the cache server does not respond in time") from error
         except OSError as error:
             raise redis.exceptions.ConnectionError(str(error)) from error
 
     def _reply(self) -> Any:
         while True:
-            reply = self._reader.gets()
+            reply = self._parser.gets()
             if reply is _INCOMPLETE:
-                received = self._socket.recv(_READ)
+                received = self._socket.recv(_READ_BYTES)
                 if not received:
                     raise ConnectionResetError("the cache server has closed the connection")
-                self._reader.feed(received)
+                self._parser.feed(received)
             elif not isinstance(reply, hiredis.PushNotification):
                 return reply
 
 
-def _refusal(text: str) -> redis.exceptions.ResponseError:
-    """Return the error that the server answered instead of a reply."""
-    return _REFUSALS.get(text.partition(" ")[0], redis.exceptions.ResponseError)(text)
+def _error_from(text: str) -> redis.exceptions.ResponseError:
+    """Return the exception for an error reply."""
+    return _ERRORS.get(text.partition(" ")[0], redis.exceptions.ResponseError)(text)

@@ -1,7 +1,7 @@
-"""The relay: drains the outbox, renews the lease on trust, and voids what a restarted server brings back.
+"""The relay: drains the outbox, renews the lease, and voids old entries after a restart of the cache server.
 
-``run_relay`` is the process that ``make run`` starts. Where it is not running, whoever misses the lease does one
-``relay_once`` itself; where several run, they do not disturb each other.
+``run_relay`` is the loop of ``manage.py cache_relay``. A reader that finds no lease calls ``relay_once``
+itself. Several relays at the same time do not disturb each other.
 """
 
 import threading
@@ -12,71 +12,51 @@ from django.db import DEFAULT_DB_ALIAS, DatabaseError, InterfaceError, connectio
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from orchestrator.cache import metrics, outbox, scripts, timing
-from orchestrator.cache import tags as names
+from orchestrator.cache import tags as cache_tags
 from orchestrator.cache.interface import CacheClient, CacheUnavailable
-from orchestrator.cache.outbox import Pending
+from orchestrator.cache.outbox import OutboxRows
 from orchestrator.cache.scripts import Call
 
-#: Outbox rows drained at once, and so many tags that making everything stale is cheaper than naming them.
-ROWS_AT_ONCE: Final = 5000
+#: Outbox rows drained in one transaction, and tags above which voiding every entry is cheaper.
+MAX_ROWS_AT_ONCE: Final = 5000
 MAX_TAGS_AT_ONCE: Final = 500
 
 
-def relay_once(server: CacheClient) -> bool:
+def relay_once(cache: CacheClient) -> bool:
     """Drain the outbox and renew the lease; return whether the cache may be trusted now.
 
-    Args:
-        server: the cache server.
+    Raises:
+        CacheUnavailable: when the cache server or the database does not respond.
+    """
+    renewal = _drain_and_renew(cache)
+    return bool(cache.call(lambda redis_client: redis_client.execute_command(*renewal.parts)))
+
+
+def reset_after_restart(cache: CacheClient) -> bool:
+    """Void every entry of a restarted server, then load the read script; return whether there is a lease.
 
     Raises:
-        CacheUnavailable: when the server or the database does not answer.
+        CacheUnavailable: when the cache server or the database does not respond.
     """
-    renewal = _drain_and_renew(server)
-    return bool(server.call(lambda client: client.execute_command(*renewal.parts)))
+    renewal = _drain_and_renew(cache, void_everything=True)
 
-
-def reset_after_restart(server: CacheClient) -> bool:
-    """Void all that a restarted server holds, then let it be read; return whether it may be trusted now.
-
-    Raises:
-        CacheUnavailable: when the server or the database does not answer.
-    """
-    renewal = _drain_and_renew(server, void_everything=True)
-
-    def void_and_load(client: Any) -> Any:
-        # One transaction: between the two the server could be restarted once more.
-        pipeline = client.pipeline(transaction=True)
+    def void_and_load(redis_client: Any) -> Any:
+        # One transaction, because the server could restart again between the two commands.
+        pipeline = redis_client.pipeline(transaction=True)
         pipeline.execute_command(*renewal.parts)
-        pipeline.script_load(server.read_script.source)
+        pipeline.script_load(cache.read_script.source)
         return pipeline.execute()[0]
 
-    return bool(server.call(void_and_load))
+    return bool(cache.call(void_and_load))
 
 
-def _drain_and_renew(server: CacheClient, *, void_everything: bool = False) -> Call:
-    """Drain the outbox; return the call that renews the lease.
-
-    The server's clock is read first: the lease ends ``LEASE`` after that, whatever happens in between, so
-    that every row committed later is waited for by its writer.
-    """
-    looked_at = server.clock()
-    _drain(server)
-    until = looked_at + int(timing.LEASE * 1000)
-    return scripts.drain(trust_until=until, void_everything=void_everything)
-
-
-def run_relay(server: CacheClient, stop: threading.Event) -> None:
-    """Tick until told to stop; a server or database that is away is tried again.
-
-    Args:
-        server: the cache server.
-        stop: ends the keeping when set.
-    """
+def run_relay(cache: CacheClient, stop: threading.Event) -> None:
+    """Run the relay until ``stop`` is set; retry while the cache server or the database is unavailable."""
     while not stop.wait(timing.RELAY_EVERY):
         try:
-            if server.enabled:
-                relay_once(server)
-                metrics.flush_if_due(server)
+            if cache.enabled:
+                relay_once(cache)
+                metrics.flush_if_due(cache)
             else:
                 _prune()
                 stop.wait(timing.PRUNE_EVERY)
@@ -85,8 +65,14 @@ def run_relay(server: CacheClient, stop: threading.Event) -> None:
             stop.wait(timing.TRY_AGAIN_AFTER)
 
 
+def prune_after() -> int:
+    """Return the age in seconds after which every entry that an outbox row invalidates has expired."""
+    longest = max(getattr(settings, name) for name in cache_tags.TTL_SETTINGS.values())
+    return int(longest * (1 + timing.TTL_JITTER)) + timing.PRUNE_MARGIN
+
+
 def _prune() -> None:
-    """Keep the outbox small where nobody drains it."""
+    """Keep the outbox small while the cache is off and nothing drains it."""
     connection = connections[DEFAULT_DB_ALIAS]
     try:
         if outbox.exists(connection):
@@ -95,21 +81,27 @@ def _prune() -> None:
         raise CacheUnavailable("the outbox cannot be pruned") from error
 
 
-def prune_after() -> int:
-    """Return the age in seconds from which no entry can be left that a row would make stale."""
-    longest = max(getattr(settings, name) for name in names.TTL_SETTINGS.values())
-    return int(longest * (1 + timing.TTL_JITTER)) + timing.PRUNE_MARGIN
+def _drain_and_renew(cache: CacheClient, *, void_everything: bool = False) -> Call:
+    """Drain the outbox; return the call that renews the lease.
+
+    The lease ends ``LEASE`` seconds after the server's time *before* the outbox was read. The writer of every
+    row that is committed later waits at least that long.
+    """
+    started_at = cache.clock()
+    _drain(cache)
+    lease_end = started_at + int(timing.LEASE * 1000)
+    return scripts.drain(lease_end=lease_end, void_everything=void_everything)
 
 
-# The databases, by alias, whose outbox has been seen: before its migration there is none to drain.
+# The aliases of databases that have the outbox: before its migration there is nothing to drain.
 _with_outbox: set[str] = set()
 
 
-def _drain(server: CacheClient) -> None:
-    """Make stale what the outbox names until it is found empty.
+def _drain(cache: CacheClient) -> None:
+    """Invalidate the tags of all outbox rows.
 
     Raises:
-        CacheUnavailable: when the database does not answer: nobody can say what is stale.
+        CacheUnavailable: when the cache server or the database does not respond.
     """
     connection = connections[DEFAULT_DB_ALIAS]
     try:
@@ -117,25 +109,25 @@ def _drain(server: CacheClient) -> None:
             if not outbox.exists(connection):
                 return
             _with_outbox.add(connection.alias)
-        _empty_outbox(server, connection)
+        _drain_rows(cache, connection)
     except (DatabaseError, InterfaceError) as error:
         raise CacheUnavailable("the outbox cannot be read") from error
 
 
-def _empty_outbox(server: CacheClient, connection: BaseDatabaseWrapper) -> None:
-    # Until a look finds it empty: a writer that waited out an earlier row takes one that is still there as a
-    # sign that no lease was given since.
+def _drain_rows(cache: CacheClient, connection: BaseDatabaseWrapper) -> None:
+    # Until a read finds it empty: to a writer that waited for an earlier row, that row's presence proves that
+    # no lease was given since.
     while outbox.pending(connection, 1).ids:
-        # On SQLite a trigger does not repeat a tag that is waiting already: nobody may commit between the
-        # moment it is made stale and the moment its row goes.
+        # On SQLite a trigger does not append a tag that the outbox already has: no transaction may commit
+        # between the invalidation of the tag and the deletion of its row.
         with transaction.atomic(using=DEFAULT_DB_ALIAS):
-            rows = outbox.pending(connection, ROWS_AT_ONCE)
-            _make_stale(server, rows)
+            rows = outbox.pending(connection, MAX_ROWS_AT_ONCE)
+            _invalidate(cache, rows)
             outbox.remove(connection, rows.ids)
-        for group in names.groups_of(rows.tags):
+        for group in cache_tags.groups_of(rows.tags):
             metrics.count("invalidations", group)
 
 
-def _make_stale(server: CacheClient, rows: Pending) -> None:
+def _invalidate(cache: CacheClient, rows: OutboxRows) -> None:
     call = scripts.drain(rows.tags, void_everything=len(rows.tags) > MAX_TAGS_AT_ONCE)
-    server.call(lambda client: client.execute_command(*call.parts))
+    cache.call(lambda redis_client: redis_client.execute_command(*call.parts))

@@ -1,6 +1,6 @@
-"""The Lua scripts that the cache server runs, each as one step; one function a script says what it is given.
+"""The Lua scripts of the cache server, and one function for each that builds its call.
 
-A script's file says which keys and arguments it takes, in which order. Only this module repeats that.
+Each script runs atomically. Its file documents its keys and arguments; only this module builds them.
 """
 
 import hashlib
@@ -21,27 +21,27 @@ _INCLUDE: Final = "-- include in_flight\n"
 
 @dataclass(frozen=True, eq=False)
 class Script:
-    """A Lua script. Its file is read when the text is first needed.
+    """A Lua script. Its file is read when the source is first needed.
 
     Args:
-        name: the file's name in ``lua/``, without its ending.
-        remark: a comment that makes it another script than the same file without it.
+        name: the name of the file in ``lua/``, without its extension.
+        comment: appended to the source, so that the script's digest depends on it.
     """
 
     name: str
-    remark: str = ""
+    comment: str = ""
 
     @cached_property
     def source(self) -> str:
-        """Return the text."""
+        """Return the source."""
         source = _lua(self.name)
         if _INCLUDE in source:
             source = source.replace(_INCLUDE, _lua("in_flight"))
-        return source + (f"-- {self.remark}\n" if self.remark else "")
+        return source + (f"-- {self.comment}\n" if self.comment else "")
 
     @cached_property
     def digest(self) -> str:
-        """Return the digest by which a server that has loaded the script knows it."""
+        """Return the SHA-1 digest of the source, for ``EVALSHA``."""
         return hashlib.sha1(self.source.encode(), usedforsecurity=False).hexdigest()
 
 
@@ -62,8 +62,16 @@ class Call(NamedTuple):
 
     @property
     def parts(self) -> tuple[Any, ...]:
-        """Return the command with the script's text, not packed."""
+        """Return the command with the script's source, not packed."""
         return ("EVAL", self.script.source, len(self.keys), *self.keys, *self.arguments)
+
+
+class EntryHeader(NamedTuple):
+    """The fields of an entry that prove it: all but its body."""
+
+    version: bytes
+    etag: bytes
+    signature: bytes
 
 
 _CLAIM_FILL: Final = Script("claim_fill")
@@ -72,92 +80,91 @@ _BEGIN: Final = Script("begin")
 _END: Final = Script("end")
 _DRAIN: Final = Script("drain")
 
-#: Stamp, ETag and seal of an entry, as the cache server has them.
-Validators = tuple[bytes, bytes, bytes]
-
 
 def read_script(prefix: str, database: int) -> Script:
-    """Return the read script of one installation, which others that share its server do not load for it.
+    """Return the read script of one installation.
+
+    It differs between installations that share a server, so that none loads it for another.
 
     Args:
-        prefix: what the installation's keys begin with.
+        prefix: the prefix of the installation's keys.
         database: the number of its database on the server.
     """
-    return Script("read", remark=f"{prefix} {database}")
+    return Script("read", comment=f"{prefix} {database}")
 
 
-def read(script: Script, specs: Sequence[CacheSpec], *, known: Sequence[Validators]) -> Call:
+def read(script: Script, specs: Sequence[CacheSpec], *, known: Sequence[EntryHeader]) -> Call:
     """Look up entries.
 
     Args:
         script: the installation's read script.
-        specs: which entries.
-        known: for each spec the validators of the entry that the caller has; three empty ones for none.
+        specs: the specs to look up.
+        known: for each spec the header of the entry that the caller has, with empty fields for none.
     """
     names, arguments = [keys.epoch(), keys.lease()], []
-    for spec, validators in zip(specs, known, strict=True):
+    for spec, header in zip(specs, known, strict=True):
         names.extend(spec.keys)
-        arguments += [len(spec.tags), *validators]
+        arguments += [len(spec.tags), *header]
     return Call(script, names, arguments)
 
 
 def claim_fill(spec: CacheSpec, *, caller: str, refill: bool) -> Call:
-    """Claim the filling of an entry.
+    """Claim the building of an entry.
 
     Args:
-        spec: which entry.
+        spec: the entry's spec.
         caller: a token that names the caller.
-        refill: fill an entry that was filled just now, too.
+        refill: claim it even if the entry is current.
     """
     names = [keys.epoch(), keys.fill_lock(spec.digest), keys.entry(spec.digest)]
-    names += keys.of_tags(spec.tags)
+    names += keys.tag_keys(spec.tags)
     kept, expiry = _ms(timing.GENERATION_KEPT), _ms(timing.FILL_EXPIRY)
     return Call(_CLAIM_FILL, names, [caller, keys.token(), kept, expiry, int(refill)])
 
 
-def fill(spec: CacheSpec, *, caller: str, validators: Validators, body: bytes) -> Call:
+def fill(spec: CacheSpec, *, caller: str, header: EntryHeader, body: bytes) -> Call:
     """Store an entry.
 
     Args:
-        spec: which entry.
-        caller: the token that claimed it.
-        validators: the version that was read before the database was asked, the body's ETag, the seal.
-        body: what is cached.
+        spec: the entry's spec.
+        caller: the token of the caller that has the claim.
+        header: with the version that the claim returned, before the database was queried.
+        body: the entry's body.
     """
     names = [keys.epoch(), keys.fill_lock(spec.digest), keys.entry(spec.digest)]
     names += [keys.generation(tag) for tag in spec.tags]
-    return Call(_FILL, names, [caller, *validators, body, spec.key, _jittered(spec.ttl)])
+    return Call(_FILL, names, [caller, *header, body, spec.key, _jittered(spec.ttl)])
 
 
 def begin(tags: Iterable[str], *, writer: str) -> Call:
     """Announce a write, before its COMMIT.
 
     Args:
-        tags: what it makes stale.
-        writer: a token that names it.
+        tags: the tags that it invalidates.
+        writer: a token that names the write.
     """
-    return Call(_BEGIN, keys.of_tags(tags), [writer, _ms(timing.WRITER_EXPIRY)])
+    return Call(_BEGIN, keys.tag_keys(tags), [writer, _ms(timing.WRITER_EXPIRY)])
 
 
 def end(tags: Iterable[str], *, writer: str) -> Call:
-    """End a write that was announced: the last one of a tag gives it a new generation."""
-    return Call(_END, keys.of_tags(tags), [writer, keys.token(), _ms(timing.GENERATION_KEPT)])
+    """End a write that was announced by ``begin``, with the same arguments."""
+    return Call(_END, keys.tag_keys(tags), [writer, keys.token(), _ms(timing.GENERATION_KEPT)])
 
 
-def drain(tags: Iterable[str] = (), *, trust_until: int = 0, void_everything: bool = False) -> Call:
-    """Make tags stale, and extend the lease.
+def drain(tags: Iterable[str] = (), *, lease_end: int = 0, void_everything: bool = False) -> Call:
+    """Invalidate the tags of outbox rows, and extend the lease.
 
     Args:
-        tags: those of outbox rows.
-        trust_until: until when the cache may be trusted, in milliseconds of the server's clock; 0: as before.
-        void_everything: make every entry stale, in place of the tags.
+        tags: the tags of outbox rows.
+        lease_end: the lease's end as a timestamp of the server's clock, in milliseconds; 0 to leave it.
+        void_everything: void every entry; the tags are ignored.
     """
-    names = [keys.epoch(), keys.lease(), *([] if void_everything else keys.of_tags(tags))]
-    return Call(_DRAIN, names, [keys.token(), _ms(timing.GENERATION_KEPT), trust_until, int(void_everything)])
+    names = [keys.epoch(), keys.lease(), *([] if void_everything else keys.tag_keys(tags))]
+    return Call(_DRAIN, names, [keys.token(), _ms(timing.GENERATION_KEPT), lease_end, int(void_everything)])
 
 
 def _jittered(ttl: int) -> int:
-    """Return a time to live in milliseconds, up to a tenth longer or shorter."""
+    """Return a time to live in milliseconds, longer or shorter by up to ``TTL_JITTER``."""
     chance = int.from_bytes(bytes.fromhex(keys.token())[:4]) / 2**32
     return int(ttl * 1000 * (1 - timing.TTL_JITTER + 2 * timing.TTL_JITTER * chance))
 

@@ -1,4 +1,4 @@
-"""Questions whose answers may be cached, and what the cache says to them."""
+"""What may be cached (``CacheSpec``), and the result of looking it up (``Lookup``)."""
 
 import hashlib
 from dataclasses import dataclass
@@ -10,15 +10,15 @@ from orchestrator.cache.fingerprint import fingerprint
 
 @dataclass(frozen=True)
 class CacheSpec:
-    """An answer that may be cached, by all that it depends on.
+    """Describes one cacheable response.
 
     Args:
-        group: what it is counted as in the statistics, such as ``jobs``.
-        recipe: text that names the answer completely: two specs with one recipe have one answer.
-        tags: what makes it stale (see ``orchestrator.cache.tags``).
-        ttl: seconds for which it may be kept.
-        per_user: whether it is another user's address, too, with another answer.
-        time_dependent: whether time alone changes the answer, by less than ``ttl`` matters.
+        group: the group of responses that the metrics count it in, such as ``jobs``.
+        key: names the response completely: two specs with one key have one response.
+        tags: what the response depends on (see ``orchestrator.cache.tags``).
+        ttl: time to live in seconds.
+        per_user: whether other users get another response from the same URL.
+        time_dependent: whether the response also changes with time alone; it may be ``ttl`` seconds late.
     """
 
     group: str
@@ -29,29 +29,29 @@ class CacheSpec:
     time_dependent: bool = False
 
     def __hash__(self) -> int:
-        """Return the hash of the recipe, which Python keeps with the text."""
+        """Return the hash of the key, which Python stores with the string."""
         return hash(self.key)
 
     @cached_property
     def digest(self) -> str:
-        """Return the hash of the recipe and of the code's fingerprint: no key shows what was asked."""
+        """Return the hash of the key and of the code's fingerprint. It does not reveal the key."""
         return hashlib.blake2b(self.key.encode(), digest_size=16, key=fingerprint()).hexdigest()
 
     @cached_property
     def keys(self) -> tuple[str, ...]:
-        """Return the keys of the entry and of its generations, as the read script takes them."""
+        """Return the keys of the entry and of its tags' generations, as the read script expects them."""
         return (keys.entry(self.digest), *(keys.generation(tag) for tag in self.tags))
 
 
 @dataclass(frozen=True)
 class Lookup:
-    """What the cache says to one spec.
+    """The result of looking up one spec.
 
     Args:
-        body: the answer, if it is there and good.
-        etag: of the body.
-        storable: whether an answer made now may be stored.
-        version: the epoch and generations the answer was made under.
+        body: the cached body; None if there is no valid entry.
+        etag: the body's ETag, without quotes.
+        storable: whether a response built now may be stored.
+        version: the epoch and generations that the entry was made under.
     """
 
     body: bytes | None = None

@@ -3,16 +3,16 @@
 import re
 from typing import Final
 
-# What may stand before a statement's first word.
-_NOTHING: Final = r"(?:\s|--[^\n]*(?:\n|$)|/\*.*?\*/|\()*+"
+# What may precede a statement's first word: whitespace, comments and parentheses.
+_IGNORED: Final = r"(?:\s|--[^\n]*(?:\n|$)|/\*.*?\*/|\()*+"
 _CHANGES: Final = r"(?:INSERT|UPDATE|DELETE|REPLACE|MERGE|TRUNCATE)\b"
-_FIRST_WORD: Final = re.compile(rf"{_NOTHING}(?:{_CHANGES}|WITH\b.*?\b{_CHANGES})", re.IGNORECASE | re.DOTALL)
+_CHANGE: Final = re.compile(rf"{_IGNORED}(?:{_CHANGES}|WITH\b.*?\b{_CHANGES})", re.IGNORECASE | re.DOTALL)
 
 
 def changes_rows(sql: str) -> bool:
-    """Tell whether a statement may change rows by itself; what a function it calls does is not looked at.
+    """Return whether a statement may change rows, disregarding the functions that it calls.
 
     Args:
         sql: one statement.
     """
-    return _FIRST_WORD.match(sql) is not None
+    return _CHANGE.match(sql) is not None

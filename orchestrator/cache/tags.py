@@ -1,8 +1,8 @@
-"""Families: what a cached answer depends on, and which of them a changed row makes stale.
+"""Cache tags: what a cached response depends on, and which tags a changed row invalidates.
 
-``TABLES`` is the one declaration. It feeds the signals' receivers; the database's triggers
-(``orchestrator/migrations/sql/``) name the same tags for the same changes, from the old and the new row,
-and ``tests/cache/test_tags.py`` holds the two together.
+The signal receivers use ``TABLES``. The database's triggers (``orchestrator/migrations/sql/0004_cache.*``)
+append the same tags for the same changes, from the old and the new row; ``tests/cache/test_tags.py`` fails if
+the two disagree.
 """
 
 from collections.abc import Callable, Iterable
@@ -19,13 +19,14 @@ EVENTS: Final = "events"
 TASKS: Final = "tasks"
 USERS: Final = "users"
 
-#: Changes of so many rows at once that they are not named one by one: each detail depends on its table's.
+#: Bulk tags. A change of many rows invalidates its table's bulk tag instead of a tag per row, so the response
+#: of a single row depends on both.
 JOBS_IN_BULK: Final = "jobs:bulk"
 EVENTS_IN_BULK: Final = "events:bulk"
 TASKS_IN_BULK: Final = "tasks:bulk"
 USERS_IN_BULK: Final = "users:bulk"
 
-# What the tags of one row, or of a few rows that have something in common, begin with.
+# Prefixes of the tags of one row, or of a few rows with a common value.
 _JOB: Final = "job:"
 _JOBS_IN: Final = "jobs:status:"
 _EVENTS_OF_TYPE: Final = "events:type:"
@@ -35,7 +36,7 @@ _USER: Final = "user:"
 
 
 def jobs_with_status(status: str) -> str:
-    """Return the tag of the lists of jobs in one status."""
+    """Return the tag of lists of jobs in one status."""
     return f"{_JOBS_IN}{status}"
 
 
@@ -45,7 +46,7 @@ def job(job_id: UUID) -> str:
 
 
 def events_of_type(event_type: str) -> str:
-    """Return the tag of the lists of events of one type."""
+    """Return the tag of lists of events of one type."""
     return f"{_EVENTS_OF_TYPE}{event_type}"
 
 
@@ -55,7 +56,7 @@ def events_of_job(job_id: UUID) -> str:
 
 
 def of_event(event_type: str, job_id: UUID | None) -> tuple[str, ...]:
-    """Return the tags of the lists, other than those of all events, that show an event."""
+    """Return an event's tags, other than ``EVENTS``."""
     of_type = events_of_type(event_type)
     return (of_type,) if job_id is None else (of_type, events_of_job(job_id))
 
@@ -66,19 +67,19 @@ def task(task_id: UUID) -> str:
 
 
 def user(user_id: UUID) -> str:
-    """Return the tag of one user's details and of what signs that user in."""
+    """Return the tag of one user's details, and of the cached user that authenticates requests."""
     return f"{_USER}{user_id.hex}"
 
 
 @dataclass(frozen=True)
-class Table:
+class TableTags:
     """The tags of one table.
 
     Args:
-        of_row: returns the tags that a change of a row makes stale, by the row as it is after the change.
-        lists: the tags of lists and counts; any change of the table may concern them.
-        bulk: stands for the tags of single rows where too many rows changed to name each.
-        row_prefixes: what the tags begin with that ``bulk`` stands for.
+        of_row: returns the tags that a change of a row invalidates, by the row after the change.
+        lists: the tags of lists and counts.
+        bulk: the bulk tag, which stands for the tags of single rows.
+        row_prefixes: the prefixes of the tags that ``bulk`` stands for.
     """
 
     of_row: Callable[[Any], tuple[str, ...]]
@@ -87,28 +88,28 @@ class Table:
     row_prefixes: tuple[str, ...]
 
 
-#: Which tags the rows of each table have.
+#: The tags of each table.
 TABLES: Final = MappingProxyType(
     {
-        "jobs": Table(
+        "jobs": TableTags(
             of_row=lambda row: (JOBS, jobs_with_status(row.status), job(row.pk)),
             lists=(JOBS, JOB_COUNTS, *map(jobs_with_status, JobStatus.values)),
             bulk=JOBS_IN_BULK,
             row_prefixes=(_JOB,),
         ),
-        "events": Table(
+        "events": TableTags(
             of_row=lambda row: (EVENTS, *of_event(row.type, row.job_id)),
             lists=(EVENTS,),
             bulk=EVENTS_IN_BULK,
             row_prefixes=(_EVENTS_OF_TYPE, _EVENTS_OF_JOB),
         ),
-        "tasks": Table(
+        "tasks": TableTags(
             of_row=lambda row: (TASKS, task(row.pk)),
             lists=(TASKS,),
             bulk=TASKS_IN_BULK,
             row_prefixes=(_TASK,),
         ),
-        "users": Table(
+        "users": TableTags(
             of_row=lambda row: (USERS, user(row.pk)),
             lists=(USERS,),
             bulk=USERS_IN_BULK,
@@ -117,25 +118,29 @@ TABLES: Final = MappingProxyType(
     }
 )
 
-#: By table, all that can be stale after rows changed in a way that names none of them (``TRUNCATE``).
+#: By table, the tags that together invalidate every response that depends on the table.
 TABLE_TAGS: Final = MappingProxyType(
     {name: frozenset({*table.lists, table.bulk}) for name, table in TABLES.items()}
 )
 
 
 def of_row(row: Any) -> tuple[str, ...]:
-    """Return the tags that a change of a model's row makes stale, by the row as it is now."""
+    """Return the tags that a change of a row invalidates.
+
+    Args:
+        row: the model instance after the change.
+    """
     return TABLES[row._meta.db_table].of_row(row)
 
 
 def bulk_of(tag: str) -> str | None:
-    """Return the bulk tag that stands for a tag of a single row or a few; None for other tags."""
+    """Return the bulk tag that stands for a tag of a single row or a few rows; None for other tags."""
     return next((table.bulk for table in TABLES.values() if tag.startswith(table.row_prefixes)), None)
 
 
-# --- Groups of answers, as the statistics count them --------------------------------------------------------
+# --- Groups of responses, as the metrics count them ---------------------------------------------------------
 
-#: Every group of answers, with the setting that says how many seconds they are kept.
+#: Every group of responses, with the setting of its time to live in seconds.
 TTL_SETTINGS: Final = MappingProxyType(
     {
         "jobs": "CACHE_TTL_JOB_LIST",
@@ -151,7 +156,7 @@ TTL_SETTINGS: Final = MappingProxyType(
     }
 )
 
-#: Groups that a tag makes stale, by its name or its first part.
+#: The groups that a tag invalidates, by the tag or its first part.
 _GROUPS: Final = MappingProxyType(
     {
         JOBS: ("jobs",),
@@ -170,7 +175,7 @@ _GROUPS: Final = MappingProxyType(
 
 
 def groups_of(tags: Iterable[str]) -> set[str]:
-    """Return the groups of answers, as the statistics name them, that the tags make stale."""
+    """Return the groups of responses that the tags invalidate."""
     return {group for tag in tags for group in _groups_of(tag)}
 
 

@@ -13,15 +13,11 @@ from django.db.models import Model, Q, QuerySet
 from django.utils import timezone
 
 from orchestrator.actions import build_job_event
-from orchestrator.choices import EVENT_OF_STATUS, TRANSITIONS, JobEvent, JobStatus, Role
+from orchestrator.choices import EVENT_OF_STATUS, LOCKED_STATUSES, TRANSITIONS, JobEvent, JobStatus, Role
 from orchestrator.models import Event, Job
 
 #: Rows of a batch: their transaction keeps them locked for some hundredths of a second.
 BATCH_SIZE: Final = 500
-
-#: Statuses in which a job can no longer be edited: a worker runs it, or it is completed.
-LOCKED_STATUSES: Final = (JobStatus.RUNNING, JobStatus.COMPLETED)
-
 
 #: Admins are changed one by one, so that one of them stays.
 _NO_ADMINS: Final = ~Q(role=Role.ADMIN)

@@ -6,6 +6,7 @@ from django.db import models
 from django.utils import timezone
 
 from orchestrator.db.functions import CurrentTimestamp
+from orchestrator.limits import MAX_REASON_LENGTH, MAX_USERNAME_LENGTH
 
 
 class MinuteRollup(models.Model):
@@ -48,12 +49,12 @@ class BulkState(models.TextChoices):
 class BulkChange(models.Model):
     """A change of many rows, done in batches: what was asked for, by whom, and how far it is."""
 
-    by = models.CharField(max_length=150, help_text="The user name of who asked for it.")
+    by = models.CharField(max_length=MAX_USERNAME_LENGTH, help_text="The user name of who asked for it.")
     table = models.CharField(max_length=16, default="jobs", db_default="jobs")
     action = models.CharField(max_length=16, choices=BulkAction)
     # NULL: the action needs none.
     priority = models.IntegerField(null=True)
-    reason = models.CharField(max_length=1024, blank=True, default="", db_default="")
+    reason = models.CharField(max_length=MAX_REASON_LENGTH, blank=True, default="", db_default="")
     #: Either the rows themselves, or the query string of the list that showed them.
     row_ids = models.JSONField(null=True)
     query = models.TextField(blank=True, default="", db_default="")

@@ -94,7 +94,7 @@ class Migration(migrations.Migration):
                     models.CharField(
                         db_default="default",
                         default="default",
-                        help_text="Workers claim jobs of the queues they name.",
+                        help_text="A worker claims jobs from the queues it names.",
                         max_length=100,
                         validators=[
                             django.core.validators.RegexValidator(
@@ -111,7 +111,7 @@ class Migration(migrations.Migration):
                     models.DateTimeField(
                         db_default=orchestrator.db.functions.CurrentTimestamp(),
                         default=django.utils.timezone.now,
-                        help_text="No worker gets the job before.",
+                        help_text="No worker gets the job before this time.",
                     ),
                 ),
                 ("started_at", models.DateTimeField(blank=True, editable=False, null=True)),
@@ -294,7 +294,7 @@ class Migration(migrations.Migration):
                 "indexes": [
                     # sign-in, and the list in its default order
                     orchestrator.db.fields.UniqueIndex(fields=["username"], name="ix_users_username"),
-                    # the check that no two users have one email address
+                    # the check that an email address is unique
                     orchestrator.db.fields.UniqueIndex(fields=["email"], name="ix_users_email"),
                 ],
                 "constraints": [

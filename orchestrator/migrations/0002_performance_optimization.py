@@ -1,4 +1,4 @@
-"""The indexes that the performance report calls new, added and removed while others write."""
+"""The indexes that the performance report calls new. They are added and removed without blocking writers."""
 
 from django.db import migrations, models
 
@@ -34,8 +34,8 @@ class Migration(migrations.Migration):
         ),
         # tasks of one title, in any order
         AddIndexOnline("task", models.Index(fields=["title"], name="ix_tasks_title")),
-        # the list of one role
+        # the check that an admin is left, and users of one role in any order
         AddIndexOnline("user", models.Index(fields=["role"], name="ix_users_role")),
-        # the list of active or inactive users
+        # active or inactive users, in any order
         AddIndexOnline("user", models.Index(fields=["active"], name="ix_users_active")),
     ]

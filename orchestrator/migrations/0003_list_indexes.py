@@ -1,4 +1,4 @@
-"""The indexes of the lists that the performance report did not know."""
+"""Indexes for lists that the performance report does not cover."""
 
 from django.db import migrations, models
 

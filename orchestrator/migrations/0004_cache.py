@@ -1,4 +1,4 @@
-"""The outbox of cache invalidations, filled by triggers in the writing transaction."""
+"""The outbox of cache invalidations, and the triggers that fill it in the writing transaction."""
 
 from django.db import migrations
 

@@ -1,4 +1,4 @@
-"""How tests look at answers: as the cache gives them, and as the database would."""
+"""Assertions about cached responses, and the responses that the database gives."""
 
 import time
 from collections.abc import Iterable
@@ -10,62 +10,62 @@ from rest_framework.test import APIClient
 
 from tests.polling import POLL_SECONDS, wait_until
 
-#: Seconds for which a machine may be too busy to let a lease live from one request to the next.
-BUSY = 5
+#: Seconds for which a busy machine may let each lease expire before the next request.
+MAX_BYPASS_SECONDS = 5
 
 
-def outcome(client: APIClient, path: str) -> str:
-    """Ask for an answer that the cache may serve, and return whether that was a hit."""
-    return str(_told(client, path)["X-Cache"])
+def cache_status(client: APIClient, path: str) -> str:
+    """Return the ``X-Cache`` of a response, requested again while it is ``BYPASS``."""
+    return str(_get_while_bypassed(client, path)["X-Cache"])
 
 
-def asked_once(client: APIClient, path: str) -> str:
-    """Ask for an answer and return where it came from."""
-    return str(_answer(client, path)["X-Cache"])
+def cache_status_once(client: APIClient, path: str) -> str:
+    """Return the ``X-Cache`` of a response, requested once."""
+    return str(_get(client, path)["X-Cache"])
 
 
 def warm(client: APIClient, *paths: str) -> dict[str, bytes]:
-    """Have the answers cached, and return them."""
+    """Request each path until it is a hit; return the bodies by path."""
     return {path: wait_until(partial(_hit, client, path), what=f"a hit of {path}") for path in paths}
 
 
 def _hit(client: APIClient, path: str) -> bytes | None:
-    answer = _told(client, path)
-    return bytes(answer.content) if answer["X-Cache"] == "HIT" else None
+    response = _get_while_bypassed(client, path)
+    return bytes(response.content) if response["X-Cache"] == "HIT" else None
 
 
-def _told(client: APIClient, path: str) -> Any:
-    """Return the answer, asked for again while the cache tells nothing.
+def _get_while_bypassed(client: APIClient, path: str) -> Any:
+    """Return the response, requested again while it bypasses the cache.
 
-    Where no relay runs, a lease may be over before the request that renewed it looks again.
+    Where no relay runs, a lease may have expired before the request that renewed it reads the cache again.
     """
-    deadline = time.monotonic() + BUSY
-    while (answer := _answer(client, path))["X-Cache"] == "BYPASS" and time.monotonic() < deadline:
+    deadline = time.monotonic() + MAX_BYPASS_SECONDS
+    while (response := _get(client, path))["X-Cache"] == "BYPASS" and time.monotonic() < deadline:
         time.sleep(POLL_SECONDS)
-    return answer
+    return response
 
 
-def _answer(client: APIClient, path: str) -> Any:
-    answer = client.get(path)
-    assert answer.status_code == 200, answer.content
-    return answer
+def _get(client: APIClient, path: str) -> Any:
+    response = client.get(path)
+    assert response.status_code == 200, response.content
+    return response
 
 
-def past_the_cache(client: APIClient, path: str) -> bytes:
-    """Return an answer as the database gives it; b"" where there is none."""
+def uncached_body(client: APIClient, path: str) -> bytes:
+    """Return the body that the database gives; b"" for a 404."""
     with override_settings(CACHE_URL=None):
-        answer = client.get(path)
-    assert answer.status_code == 404 or answer["X-Cache"] == "BYPASS"
-    return bytes(answer.content) if answer.status_code == 200 else b""
+        response = client.get(path)
+    assert response.status_code == 404 or response["X-Cache"] == "BYPASS"
+    return bytes(response.content) if response.status_code == 200 else b""
 
 
-def assert_right(client: APIClient, paths: Iterable[str]) -> None:
-    """Assert that each answer is what the database says, and that it is cached again."""
+def assert_current(client: APIClient, paths: Iterable[str]) -> None:
+    """Assert that each response is what the database gives, and that it is cached again."""
     for path in paths:
-        expected = past_the_cache(client, path)
-        answer = client.get(path)
+        expected = uncached_body(client, path)
+        response = client.get(path)
         if not expected:
-            assert answer.status_code == 404, f"{path} is gone, and still answered: {answer.content!r}"
+            assert response.status_code == 404, f"{path} does not exist, but returned {response.content!r}"
             continue
-        assert answer.content == expected, f"{path} is stale ({answer['X-Cache']})"
-        wait_until(lambda path=path: outcome(client, path) == "HIT", what=f"the next hit of {path}")
+        assert response.content == expected, f"{path} is stale ({response['X-Cache']})"
+        wait_until(lambda path=path: cache_status(client, path) == "HIT", what=f"the next hit of {path}")

@@ -11,32 +11,31 @@ from django.conf import LazySettings, settings
 from django.db import connection
 
 from kyros import connection_urls
-from orchestrator.cache import client as servers
-from orchestrator.cache import local_entries, timing
-from tests.cache.wsgi import Lane, forget_lanes
+from orchestrator.cache import client, local_entries, timing
+from tests.cache.wsgi_client import MiddlewareClient, forget_routes
 from tests.servers.child_process import ChildProcess
 from tests.servers.valkey import ValkeyServer
 
-#: A machine that is busy with other tests must not look like a server that is frozen.
-PATIENCE = "socket_timeout=1&socket_connect_timeout=1"
+#: On a machine that is busy with other tests, a slow response must not look like a frozen server.
+LONG_TIMEOUTS = "socket_timeout=1&socket_connect_timeout=1"
 
 
 @pytest.fixture
 def own_cache(
     valkey_server: Callable[..., ValkeyServer],
-    settings: LazySettings,  # pytest-django's, which it puts back
+    settings: LazySettings,  # pytest-django's fixture, which restores the settings
 ) -> Callable[..., ValkeyServer]:
-    """A function that starts a private cache server, which this process then uses: ``own_cache(config)``."""
+    """A function that starts a private cache server for this process: ``own_cache(config)``."""
 
     def start(config: Mapping[str, str] | None = None) -> ValkeyServer:
         server = valkey_server(config)
-        settings.CACHE_URL = connection_urls.cache_url(f"{server.url}&{PATIENCE}")
+        settings.CACHE_URL = connection_urls.cache_url(f"{server.url}&{LONG_TIMEOUTS}")
         settings.CACHES = {
             **settings.CACHES,
             "default": {**settings.CACHES["default"], "LOCATION": settings.CACHE_URL},
         }
-        servers._server.cache_clear()  # noqa: SLF001 - the last test's was at the same address
-        local_entries.kept.clear()
+        client._client_for.cache_clear()  # noqa: SLF001 - the last test's server had the same URL
+        local_entries.entries.clear()
         return server
 
     return start
@@ -44,34 +43,34 @@ def own_cache(
 
 @pytest.fixture
 def long_lease(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A lease that a busy machine does not let run out between two steps of a test of this process."""
+    """A lease that does not expire between two steps of a test on a busy machine."""
     monkeypatch.setattr(timing, "LEASE", 60)
 
 
 @pytest.fixture
 def collecting(transactional_db: None) -> Iterator[None]:
-    """A connection to which the triggers tell nothing: what they say is collected, as on SQLite.
+    """A connection that collects its tags from the outbox, as on SQLite.
 
-    On PostgreSQL that is one that does not listen, as behind a pooler that ignores start options.
+    On PostgreSQL it is one that does not listen for notices, as behind a pooler that ignores start options.
     """
     if connection.vendor == "sqlite":
         yield
         return
-    listen(False)
+    set_listening("off")
     yield
-    listen(True)
+    set_listening("on")
 
 
-def listen(on: bool) -> None:  # noqa: FBT001 - as a switch has it
+def set_listening(value: str) -> None:
     with connection.cursor() as cursor:
-        cursor.execute("SELECT set_config('kyros.listens', %s, false)", ["on" if on else "off"])
+        cursor.execute("SELECT set_config('kyros.listens', %s, false)", [value])
     with connection.schema_editor():
-        """The connection looks at the database anew."""
+        """A schema change makes the connection check again whether the triggers send notices."""
 
 
 @pytest.fixture
 def script(database_url: str) -> Callable[..., "subprocess.CompletedProcess[str]"]:
-    """A function that runs ``python -m tests.cache.<name> arguments`` on this test's database to its end."""
+    """A function that runs ``python -m tests.cache.<name> arguments`` on this test's database."""
 
     def run(
         name: str, *arguments: object, env: Mapping[str, str] | None = None
@@ -94,7 +93,7 @@ def relay_on(
 ) -> Iterator[Callable[..., ChildProcess]]:
     """A function that starts the relay's process on this test's database: ``relay_on(cache)``.
 
-    Without a server it keeps that of this process.
+    Without an argument it uses this process's cache server.
     """
     processes: list[ChildProcess] = []
 
@@ -115,7 +114,7 @@ def relay_on(
 
 
 @pytest.fixture
-def lane(db: None) -> Lane:
-    """The fast lane, which knows no address yet."""
-    forget_lanes()
-    return Lane()
+def middleware(db: None) -> MiddlewareClient:
+    """The middleware of cached responses, which has no routes yet."""
+    forget_routes()
+    return MiddlewareClient()

@@ -1,8 +1,4 @@
-"""The service with writers that are held up between COMMIT and *end*, as a busy machine might do it.
-
-Whole, or with its protocol broken on purpose: writers invalidate nothing before their COMMIT. What is left then
-is what many take for enough, a new generation after it.
-"""
+"""The service's WSGI application with delayed writers, without *begin*, and with patient readers."""
 
 import time
 from collections.abc import Callable
@@ -12,39 +8,39 @@ from orchestrator.cache import in_flight, outbox, timing
 from orchestrator.cache.in_flight import Write
 
 #: Seconds from a COMMIT to its *end*.
-HELD_UP = 0.03
+DELAY = 0.03
 
 
-def whole() -> Callable[..., Any]:
-    """Return the service, whose protocol has to hold."""
-    from kyros.wsgi import application  # noqa: PLC0415 - it sets up what the patches need
+def delayed() -> Callable[..., Any]:
+    """Return the service with writers that are delayed between COMMIT and *end*, as on a busy machine."""
+    from kyros.wsgi import application  # noqa: PLC0415 - it loads what is changed here
 
     end = Write.end
 
     def end_later(write: Write) -> bool:
-        time.sleep(HELD_UP)
+        time.sleep(DELAY)
         return end(write)
 
     Write.end = end_later  # type: ignore[method-assign]
     return application
 
 
-def broken() -> Callable[..., Any]:
-    """Return the service without *begin*."""
-    application = whole()
+def without_begin() -> Callable[..., Any]:
+    """Return the delayed service with a broken protocol: tags get new generations only after the COMMIT."""
+    application = delayed()
 
-    def begin_without_telling(connection: Any, known: Any, **_: Any) -> Write | None:
+    def begin_unannounced(connection: Any, known: Any, **_: Any) -> Write | None:
         rows = outbox.own(connection)
         outbox.remove(connection, rows.ids)
         tags = rows.tags.union(known)
         return Write(tags, announced=True) if tags else None
 
-    in_flight.begin = begin_without_telling
+    in_flight.begin = begin_unannounced
     return application
 
 
 def patient() -> Callable[..., Any]:
-    """Return the service whose readers wait for another's fill as long as it takes; a long lease."""
+    """Return the service with readers that wait long for another's fill, and with a long lease."""
     from kyros.wsgi import application  # noqa: PLC0415 - as above
 
     timing.FILL_WAIT = 30  # type: ignore[misc]

@@ -1,4 +1,4 @@
-"""A relay between one process and a server, which a test may cut."""
+"""A TCP proxy between one process and a server, which a test can disconnect."""
 
 import contextlib
 import socket
@@ -8,23 +8,22 @@ from types import TracebackType
 from typing import Self
 
 
-class Relay:
-    """Passes on what it gets, from a TCP port to a server's unix socket and back, until it is cut."""
+class TcpProxy:
+    """Forwards a TCP port to a server's Unix socket until it is cut.
+
+    Args:
+        target: the server's socket.
+    """
 
     def __init__(self, target: Path) -> None:
-        """Prepare the relay; entering its context starts it.
-
-        Args:
-            target: the server's socket.
-        """
         self._target = target
         self._listener = socket.create_server(("127.0.0.1", 0))
-        self._whole = True
+        self._connected = True
         self._open: set[socket.socket] = set()
 
     @property
     def url(self) -> str:
-        """Return the address of the relay, as `REDIS_URL` takes it."""
+        """Return the proxy's URL, as ``REDIS_URL`` takes it."""
         return f"redis://127.0.0.1:{self._listener.getsockname()[1]}/0"
 
     def __enter__(self) -> Self:
@@ -39,29 +38,29 @@ class Relay:
 
     def cut(self) -> None:
         """Break all connections and refuse new ones."""
-        self._whole = False
+        self._connected = False
         for end in list(self._open):
             with contextlib.suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
 
-    def mend(self) -> None:
-        """Pass on again."""
-        self._whole = True
+    def restore(self) -> None:
+        """Accept connections again."""
+        self._connected = True
 
     def _accept(self) -> None:
-        with contextlib.suppress(OSError):  # closed
+        with contextlib.suppress(OSError):  # the listener was closed
             while True:
-                near, _ = self._listener.accept()
-                if not self._whole:
-                    near.close()
+                client, _ = self._listener.accept()
+                if not self._connected:
+                    client.close()
                     continue
-                far = socket.socket(socket.AF_UNIX)
-                far.connect(str(self._target))
-                self._open |= {near, far}
-                for one, other in ((near, far), (far, near)):
-                    threading.Thread(target=self._pass_on, args=(one, other), daemon=True).start()
+                server = socket.socket(socket.AF_UNIX)
+                server.connect(str(self._target))
+                self._open |= {client, server}
+                for source, target in ((client, server), (server, client)):
+                    threading.Thread(target=self._forward, args=(source, target), daemon=True).start()
 
-    def _pass_on(self, source: socket.socket, target: socket.socket) -> None:
+    def _forward(self, source: socket.socket, target: socket.socket) -> None:
         with contextlib.suppress(OSError):
             while data := source.recv(65_536):
                 target.sendall(data)

@@ -12,8 +12,8 @@ from rest_framework.test import APIClient
 from orchestrator.cache import client, metrics, outbox, tags
 from orchestrator.cache.breaker import BreakerState
 from orchestrator.models import Job, User
-from tests.cache.assertions import asked_once, outcome, past_the_cache, warm
-from tests.cache.tcp_proxy import Relay
+from tests.cache.assertions import cache_status, cache_status_once, uncached_body, warm
+from tests.cache.tcp_proxy import TcpProxy
 from tests.http_client import HttpClient
 from tests.polling import wait_until
 from tests.servers.valkey import ValkeyServer
@@ -39,7 +39,7 @@ def assert_same(client: APIClient, job: Job) -> None:
     for path in paths_of(job):
         answer = client.get(path)
         assert answer.status_code == 200, answer.content
-        assert answer.content == past_the_cache(client, path), f"{path} is stale ({answer['X-Cache']})"
+        assert answer.content == uncached_body(client, path), f"{path} is stale ({answer['X-Cache']})"
 
 
 def write_and_look(client: APIClient, job: Job, times: int = 3) -> None:
@@ -56,7 +56,7 @@ def assert_recovers(client: APIClient, job: Job) -> None:
     """Assert that the cache serves again, and that nothing is left to be drained."""
     wait_until(lambda: client.current().breaker.closed, what="the breaker's closing")
     assert_same(client, job)
-    wait_until(lambda: outcome(client, LIST) == "HIT", what="a hit")
+    wait_until(lambda: cache_status(client, LIST) == "HIT", what="a hit")
     assert outbox.pending(connection, 1).ids == ()
     write_and_look(client, job)
     warm(client, *paths_of(job))
@@ -69,7 +69,7 @@ def test_connections_that_broke_while_idle_cost_nothing(
     warm(as_user, LIST)
     cache.execute("CLIENT", "KILL", "TYPE", "normal")
 
-    assert asked_once(as_user, LIST) == "HIT"
+    assert cache_status_once(as_user, LIST) == "HIT"
     assert client.current().breaker._failures == 0  # noqa: SLF001
 
 
@@ -132,7 +132,7 @@ class TestFrozen:
         cache.freeze()
 
         for _ in range(20):
-            assert asked_once(as_user, LIST) == "BYPASS"
+            assert cache_status_once(as_user, LIST) == "BYPASS"
 
         assert metrics._counts["failures:read"] == before + 1  # noqa: SLF001
         assert client.current().breaker.state is BreakerState.OPEN
@@ -223,7 +223,7 @@ class TestRestarted:
         cache.restart(snapshot)  # with its lease, where less than that has passed
 
         assert cache.execute("KEYS", "*:e:*"), "the snapshot had no entries"
-        assert asked_once(as_user, f"{LIST}{job.pk}/") != "HIT"
+        assert cache_status_once(as_user, f"{LIST}{job.pk}/") != "HIT"
         assert_same(as_user, job)
         assert_recovers(as_user, job)
 
@@ -319,14 +319,14 @@ class TestCutOff:
     def test_an_acknowledged_write_is_seen_by_all(self, web, valkey_server, job: Job, user: User):
         cache = valkey_server()
         reader = HttpClient(web(workers=1, env={"REDIS_URL": cache.url})).sign_in("user")
-        with Relay(cache.socket) as relay:
-            writer = HttpClient(web(workers=1, env={"REDIS_URL": relay.url})).sign_in("user")
+        with TcpProxy(cache.socket) as proxy:
+            writer = HttpClient(web(workers=1, env={"REDIS_URL": proxy.url})).sign_in("user")
             path = f"{LIST}{job.pk}/"
             for priority in range(1, 13):
                 if priority % 4 == 1:
-                    relay.mend()
+                    proxy.restore()
                 elif priority % 4 == 3:
-                    relay.cut()
+                    proxy.cut()
                 wait_until(lambda: reader.get(path).headers["X-Cache"] == "HIT", what="a hit")
                 reader.get(LIST)
 

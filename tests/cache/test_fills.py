@@ -13,29 +13,29 @@ from orchestrator.cache.in_flight import Write
 from orchestrator.cache.lookup import CacheStatus
 from orchestrator.cache.spec import CacheSpec
 from orchestrator.models import Job, User
-from tests.cache.assertions import asked_once, outcome, past_the_cache
+from tests.cache.assertions import cache_status, cache_status_once, uncached_body
 from tests.http_client import HttpClient
 from tests.servers.valkey import ValkeyServer
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 LIST = "/api/v1/jobs/"
-QUESTION = CacheSpec("jobs", "a spec of the tests", ("jobs",), ttl=60)
+SPEC = CacheSpec("jobs", "a spec of the tests", ("jobs",), ttl=60)
 
 
-def ask(build) -> lookup.CachedResponse:
-    (found,) = lookup.look_up(QUESTION)
-    return lookup.answer(QUESTION, found, build)
+def get_or_build(build) -> lookup.CachedResponse:
+    (found,) = lookup.look_up(SPEC)
+    return lookup.get_or_build(SPEC, found, build)
 
 
-def ask_in_a_thread(build) -> CacheStatus:
+def get_or_build_in_thread(build) -> CacheStatus:
     try:
-        return ask(build).outcome
+        return get_or_build(build).status
     finally:
         connection.close()
 
 
-def kept(valkey: ValkeyServer, pattern: str) -> set[bytes]:
+def keys_matching(valkey: ValkeyServer, pattern: str) -> set[bytes]:
     with valkey.client() as client:
         return set(client.scan_iter(pattern))
 
@@ -60,10 +60,10 @@ def test_of_a_crowd_one_fills_and_the_others_wait(monkeypatch: pytest.MonkeyPatc
         return b"{}"
 
     monkeypatch.setattr(lookup.metrics, "count", count_waits)
-    ask(lambda: b"nothing")  # the lease is there from now on
+    get_or_build(lambda: b"nothing")  # the lease is there from now on
     Job.objects.create(name="so that it is stale")
     with ThreadPoolExecutor(crowd) as pool:
-        told = Counter(pool.map(ask_in_a_thread, [build] * crowd))
+        told = Counter(pool.map(get_or_build_in_thread, [build] * crowd))
 
     assert built == [1]
     assert told == {CacheStatus.MISS: 1, CacheStatus.HIT: crowd - 1}
@@ -89,7 +89,7 @@ def test_times_to_live_differ_by_a_tenth_at_most(as_user: APIClient, valkey: Val
         as_user.get(f"{LIST}?limit={limit}")
 
     with valkey.client() as client:
-        entries = [each for each in kept(valkey, "*:e:*") if b'"next"' in client.hget(each, "body")]
+        entries = [each for each in keys_matching(valkey, "*:e:*") if b'"next"' in client.hget(each, "body")]
         lives = [client.pttl(each) for each in entries]
 
     assert len(lives) == 20
@@ -99,15 +99,15 @@ def test_times_to_live_differ_by_a_tenth_at_most(as_user: APIClient, valkey: Val
 
 def test_nothing_is_filled_or_read_inside_a_transaction(as_user: APIClient, valkey: ValkeyServer):
     as_user.get(LIST)
-    before = kept(valkey, "*:e:*")
+    before = keys_matching(valkey, "*:e:*")
 
     with transaction.atomic():
         Job.objects.create(name="not yet")
-        assert asked_once(as_user, LIST) == "BYPASS"
-        assert asked_once(as_user, f"{LIST}?limit=5") == "BYPASS"
+        assert cache_status_once(as_user, LIST) == "BYPASS"
+        assert cache_status_once(as_user, f"{LIST}?limit=5") == "BYPASS"
         transaction.set_rollback(True)
 
-    assert kept(valkey, "*:e:*") == before
+    assert keys_matching(valkey, "*:e:*") == before
     assert as_user.get(LIST).json()["results"] == []
 
 
@@ -116,11 +116,11 @@ def test_a_fill_that_a_write_overtook_is_not_kept():
         Job.objects.create(name="overtakes")
         return b'"old"'
 
-    assert ask(build).body == b'"old"'
+    assert get_or_build(build).body == b'"old"'
 
-    assert lookup.look_up(QUESTION)[0].body is None
-    assert ask(lambda: b'"new"').body == b'"new"'
-    assert ask(lambda: b'"never asked"').body == b'"new"'
+    assert lookup.look_up(SPEC)[0].body is None
+    assert get_or_build(lambda: b'"new"').body == b'"new"'
+    assert get_or_build(lambda: b'"never asked"').body == b'"new"'
 
 
 def test_nothing_is_filled_while_a_write_is_in_flight(monkeypatch: pytest.MonkeyPatch):
@@ -129,10 +129,10 @@ def test_nothing_is_filled_while_a_write_is_in_flight(monkeypatch: pytest.Monkey
 
     def look_and_end(write: Write) -> bool:
         with ThreadPoolExecutor(1) as pool:
-            outcomes.append(pool.submit(ask_in_a_thread, lambda: b"{}").result())
+            outcomes.append(pool.submit(get_or_build_in_thread, lambda: b"{}").result())
         return end(write)
 
-    ask(lambda: b"{}")
+    get_or_build(lambda: b"{}")
     monkeypatch.setattr(Write, "end", look_and_end)
     Job.objects.create(name="in flight")
 
@@ -140,20 +140,20 @@ def test_nothing_is_filled_while_a_write_is_in_flight(monkeypatch: pytest.Monkey
 
 
 def test_an_empty_list_is_an_answer(as_user: APIClient):
-    assert outcome(as_user, LIST) == "MISS"
-    assert outcome(as_user, LIST) == "HIT"
+    assert cache_status(as_user, LIST) == "MISS"
+    assert cache_status(as_user, LIST) == "HIT"
     assert as_user.get(LIST).json()["results"] == []
 
 
 def test_deeper_pages_come_from_the_database(as_user: APIClient, valkey: ValkeyServer):
     Job.objects.bulk_create([Job(name=f"{number}") for number in range(3)])
     second = as_user.get(f"{LIST}?limit=1").json()["next"]
-    before = kept(valkey, "*:e:*")
+    before = keys_matching(valkey, "*:e:*")
 
     for _ in range(2):
-        assert asked_once(as_user, second) == "BYPASS"
+        assert cache_status_once(as_user, second) == "BYPASS"
 
-    assert kept(valkey, "*:e:*") == before
+    assert keys_matching(valkey, "*:e:*") == before
 
 
 @pytest.mark.parametrize(
@@ -161,14 +161,14 @@ def test_deeper_pages_come_from_the_database(as_user: APIClient, valkey: ValkeyS
 )
 def test_what_is_refused_is_neither_kept_nor_locked(wrong: str, as_user: APIClient, valkey: ValkeyServer):
     as_user.get("/api/v1/users/me/")
-    before = kept(valkey, "*:e:*")
+    before = keys_matching(valkey, "*:e:*")
 
     for _ in range(3):
         answer = as_user.get(f"{LIST}?{wrong}")
         assert answer.status_code == 400, answer.content
 
-    assert kept(valkey, "*:e:*") == before
-    assert kept(valkey, "*:f:*") == set()
+    assert keys_matching(valkey, "*:e:*") == before
+    assert keys_matching(valkey, "*:f:*") == set()
 
 
 def test_an_answer_that_cannot_be_made_is_left_to_the_next_caller(valkey: ValkeyServer):
@@ -176,19 +176,19 @@ def test_an_answer_that_cannot_be_made_is_left_to_the_next_caller(valkey: Valkey
         raise LookupError
 
     with pytest.raises(LookupError):
-        ask(fail)
+        get_or_build(fail)
 
-    assert kept(valkey, "*:f:*") == set()
-    assert ask(lambda: b"{}").outcome is CacheStatus.MISS
+    assert keys_matching(valkey, "*:f:*") == set()
+    assert get_or_build(lambda: b"{}").status is CacheStatus.MISS
 
 
 def test_a_caller_that_died_is_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch, valkey: ValkeyServer):
     monkeypatch.setattr(timing, "FILL_WAIT", 30)
-    ask(lambda: b"old")
+    get_or_build(lambda: b"old")
     Job.objects.create(name="so that it is stale")
-    valkey.execute("SET", keys.fill_lock(QUESTION.digest), "the dead one", "PX", 100)
+    valkey.execute("SET", keys.fill_lock(SPEC.digest), "the dead one", "PX", 100)
 
-    assert ask(lambda: b"new").body == b"new"
+    assert get_or_build(lambda: b"new").body == b"new"
 
 
 def test_a_missing_row_is_not_kept(as_user: APIClient, valkey: ValkeyServer):
@@ -200,5 +200,5 @@ def test_a_missing_row_is_not_kept(as_user: APIClient, valkey: ValkeyServer):
         assert as_user.get(path).status_code == 404
     Job(pk=job_id, name="back").save()
 
-    assert as_user.get(path).content == past_the_cache(as_user, path) != b""
+    assert as_user.get(path).content == uncached_body(as_user, path) != b""
     assert client.current().breaker.closed

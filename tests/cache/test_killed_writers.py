@@ -1,4 +1,4 @@
-"""A writer that is killed at any instant leaves nothing stale, and holds nobody up for long."""
+"""A writer that is killed at any step leaves no stale response, and others wait only until it expires."""
 
 import signal
 
@@ -7,8 +7,8 @@ from rest_framework.test import APIClient
 
 from orchestrator.cache import keys, tags
 from orchestrator.models import Job
-from tests.cache.assertions import assert_right, outcome, past_the_cache, warm
-from tests.cache.writer import KILLED_AT
+from tests.cache.assertions import assert_current, cache_status, uncached_body, warm
+from tests.cache.writer import STEPS
 from tests.polling import wait_until
 from tests.servers.valkey import ValkeyServer
 from tests.servers.web import free_port
@@ -30,40 +30,40 @@ def assert_killed(ended) -> None:
     assert ended.stdout == ""
 
 
-@pytest.mark.parametrize("step", KILLED_AT)
-def test_a_killed_writer_leaves_nothing_stale(step: str, job: Job, as_user: APIClient, script):
+@pytest.mark.parametrize("step", STEPS)
+def test_a_killed_writer_leaves_no_stale_response(step: str, job: Job, as_user: APIClient, script):
     paths = paths_of(job)
     warm(as_user, *paths)
 
     assert_killed(script("writer", job.pk, 7, step))
 
-    committed = KILLED_AT[step]
+    committed = STEPS[step]
     assert Job.objects.get(pk=job.pk).priority == (7 if committed else 0)
     for path in paths:
-        wait_until(lambda path=path: right_and_hit(as_user, path), what=f"the next hit of {path}")
-    # And the next writer ends what the dead one had begun.
+        wait_until(lambda path=path: is_current_hit(as_user, path), what=f"the next hit of {path}")
+    # The next writer ends what the dead one has begun.
     Job.objects.update(priority=8)
-    assert_right(as_user, paths)
+    assert_current(as_user, paths)
 
 
-def right_and_hit(client: APIClient, path: str) -> bool:
-    answer = client.get(path)
-    assert answer.content == past_the_cache(client, path), "stale"
-    return bool(answer["X-Cache"] == "HIT")
+def is_current_hit(client: APIClient, path: str) -> bool:
+    response = client.get(path)
+    assert response.content == uncached_body(client, path), "stale"
+    return bool(response["X-Cache"] == "HIT")
 
 
-def test_a_writer_that_died_bothers_those_beside_it_no_longer_than_it_lived(
+def test_a_dead_writer_blocks_its_tags_only_until_it_expires(
     job: Job, as_user: APIClient, script, valkey: ValkeyServer
 ):
     assert_killed(script("writer", job.pk, 7, "before end"))
     writers = keys.writers(tags.JOBS)
-    wait_until(lambda: not valkey.execute("EXISTS", writers), what="the end of the dead writer's mark")
+    wait_until(lambda: not valkey.execute("EXISTS", writers), what="the dead writer's expiry")
 
     warm(as_user, *paths_of(job))
 
 
 @pytest.mark.parametrize("step", ["before COMMIT", "after COMMIT", "before waiting"])
-def test_a_killed_writer_that_had_no_cache_leaves_nothing_stale(
+def test_a_writer_killed_without_a_cache_leaves_no_stale_response(
     step: str, job: Job, as_user: APIClient, script
 ):
     paths = paths_of(job)
@@ -71,12 +71,12 @@ def test_a_killed_writer_that_had_no_cache_leaves_nothing_stale(
 
     ended = script("writer", job.pk, 7, step, env={"REDIS_URL": f"redis://127.0.0.1:{free_port()}/0"})
 
-    # Nobody acknowledged it: readers may see the old state until the lease they had is over, and no longer.
+    # It was not acknowledged: readers may see the old state until their lease has expired.
     assert_killed(ended)
     warm(as_user, "/api/v1/jobs/counts/")
     for path in paths:
-        wait_until(lambda path=path: as_user.get(path).content == past_the_cache(as_user, path))
-    assert_right(as_user, paths)
+        wait_until(lambda path=path: as_user.get(path).content == uncached_body(as_user, path))
+    assert_current(as_user, paths)
 
 
 def test_a_write_that_was_acknowledged_without_the_cache_is_seen(job: Job, as_user: APIClient, script):
@@ -88,5 +88,5 @@ def test_a_write_that_was_acknowledged_without_the_cache_is_seen(job: Job, as_us
 
         assert ended.stdout == "acknowledged\n", ended.stderr
         assert as_user.get(paths[-1]).json()["priority"] == priority
-        assert_right(as_user, paths)
-        assert outcome(as_user, paths[0]) == "HIT"
+        assert_current(as_user, paths)
+        assert cache_status(as_user, paths[0]) == "HIT"

@@ -57,7 +57,10 @@ BROKEN = {
     # Our own rules.
     "in flight but not marked": (ONE, Rules(marks=False)),
     "anybody who leaves renews": (World(writers=2), Rules(last_one_out_renews=False)),
-    "end though the COMMIT's outcome is unknown": (replace(ONE, unsure=True), Rules(no_end_if_unsure=False)),
+    "end though the COMMIT's outcome is unknown": (
+        replace(ONE, unsure=True),
+        Rules(no_end_if_unsure=False),
+    ),
     "version read after the query": (ONE, Rules(stamps_before_query=False)),
     "missing generation minted in flight": (EVICTING, Rules(mints_in_flight=True)),
     "counted tokens": (EVICTING, Rules(random_tokens=False)),

@@ -19,7 +19,7 @@ from orchestrator.auth import cached_users
 from orchestrator.cache import in_flight, outbox, tags
 from orchestrator.choices import JobStatus
 from orchestrator.models import Event, Job, Task, User
-from tests.cache.assertions import assert_right, outcome, warm
+from tests.cache.assertions import assert_current, cache_status, warm
 from tests.users import make_user
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("long_lease")]
@@ -49,8 +49,8 @@ class TestTraffic:
         job_in("running")
         Job.objects.filter(status="running").update(priority=5)
 
-        assert outcome(as_user, "/api/v1/jobs/?status=completed") == "HIT"
-        assert outcome(as_user, "/api/v1/jobs/?status=running") == "MISS"
+        assert cache_status(as_user, "/api/v1/jobs/?status=completed") == "HIT"
+        assert cache_status(as_user, "/api/v1/jobs/?status=running") == "MISS"
 
     def test_between_two_statuses_concerns_both_and_no_third(self, as_user: APIClient):
         running, _ = job_in("running"), job_in("failed")
@@ -60,7 +60,7 @@ class TestTraffic:
         running.apply_status(JobStatus.COMPLETED, timezone.now())
         running.save()
 
-        told = {status: outcome(as_user, path) for status, path in lists.items()}
+        told = {status: cache_status(as_user, path) for status, path in lists.items()}
         assert {status for status, seen in told.items() if seen == "MISS"} == {"running", "completed"}
         assert {status for status, seen in told.items() if seen == "HIT"} == {
             "pending",
@@ -74,10 +74,10 @@ class TestTraffic:
 
         Job.objects.update(priority=3)
         job.save()
-        assert outcome(as_user, "/api/v1/jobs/counts/") == "HIT"
+        assert cache_status(as_user, "/api/v1/jobs/counts/") == "HIT"
 
         Job.objects.update(status="pending")
-        assert outcome(as_user, "/api/v1/jobs/counts/") == "MISS"
+        assert cache_status(as_user, "/api/v1/jobs/counts/") == "MISS"
 
     def test_leaves_the_details_and_histories_of_other_rows(self, as_user: APIClient):
         changed, other = job_in("running"), job_in("running")
@@ -88,8 +88,8 @@ class TestTraffic:
         Job.objects.filter(pk=changed.pk).update(priority=1)
         Event.objects.create(type="y", job_id=changed.pk)
 
-        assert [outcome(as_user, path) for path in paths] == ["HIT", "HIT"]
-        assert outcome(as_user, f"/api/v1/jobs/{changed.pk}/") == "MISS"
+        assert [cache_status(as_user, path) for path in paths] == ["HIT", "HIT"]
+        assert cache_status(as_user, f"/api/v1/jobs/{changed.pk}/") == "MISS"
 
     def test_of_one_event_type_leaves_the_lists_of_others(self, as_user: APIClient):
         warm(as_user, "/api/v1/events/?type=a", "/api/v1/events/?type=b")
@@ -97,8 +97,8 @@ class TestTraffic:
         Event.objects.create(type="a")
         Event.objects.bulk_create([Event(type="a") for _ in range(200)])
 
-        assert outcome(as_user, "/api/v1/events/?type=a") == "MISS"
-        assert outcome(as_user, "/api/v1/events/?type=b") == "HIT"
+        assert cache_status(as_user, "/api/v1/events/?type=a") == "MISS"
+        assert cache_status(as_user, "/api/v1/events/?type=b") == "HIT"
 
     def test_of_a_type_that_came_from_another_concerns_both(self, as_user: APIClient):
         event = Event.objects.create(type="a")
@@ -106,9 +106,9 @@ class TestTraffic:
 
         Event.objects.filter(pk=event.pk).update(type="b")
 
-        assert outcome(as_user, "/api/v1/events/?type=a") == "MISS"
-        assert outcome(as_user, "/api/v1/events/?type=b") == "MISS"
-        assert outcome(as_user, "/api/v1/events/?type=c") == "HIT"
+        assert cache_status(as_user, "/api/v1/events/?type=a") == "MISS"
+        assert cache_status(as_user, "/api/v1/events/?type=b") == "MISS"
+        assert cache_status(as_user, "/api/v1/events/?type=c") == "HIT"
 
     def test_in_one_table_leaves_the_others(self, as_moderator: APIClient):
         paths = ("/api/v1/jobs/", "/api/v1/events/", "/api/v1/users/")
@@ -116,7 +116,7 @@ class TestTraffic:
 
         Task.objects.create(title="t")
 
-        assert [outcome(as_moderator, path) for path in paths] == ["HIT"] * 3
+        assert [cache_status(as_moderator, path) for path in paths] == ["HIT"] * 3
 
 
 class TestBulk:
@@ -139,7 +139,7 @@ class TestBulk:
         Job.objects.last().delete()
         Event.objects.bulk_create([Event(type=f"{job.pk}", job_id=job.pk) for job in Job.objects.all()])
 
-        assert_right(as_moderator, paths)
+        assert_current(as_moderator, paths)
 
     def test_many_single_changes_in_one_transaction_are_told_in_bulk(self, as_user: APIClient):
         made = [Job.objects.create(name=f"{number}") for number in range(100)]
@@ -151,14 +151,14 @@ class TestBulk:
                 job.priority = 2
                 job.save()
 
-        assert_right(as_user, paths)
+        assert_current(as_user, paths)
 
     def test_what_is_announced_stays_bounded(self):
         with transaction.atomic():
             for number in range(300):
                 Event.objects.create(type=f"type {number}", job_id=None)
             own = outbox.own(connection)
-            assert len(in_flight._bounded(own.tags)) <= 2 * in_flight.SINGLE_ROWS_AT_MOST  # noqa: SLF001
+            assert len(in_flight._bounded(own.tags)) <= 2 * in_flight.MAX_ROW_TAGS  # noqa: SLF001
 
 
 @pytest.mark.usefixtures("collecting")
@@ -276,8 +276,8 @@ def test_the_receivers_announce_nothing_that_the_triggers_do_not(model: type):
     for change in (made.save, made.delete):
         with transaction.atomic():
             change()
-            assert connection._stale  # noqa: SLF001
-            assert connection._stale - outbox.own(connection).tags == set()  # noqa: SLF001
+            assert connection._changed_tags  # noqa: SLF001
+            assert connection._changed_tags - outbox.own(connection).tags == set()  # noqa: SLF001
 
 
 @pytest.mark.parametrize("table", TABLES)

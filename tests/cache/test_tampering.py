@@ -11,7 +11,7 @@ from orchestrator.auth import cached_users
 from orchestrator.cache import keys, local_entries, signing, tags
 from orchestrator.choices import Role
 from orchestrator.models import Job, User
-from tests.cache.assertions import outcome, past_the_cache, warm
+from tests.cache.assertions import cache_status, uncached_body, warm
 from tests.servers.valkey import ValkeyServer
 from tests.users import make_user, sign_in
 
@@ -32,7 +32,7 @@ KINDS: dict[str, tuple[bytes | str, ...]] = {
 
 @pytest.fixture(autouse=True)
 def forget(db: None) -> None:
-    local_entries.kept.clear()
+    local_entries.entries.clear()
 
 
 def names(valkey: ValkeyServer, pattern: str) -> list[bytes]:
@@ -54,37 +54,37 @@ def put(valkey: ValkeyServer, key: bytes | str, kind: str) -> None:
     valkey.execute(command, key, *values)
 
 
-def assert_right(client: APIClient, path: str) -> None:
-    local_entries.kept.clear()
+def assert_current(client: APIClient, path: str) -> None:
+    local_entries.entries.clear()
     answer = client.get(path)
     assert answer.status_code == 200, answer.content
-    assert answer.content == past_the_cache(client, path)
+    assert answer.content == uncached_body(client, path)
 
 
 @pytest.mark.parametrize("value", GARBAGE, ids=lambda value: repr(value[:8]))
-@pytest.mark.parametrize("field", ["version", "etag", "seal", "body"])
+@pytest.mark.parametrize("field", ["version", "etag", "signature", "body"])
 def test_an_altered_field_of_an_entry_is_a_miss(
     field: str, value: bytes, as_user: APIClient, valkey: ValkeyServer
 ):
     warm(as_user, LIST)
     for name in names(valkey, "*:e:*"):
         valkey.execute("HSET", name, field, value)
-    local_entries.kept.clear()
+    local_entries.entries.clear()
 
-    assert outcome(as_user, LIST) == "MISS"
-    assert_right(as_user, LIST)
+    assert cache_status(as_user, LIST) == "MISS"
+    assert_current(as_user, LIST)
 
 
-@pytest.mark.parametrize("field", ["version", "etag", "seal"])
+@pytest.mark.parametrize("field", ["version", "etag", "signature"])
 def test_an_altered_field_of_a_locally_verified_entry_is_a_miss(
     field: str, as_user: APIClient, valkey: ValkeyServer
 ):
     warm(as_user, LIST)
-    assert outcome(as_user, LIST) == "HIT"
+    assert cache_status(as_user, LIST) == "HIT"
 
     valkey.execute("HSET", entry_of_list(valkey), field, b"0" * 32)
 
-    assert outcome(as_user, LIST) == "MISS"
+    assert cache_status(as_user, LIST) == "MISS"
 
 
 def test_an_old_entry_with_a_new_version_is_a_miss(as_user: APIClient, valkey: ValkeyServer):
@@ -93,24 +93,24 @@ def test_an_old_entry_with_a_new_version_is_a_miss(as_user: APIClient, valkey: V
     entry = entry_of_list(valkey)
     digest = entry.decode().rpartition(":")[2]
     with valkey.client() as client:
-        old, known = client.hgetall(entry), local_entries.kept.get(digest)
+        old, known = client.hgetall(entry), local_entries.entries.get(digest)
         Job.objects.create(name="x")
         warm(as_user, LIST)
         version = client.hget(entry, "version")
         client.hset(entry, mapping={**old, b"version": version})
     assert known
-    local_entries.kept.keep(digest, known)
+    local_entries.entries.keep(digest, known)
 
-    assert outcome(as_user, LIST) == "MISS"
+    assert cache_status(as_user, LIST) == "MISS"
     assert len(as_user.get(LIST).json()["results"]) == 1
 
 
 def test_an_entry_without_one_of_its_fields_is_a_miss(as_user: APIClient, valkey: ValkeyServer):
-    for field in ("version", "etag", "seal", "body"):
+    for field in ("version", "etag", "signature", "body"):
         warm(as_user, LIST)
         for name in names(valkey, "*:e:*"):
             valkey.execute("HDEL", name, field)
-        assert_right(as_user, LIST)
+        assert_current(as_user, LIST)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -129,11 +129,11 @@ def test_keys_of_a_wrong_type_do_no_harm(pattern: str, kind: str, as_user: APICl
         put(valkey, name, kind)
 
     for path in paths:
-        assert_right(as_user, path)
+        assert_current(as_user, path)
     job.priority = 9
     job.save()
     for path in paths:
-        assert_right(as_user, path)
+        assert_current(as_user, path)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -148,7 +148,7 @@ def test_writers_of_a_wrong_type_hide_no_change_made_in_sql(
     past_django(database_url, "UPDATE jobs SET priority = 5")
     valkey.execute("DEL", keys.lease())
 
-    assert_right(as_user, LIST)
+    assert_current(as_user, LIST)
     assert as_user.get(LIST).json()["results"][0]["priority"] == 5
 
 
@@ -174,7 +174,7 @@ def test_swapped_entries_are_never_served(as_user: APIClient, as_moderator: APIC
         assert as_user.get("/api/v1/users/").status_code == 403
         assert as_user.get(ME).json()["username"] == "user"
         assert as_moderator.get(ME).json()["username"] == "moderator"
-        assert_right(as_user, LIST)
+        assert_current(as_user, LIST)
 
 
 def test_a_forged_cached_user_gets_no_rights(as_user: APIClient, user: User, valkey: ValkeyServer):
@@ -184,7 +184,7 @@ def test_a_forged_cached_user_gets_no_rights(as_user: APIClient, user: User, val
     forged = json.dumps({**json.loads(whole), "role": Role.ADMIN}).encode()
 
     valkey.execute("HSET", entry, "body", forged, "etag", signing.etag_of(forged))
-    local_entries.kept.clear()
+    local_entries.entries.clear()
 
     assert as_user.get("/api/v1/users/").status_code == 403
     assert as_user.post("/api/v1/users/", {}).status_code == 403
@@ -198,7 +198,7 @@ def test_a_copied_cached_user_gets_no_rights(as_user: APIClient, user: User, val
     boss, own = (keys.entry(cached_users.cache_spec(each.pk).digest) for each in (admin, user))
 
     valkey.execute("COPY", boss, own, "REPLACE")
-    local_entries.kept.clear()
+    local_entries.entries.clear()
 
     assert as_user.get("/api/v1/users/").status_code == 403
     assert as_user.get(ME).json()["username"] == "user"

@@ -13,8 +13,8 @@ from rest_framework.test import APIClient
 
 from orchestrator.cache import client
 from orchestrator.models import Event, Job, Task, User
-from tests.cache.assertions import assert_right, outcome, past_the_cache, warm
-from tests.cache.write_methods import WAYS
+from tests.cache.assertions import assert_current, cache_status, uncached_body, warm
+from tests.cache.write_methods import WRITE_METHODS
 from tests.servers.valkey import ValkeyServer
 from tests.users import make_user
 
@@ -46,34 +46,34 @@ def rolled_back() -> Iterator[None]:
         transaction.set_rollback(True)
 
 
-@pytest.mark.parametrize("name", WAYS)
+@pytest.mark.parametrize("name", WRITE_METHODS)
 @pytest.mark.slow
 def test_is_seen_by_the_next_read(name: str, job: Job, as_user: APIClient):
     paths = paths_of(job)
     before = warm(as_user, *paths)
 
-    WAYS[name](job)
+    WRITE_METHODS[name](job)
 
-    assert any(past_the_cache(as_user, path) != before[path] for path in paths), "nothing was written"
-    assert_right(as_user, paths)
+    assert any(uncached_body(as_user, path) != before[path] for path in paths), "nothing was written"
+    assert_current(as_user, paths)
 
 
 #: What ends transactions by itself, or writes over another connection, cannot be in one.
-NOT_NESTED = {"manual_transaction", "another_thread"}
+NOT_NESTED = {"manual_transaction", "other_thread"}
 
 
-@pytest.mark.parametrize("name", sorted(WAYS.keys() - NOT_NESTED))
+@pytest.mark.parametrize("name", sorted(WRITE_METHODS.keys() - NOT_NESTED))
 @pytest.mark.slow
 def test_leaves_the_hits_when_it_is_rolled_back(name: str, job: Job, as_user: APIClient):
     paths = paths_of(job)
     before = warm(as_user, *paths)
 
     with rolled_back():
-        WAYS[name](job)
+        WRITE_METHODS[name](job)
 
     for path in paths:
-        assert as_user.get(path).content == before[path] == past_the_cache(as_user, path)
-        assert outcome(as_user, path) == "HIT", path
+        assert as_user.get(path).content == before[path] == uncached_body(as_user, path)
+        assert cache_status(as_user, path) == "HIT", path
 
 
 def test_a_constraint_that_refuses_at_commit_leaves_answers_right(job: Job, as_user: APIClient, user: User):
@@ -86,7 +86,7 @@ def test_a_constraint_that_refuses_at_commit_leaves_answers_right(job: Job, as_u
         LogEntry(user_id=uuid4(), action_flag=CHANGE, action_time=timezone.now(), object_repr="x").save()
 
     assert as_user.get(f"/api/v1/jobs/{job.pk}/").json()["priority"] == 0
-    assert_right(as_user, paths)
+    assert_current(as_user, paths)
 
 
 def test_a_duplicate_that_is_refused_leaves_the_hits(job: Job, as_user: APIClient):
@@ -95,7 +95,7 @@ def test_a_duplicate_that_is_refused_leaves_the_hits(job: Job, as_user: APIClien
     with pytest.raises(IntegrityError):
         Job.objects.bulk_create([Job(pk=job.pk, name="the same id")])
 
-    assert outcome(as_user, "/api/v1/jobs/") == "HIT"
+    assert cache_status(as_user, "/api/v1/jobs/") == "HIT"
 
 
 def test_a_change_in_the_admin_is_seen(as_moderator: APIClient, admin_user: User):
@@ -117,7 +117,7 @@ def test_a_change_in_the_admin_is_seen(as_moderator: APIClient, admin_user: User
 
     assert answer.status_code == 302, answer.content
     assert as_moderator.get(paths[1]).json()["title"] == "after"
-    assert_right(as_moderator, paths)
+    assert_current(as_moderator, paths)
 
 
 def hidden_fields(form) -> dict[str, str]:
@@ -133,7 +133,7 @@ def test_a_deleted_user_takes_what_hangs_on_them_along(as_moderator: APIClient):
     gone.delete()
 
     assert not LogEntry.objects.exists()
-    assert_right(as_moderator, paths)
+    assert_current(as_moderator, paths)
 
 
 @pytest.mark.parametrize("change", ["create", "update", "delete"])
@@ -164,7 +164,7 @@ def test_events_tasks_and_users_are_seen_too(change: str, as_moderator: APIClien
         Task.objects.all().delete()
         person.delete()
 
-    assert_right(as_moderator, paths)
+    assert_current(as_moderator, paths)
 
 
 def test_a_transaction_without_changes_tells_the_cache_nothing(job: Job, valkey: ValkeyServer):

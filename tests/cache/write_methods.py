@@ -1,4 +1,4 @@
-"""Every way in which Django writes: each changes the job that it is given, or puts others beside it."""
+"""Every method by which Django writes: each changes the job it gets, or creates others."""
 
 import json
 import threading
@@ -16,116 +16,116 @@ from orchestrator import actions
 from orchestrator.choices import JobStatus
 from orchestrator.models import Job
 
-Way = Callable[[Job], object]
-WAYS: dict[str, Way] = {}
+WriteMethod = Callable[[Job], object]
+WRITE_METHODS: dict[str, WriteMethod] = {}
 
 
-def way(function: Way) -> Way:
-    """Note a way to write."""
-    WAYS[function.__name__] = function
+def write_method(function: WriteMethod) -> WriteMethod:
+    """Register a method."""
+    WRITE_METHODS[function.__name__] = function
     return function
 
 
-def id_of(job: Job) -> object:
-    """Return the job's id as SQL compares it."""
+def sql_id(job: Job) -> object:
+    """Return the job's id as SQL needs it."""
     return job.pk if connection.vendor == "postgresql" else job.pk.hex
 
 
-@way
+@write_method
 def save(job: Job) -> None:
     job.priority += 1
     job.save()
 
 
-@way
+@write_method
 def save_update_fields(job: Job) -> None:
     job.priority += 1
     job.save(update_fields=["priority"])
 
 
-@way
-def save_of_a_changed_status(job: Job) -> None:
+@write_method
+def save_changed_status(job: Job) -> None:
     job.apply_status(JobStatus.RUNNING, timezone.now())
     job.save()
 
 
-@way
-def save_of_an_expression(job: Job) -> None:
+@write_method
+def save_expression(job: Job) -> None:
     job.priority = F("priority") + 1
     job.save(update_fields=["priority"])
 
 
-@way
+@write_method
 def save_base(job: Job) -> None:
     job.priority += 1
     job.save_base()
 
 
-@way
+@write_method
 def delete(job: Job) -> None:
     job.delete()
 
 
-@way
+@write_method
 def queryset_update(job: Job) -> None:
     Job.objects.filter(pk=job.pk).update(priority=F("priority") + 1)
 
 
-@way
-def queryset_update_of_a_status(job: Job) -> None:
+@write_method
+def queryset_update_status(job: Job) -> None:
     Job.objects.filter(pk=job.pk).update(status="cancelled", completed_at=timezone.now())
 
 
-@way
-def queryset_update_past_the_verb(job: Job) -> None:
+@write_method
+def queryset_private_update(job: Job) -> None:
     Job._base_manager.filter(pk=job.pk)._update([(Job._meta.get_field("priority"), None, 7)])  # noqa: SLF001
 
 
-@way
+@write_method
 def queryset_delete(job: Job) -> None:
     Job.objects.filter(pk=job.pk).delete()
 
 
-@way
-def queryset_delete_without_collecting(job: Job) -> None:
+@write_method
+def queryset_raw_delete(job: Job) -> None:
     Job.objects.filter(pk=job.pk)._raw_delete("default")  # noqa: SLF001
 
 
-@way
+@write_method
 def bulk_create(job: Job) -> None:
     Job.objects.bulk_create([Job(name=f"bulk {number}") for number in range(3)])
 
 
-@way
-def bulk_create_over_what_is_there(job: Job) -> None:
+@write_method
+def bulk_create_update_conflicts(job: Job) -> None:
     job.priority += 1
     Job.objects.bulk_create(
         [job], update_conflicts=True, unique_fields=["id"], update_fields=["priority", "updated_at"]
     )
 
 
-@way
+@write_method
 def bulk_update(job: Job) -> None:
     job.priority += 1
     Job.objects.bulk_update([job], ["priority"])
 
 
-@way
+@write_method
 def get_or_create(job: Job) -> None:
-    Job.objects.get_or_create(name="gotten")
+    Job.objects.get_or_create(name="found or created")
 
 
-@way
+@write_method
 def update_or_create_updating(job: Job) -> None:
     Job.objects.update_or_create(pk=job.pk, defaults={"priority": 9})
 
 
-@way
+@write_method
 def update_or_create_creating(job: Job) -> None:
-    Job.objects.update_or_create(name="made", defaults={"priority": 9})
+    Job.objects.update_or_create(name="created", defaults={"priority": 9})
 
 
-@way
+@write_method
 def select_for_update(job: Job) -> None:
     with transaction.atomic():
         locked = Job.objects.select_for_update().get(pk=job.pk)
@@ -133,14 +133,14 @@ def select_for_update(job: Job) -> None:
         locked.save()
 
 
-@way
+@write_method
 def nested_atomic(job: Job) -> None:
     with transaction.atomic(), transaction.atomic():
         Job.objects.filter(pk=job.pk).update(priority=3)
 
 
-@way
-def savepoint_rolled_back_beside_a_change(job: Job) -> None:
+@write_method
+def savepoint_rolled_back_before_a_change(job: Job) -> None:
     with transaction.atomic():
         savepoint = transaction.savepoint()
         Job.objects.all().delete()
@@ -148,53 +148,55 @@ def savepoint_rolled_back_beside_a_change(job: Job) -> None:
         Job.objects.filter(pk=job.pk).update(priority=4)
 
 
-@way
-def integrity_error_survived(job: Job) -> None:
+@write_method
+def change_after_integrity_error(job: Job) -> None:
     with transaction.atomic():
         try:
             with transaction.atomic():
                 Job.objects.create(pk=job.pk, name="the same id")
         except IntegrityError:
-            Job.objects.filter(pk=job.pk).update(name="survived")
+            Job.objects.filter(pk=job.pk).update(name="changed after the error")
 
 
-@way
+@write_method
 def cursor_in_atomic(job: Job) -> None:
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("UPDATE jobs SET priority = 5 WHERE id = %s", [id_of(job)])
+        cursor.execute("UPDATE jobs SET priority = 5 WHERE id = %s", [sql_id(job)])
 
 
-@way
+@write_method
 def cursor_in_autocommit(job: Job) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
-            "  /* as an operator types it */ update jobs SET priority = 5 WHERE id = %s", [id_of(job)]
+            "  /* a comment, and lower case */ update jobs SET priority = 5 WHERE id = %s", [sql_id(job)]
         )
 
 
-@way
+@write_method
 def cursor_in_autocommit_many(job: Job) -> None:
     with connection.cursor() as cursor:
-        cursor.executemany("UPDATE jobs SET priority = %s WHERE id = %s", [(n, id_of(job)) for n in range(3)])
+        cursor.executemany(
+            "UPDATE jobs SET priority = %s WHERE id = %s", [(n, sql_id(job)) for n in range(3)]
+        )
 
 
-@way
+@write_method
 def cursor_in_autocommit_returning(job: Job) -> None:
     with connection.cursor() as cursor:
-        cursor.execute("UPDATE jobs SET priority = 6 WHERE id = %s RETURNING priority", [id_of(job)])
+        cursor.execute("UPDATE jobs SET priority = 6 WHERE id = %s RETURNING priority", [sql_id(job)])
         assert cursor.fetchall() == [(6,)]
 
 
-@way
+@write_method
 def cursor_in_autocommit_with(job: Job) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             "WITH chosen AS (SELECT %s AS id) DELETE FROM jobs WHERE id IN (SELECT id FROM chosen)",
-            [id_of(job)],
+            [sql_id(job)],
         )
 
 
-@way
+@write_method
 def manual_transaction(job: Job) -> None:
     transaction.set_autocommit(False)
     try:
@@ -204,21 +206,21 @@ def manual_transaction(job: Job) -> None:
         transaction.set_autocommit(True)
 
 
-@way
-def an_action(job: Job) -> None:
-    actions.change_status(job.pk, JobStatus.CANCELLED, by="somebody")
+@write_method
+def action(job: Job) -> None:
+    actions.change_status(job.pk, JobStatus.CANCELLED, by="operator")
 
 
-@way
-def a_migration(job: Job) -> None:
+@write_method
+def migration(job: Job) -> None:
     state = MigrationLoader(connection).project_state().apps
     row = state.get_model("orchestrator", "Job").objects.get(pk=job.pk)
     row.priority += 1
     row.save()
 
 
-@way
-def another_thread(job: Job) -> None:
+@write_method
+def other_thread(job: Job) -> None:
     def write() -> None:
         try:
             Job.objects.filter(pk=job.pk).update(priority=11)
@@ -230,7 +232,7 @@ def another_thread(job: Job) -> None:
     thread.join()
 
 
-@way
+@write_method
 def management_command(job: Job) -> None:
     row = {
         "model": "orchestrator.job",
@@ -243,12 +245,12 @@ def management_command(job: Job) -> None:
         call_command("loaddata", str(file), verbosity=0)
 
 
-@way
-def seeding(job: Job) -> None:
+@write_method
+def seed_demo(job: Job) -> None:
     call_command("seed_demo", jobs=20, events=20, tasks=0, users=0, verbosity=0)
 
 
-@way
-def emptying(job: Job) -> None:
+@write_method
+def truncate(job: Job) -> None:
     with connection.cursor() as cursor:
         cursor.execute("TRUNCATE jobs" if connection.vendor == "postgresql" else "DELETE FROM jobs")

@@ -1,7 +1,7 @@
-"""A writer in a process of its own that is killed where it is told.
+"""A process that writes to a job and is killed at a given step.
 
-`python -m tests.cache.writer JOB PRIORITY [STEP]`: the steps are those of `KILLED_AT`. Without one it says
-`acknowledged` when the write is.
+``python -m tests.cache.writer JOB PRIORITY [STEP]``, with a step of ``STEPS``. Without a step it prints
+``acknowledged`` when the write is.
 """
 
 import os
@@ -18,42 +18,38 @@ django.setup()
 from django.db import connection  # noqa: E402
 from django.db.backends.base.base import BaseDatabaseWrapper  # noqa: E402
 
-from orchestrator.cache import (  # noqa: E402
-    in_flight,
-    outbox,
-    timing,
-)
+from orchestrator.cache import in_flight, outbox, timing  # noqa: E402
 from orchestrator.models import Job  # noqa: E402
 
-#: Seconds after which a writer that is not heard of any more counts as dead.
+#: Seconds after which a writer counts as dead.
 EXPIRY = 1
 
 
 def die(*_: Any, **__: Any) -> None:
-    """End as by a crash."""
+    """End the process as a crash would."""
     os.kill(os.getpid(), signal.SIGKILL)
     signal.pause()
 
 
 def then_die(function: Callable[..., Any]) -> Callable[..., None]:
-    """Return the function, followed by the end."""
+    """Return the function, followed by ``die``."""
 
-    def last(*arguments: Any, **keywords: Any) -> None:
+    def call_and_die(*arguments: Any, **keywords: Any) -> None:
         function(*arguments, **keywords)
         die()
 
-    return last
+    return call_and_die
 
 
 def prepare(step: str) -> None:
-    """Lay the trap."""
+    """Make the process die at a step."""
     match step:
         case "before begin":
             in_flight.begin = die
-        case "in begin, once its rows are taken from the outbox":
+        case "in begin, after taking its outbox rows":
             outbox.take = then_die(outbox.take)
             if connection.vendor == "postgresql":
-                connection.cursor().execute("SET kyros.listens = off")  # who listens takes nothing
+                connection.cursor().execute("SET kyros.listens = off")  # else nothing is taken
         case "before COMMIT":
             in_flight.begin = then_die(in_flight.begin)
         case "after COMMIT":
@@ -70,10 +66,10 @@ def prepare(step: str) -> None:
             raise SystemExit(f"there is no step {step!r}")
 
 
-KILLED_AT = {
-    # step: whether the write is committed then
+#: The steps, with whether the write is committed by then.
+STEPS = {
     "before begin": False,
-    "in begin, once its rows are taken from the outbox": False,
+    "in begin, after taking its outbox rows": False,
     "before COMMIT": False,
     "after COMMIT": True,
     "before end": True,
@@ -82,7 +78,7 @@ KILLED_AT = {
 
 
 def main(job_id: str, priority: str, step: str = "") -> None:
-    """Write."""
+    """Write the priority and die at the step."""
     timing.WRITER_EXPIRY = EXPIRY  # type: ignore[misc]
     job = Job.objects.get(pk=job_id)
     prepare(step)

@@ -1,9 +1,9 @@
 """The base of the view sets."""
 
-from collections.abc import Callable, Iterable, Mapping
-from functools import cache
+from collections.abc import Callable, Iterable
+from functools import cache, partial
 from http import HTTPStatus
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 from uuid import UUID
 
 from django.db.models import Model, QuerySet
@@ -15,12 +15,19 @@ from rest_framework.reverse import reverse
 from rest_framework.viewsets import GenericViewSet
 
 from orchestrator.api.cached_responses import CachedResponses, cached
+from orchestrator.api.etags import etag_of, is_current
 from orchestrator.api.pagination import KeysetPagination, require_known
 from orchestrator.api.serializers.strict_fields import ResourceSerializer
 from orchestrator.auth.permissions import HasRole
-from orchestrator.json_codec import from_json
+from orchestrator.exceptions import PreconditionFailed
+from orchestrator.json_codec import from_json, to_json
 from orchestrator.listing import ListDefinition
 from orchestrator.listing.json_rows import RowAsJSON, page_body
+
+#: The description of the response to a change whose ``If-Match`` is out of date.
+CHANGED_MEANWHILE: Final = {
+    HTTPStatus.PRECONDITION_FAILED: "`If-Match` does not name the current `ETag`; nothing was changed."
+}
 
 
 @cache
@@ -63,6 +70,7 @@ class ResourceViewSet(CachedResponses, GenericViewSet[Any]):
     @cached
     def retrieve(self, request: Request, pk: str) -> Response:
         """Return one row."""
+        require_known(request)
         return self.answer(self.get_object())
 
     def page_of(self, definition: ListDefinition, **fixed: Any) -> HttpResponseBase:
@@ -107,10 +115,25 @@ class ResourceViewSet(CachedResponses, GenericViewSet[Any]):
         """Return a response with one row."""
         return Response(self.get_serializer(row).data, **more)
 
-    def created(self, row: Model, headers: Mapping[str, str] | None = None) -> Response:
+    def created(self, row: Model, **headers: str) -> Response:
         """Return a 201 with a new row and its URL."""
         location = reverse(f"{self.basename}-detail", args=[row.pk], request=self.request)
-        return self.answer(row, status=HTTPStatus.CREATED, headers={"Location": location, **(headers or {})})
+        return self.answer(row, status=HTTPStatus.CREATED, headers={"Location": location, **headers})
+
+    def etag(self, row: Model) -> str:
+        """Return the ETag of a row's detail."""
+        return etag_of(to_json(self.get_serializer(row).data))
+
+    @property
+    def precondition(self) -> Callable[[Model], None] | None:
+        """The check of ``If-Match``, for the domain to call with the locked row; None without the header."""
+        if_match = self.request.META.get("HTTP_IF_MATCH")
+        return None if if_match is None else partial(self._require_current, if_match)
+
+    def _require_current(self, if_match: str, row: Model) -> None:
+        etag = self.etag(row)
+        if not is_current(if_match, etag):
+            raise PreconditionFailed(etag)
 
     def validated(self, row: Model | None = None, *, partial: bool = False) -> dict[str, Any]:
         """Return the body's valid values.

@@ -12,9 +12,10 @@ from rest_framework.response import Response
 from orchestrator import actions
 from orchestrator.api import cache_policy
 from orchestrator.api.cached_responses import cached
+from orchestrator.api.openapi import IF_MATCH
 from orchestrator.api.pagination import require_known
 from orchestrator.api.serializers import EventSerializer, JobCounts, JobSerializer, StatusChange
-from orchestrator.api.views.base import ResourceViewSet
+from orchestrator.api.views.base import CHANGED_MEANWHILE, ResourceViewSet
 from orchestrator.choices import JobStatus, Role
 from orchestrator.lists import JOB_HISTORY, JOBS
 from orchestrator.models import Job
@@ -28,7 +29,9 @@ class JobViewSet(ResourceViewSet):
     list_definition = JOBS
     roles = {"destroy": Role.MODERATOR}
     error_responses = {
-        "status": {HTTPStatus.CONFLICT: "The job's status does not allow this; nothing was changed."}
+        "partial_update": CHANGED_MEANWHILE,
+        "destroy": CHANGED_MEANWHILE,
+        "status": {HTTPStatus.CONFLICT: "The job's status does not allow this; nothing was changed."},
     }
     cache_policy = {
         "list": cache_policy.JOB_LIST,
@@ -41,14 +44,20 @@ class JobViewSet(ResourceViewSet):
         """Submit a job, which is then pending."""
         return self.created(actions.create_job(by=request.user.username, **self.validated()))
 
+    @extend_schema(parameters=[IF_MATCH])
     def partial_update(self, request: Request, pk: str) -> Response:
         """Change a job's name, description, priority, queue, metadata, available_at or max_attempts."""
         fields = self.validated(partial=True)
-        return self.answer(actions.update_job(self.row_id, by=request.user.username, **fields))
+        job = actions.update_job(
+            self.row_id, by=request.user.username, precondition=self.precondition, **fields
+        )
+        # No ETag: PostgreSQL orders the keys of JSON objects, so a GET may have other bytes.
+        return self.answer(job)
 
+    @extend_schema(parameters=[IF_MATCH])
     def destroy(self, request: Request, pk: str) -> Response:
         """Delete a job, but not its history."""
-        actions.delete_job(self.row_id, by=request.user.username)
+        actions.delete_job(self.row_id, by=request.user.username, precondition=self.precondition)
         return Response(status=HTTPStatus.NO_CONTENT)
 
     @extend_schema(responses=JobSerializer)

@@ -1,11 +1,11 @@
 #!lua flags=allow-oom
--- Makes a question ready to be answered: mints missing generations and lets one caller fill the entry.
+-- Claims the building of an entry for one caller (single flight), and creates missing generations.
 -- KEYS: epoch, fill lock, entry; then for each tag: its generation, its writers.
--- ARGV: caller, token for what is missing, how long a generation is kept (ms), how long a fill may take (ms),
---       1 to fill even what somebody has just filled.
--- Returns: {"fill", version}: fill it   {"wait"}: somebody else does   {"filled"}: somebody else has done
---   {"busy"}: a write is in flight
--- A value of the wrong type is somebody else's doing, and counts as missing, as MGET has it.
+-- ARGV: caller, token for missing generations, milliseconds for which a generation is kept,
+--       milliseconds after which the claim ends, 1 to claim even if the entry is current.
+-- Returns: {"fill", version}: the caller has the claim   {"wait"}: another caller has it
+--   {"filled"}: the entry is current   {"busy"}: a writer is in flight
+-- A value of another type was written by other code and counts as missing: MGET returns nil for it.
 local values = redis.call('MGET', unpack(KEYS))
 local version = values[1]
 if not version then

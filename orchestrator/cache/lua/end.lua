@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
--- Tells that a writer has committed or rolled back: the last one out of a tag gives it a new generation.
+-- Ends a write after its COMMIT or ROLLBACK: the last writer in flight of a tag gives it a new generation.
 -- KEYS: for each tag: its generation, its writers.
--- ARGV: writer, token, how long a generation is kept (ms).
+-- ARGV: writer, token, milliseconds for which a generation is kept.
 -- include in_flight
 for tag = 1, #KEYS, 2 do
     redis.pcall('ZREM', KEYS[tag + 1], ARGV[1])

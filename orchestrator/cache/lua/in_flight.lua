@@ -1,5 +1,5 @@
--- Returns whether a writer is in flight. A value that is no set of writers, or never expires, was written by
--- other code: it is deleted.
+-- Returns whether a tag has a writer in flight. A value that is no set of writers, or that never expires, was written
+-- by other code: it is deleted.
 local function in_flight(writers)
     if redis.call('EXISTS', writers) == 0 then return false end
     local time = redis.call('TIME')

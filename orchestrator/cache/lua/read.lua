@@ -1,19 +1,20 @@
 #!lua flags=no-writes
--- Reads what some questions' answers depend on, and the answers that are still good.
--- KEYS: epoch, lease; then for each question: its entry, its generations.
--- ARGV: for each question: how many generations; version, ETag and seal of the answer that the caller has ("" for none).
--- Returns: 1 if the cache may be trusted, else 0; then for each question
---   1: a hit, and what the caller has   {"hit", version, etag, seal, body, or "" if the caller has one of that ETag}
---   {"miss"}   {"busy"}: a write is in flight   {"unknown"}: to be opened
--- A value of the wrong type is somebody else's doing, and counts as missing, as MGET has it.
+-- Looks up entries.
+-- KEYS: epoch, lease; then for each spec: its entry, the generations of its tags.
+-- ARGV: for each spec: its number of tags; version, ETag and signature of the entry that the caller has ("" for none).
+-- Returns: 1 if the lease exists, else 0; then for each spec
+--   1: a hit: the caller's entry is current
+--   {"hit", version, ETag, signature, body}: body is "" if the caller's entry has the same ETag
+--   {"miss"}   {"unknown"}: a generation or the epoch is missing   {"busy"}: a writer is in flight
+-- A value of another type was written by other code and counts as missing: MGET returns nil for it.
 local values = redis.call('MGET', unpack(KEYS))
 local epoch = values[1]
-local reply = {values[2] and 1 or 0}
+local replies = {values[2] and 1 or 0}
 local at = 3
-for question = 1, #ARGV, 4 do
+for spec = 1, #ARGV, 4 do
     local version = epoch
     local state = epoch and 'miss' or 'unknown'
-    local last = at + ARGV[question]
+    local last = at + ARGV[spec]
     for generation = at + 1, last do
         local token = values[generation]
         if token == '!' then
@@ -24,20 +25,20 @@ for question = 1, #ARGV, 4 do
             version = version .. ',' .. token
         end
     end
-    local answer
+    local reply
     if state == 'miss' then
-        local entry = redis.pcall('HMGET', KEYS[at], 'version', 'etag', 'seal')
-        local etag, seal = entry[2], entry[3]
-        if entry[1] == version and etag and seal then
-            local known = etag == ARGV[question + 2]
-            if known and version == ARGV[question + 1] and seal == ARGV[question + 3] then
-                answer = 1
+        local entry = redis.pcall('HMGET', KEYS[at], 'version', 'etag', 'signature')
+        local etag, signature = entry[2], entry[3]
+        if entry[1] == version and etag and signature then
+            local same_etag = etag == ARGV[spec + 2]
+            if same_etag and version == ARGV[spec + 1] and signature == ARGV[spec + 3] then
+                reply = 1
             else
-                answer = {'hit', version, etag, seal, not known and redis.call('HGET', KEYS[at], 'body') or ''}
+                reply = {'hit', version, etag, signature, not same_etag and redis.call('HGET', KEYS[at], 'body') or ''}
             end
         end
     end
-    reply[#reply + 1] = answer or {state}
+    replies[#replies + 1] = reply or {state}
     at = last + 1
 end
-return reply
+return replies

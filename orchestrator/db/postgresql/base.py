@@ -31,7 +31,7 @@ class DatabaseWrapper(CommitHookMixin, base.DatabaseWrapper):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._listener = partial(_listen, self._stale)
+        self._listener = partial(_listen, self._changed_tags)
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
         """Return a new connection, or one of the pool, that is listened to."""
@@ -49,12 +49,12 @@ class DatabaseWrapper(CommitHookMixin, base.DatabaseWrapper):
         with self.wrap_database_errors:
             self.connection.deferrable = None if autocommit else True
 
-    def may_begin(self) -> bool:
-        """Tell whether a statement can be made a transaction of its own."""
+    def can_begin(self) -> bool:
+        """Return whether a transaction can begin."""
         return bool(self.connection.info.transaction_status == TransactionStatus.IDLE)
 
-    def triggers_tell(self) -> bool:
-        """Tell whether the triggers tell this connection what its transactions make stale."""
+    def triggers_notify(self) -> bool:
+        """Return whether the triggers send this connection its tags."""
         with self.cursor() as cursor:
             cursor.execute(_TELLS)
             return bool(cursor.fetchone()[0])

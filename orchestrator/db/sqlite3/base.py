@@ -59,8 +59,8 @@ class DatabaseWrapper(CommitHookMixin, QueuedWritesMixin):
         cursor: Cursor = self.connection.cursor(factory=Cursor)
         return cursor
 
-    def may_begin(self) -> bool:
-        """Tell whether a statement can be made a transaction of its own."""
+    def can_begin(self) -> bool:
+        """Return whether a transaction can begin."""
         return not self.connection.in_transaction
 
     def make_committable(self, cursor: Any) -> None:

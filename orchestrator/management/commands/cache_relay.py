@@ -1,4 +1,4 @@
-"""The process that keeps the cache trustworthy."""
+"""`manage.py cache_relay`: the process that drains the outbox of cache invalidations."""
 
 import signal
 import threading
@@ -12,22 +12,20 @@ from orchestrator.cache.audit import audit_live
 
 
 class Command(BaseCommand):
-    """Runs the relay until it is told to end."""
+    """Runs the relay until SIGTERM or SIGINT."""
 
     help = (
         "Drain the outbox of cache invalidations, renew the lease on trust and audit a sample of the hits, "
-        "until SIGTERM or Ctrl-C. "
-        "`make run` starts one; several do not disturb each other."
+        "until SIGTERM or Ctrl-C. `make run` starts one. Several may run at the same time."
     )
     requires_migrations_checks = False
 
     def handle(self, *args: Any, **options: Any) -> None:
         stop = threading.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: stop.set())
-        current = client.current()
-        # In a thread of its own: a slow query of the audit must not hold up the lease.
-        auditing = threading.Thread(target=audit_live, args=(current, replay, stop), daemon=True)
-        if current.enabled:
-            auditing.start()
-        relay.run_relay(current, stop)
+        for signal_number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(signal_number, lambda *_: stop.set())
+        cache = client.current()
+        if cache.enabled:
+            # In a thread of its own, so that a slow query of the audit does not delay the lease.
+            threading.Thread(target=audit_live, args=(cache, replay, stop), daemon=True).start()
+        relay.run_relay(cache, stop)

@@ -1,4 +1,4 @@
--- The outbox of cache invalidations, and the triggers that fill it (docs/adr/0010-coherent-cache.md).
+-- The outbox of cache invalidations, and the triggers that fill it (docs/coherent-cache.md).
 
 CREATE TABLE cache_outbox (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -6,15 +6,15 @@ CREATE TABLE cache_outbox (
     tags text[] NOT NULL,
     created_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
--- its reader: the hook before every COMMIT, for the rows of its own transaction
+-- Used by the hook before every COMMIT, which reads the rows of its own transaction.
 CREATE INDEX ix_cache_outbox_transaction ON cache_outbox (transaction);
--- Rows live for a millisecond: vacuum by their number, not by their share of a table that is nearly empty.
+-- Rows live for a millisecond and the table is nearly empty: vacuum after a number of dead rows, not after a share.
 ALTER TABLE cache_outbox SET (
     autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000, autovacuum_vacuum_insert_threshold = -1
 );
 
--- One function a table, run once a statement: tags of the old and the new rows. More than 32 rows, types or
--- histories are told as one change in bulk.
+-- The functions run once per statement and append the tags of the old and the new rows. Beyond 32 rows, or 64 event
+-- types and jobs, they append the table's bulk tag instead.
 CREATE FUNCTION cache_jobs_changed() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     touched text[];
@@ -82,7 +82,7 @@ BEGIN
     RETURN NULL;
 END $$;
 
--- tasks and users: the table's own name, and each row's by its singular
+-- Tasks and users: the tag of the table is its name, that of a row begins with the singular.
 CREATE FUNCTION cache_rows_changed() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     touched text[] := ARRAY[TG_TABLE_NAME::text];
@@ -146,12 +146,12 @@ CREATE TRIGGER cache_users_delete AFTER DELETE ON users REFERENCING OLD TABLE AS
 CREATE TRIGGER cache_users_truncate AFTER TRUNCATE ON users
     FOR EACH STATEMENT EXECUTE FUNCTION cache_rows_changed();
 
--- On a connection that listens (kyros.listens) a message to the client takes the place of the row: the client gets it
--- with the response to its statement and need not read the outbox before COMMIT. Only in transactions that the commit
--- hook has begun, which are DEFERRABLE. A transaction without the hook fills the outbox, and so does the hook itself.
+-- On a connection that listens (kyros.listens) a notice replaces the row: the client gets the tags with the response to
+-- its statement and need not read the outbox before COMMIT. This holds only for rows that another trigger appends, in a
+-- transaction that the commit hook will end: such transactions are DEFERRABLE.
 CREATE FUNCTION outbox_tells() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    -- INFO, which no setting keeps from the client.
+    -- INFO is the only level that no setting suppresses.
     RAISE INFO USING MESSAGE = 'kyros.stale', DETAIL = array_to_json(NEW.tags)::text;
     RETURN NULL;
 END $$;

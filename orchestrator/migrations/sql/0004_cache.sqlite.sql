@@ -1,6 +1,6 @@
--- The outbox of cache invalidations, and the triggers that fill it (docs/adr/0010-coherent-cache.md).
--- A tag that is waiting already is not repeated; beyond 64 rows single ones are told as one change in bulk,
--- after which the events' triggers have nothing to add.
+-- The outbox of cache invalidations, and the triggers that fill it (docs/coherent-cache.md).
+-- A tag that the outbox already has is not appended again. Once it has 64 rows, the triggers append a table's bulk tag
+-- instead of the tags of single rows; after that the triggers of events have nothing to add.
 
 CREATE TABLE cache_outbox (
     id integer PRIMARY KEY AUTOINCREMENT,
@@ -8,7 +8,7 @@ CREATE TABLE cache_outbox (
     created_at text NOT NULL DEFAULT (strftime('%Y-%m-%d %H:%M:%f', 'now'))
 );
 
--- its reader: the triggers themselves, which ask for every row whether a tag is waiting already
+-- Used by the triggers, which check for every changed row whether the outbox already has its tags.
 CREATE INDEX ix_cache_outbox_tags ON cache_outbox (tags);
 
 CREATE TRIGGER cache_jobs_insert AFTER INSERT ON jobs BEGIN

@@ -9,8 +9,8 @@ from rest_framework.test import APIClient
 
 from orchestrator.cache import outbox, timing
 from orchestrator.models import Job
-from tests.cache.assertions import assert_right, warm
-from tests.cache.write_methods import WAYS
+from tests.cache.assertions import assert_current, warm
+from tests.cache.write_methods import WRITE_METHODS
 from tests.servers.valkey import ValkeyServer
 
 pytestmark = [
@@ -45,7 +45,7 @@ def test_what_is_told_may_have_any_signs(job: Job, as_user: APIClient):
     warm(as_user, *paths)
     as_user.post("/api/v1/events/", {"type": kind, "payload": {}}, format="json")
     assert as_user.get("/api/v1/events/").json()["results"][0]["type"] == kind
-    assert_right(as_user, paths)
+    assert_current(as_user, paths)
 
 
 def test_a_statement_by_itself_goes_into_the_outbox(job: Job):
@@ -78,11 +78,11 @@ def test_what_the_cache_is_not_told_of_waits_in_the_outbox(
 
 
 @pytest.mark.usefixtures("collecting")
-@pytest.mark.parametrize("name", ["save", "queryset_update_of_a_status", "delete", "manual_transaction"])
+@pytest.mark.parametrize("name", ["save", "queryset_update_status", "delete", "manual_transaction"])
 def test_a_connection_that_does_not_listen_collects(name: str, job: Job, as_user: APIClient):
     warm(as_user, *PATHS)
 
-    WAYS[name](job)
+    WRITE_METHODS[name](job)
 
     assert waiting() == 0
-    assert_right(as_user, PATHS)
+    assert_current(as_user, PATHS)

@@ -10,8 +10,8 @@ from rest_framework.test import APIClient
 from orchestrator.cache import timing
 from orchestrator.choices import Role
 from orchestrator.models import Job, User
-from tests.cache.assertions import outcome, warm
-from tests.cache.wsgi import Lane
+from tests.cache.assertions import cache_status, warm
+from tests.cache.wsgi_client import MiddlewareClient
 from tests.servers.valkey import ValkeyServer
 from tests.users import PASSWORD, make_user, sign_in
 
@@ -47,7 +47,7 @@ def test_a_changed_user_applies_to_the_next_request(
     change: str,
     trouble: str,
     own_cache: Callable[..., ValkeyServer],
-    lane: Lane,
+    middleware: MiddlewareClient,
     monkeypatch: pytest.MonkeyPatch,
 ):
     # Longer than a step of the test, and no longer: a write that cannot be announced waits for its end.
@@ -57,7 +57,7 @@ def test_a_changed_user_applies_to_the_next_request(
     user = make_user("mod", Role.MODERATOR)
     client = sign_in(user)
     warm(client, LIST, USERS, ME)
-    lane.learn(client, LIST, USERS)
+    middleware.remember(client, LIST, USERS)
 
     TROUBLES[trouble](cache)
     try:
@@ -66,42 +66,42 @@ def test_a_changed_user_applies_to_the_next_request(
         assert client.get(USERS).status_code == of_moderators
         assert client.get(LIST).status_code == of_all
         assert client.get(ME).status_code == of_all
-        assert lane.get(client, USERS).status == of_moderators
-        assert lane.get(client, LIST).status == of_all
+        assert middleware.get(client, USERS).status == of_moderators
+        assert middleware.get(client, LIST).status == of_all
     finally:
         if trouble == "frozen":
             cache.thaw()
     assert client.get(USERS).status_code == of_moderators
-    assert lane.get(client, LIST).status == of_all
+    assert middleware.get(client, LIST).status == of_all
 
 
 def test_a_304_needs_the_rights_of_a_200(
-    as_user: APIClient, as_moderator: APIClient, api: APIClient, lane: Lane
+    as_user: APIClient, as_moderator: APIClient, api: APIClient, middleware: MiddlewareClient
 ):
     warm(as_moderator, USERS)
-    lane.learn(as_moderator, USERS)
+    middleware.remember(as_moderator, USERS)
     etag = as_moderator.get(USERS)["ETag"]
 
     for tag in (etag, "*", f"W/{etag}"):
         assert as_moderator.get(USERS, HTTP_IF_NONE_MATCH=tag).status_code == 304
         assert as_user.get(USERS, HTTP_IF_NONE_MATCH=tag).status_code == 403
         assert api.get(USERS, HTTP_IF_NONE_MATCH=tag).status_code == 401
-        assert lane.get(as_moderator, USERS, HTTP_IF_NONE_MATCH=tag).status == 304
-        assert lane.get(as_user, USERS, HTTP_IF_NONE_MATCH=tag).status == 403
-        assert lane.get(api, USERS, HTTP_IF_NONE_MATCH=tag).status == 401
+        assert middleware.get(as_moderator, USERS, HTTP_IF_NONE_MATCH=tag).status == 304
+        assert middleware.get(as_user, USERS, HTTP_IF_NONE_MATCH=tag).status == 403
+        assert middleware.get(api, USERS, HTTP_IF_NONE_MATCH=tag).status == 401
 
 
-def test_a_personal_response_is_never_served_to_another_user(lane: Lane):
+def test_a_personal_response_is_never_served_to_another_user(middleware: MiddlewareClient):
     clients = {name: sign_in(make_user(name)) for name in ("ada", "bob", "cyd")}
     for _ in range(3):
         for name, client in clients.items():
             assert client.get(ME).json()["username"] == name
-            assert lane.get(client, ME).json()["username"] == name
+            assert middleware.get(client, ME).json()["username"] == name
 
 
-def test_the_middleware_requires_a_valid_token(as_user: APIClient, lane: Lane):
+def test_the_middleware_requires_a_valid_token(as_user: APIClient, middleware: MiddlewareClient):
     warm(as_user, LIST)
-    lane.learn(as_user, LIST)
+    middleware.remember(as_user, LIST)
     genuine = as_user._credentials["HTTP_AUTHORIZATION"]  # noqa: SLF001
     head, _, tail = genuine.rpartition(".")
 
@@ -116,16 +116,16 @@ def test_the_middleware_requires_a_valid_token(as_user: APIClient, lane: Lane):
     ):
         other = APIClient()
         other.credentials(HTTP_AUTHORIZATION=wrong)
-        assert lane.get(other, LIST).status == other.get(LIST).status_code == 401, wrong
+        assert middleware.get(other, LIST).status == other.get(LIST).status_code == 401, wrong
 
 
-def test_a_refresh_token_is_401(as_user: APIClient, user: User, api: APIClient, lane: Lane):
+def test_a_refresh_token_is_401(as_user: APIClient, user: User, api: APIClient, middleware: MiddlewareClient):
     warm(as_user, LIST)
-    lane.learn(as_user, LIST)
+    middleware.remember(as_user, LIST)
     tokens = api.post("/auth/login/", {"username": "user", "password": PASSWORD}).json()
     api.credentials(HTTP_AUTHORIZATION=f"Bearer {tokens['refresh_token']}")
 
-    assert api.get(LIST).status_code == lane.get(api, LIST).status == 401
+    assert api.get(LIST).status_code == middleware.get(api, LIST).status == 401
 
 
 def test_sessions_get_the_same_responses_with_the_same_rights(as_moderator: APIClient, moderator: User):
@@ -134,10 +134,10 @@ def test_sessions_get_the_same_responses_with_the_same_rights(as_moderator: APIC
     assert SESSION_KEY in browser.session
     warm(as_moderator, LIST, USERS)
 
-    assert outcome(browser, LIST) == outcome(browser, USERS) == "HIT"
+    assert cache_status(browser, LIST) == cache_status(browser, USERS) == "HIT"
     User.objects.filter(pk=moderator.pk).update(role=Role.USER)
     assert browser.get(USERS).status_code == 403
-    assert outcome(browser, LIST) == "HIT"
+    assert cache_status(browser, LIST) == "HIT"
     User.objects.filter(pk=moderator.pk).update(active=False)
     assert browser.get(LIST).status_code in (401, 403)
 
@@ -149,9 +149,11 @@ def test_a_promotion_applies_to_the_next_request(as_user: APIClient, user: User)
 
 
 @pytest.mark.parametrize("path", [LIST, "/api/v1/events/", "/api/v1/tasks/", USERS, "/api/v1/jobs/counts/"])
-def test_an_anonymous_request_is_401(path: str, as_moderator: APIClient, api: APIClient, lane: Lane):
+def test_an_anonymous_request_is_401(
+    path: str, as_moderator: APIClient, api: APIClient, middleware: MiddlewareClient
+):
     Job.objects.create(name="x")
     warm(as_moderator, path)
-    lane.learn(as_moderator, path)
+    middleware.remember(as_moderator, path)
 
-    assert api.get(path).status_code == lane.get(api, path).status == 401
+    assert api.get(path).status_code == middleware.get(api, path).status == 401

@@ -8,7 +8,7 @@ from rest_framework.test import APIClient
 
 from orchestrator.models import Job, User
 from tests.cache.assertions import warm
-from tests.cache.other_code import REMOVED
+from tests.cache.other_version import REMOVED
 from tests.http_client import HttpClient
 from tests.polling import wait_until
 from tests.users import client_for
@@ -22,7 +22,7 @@ JOBS, ME = "/api/v1/jobs/", "/api/v1/users/me/"
 @pytest.fixture
 def other(web: Callable[..., str], user: User) -> HttpClient:
     """A client of the other version's web server, signed in as ``user``."""
-    url = web(workers=1, application="tests.cache.other_code:application")
+    url = web(workers=1, application="tests.cache.other_version:application")
     return HttpClient(url, {"Host": HOST}).sign_in("user")
 
 

@@ -12,7 +12,7 @@ from rest_framework.test import APIClient
 from orchestrator.cache import client, outbox, relay
 from orchestrator.cache.interface import CacheUnavailable
 from orchestrator.models import Job, Task
-from tests.cache.assertions import assert_right, outcome, past_the_cache, warm
+from tests.cache.assertions import assert_current, cache_status, uncached_body, warm
 from tests.polling import wait_until
 from tests.servers.postgres import PROGRAMS
 
@@ -67,11 +67,11 @@ def test_shows_with_a_keeper(change: str, psql: Psql, relay_on, job: Job, as_use
     for path in paths_of(job):
         wait_until(lambda path=path: right(as_user, path), what=f"the change of {path}")
     wait_until(lambda: outbox.pending(connection, 1).ids == (), what="the outbox's end")
-    assert_right(as_user, paths_of(job))
+    assert_current(as_user, paths_of(job))
 
 
 def right(client: APIClient, path: str) -> bool:
-    expected, answer = past_the_cache(client, path), client.get(path)
+    expected, answer = uncached_body(client, path), client.get(path)
     return answer.content == expected if expected else answer.status_code == 404
 
 
@@ -98,7 +98,7 @@ def test_what_is_rolled_back_leaves_the_hits(database_url: str, job: Job, as_use
 
     relay.relay_once(client.current())
 
-    assert [outcome(as_user, path) for path in paths_of(job)] == ["HIT"] * len(paths_of(job))
+    assert [cache_status(as_user, path) for path in paths_of(job)] == ["HIT"] * len(paths_of(job))
 
 
 def test_what_django_wrote_is_not_made_stale_again(job: Job, as_user: APIClient):
@@ -109,11 +109,11 @@ def test_what_django_wrote_is_not_made_stale_again(job: Job, as_user: APIClient)
     for _ in range(3):
         wait_until(lambda: relay.relay_once(client.current()), what="a lease")
 
-    assert [outcome(as_user, path) for path in paths_of(job)] == ["HIT"] * len(paths_of(job))
+    assert [cache_status(as_user, path) for path in paths_of(job)] == ["HIT"] * len(paths_of(job))
 
 
 def test_a_flood_is_drained_whole(psql: Psql, job: Job, as_user: APIClient, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(relay, "ROWS_AT_ONCE", 10)
+    monkeypatch.setattr(relay, "MAX_ROWS_AT_ONCE", 10)
     monkeypatch.setattr(relay, "MAX_TAGS_AT_ONCE", 5)
     warm(as_user, *paths_of(job))
     for number in range(35):
@@ -127,17 +127,17 @@ def test_a_flood_is_drained_whole(psql: Psql, job: Job, as_user: APIClient, monk
     wait_until(lambda: relay.relay_once(client.current()), what="a lease")
 
     assert outbox.pending(connection, 1).ids == ()
-    assert_right(as_user, paths_of(job))
+    assert_current(as_user, paths_of(job))
 
 
 def test_no_lease_while_the_database_is_away(job: Job, as_user: APIClient, monkeypatch: pytest.MonkeyPatch):
     def fail(*_: object) -> None:
         raise OperationalError
 
-    wait_until(lambda: not client.current().client.exists("{kyros}:lease"), what="the end of the lease")
+    wait_until(lambda: not client.current().redis_client.exists("{kyros}:lease"), what="the end of the lease")
     monkeypatch.setattr(outbox, "pending", fail)
 
     with pytest.raises(CacheUnavailable):
         relay.relay_once(client.current())
 
-    assert not client.current().client.exists("{kyros}:lease")
+    assert not client.current().redis_client.exists("{kyros}:lease")

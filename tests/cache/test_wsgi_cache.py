@@ -1,4 +1,4 @@
-"""The fast lane serves what Django would, header for header; and what a hit and a write cost."""
+"""The fast middleware serves what Django would, header for header; and what a hit and a write cost."""
 
 from collections import Counter, deque
 from collections.abc import Callable
@@ -12,8 +12,8 @@ from rest_framework.test import APIClient
 from orchestrator.api import cached_responses, wsgi_cache
 from orchestrator.cache import client, lookup, metrics, relay, timing
 from orchestrator.models import Event, Job, Task
-from tests.cache.assertions import outcome, past_the_cache, warm
-from tests.cache.wsgi import Lane, Told
+from tests.cache.assertions import cache_status, uncached_body, warm
+from tests.cache.wsgi_client import MiddlewareClient, WSGIResponse
 from tests.servers.valkey import ValkeyServer
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -47,16 +47,18 @@ def job(db: None) -> Job:
     return Job.objects.create(name="watched")
 
 
-def compared(told: Told) -> tuple[int, dict[str, str], bytes]:
+def compared(told: WSGIResponse) -> tuple[int, dict[str, str], bytes]:
     headers = {name.lower(): value for name, value in told.headers.items()}
     return told.status, {name: headers[name] for name in headers.keys() - OF_ONE_ANSWER}, told.body
 
 
 @pytest.mark.parametrize("path", LISTS)
-def test_serves_what_django_would_serve(path: str, job: Job, as_moderator: APIClient, lane: Lane):
+def test_serves_what_django_would_serve(
+    path: str, job: Job, as_moderator: APIClient, middleware: MiddlewareClient
+):
     warm(as_moderator, path)
-    lane.learn(as_moderator, path)
-    etag = lane.past(as_moderator, path).headers["ETag"]
+    middleware.remember(as_moderator, path)
+    etag = middleware.get_from_django(as_moderator, path).headers["ETag"]
 
     for headers in (
         {},
@@ -66,33 +68,33 @@ def test_serves_what_django_would_serve(path: str, job: Job, as_moderator: APICl
         {"HTTP_IF_NONE_MATCH": "*"},
         {"HTTP_IF_NONE_MATCH": "nonsense"},
     ):
-        quick = lane.get(as_moderator, path, **headers)
+        quick = middleware.get(as_moderator, path, **headers)
 
         assert not quick.by_django, headers
-        assert compared(quick) == compared(lane.past(as_moderator, path, **headers)), headers
+        assert compared(quick) == compared(middleware.get_from_django(as_moderator, path, **headers)), headers
 
 
 def test_without_a_cache_django_serves_every_request(
-    job: Job, as_user: APIClient, lane: Lane, settings: LazySettings
+    job: Job, as_user: APIClient, middleware: MiddlewareClient, settings: LazySettings
 ):
     settings.CACHE_URL = None
     settings.CACHES = {
         **settings.CACHES,
         "default": {"BACKEND": "django.core.cache.backends.dummy.DummyCache"},
     }
-    client._server.cache_clear()  # noqa: SLF001 - another test's knows a cache
+    client._client_for.cache_clear()  # noqa: SLF001 - another test's knows a cache
 
-    for _ in range(2):  # the lane knows the address from the first on
-        told = lane.get(as_user, LIST)
+    for _ in range(2):  # the middleware knows the address from the first on
+        told = middleware.get(as_user, LIST)
         assert (told.status, told.by_django) == (200, True), told.body
 
 
-def test_serves_a_detail(job: Job, as_user: APIClient, lane: Lane):
+def test_serves_a_detail(job: Job, as_user: APIClient, middleware: MiddlewareClient):
     path = f"{LIST}{job.pk}/"
     warm(as_user, path)
-    lane.learn(as_user, path)
+    middleware.remember(as_user, path)
 
-    assert compared(lane.get(as_user, path)) == compared(lane.past(as_user, path))
+    assert compared(middleware.get(as_user, path)) == compared(middleware.get_from_django(as_user, path))
 
 
 @pytest.mark.parametrize(
@@ -108,24 +110,26 @@ def test_serves_a_detail(job: Job, as_user: APIClient, lane: Lane):
     ids=str,
 )
 def test_leaves_content_negotiation_cors_and_other_hosts_to_django(
-    headers, job: Job, as_user: APIClient, lane: Lane
+    headers, job: Job, as_user: APIClient, middleware: MiddlewareClient
 ):
     warm(as_user, LIST)
-    lane.learn(as_user, LIST)
+    middleware.remember(as_user, LIST)
 
-    lane.past(as_user, LIST, **headers)  # another host's answer is another one, and now cached, too
+    middleware.get_from_django(
+        as_user, LIST, **headers
+    )  # another host's answer is another one, and now cached, too
 
-    told = lane.get(as_user, LIST, **headers)
+    told = middleware.get(as_user, LIST, **headers)
 
     assert told.by_django
-    assert compared(told) == compared(lane.past(as_user, LIST, **headers))
+    assert compared(told) == compared(middleware.get_from_django(as_user, LIST, **headers))
 
 
-def test_leaves_html_to_django(job: Job, as_user: APIClient, lane: Lane):
+def test_leaves_html_to_django(job: Job, as_user: APIClient, middleware: MiddlewareClient):
     warm(as_user, LIST)
-    lane.learn(as_user, LIST)
+    middleware.remember(as_user, LIST)
 
-    told = lane.get(as_user, LIST, HTTP_ACCEPT="text/html")
+    told = middleware.get(as_user, LIST, HTTP_ACCEPT="text/html")
 
     assert told.by_django
     assert told.headers["Content-Type"].startswith("text/html")
@@ -142,19 +146,19 @@ def test_leaves_html_to_django(job: Job, as_user: APIClient, lane: Lane):
     ids=str,
 )
 def test_a_route_learned_from_one_kind_of_request_fits_the_others(
-    headers, job: Job, as_user: APIClient, lane: Lane
+    headers, job: Job, as_user: APIClient, middleware: MiddlewareClient
 ):
     warm(as_user, LIST)
     for _ in range(3):
-        lane.get(as_user, LIST, **headers)
+        middleware.get(as_user, LIST, **headers)
 
-    assert compared(lane.get(as_user, LIST)) == compared(lane.past(as_user, LIST))
+    assert compared(middleware.get(as_user, LIST)) == compared(middleware.get_from_django(as_user, LIST))
 
 
-def test_learns_nothing_from_an_error(as_user: APIClient, lane: Lane):
+def test_learns_nothing_from_an_error(as_user: APIClient, middleware: MiddlewareClient):
     for path in ("/api/v1/users/", f"{LIST}?status=banana", "/api/v1/users/me/", f"{LIST}?cursor=x"):
         for _ in range(3):
-            assert lane.get(as_user, path).by_django, path
+            assert middleware.get(as_user, path).by_django, path
 
 
 @pytest.mark.parametrize(
@@ -166,14 +170,16 @@ def test_learns_nothing_from_an_error(as_user: APIClient, lane: Lane):
     ],
     ids=["header", "query", "barely too long"],
 )
-def test_remembers_no_request_with_a_long_key(path, headers, job: Job, as_user: APIClient, lane: Lane):
+def test_remembers_no_request_with_a_long_key(
+    path, headers, job: Job, as_user: APIClient, middleware: MiddlewareClient
+):
     warm(as_user, LIST)
     for _ in range(3):
-        response = lane.get(as_user, path, **headers)
+        response = middleware.get(as_user, path, **headers)
 
         assert (response.status, response.by_django) == (200, True)
 
-    lane.learn(as_user, LIST)
+    middleware.remember(as_user, LIST)
     assert all(sum(map(len, filter(None, key))) < 2048 for key in wsgi_cache._routes)  # noqa: SLF001
 
 
@@ -184,28 +190,28 @@ def test_caches_no_response_with_a_long_url(job: Job, as_user: APIClient):
     assert [as_user.get(long)["X-Cache"] for _ in range(2)] == ["BYPASS"] * 2
 
 
-def test_sees_every_write(job: Job, as_user: APIClient, lane: Lane):
+def test_sees_every_write(job: Job, as_user: APIClient, middleware: MiddlewareClient):
     warm(as_user, LIST)
-    lane.learn(as_user, LIST)
+    middleware.remember(as_user, LIST)
     for priority in range(1, 6):
         Job.objects.update(priority=priority)
 
-        told = lane.get(as_user, LIST)
+        told = middleware.get(as_user, LIST)
         assert told.by_django
         assert told.json()["results"][0]["priority"] == priority
-        lane.learn(as_user, LIST)
+        middleware.remember(as_user, LIST)
 
 
 def test_leaves_requests_to_django_while_the_cache_is_down(
-    job: Job, as_user: APIClient, lane: Lane, own_cache: Callable[..., ValkeyServer]
+    job: Job, as_user: APIClient, middleware: MiddlewareClient, own_cache: Callable[..., ValkeyServer]
 ):
     cache = own_cache()
     warm(as_user, LIST)
-    lane.learn(as_user, LIST)
+    middleware.remember(as_user, LIST)
     cache.kill()
 
     Job.objects.update(priority=7)
-    told = lane.get(as_user, LIST)
+    told = middleware.get(as_user, LIST)
 
     assert told.by_django
     assert told.headers["X-Cache"] == "BYPASS"
@@ -229,7 +235,7 @@ def test_cacheable_responses_have_etag_cache_control_and_x_cache(
     for answer in (miss, hit, same):
         assert answer["Cache-Control"] == "private, no-cache"
         assert {"Accept", "Authorization", "Cookie"} <= {each.strip() for each in answer["Vary"].split(",")}
-    assert miss.content == hit.content == past_the_cache(as_moderator, path)
+    assert miss.content == hit.content == uncached_body(as_moderator, path)
 
 
 def test_the_etag_changes_with_the_response(job: Job, as_user: APIClient):
@@ -247,7 +253,7 @@ def test_the_etag_changes_with_the_response(job: Job, as_user: APIClient):
 @pytest.fixture
 def counted(own_cache: Callable[..., ValkeyServer], monkeypatch: pytest.MonkeyPatch) -> ValkeyServer:
     """A cache server that nothing but requests asks: no counts are delivered, and the lease is long."""
-    monkeypatch.setattr(metrics, "_next_delivery", float("inf"))
+    monkeypatch.setattr(metrics, "_next_flush", float("inf"))
     monkeypatch.setattr(timing, "LEASE", 60)
     cache = own_cache()
     relay.relay_once(client.current())
@@ -265,45 +271,45 @@ def commands(cache: ValkeyServer) -> dict[str, int]:
 
 @pytest.mark.parametrize("path", [LIST, f"{LIST}?status=pending", "/api/v1/users/me/"])
 def test_a_hit_takes_one_round_trip_and_no_query(
-    path: str, job: Job, counted: ValkeyServer, as_user: APIClient, lane: Lane
+    path: str, job: Job, counted: ValkeyServer, as_user: APIClient, middleware: MiddlewareClient
 ):
     warm(as_user, path)
     commands(counted)
 
     with CaptureQueriesContext(connection) as queries:
-        assert outcome(as_user, path) == "HIT"
+        assert cache_status(as_user, path) == "HIT"
 
     assert queries.captured_queries == []
     assert commands(counted) == {"evalsha": 1}
 
 
 def test_a_hit_of_the_middleware_takes_one_round_trip_and_no_query(
-    job: Job, counted: ValkeyServer, as_user: APIClient, lane: Lane
+    job: Job, counted: ValkeyServer, as_user: APIClient, middleware: MiddlewareClient
 ):
     warm(as_user, LIST)
-    lane.learn(as_user, LIST)
+    middleware.remember(as_user, LIST)
     commands(counted)
 
     with CaptureQueriesContext(connection) as queries:
-        assert not lane.get(as_user, LIST).by_django
+        assert not middleware.get(as_user, LIST).by_django
 
     assert queries.captured_queries == []
     assert commands(counted) == {"evalsha": 1}
 
 
 def test_a_hit_of_the_middleware_is_counted(
-    job: Job, as_user: APIClient, lane: Lane, monkeypatch: pytest.MonkeyPatch
+    job: Job, as_user: APIClient, middleware: MiddlewareClient, monkeypatch: pytest.MonkeyPatch
 ):
     warm(as_user, LIST)
-    lane.learn(as_user, LIST)
+    middleware.remember(as_user, LIST)
     counts: Counter[str] = Counter()
     samples: deque[str] = deque()
-    monkeypatch.setattr(lookup, "SAMPLED", 1)
+    monkeypatch.setattr(lookup, "AUDIT_SAMPLE_RATE", 1)
     monkeypatch.setattr(metrics, "_counts", counts)
     monkeypatch.setattr(metrics, "_samples", samples)
-    monkeypatch.setattr(metrics, "_next_delivery", float("inf"))
+    monkeypatch.setattr(metrics, "_next_flush", float("inf"))
 
-    assert not lane.get(as_user, LIST).by_django
+    assert not middleware.get(as_user, LIST).by_django
 
     assert counts == {"jobs:hits": 1, "user_auth:hits": 1}
     assert [recipe.partition(" ")[0] for recipe in samples] == ["user", f"http://testserver{LIST}"]
@@ -319,12 +325,12 @@ def test_a_write_takes_two_calls(job: Job, counted: ValkeyServer):
 
 
 def test_what_was_counted(job: Job, counted: ValkeyServer, as_user: APIClient):
-    client.current().client.delete("{kyros}:s:total")
+    client.current().redis_client.delete("{kyros}:s:total")
     metrics._counts.clear()  # noqa: SLF001
     warm(as_user, LIST)
-    outcome(as_user, LIST)
+    cache_status(as_user, LIST)
     Job.objects.update(priority=2)
-    outcome(as_user, LIST)
+    cache_status(as_user, LIST)
 
     total = metrics.read(client.current()).total
 
