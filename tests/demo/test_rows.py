@@ -141,7 +141,7 @@ def test_many_events_are_filled_up_by_agents(tables):
 
 
 def test_batches_tell_their_share_of_the_entries():
-    plan = replace(PLAN, jobs=12_000, events=60_000)
+    plan = replace(PLAN, jobs=6_000, events=30_000)
     batches = [(batch.entries, sum(len(rows.rows) for rows in batch.tables)) for batch in plan.batches()]
     assert sum(entries for entries, _ in batches) == plan.entries
     assert max(rows for _, rows in batches) < 6 * BATCH_ROWS
