@@ -319,7 +319,7 @@ class TestDisk:
 
 class TestDatabase:
     def test_an_unreachable_one_is_critical(self):
-        findings = found(report(errors={"server": "no answer"}))
+        findings = found(report(errors={"server": "no response"}))
         assert findings["database:unreachable"].level == "critical"
 
     def test_an_empty_one_has_to_be_migrated(self):
