@@ -89,7 +89,7 @@ def index_report(plan: SeedPlan, using: str = "default") -> Iterator[str]:
 
 
 def _queries(connection: BaseDatabaseWrapper) -> Iterator[HotQuery]:
-    """Yield the queries that exist at every stage; "user by name" asks for an existing user."""
+    """Yield the queries that exist at every stage; "user by name" queries an existing user."""
     username = User.objects.using(connection.alias).order_by("id").values_list("username", flat=True).first()
     for query in hot_queries():
         if query.table == "cache_outbox":

@@ -1,4 +1,4 @@
-"""Django's error pages; as JSON for clients that do not ask for HTML."""
+"""Django's error pages; as JSON for clients that do not accept HTML."""
 
 from http import HTTPStatus
 

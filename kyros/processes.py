@@ -4,7 +4,7 @@ import os
 
 
 def is_alive(pid: int) -> bool:
-    """Return whether a process with this number exists, whoever owns it."""
+    """Return whether a process with this id exists, whatever its owner."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -1,1 +1,1 @@
-"""Looks at the database, its indexes and the cache; knows nothing of jobs."""
+"""Monitors the database, its indexes and the cache. It does not know the application's models."""

@@ -94,17 +94,17 @@ def _cache(health: CacheHealth) -> Iterator[Metric]:
 
 
 def _cache_families(health: CacheHealth) -> Iterator[Metric]:
-    answers = CounterMetricFamily(
-        "kyros_cache_answers", "Requests for cacheable responses.", labels=["family", "outcome"]
+    requests = CounterMetricFamily(
+        "kyros_cache_requests", "Requests for cacheable responses.", labels=["family", "outcome"]
     )
     invalidations = CounterMetricFamily(
         "kyros_cache_invalidations", "Invalidations by writes.", labels=["family"]
     )
     for name, family in health.families.items():
         if family.total is not None:
-            answers.add_metric([name, "hit"], family.total.hits)
-            answers.add_metric([name, "miss"], family.total.misses)
-            answers.add_metric([name, "bypass"], family.total.bypasses)
+            requests.add_metric([name, "hit"], family.total.hits)
+            requests.add_metric([name, "miss"], family.total.misses)
+            requests.add_metric([name, "bypass"], family.total.bypasses)
             invalidations.add_metric([name], family.invalidations or 0)
     audited = GaugeMetricFamily(
         "kyros_cache_audited_hour",
@@ -113,7 +113,7 @@ def _cache_families(health: CacheHealth) -> Iterator[Metric]:
     )
     for verdict, number in health.audited.items():
         audited.add_metric([verdict], number)
-    yield from (answers, invalidations, audited)
+    yield from (requests, invalidations, audited)
 
 
 def _tables(report: DatabaseReport) -> Iterator[Metric]:

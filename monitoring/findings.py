@@ -27,7 +27,7 @@ class Finding:
         title: one line.
         evidence: the figures behind the finding; never empty.
         action: the exact command, SQL or setting.
-        acknowledged: who acknowledged it, when and why; None if nobody did.
+        acknowledged: who acknowledged it, when and why; None if it is not acknowledged.
     """
 
     id: str

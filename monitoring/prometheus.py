@@ -16,7 +16,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 
 from kyros.processes import is_alive
 
-#: Buckets in seconds, from a cache hit to a response that nobody waits for.
+#: Buckets in seconds, from a cache hit to a response that no client waits for.
 _BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 
 # A registry of its own: the endpoint reads the files of all processes, not this registry.

@@ -1,4 +1,4 @@
-"""What the monitoring looks at. The application registers it once, at start-up.
+"""What is monitored. The application registers it once, at start-up.
 
 The monitoring itself knows no table, query, command or setting of the application.
 """
@@ -92,7 +92,8 @@ class MonitoredApp:
         ttl_settings: the setting with the time to live, by group of cached responses.
         local_hosts: host names that only this machine can use.
         actions: the application's own commands.
-        rules: the application's own rules, applied after the monitoring's.
+        rules: the application's own rules. A rule may query the default database. It runs as a section of
+            the report, named like the function, with the time limits of a section.
     """
 
     tables: tuple[Table, ...] = ()

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
+from itertools import chain
 from typing import Any, Final, TypeVar
 
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, InterfaceError, connections, transaction
@@ -27,9 +28,10 @@ from monitoring import (
     tables,
 )
 from monitoring.cache_report import CacheHealth
+from monitoring.findings import Finding
 from monitoring.hot_queries import PlanCheck
 from monitoring.index_usage import IndexUsage
-from monitoring.registry import MonitoredApp
+from monitoring.registry import MonitoredApp, Rule
 from monitoring.report_data import DatabaseReport
 from monitoring.timeouts import UNRESPONSIVE_AFTER_SECONDS, BoundedCall, TimeBudget, TimeBudgetExceeded
 
@@ -165,7 +167,7 @@ def _cache_health(call: BoundedCall[CacheHealth], budget: TimeBudget) -> CacheHe
 
 
 def _index_usage(app: MonitoredApp, checks: tuple[PlanCheck, ...]) -> tuple[IndexUsage, ...]:
-    if not checks:  # without plans nobody knows which index serves what
+    if not checks:  # without plans it is unknown which index serves which query
         return ()
     return index_usage.index_usage(checks, reasons=app.kept_indexes(), queries=app.hot_queries())
 
@@ -175,8 +177,14 @@ def _with_findings(report: DatabaseReport, sections: _Sections) -> DatabaseRepor
     known = sections.read(
         "acknowledgements", lambda _: findings.acknowledgements(), findings.NO_ACKNOWLEDGEMENTS
     )
-    found = findings.by_severity(rules.findings(report), known)
+    own = (_app_findings(rule, report, sections) for rule in registry.monitored_app().rules)
+    found = findings.by_severity(chain(rules.findings(report), *own), known)
     return replace(report, findings=found, errors=dict(sections.errors))
+
+
+def _app_findings(rule: Rule, report: DatabaseReport, sections: _Sections) -> tuple[Finding, ...]:
+    """Return what a rule of the application finds. It may query the database, so it is a section."""
+    return sections.read(rule.__name__, lambda _: tuple(rule(report)), ())
 
 
 def _sessions(connection: BaseDatabaseWrapper) -> Sequence[Mapping[str, Any]]:

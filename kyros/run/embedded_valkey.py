@@ -29,7 +29,7 @@ logfile cache.log
 
 
 @dataclass(frozen=True, kw_only=True)
-class CacheClient:
+class EmbeddedServer:
     """How to run and reach the cache server: its program, its configuration file and its URL."""
 
     program: Path
@@ -37,7 +37,7 @@ class CacheClient:
     url: str
 
 
-def configure(folder: Path) -> CacheClient:
+def configure(folder: Path) -> EmbeddedServer:
     """Write the configuration of a cache server in `folder` and return how to run and reach it.
 
     It listens on a Unix socket in the folder, which only the owner may enter. If the path is too long for a
@@ -56,7 +56,7 @@ def configure(folder: Path) -> CacheClient:
     configuration.unlink(missing_ok=True)
     configuration.touch(mode=0o600)
     configuration.write_text(CONFIGURATION.format(folder=_quoted(folder)) + listen, encoding="utf-8")
-    return CacheClient(program=_program(), configuration=configuration, url=url)
+    return EmbeddedServer(program=_program(), configuration=configuration, url=url)
 
 
 def _quoted(path: Path) -> str:

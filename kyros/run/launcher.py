@@ -49,7 +49,7 @@ def _run() -> int:
     )
 
 
-def _without(server: embedded_valkey.CacheClient | None) -> frozenset[str]:
+def _without(server: embedded_valkey.EmbeddedServer | None) -> frozenset[str]:
     """Return the processes of the Procfile that this configuration does not need."""
     # The relay also runs without a cache: it keeps the outbox small. The worker gets its tasks through the
     # cache server.
@@ -57,7 +57,7 @@ def _without(server: embedded_valkey.CacheClient | None) -> frozenset[str]:
     return frozenset(without if settings.CACHE_ENABLED else {*without, "worker"})
 
 
-def _preparation_environment(server: embedded_valkey.CacheClient | None) -> dict[str, str]:
+def _preparation_environment(server: embedded_valkey.EmbeddedServer | None) -> dict[str, str]:
     """Return the environment variables of the preparation that differ from those of the service."""
     environment = {"DB_POOL_MAX_SIZE": "0"}  # one connection is enough; without a pool it fails at once
     if server:
@@ -66,7 +66,7 @@ def _preparation_environment(server: embedded_valkey.CacheClient | None) -> dict
     return environment
 
 
-def _process_environment(server: embedded_valkey.CacheClient | None) -> dict[str, str]:
+def _process_environment(server: embedded_valkey.EmbeddedServer | None) -> dict[str, str]:
     """Return the environment variables that the Procfile's commands and their settings read."""
     environment = {
         # The programs of this virtual environment come first, even if it is not activated.
@@ -94,7 +94,7 @@ def _cores() -> int:
     return os.cpu_count() or 1
 
 
-def _cache(server: embedded_valkey.CacheClient | None) -> str:
+def _cache(server: embedded_valkey.EmbeddedServer | None) -> str:
     if server:
         return f"embedded server in {server.configuration.parent}"
     return "the server of REDIS_URL or REDIS_HOST" if settings.CACHE_ENABLED else "off"

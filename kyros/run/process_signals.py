@@ -13,7 +13,7 @@ POLL_SECONDS = 0.05
 
 
 class Terminated(BaseException):
-    """A signal asked the launcher to end while it was starting."""
+    """A signal ended the launcher while it was starting."""
 
     def __init__(self, number: int) -> None:
         """Set the exit status for the signal `number`."""

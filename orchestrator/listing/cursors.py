@@ -33,7 +33,7 @@ class Cursor:
     def encode(self, scope: Sequence[Any]) -> str:
         """Return the text for clients, valid only for the list, filters and order in ``scope``."""
         content = to_json([self.backward, *self.position])
-        return urlsafe_b64encode(_signature(content, scope) + content).rstrip(b"=").decode()
+        return _as_text(_signature(content, scope) + content)
 
 
 def decode(text: str, scope: Sequence[Any]) -> Cursor:
@@ -46,11 +46,17 @@ def decode(text: str, scope: Sequence[Any]) -> Cursor:
         raw = urlsafe_b64decode(text.encode("ascii") + b"=" * (-len(text) % 4))
     except (binascii.Error, UnicodeEncodeError) as error:
         raise InvalidCursor from error
+    if _as_text(raw) != text:  # several texts decode to the same bytes
+        raise InvalidCursor
     signature, content = raw[:_SIGNATURE_BYTES], raw[_SIGNATURE_BYTES:]
     if not constant_time_compare(signature, _signature(content, scope)):
         raise InvalidCursor
     backward, *position = from_json(content)
     return Cursor(backward, tuple(position))
+
+
+def _as_text(raw: bytes) -> str:
+    return urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
 def _signature(content: bytes, scope: Sequence[Any]) -> bytes:

@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from benchmarks import load
+from benchmarks.__main__ import main
 from benchmarks.load import RequestSpec, run_load
 from benchmarks.suite_report import Goal, Sample, SuiteReport
 from benchmarks.testbed import ROOT
@@ -58,6 +59,7 @@ def test_an_error_response_ends_the_run(measure, monkeypatch, wrk) -> None:
 
 
 @pytest.mark.engine_neutral
+@pytest.mark.slow
 def test_the_plain_model_has_the_columns_of_the_job_table() -> None:
     """Plain DRF must not have fewer columns to serialize than the service."""
     script = (
@@ -112,13 +114,9 @@ def test_a_report_is_a_table_and_a_list_of_goals() -> None:
     ],
     ids=lambda value: value[0] if isinstance(value, list) else "",
 )
-def test_wrong_arguments_are_refused_before_any_server_starts(arguments, message) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks", *arguments],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 2
-    assert message in done.stderr
+def test_wrong_arguments_are_refused_before_any_server_starts(arguments, message, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["benchmarks", *arguments])
+    with pytest.raises(SystemExit) as refused:
+        main()
+    assert refused.value.code == 2
+    assert message in capsys.readouterr().err

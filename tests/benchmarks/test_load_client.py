@@ -210,7 +210,7 @@ def test_a_numbered_request_is_another_one_every_time(serve) -> None:
         (OK + b"X: " + b"x" * 300_000, False, "headers are too long"),
         (OK, False, "no response within"),
     ],
-    ids=["404", "503", "broken off", "broken off, chunked", "endless headers", "silence"],
+    ids=["404", "503", "broken off", "broken off, chunked", "endless headers", "no response"],
 )
 def test_a_failure_ends_the_run(serve, response, closes, message) -> None:
     server = serve(response, closes=closes)

@@ -38,15 +38,15 @@ def rows_of(plan):
     return tables
 
 
-def instant(text):
+def timestamp(text):
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
 def timeless(plan, rows):
-    """Rows without what depends on when the plan ends: times as distances to it, ids not at all."""
+    """Return rows without ids, and with timestamps as distances to the end of the plan."""
     return [
         {
-            name: (plan.until - instant(value) if name in TIMES and value else value)
+            name: (plan.until - timestamp(value) if name in TIMES and value else value)
             for name, value in row.items()
             if name not in {"id", "job_id", "payload", "lease_token"}
         }
@@ -123,7 +123,7 @@ def test_tables_do_not_depend_on_each_others_size(tables):
 @pytest.mark.parametrize("jobs", [0, 1, 300, BATCH_ROWS + 1])
 @pytest.mark.parametrize("events", [0, 1, 250, 40_000])
 @pytest.mark.slow
-def test_as_many_rows_as_asked_for(jobs, events):
+def test_a_plan_has_the_requested_number_of_rows(jobs, events):
     tables = rows_of(replace(PLAN, jobs=jobs, events=events, users=3, tasks=2))
     assert [len(tables[name]) for name in ("jobs", "events", "users", "tasks")] == [jobs, events, 3, 2]
 
@@ -140,27 +140,27 @@ def test_many_events_are_filled_up_by_agents(tables):
     assert not {event["type"] for event in many if not event["job_id"]} & set(JobEvent.values)
 
 
-def test_batches_tell_their_share_of_the_entries():
-    plan = replace(PLAN, jobs=12_000, events=60_000)
+def test_batches_count_their_share_of_the_entries():
+    plan = replace(PLAN, jobs=6_000, events=30_000)
     batches = [(batch.entries, sum(len(rows.rows) for rows in batch.tables)) for batch in plan.batches()]
     assert sum(entries for entries, _ in batches) == plan.entries
     assert max(rows for _, rows in batches) < 6 * BATCH_ROWS
 
 
-def test_ids_are_of_version_7_and_tell_the_time(tables):
+def test_ids_are_of_version_7_and_begin_with_the_timestamp(tables):
     rows = [row for table in tables.values() for row in table]
     assert len({row["id"] for row in rows}) == len(rows)
     for row in rows:
         uuid = UUID(row["id"])
         assert (uuid.version, uuid.variant) == (7, RFC_4122)
-        assert uuid.int >> 80 == int(instant(row["created_at"]).timestamp() * 1000)
+        assert uuid.int >> 80 == int(timestamp(row["created_at"]).timestamp() * 1000)
 
 
 def test_everything_happened_in_the_last_ninety_days(tables):
     for table in ("jobs", "events", "tasks"):
         for row in tables[table]:
-            times = [instant(row[name]) for name in TIMES - {"lease_expires_at"} if row.get(name)]
-            assert UNTIL - timedelta(days=90) <= instant(row["created_at"]) == min(times)
+            times = [timestamp(row[name]) for name in TIMES - {"lease_expires_at"} if row.get(name)]
+            assert UNTIL - timedelta(days=90) <= timestamp(row["created_at"]) == min(times)
             assert max(times) < UNTIL
 
 
@@ -197,7 +197,7 @@ def test_jobs_are_as_their_histories_left_them(histories):
         assert (job["worker"] is not None) == started
         assert job["completed_at"] == (events[-1]["created_at"] if job["status"] in ENDED_STATUSES else None)
         assert (job["lease_token"] is not None) == running == (job["lease_expires_at"] is not None)
-        assert not running or instant(job["lease_expires_at"]) > UNTIL + timedelta(minutes=15)
+        assert not running or timestamp(job["lease_expires_at"]) > UNTIL + timedelta(minutes=15)
         assert 0 <= job["attempts"] <= job["max_attempts"]
         assert job["attempts"] < job["max_attempts"] or job["status"] == JobStatus.FAILED
         requeues = [event["created_at"] for event in events if event["type"] == JobEvent.REQUEUED]
@@ -245,13 +245,13 @@ def test_users_are_of_every_role_and_none_can_sign_in(tables):
     assert any(not user["active"] for user in users)
 
 
-def test_histories_name_users_that_are_there(tables):
+def test_histories_name_existing_users(tables):
     known = {user["username"] for user in tables["users"]} | {"system"}
     by = {orjson.loads(event["payload"])["by"] for event in tables["events"] if event["job_id"]}
     assert by <= known
 
 
-def test_more_users_than_names_have_names_of_their_own():
+def test_more_users_than_names_have_different_names():
     users = rows_of(SeedPlan(jobs=0, events=0, tasks=0, users=12_000, seed=1, until=UNTIL))["users"]
     assert len({user["username"] for user in users}) == len({user["email"] for user in users}) == 12_000
 

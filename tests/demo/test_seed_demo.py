@@ -83,7 +83,7 @@ def test_the_report_counts_what_was_added():
 
 
 @pytest.mark.django_db
-def test_a_person_is_told_in_a_line():
+def test_the_report_for_people_is_one_line():
     out = StringIO()
     call_command("seed_demo", jobs=1200, events=0, tasks=0, users=0, stdout=out)
     assert out.getvalue().startswith("Added 1,200 jobs, 0 events, 0 tasks, 0 users in ")
@@ -108,7 +108,7 @@ def test_run_again_it_adds_as_many_other_rows():
 
 
 @pytest.mark.django_db
-def test_a_user_who_is_there_already_is_left_alone():
+def test_an_existing_user_is_not_changed():
     User.objects.create_user("ines.carvalho", "other@example.com", "correct horse battery")
     User.objects.create_user("other", "aiko.mori@example.com", "correct horse battery")
     seed(jobs=0, events=0, tasks=0, users=20)
@@ -117,13 +117,13 @@ def test_a_user_who_is_there_already_is_left_alone():
 
 
 @pytest.mark.django_db
-def test_nobody_of_the_demo_can_sign_in():
+def test_demo_users_cannot_sign_in():
     seed(jobs=0, events=0, tasks=0, users=40)
     assert not any(user.has_usable_password() for user in User.objects.all())
 
 
 @pytest.mark.django_db
-def test_the_planner_knows_the_rows_afterwards():
+def test_the_planner_has_statistics_afterwards():
     seed(jobs=500)
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
@@ -136,7 +136,7 @@ def test_the_planner_knows_the_rows_afterwards():
 
 @pytest.mark.sqlite
 @pytest.mark.django_db
-def test_the_connection_is_left_as_it_was():
+def test_the_settings_of_the_connection_are_restored():
     usual = {"cache_size": -4321, "wal_autocheckpoint": 777}
     with connection.cursor() as cursor:
         before = {name: cursor.execute(f"PRAGMA {name}").fetchone()[0] for name in usual}
@@ -151,7 +151,7 @@ def test_the_connection_is_left_as_it_was():
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
         ({"jobs": -1}, "--jobs '-1' cannot be used; allowed: a whole number from 0 to 100000000"),
         ({"jobs": "many"}, "--jobs 'many'"),
@@ -166,10 +166,10 @@ def test_the_connection_is_left_as_it_was():
     ],
 )
 @pytest.mark.django_db
-def test_what_cannot_be_used_is_refused_in_a_line(options, told):
+def test_an_invalid_option_is_refused_with_one_line(options, message):
     with pytest.raises(CommandError) as refused:
         seed(**options)
-    assert str(refused.value).startswith(told)
+    assert str(refused.value).startswith(message)
     assert "\n" not in str(refused.value)
     assert refused.value.returncode == 2
     assert not Job.objects.exists()
@@ -188,21 +188,21 @@ def run(*arguments, **environment):
 
 @pytest.mark.engine_neutral
 @pytest.mark.slow
-def test_a_process_ends_with_2_and_a_line(tmp_path):
+def test_an_error_is_status_2_and_one_line(tmp_path):
     database = f"sqlite:///{tmp_path}/empty.sqlite3"
-    for arguments, told in (
+    for arguments, message in (
         (["--jobs", "x"], "--jobs 'x' cannot be used"),
         ([], "The database is not migrated; run `manage.py migrate` first."),
     ):
         done = run(*arguments, DATABASE_URL=database)
         assert (done.returncode, done.stdout) == (2, "")
-        assert done.stderr.startswith(f"CommandError: {told}")
+        assert done.stderr.startswith(f"CommandError: {message}")
         assert done.stderr.count("\n") == 1
 
 
 @pytest.mark.engine_neutral
 @pytest.mark.slow
-def test_a_database_that_is_not_there_is_told_in_a_line():
+def test_an_unreachable_database_is_reported_in_one_line():
     done = run(
         DATABASE_URL="postgresql://nobody@127.0.0.1:1/nothing", DB_POOL_MAX_SIZE="0", DB_POOL_MIN_SIZE="0"
     )

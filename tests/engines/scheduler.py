@@ -13,7 +13,7 @@ from tests.engines import ENGINE_VARIABLE, ENGINES
 ENGINE_OF_ID = re.compile(rf"^[^\[]*\[({'|'.join(ENGINES)})(?:-.*)?\]$", re.DOTALL)
 # Files whose tests take many seconds each. They start first, so that the run does not end waiting for one.
 LONG = ("tests/run/", "tests/infrastructure/test_pytest_run.py")
-# A worker starts a test only when it knows the next one, which tells it which fixtures to tear down.
+# A worker starts a test only when it knows the next one, because that decides which fixtures it tears down.
 TESTS_AHEAD = 2
 
 

@@ -73,7 +73,7 @@ def test_service_without_its_database_is_alive_but_not_ready(tmp_path):
     try:
         client = HttpClient(server.url)
         response = client.get("/readyz")
-        assert (response.status, response.json()["reason"]) == (503, "the database does not answer")
+        assert (response.status, response.json()["reason"]) == (503, "the database does not respond")
         assert name not in response.text
         assert client.get("/healthz").status == 200
     finally:

@@ -23,9 +23,9 @@ PATH = "/monitoring/cache/health"
 
 
 def health_of(client: APIClient) -> dict:
-    answer = client.get(PATH)
-    assert answer.status_code == 200, answer.content
-    return answer.json()["cache_health"]
+    response = client.get(PATH)
+    assert response.status_code == 200, response.content
+    return response.json()["cache_health"]
 
 
 def fill(valkey: ValkeyServer) -> None:

@@ -30,9 +30,9 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def report_of(client: APIClient) -> dict:
-    answer = client.get(PATH)
-    assert answer.status_code == 200, answer.content
-    return answer.json()["database_performance"]
+    response = client.get(PATH)
+    assert response.status_code == 200, response.content
+    return response.json()["database_performance"]
 
 
 def found(report: DatabaseReport) -> dict[str, findings.Finding]:
@@ -270,7 +270,7 @@ def test_an_exhausted_pool_does_not_look_like_a_database_that_is_down():
     assert "database:unreachable" not in found(report)
 
 
-def test_a_database_that_answers_other_statements_is_alive(monkeypatch: pytest.MonkeyPatch):
+def test_a_database_that_responds_to_other_queries_is_alive(monkeypatch: pytest.MonkeyPatch):
     end = threading.Event()
     monkeypatch.setattr(readiness, "ping", end.wait)  # as on a busy machine
     try:
@@ -295,7 +295,7 @@ def test_time_spent_waiting_is_restored_by_a_response():
 
 @pytest.mark.postgres
 @pytest.mark.parametrize("path", [PATH, "/monitoring/cache/health", "/metrics"])
-def test_a_database_that_cannot_tell_who_asks_is_not_waited_for(
+def test_authentication_does_not_wait_for_a_database_that_hangs(
     path: str, as_moderator: APIClient, valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch
 ):
     valkey.flush()  # it no longer has the cached users
@@ -306,12 +306,12 @@ def test_a_database_that_cannot_tell_who_asks_is_not_waited_for(
             cursor.execute("LOCK TABLE users IN ACCESS EXCLUSIVE MODE")
         with monkeypatch.context() as hurried:
             hurried.setattr(timeouts, "TIME_BUDGET_SECONDS", 0.1)
-            answer = as_moderator.get(path)
+            response = as_moderator.get(path)
     finally:
         other.rollback()
         other.close()
-    assert answer.status_code == 503
-    assert "database does not answer" in str(answer.data["detail"])
+    assert response.status_code == 503
+    assert "database does not respond" in str(response.data["detail"])
     assert as_moderator.get(path).status_code == 200
 
 

@@ -38,7 +38,7 @@ def test_statements_are_shown_if_the_server_counts_them(postgres_server: Callabl
 
         with server.connect() as plain:
             plain.execute("CREATE EXTENSION pg_stat_statements")
-            plain.execute("SELECT 'a secret of somebody', pg_sleep(0.01)")
+            plain.execute("SELECT 'a secret value', pg_sleep(0.01)")
         rows = postgresql.statements(connection)
         assert rows
         assert any("pg_sleep" in row["query"] and row["calls"] == 1 for row in rows)

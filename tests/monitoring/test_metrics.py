@@ -49,7 +49,7 @@ class TestRights:
         assert api.get(PATH, headers={"Authorization": f"Bearer {TOKEN}"}).status_code == 200
         assert api.get(PATH, headers={"Authorization": f"Bearer {TOKEN}x"}).status_code == 401
 
-    def test_no_token_is_no_key(self, api: APIClient, settings):
+    def test_without_a_metrics_token_no_bearer_gives_access(self, api: APIClient, settings):
         settings.METRICS_TOKEN = None
         for header in ("Bearer None", "Bearer ", "Bearer"):
             assert api.get(PATH, headers={"Authorization": header}).status_code == 401
@@ -65,11 +65,11 @@ class TestRights:
 
 
 def test_the_format_is_the_same_for_every_accept_header(as_moderator: APIClient):
-    answer = as_moderator.get(PATH, headers={"Accept": "application/openmetrics-text;version=1.0.0"})
-    assert answer.status_code == 200
-    assert answer["Content-Type"].startswith("text/plain")
-    assert value(answer.text, "kyros_cache_up") == 1
-    assert value(answer.text, "kyros_table_rows", table="users") == 1
+    response = as_moderator.get(PATH, headers={"Accept": "application/openmetrics-text;version=1.0.0"})
+    assert response.status_code == 200
+    assert response["Content-Type"].startswith("text/plain")
+    assert value(response.text, "kyros_cache_up") == 1
+    assert value(response.text, "kyros_table_rows", table="users") == 1
 
 
 def requests_to_login(text: str) -> float:
@@ -102,7 +102,7 @@ def test_the_counts_of_a_killed_worker_are_kept(
     def scrape() -> str:
         try:
             return collector.get(PATH).text
-        except OSError:  # it was the dead one's to answer
+        except OSError:  # the connection belonged to the killed worker
             return ""
 
     after = wait_until(scrape)

@@ -101,7 +101,7 @@ class TestStatements:
 @pytest.mark.django_db(transaction=True)
 def test_a_cache_hit_on_the_real_server_has_an_id(web: Callable[..., str], user: User):
     client = HttpClient(web(workers=1)).sign_in("user")
-    answers = [client.get("/api/v1/tasks/") for _ in range(5)]
-    assert answers[-1].headers["X-Cache"] == "HIT"
-    assert len({answer.headers["X-Request-ID"] for answer in answers}) == 5
-    assert all(len(answer.headers.get_all("X-Request-ID", [])) == 1 for answer in answers)
+    responses = [client.get("/api/v1/tasks/") for _ in range(5)]
+    assert responses[-1].headers["X-Cache"] == "HIT"
+    assert len({response.headers["X-Request-ID"] for response in responses}) == 5
+    assert all(len(response.headers.get_all("X-Request-ID", [])) == 1 for response in responses)

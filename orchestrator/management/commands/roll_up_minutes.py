@@ -1,4 +1,4 @@
-"""`manage.py roll_up_minutes`: counts what happened in each minute, for the dashboard's charts."""
+"""`manage.py roll_up_minutes`: counts the events of each minute for the dashboard's charts."""
 
 from typing import Any
 
@@ -11,14 +11,14 @@ from orchestrator.console.models import MinuteRollup
 
 class Command(ReportCommand):
     help = (
-        "Count what happened to jobs in the minutes that are over, for the dashboard. The background "
-        "worker and the dashboard do it too. Older minutes follow step by step, back to a week."
+        "Count the job events of each completed minute for the dashboard. The background worker and the "
+        "dashboard do the same. Earlier minutes are added step by step, back to one week."
     )
 
     def handle(self, **options: Any) -> None:
         rollups.update_rollups(timezone.now())
-        kept = MinuteRollup.objects.count()
+        minutes = MinuteRollup.objects.count()
         if options["json"]:
-            self.write_json({"minutes": kept})
+            self.write_json({"minutes": minutes})
         else:
-            self.stdout.write(f"{kept:,} minutes are rolled up.")
+            self.stdout.write(f"{minutes:,} minutes are rolled up.")

@@ -1,4 +1,4 @@
-"""`manage.py seed_demo`: fills the database with a believable past."""
+"""`manage.py seed_demo`: adds realistic rows to the database."""
 
 import time
 from argparse import ArgumentParser
@@ -16,39 +16,42 @@ from monitoring.readiness import unapplied_migrations
 from orchestrator.demo.bulk_load import load
 from orchestrator.demo.seed_plan import SeedPlan
 
-LARGEST_COUNT: Final = 100_000_000
-LARGEST_SEED: Final = 2**63 - 1
-FIRST_YEAR: Final = 1972
-LAST_YEAR: Final = 9000
-#: What an instant that is not given is rounded down to, so that runs of one sitting agree.
-DEFAULT_UNTIL_STEP: Final = timedelta(minutes=5)
+MAX_COUNT: Final = 100_000_000
+MAX_SEED: Final = 2**63 - 1
+MIN_YEAR: Final = 1972
+MAX_YEAR: Final = 9000
+#: The default of --until is rounded down to a multiple of this, so that runs shortly after each other agree.
+UNTIL_STEP: Final = timedelta(minutes=5)
 
 
 class Command(BaseCommand):
     help = (
-        "Adds jobs with their histories, events, tasks and users as a real orchestrator has them. The same "
-        "seed gives the same names, priorities, statuses and distances in time; with the same --until also "
-        "the same times and ids, on any engine. Users have no password. Run again, it adds as many others."
+        "Adds realistic jobs with their histories, events, tasks and users. The same seed gives the same "
+        "names, priorities, statuses and intervals; with the same --until also the same timestamps and ids, "
+        "on any engine. Users have no password. Each run adds new rows."
     )
-    # It looks at the one thing that matters to it, the migrations, by itself.
+    # The only condition, applied migrations, is checked in `handle`.
     requires_system_checks = ()
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        # Texts, not numbers: what is wrong with one is told in one line, also to call_command.
-        parser.add_argument("--jobs", metavar="N", default=2000, help="how many jobs (default: %(default)s)")
+        # Strings, not integers: an invalid number gives a one-line message, also with call_command.
+        parser.add_argument("--jobs", metavar="N", default=2000, help="number of jobs (default: %(default)s)")
         parser.add_argument(
             "--events",
             metavar="N",
-            help="how many events: the histories of the jobs, newest first, and then events of agents "
-            "(default: every history and a few of the agents', about three for each job)",
+            help="number of events: those of job histories, newest first, then events of agents "
+            "(default: all histories and a few events of agents, about three events for each job)",
         )
-        parser.add_argument("--tasks", metavar="N", default=300, help="how many tasks (default: %(default)s)")
-        parser.add_argument("--users", metavar="N", default=40, help="how many users (default: %(default)s)")
+        parser.add_argument(
+            "--tasks", metavar="N", default=300, help="number of tasks (default: %(default)s)"
+        )
+        parser.add_argument("--users", metavar="N", default=40, help="number of users (default: %(default)s)")
         parser.add_argument("--seed", metavar="S", default=1, help="a whole number (default: %(default)s)")
         parser.add_argument(
             "--until",
-            metavar="INSTANT",
-            help="ISO 8601; everything happened in the 90 days before (default: the last full five minutes)",
+            metavar="TIMESTAMP",
+            help="ISO 8601; everything happened in the 90 days before it "
+            "(default: now, rounded down to five minutes)",
         )
         parser.add_argument("--json", action="store_true", help="report as one JSON document")
 
@@ -80,36 +83,36 @@ class Command(BaseCommand):
 
 
 def _plan(options: dict[str, Any]) -> SeedPlan:
-    """Return the plan that the options describe; raise ``CommandError`` for one that cannot be."""
-    counts = {name: _whole_number(name, options[name], LARGEST_COUNT) for name in ("jobs", "tasks", "users")}
-    events = None if options["events"] is None else _whole_number("events", options["events"], LARGEST_COUNT)
-    seed = _whole_number("seed", options["seed"], LARGEST_SEED)
+    """Return the plan for the options; raise ``CommandError`` if one of them is invalid."""
+    counts = {name: _integer(name, options[name], MAX_COUNT) for name in ("jobs", "tasks", "users")}
+    events = None if options["events"] is None else _integer("events", options["events"], MAX_COUNT)
+    seed = _integer("seed", options["seed"], MAX_SEED)
     return SeedPlan(**counts, events=events, seed=seed, until=_until(options["until"]))
 
 
-def _whole_number(name: str, value: str | int, largest: int) -> int:
+def _integer(name: str, value: str | int, maximum: int) -> int:
     text = str(value)
-    if text.isascii() and text.isdigit() and len(text) <= len(str(largest)) and int(text) <= largest:
+    if text.isascii() and text.isdigit() and len(text) <= len(str(maximum)) and int(text) <= maximum:
         return int(text)
     raise CommandError(
-        f"--{name} {text!r} cannot be used; allowed: a whole number from 0 to {largest}", returncode=2
+        f"--{name} {text!r} cannot be used; allowed: a whole number from 0 to {maximum}", returncode=2
     )
 
 
 def _until(value: str | datetime | None) -> datetime:
     if value is None:
         now = timezone.now()
-        return now - (now - datetime.min.replace(tzinfo=UTC)) % DEFAULT_UNTIL_STEP
+        return now - (now - datetime.min.replace(tzinfo=UTC)) % UNTIL_STEP
     try:
-        instant = value if isinstance(value, datetime) else parse_datetime(value)
-    except ValueError:  # of the right shape, but no such day or hour
-        instant = None
-    if instant is None or not FIRST_YEAR <= instant.year <= LAST_YEAR:
-        allowed = f"ISO 8601 of the years {FIRST_YEAR} to {LAST_YEAR}, such as 2026-11-23T09:00:00Z"
+        until = value if isinstance(value, datetime) else parse_datetime(value)
+    except ValueError:  # the right format, but no such day or hour
+        until = None
+    if until is None or not MIN_YEAR <= until.year <= MAX_YEAR:
+        allowed = f"ISO 8601 in the years {MIN_YEAR} to {MAX_YEAR}, such as 2026-11-23T09:00:00Z"
         raise CommandError(f"--until {str(value)!r} cannot be used; allowed: {allowed}", returncode=2)
-    if instant.tzinfo is None:
-        instant = instant.replace(tzinfo=UTC)
-    return instant.astimezone(UTC).replace(microsecond=0)
+    if until.tzinfo is None:
+        until = until.replace(tzinfo=UTC)
+    return until.astimezone(UTC).replace(microsecond=0)
 
 
 def _require_migrated() -> None:
