@@ -113,7 +113,7 @@ def test_only_eligible_rows_of_a_selection_are_changed(console):
     page = prepare(console, "cancel", jobs)
     content = console.get(page).content.decode()
     assert "2 jobs will be changed" in content
-    assert "1 more matching jobs will not be changed" in content
+    assert "1 more matching job will not be changed" in content
     assert numbers() == {"pending": 3, "running": 1, "completed": 1}
     change = run(console, page, reason="Not needed")
     assert (change.state, change.changed, change.total) == ("finished", 2, 2)

@@ -125,7 +125,7 @@ def test_a_page_without_a_match_links_to_both_neighbours(console, moderator):
         url = visit(moderator, f"{JOBS}{url}").links.next
     empty = next(url for url, page in zip(urls, found, strict=True) if not page)
     content = console.get(f"{JOBS}{empty}").content.decode()
-    assert "No match among the 13 jobs scanned for this page" in content or "No matching jobs" in content
+    assert "none of the 13 jobs scanned for this page matches" in content or "No matching jobs" in content
     assert visit(moderator, f"{JOBS}{empty}").links.previous
 
 
