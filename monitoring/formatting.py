@@ -41,3 +41,8 @@ def human_duration(seconds: float) -> str:
     (unit, length), (smaller, part) = next(pair for pair in pairwise(_UNITS) if seconds >= pair[0][1])
     whole, rest = divmod(int(seconds), length)
     return f"{whole} {unit} {rest // part} {smaller}"
+
+
+def human_timestamp(value: datetime) -> str:
+    """Return an aware datetime in UTC to the second: ``2026-11-23 09:00:00 UTC``."""
+    return f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"

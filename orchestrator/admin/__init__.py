@@ -1,4 +1,4 @@
-"""The tables in the admin: moderators steer jobs and tasks, and read the rest; admins also manage users."""
+"""The tables in the admin: moderators manage jobs and tasks and read the rest; admins also manage users."""
 
 from orchestrator.admin import events, jobs, tasks, users
 

@@ -1,4 +1,4 @@
-"""Changes of many rows: of a selection, or of all that the list's filter matches, whatever their number."""
+"""Bulk changes and exports: of selected rows, or of all rows that match the list's filters."""
 
 from collections.abc import Callable
 from typing import Any, ClassVar, Final
@@ -25,31 +25,31 @@ from django.views.decorators.http import require_POST, require_safe
 
 from orchestrator.admin.base import KeysetModelAdmin, acting_username
 from orchestrator.admin.change_list import CURSOR_VAR, KeysetChangeList
-from orchestrator.admin.formatting import NOTHING
 from orchestrator.console import bulk_runs
-from orchestrator.console.audit_log import note
+from orchestrator.console.audit_log import log_action
 from orchestrator.console.exports import export
+from orchestrator.console.html_formatting import NOTHING
 from orchestrator.console.models import BulkAction, BulkChange, BulkState
 from orchestrator.limits import MAX_INT32, MAX_REASON_LENGTH, MIN_INT32
 from orchestrator.listing import Selection
 
-#: Rows that the preview of a change shows.
-SHOWN: Final = 20
+#: Rows in the preview of a change.
+MAX_PREVIEWED: Final = 20
 
-#: Names of actions in the list's form that differ from their own.
+#: Names of actions in the list's form where they differ from the action's value.
 _NAMES: Final = {BulkAction.PRIORITY: "change_priority", BulkAction.DELETE: "delete_selected"}
 _EXPORTS: Final = {"export_csv": ("csv", "Export as CSV"), "export_jsonl": ("jsonl", "Export as JSON Lines")}
 
 Action = tuple[Callable[..., HttpResponseBase], str, str]
 
 
-class BeginForm(forms.Form):
-    """The reason of a change."""
+class BulkChangeForm(forms.Form):
+    """The reason for a change."""
 
     reason = forms.CharField(max_length=MAX_REASON_LENGTH, required=False)
 
 
-class PriorityForm(BeginForm):
+class PriorityForm(BulkChangeForm):
     """The new priority of jobs, and the reason."""
 
     priority = forms.IntegerField(
@@ -59,26 +59,26 @@ class PriorityForm(BeginForm):
 
 
 class BulkModelAdmin(KeysetModelAdmin):
-    """Pages of a table with bulk actions and exports (``orchestrator.console.bulk_runs``)."""
+    """Pages of a table with bulk changes (``orchestrator.console.bulk_runs``) and exports."""
 
     #: Columns of the preview.
     preview: ClassVar[tuple[str, ...]] = ()
-    #: A note in every preview.
-    bulk_note = "It is recorded in the admin's log under your name."
-    reason_help = "Optional. It is recorded in the admin's log."
+    #: A sentence in every preview.
+    bulk_note = "The change is recorded in the admin log under your name."
+    reason_help = "Optional. It is recorded in the admin log."
 
     def get_actions(self, request: HttpRequest) -> dict[str, Action]:  # type: ignore[override]
-        """Return the actions that the user may use, by name, in the form that Django expects."""
+        """Return the actions that the user may run, as Django expects them."""
         changes = [
             action for action in bulk_runs.OPERATIONS[self.opts.db_table] if self._may(request, action)
         ]
         names = {action: _NAMES.get(action, action.value) for action in changes}
-        prepared = {name: (_preparing(action), name, action.label) for action, name in names.items()}
-        exports = {name: (_exporting(kind), name, label) for name, (kind, label) in _EXPORTS.items()}
+        prepared = {name: (_prepare_action(action), name, action.label) for action, name in names.items()}
+        exports = {name: (_export_action(kind), name, label) for name, (kind, label) in _EXPORTS.items()}
         return {**prepared, **exports}
 
     def get_urls(self) -> list[Any]:
-        """Return the URLs, with those of bulk changes."""
+        """Return the URLs, including those of bulk changes."""
         pages = (
             ("", require_safe(self.bulk_view), "bulk"),
             ("start/", require_POST(self.start_view), "bulk_start"),
@@ -92,7 +92,7 @@ class BulkModelAdmin(KeysetModelAdmin):
         return [*own, *super().get_urls()]
 
     def bulk_view(self, request: HttpRequest, number: int, form: forms.Form | None = None) -> HttpResponse:
-        """Show the preview, the progress or the result of a change."""
+        """Show a change's preview, progress or result."""
         change = self._change(request, number)
         context = {
             **self.admin_site.each_context(request),
@@ -101,14 +101,14 @@ class BulkModelAdmin(KeysetModelAdmin):
             "change": change,
             "form": form or self._form(change),
             "bulk_note": self.bulk_note,
-            "things": self.opts.verbose_name_plural,
-            "deed": "deleted" if change.action == BulkAction.DELETE else "changed",
+            "rows_name": self.opts.verbose_name_plural,
+            "past_verb": "deleted" if change.action == BulkAction.DELETE else "changed",
             **(self._preview(request, change) if change.state == BulkState.PREPARED else {}),
         }
         return TemplateResponse(request, "console/bulk.html", context)
 
     def start_view(self, request: HttpRequest, number: int) -> HttpResponse:
-        """Begin a prepared change."""
+        """Start a prepared change."""
         change = self._change(request, number)
         form = self._form(change, request.POST)
         if change.state != BulkState.PREPARED:
@@ -118,12 +118,12 @@ class BulkModelAdmin(KeysetModelAdmin):
         for name, value in form.cleaned_data.items():
             setattr(change, name, value)
         with transaction.atomic():
-            bulk_runs.begin(change, self._selection(request, change))
-            self._log(request, f"Begun: {_about(change)}")
+            bulk_runs.start(change, self._selection(request, change))
+            self._log(request, f"Started: {_description(change)}")
         return self._back(change)
 
     def step_view(self, request: HttpRequest, number: int) -> HttpResponse:
-        """Continue a change for half a second."""
+        """Run a change's next step."""
         change = self._change(request, number)
         was_open = change.is_open
         bulk_runs.run_step(change, self._selection(request, change), acting_username(request))
@@ -135,7 +135,7 @@ class BulkModelAdmin(KeysetModelAdmin):
         return JsonResponse({"state": change.state, "changed": change.changed, "total": change.total})
 
     def stop_view(self, request: HttpRequest, number: int) -> HttpResponse:
-        """Stop a change where it is."""
+        """Stop a change; rows already changed stay changed."""
         change = self._change(request, number)
         if bulk_runs.stop(change):
             change.refresh_from_db()
@@ -143,7 +143,7 @@ class BulkModelAdmin(KeysetModelAdmin):
         return self._back(change)
 
     def prepare(self, request: HttpRequest, action: BulkAction) -> HttpResponse:
-        """Save a change that an operator prepares, and show its preview."""
+        """Save a new change, and redirect to its preview."""
         across = request.POST.get("select_across") == "1"
         query = request.GET.copy()
         for name in (CURSOR_VAR, ORDER_VAR):
@@ -158,12 +158,12 @@ class BulkModelAdmin(KeysetModelAdmin):
         return self._back(change)
 
     def export(self, request: HttpRequest, kind: str) -> HttpResponseBase:
-        """Send rows as a file."""
+        """Return selected or matching rows as a file."""
         if request.POST.get("select_across") == "1":
-            about, selection = "all that match", self._change_list(request).selection
+            about, selection = "all matching rows", self._change_list(request).selection
         else:
             ids = request.POST.getlist(admin.helpers.ACTION_CHECKBOX_NAME)
-            about, selection = "a selection", Selection.of_ids(self.list_definition, ids)
+            about, selection = "selected rows", Selection.of_ids(self.list_definition, ids)
         self._log(request, f"Exported {about} as {kind}; filter: {request.GET.urlencode() or 'none'}")
         return export(selection, kind)
 
@@ -180,29 +180,29 @@ class BulkModelAdmin(KeysetModelAdmin):
 
     def _change_list(self, request: HttpRequest) -> KeysetChangeList:
         change_list = self.get_changelist_instance(request)
-        assert isinstance(change_list, KeysetChangeList)  # noqa: S101 - for the type's sake
+        assert isinstance(change_list, KeysetChangeList)  # noqa: S101 - narrows the type
         return change_list
 
     def _selection(self, request: HttpRequest, change: BulkChange) -> Selection:
-        """Return the rows that a change was prepared for."""
-        shown, request.GET = request.GET, QueryDict(change.query)
+        """Return the rows that a change targets."""
+        query, request.GET = request.GET, QueryDict(change.query)
         try:
             conditions = self._change_list(request).selection.conditions
         finally:
-            request.GET = shown
-        return bulk_runs.selected(change, self.list_definition, conditions)
+            request.GET = query
+        return bulk_runs.targeted(change, self.list_definition, conditions)
 
     def _preview(self, request: HttpRequest, change: BulkChange) -> dict[str, Any]:
         selection = self._selection(request, change)
-        needing = bulk_runs.needing(change, selection)
-        number = needing.count(bulk_runs.MAX_COUNTED)
+        eligible = bulk_runs.eligible(change, selection)
+        number = eligible.count(bulk_runs.MAX_COUNTED)
         matching = None if number is None else selection.count(bulk_runs.MAX_COUNTED)
-        rows = needing.page(size=SHOWN).rows
+        rows = eligible.page(size=MAX_PREVIEWED).rows
         return {
             "number": number,
-            "left": None if number is None or matching is None else matching - number,
+            "ineligible": None if number is None or matching is None else matching - number,
             "headers": [label_for_field(name, self.model, model_admin=self) for name in self.preview],
-            "shown": [(row, [self._cell(row, name) for name in self.preview]) for row in rows],
+            "rows": [(row, [self._cell(row, name) for name in self.preview]) for row in rows],
         }
 
     def _cell(self, row: Model, name: str) -> Any:
@@ -210,17 +210,17 @@ class BulkModelAdmin(KeysetModelAdmin):
         return value if field is None else display_for_field(value, field, NOTHING)
 
     def _form(self, change: BulkChange, data: QueryDict | None = None) -> forms.Form:
-        kind = PriorityForm if change.action == BulkAction.PRIORITY else BeginForm
+        kind = PriorityForm if change.action == BulkAction.PRIORITY else BulkChangeForm
         form = kind(data, initial={"reason": change.reason})
         form.fields["reason"].help_text = self.reason_help
         return form
 
     def _log_end(self, request: HttpRequest, change: BulkChange) -> None:
         done = f"{change.changed} {change.table} changed"
-        self._log(request, f"{change.get_state_display()}: {_about(change)}; {done}")
+        self._log(request, f"{change.get_state_display()}: {_description(change)}; {done}")
 
     def _log(self, request: HttpRequest, text: str) -> None:
-        note(request, self.opts.db_table.capitalize(), text)
+        log_action(request, self.opts.db_table.capitalize(), text)
 
     def _name(self, page: str) -> str:
         return f"{self.opts.app_label}_{self.opts.model_name}_{page}"
@@ -229,27 +229,27 @@ class BulkModelAdmin(KeysetModelAdmin):
         return HttpResponseRedirect(reverse(f"admin:{self._name('bulk')}", args=[change.pk]))
 
 
-def _preparing(action: BulkAction) -> Callable[..., HttpResponseBase]:
+def _prepare_action(action: BulkAction) -> Callable[..., HttpResponseBase]:
     def prepare(table: BulkModelAdmin, request: HttpRequest, _: QuerySet[Any]) -> HttpResponseBase:
         return table.prepare(request, action)
 
     return prepare
 
 
-def _exporting(kind: str) -> Callable[..., HttpResponseBase]:
+def _export_action(kind: str) -> Callable[..., HttpResponseBase]:
     def send(table: BulkModelAdmin, request: HttpRequest, _: QuerySet[Any]) -> HttpResponseBase:
         return table.export(request, kind)
 
     return send
 
 
-def _about(change: BulkChange) -> str:
+def _description(change: BulkChange) -> str:
     """Return a description of a change for the log."""
     which = (
         f"{len(change.row_ids)} selected"
         if change.row_ids is not None
-        else f"all with {change.query or 'any'}"
+        else f"all matching {change.query or 'no filter'}"
     )
     to = f" to {change.priority}" if change.action == BulkAction.PRIORITY else ""
-    because = f" because: {change.reason}" if change.reason else ""
+    because = f"; reason: {change.reason}" if change.reason else ""
     return f"{change.get_action_display()}{to}, {which}{because}"

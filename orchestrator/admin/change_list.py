@@ -1,9 +1,9 @@
-"""The console's lists: declared filters and orders only, page by page; no large table is counted."""
+"""The admin's change lists: declared filters and orders, keyset pages, and bounded counts."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final, Literal, cast
+from typing import Any, Final, Literal, Protocol, cast
 
 from django.contrib import messages
 from django.contrib.admin.views.main import ORDER_VAR, ChangeList
@@ -17,16 +17,13 @@ from orchestrator.listing.bounded_scan import SCAN_LIMIT
 from orchestrator.listing.cursors import decode
 from orchestrator.lists import JOBS
 
-if TYPE_CHECKING:
-    from orchestrator.admin.base import KeysetModelAdmin
-
-#: Where a page begins, in a URL.
+#: The query parameter that says where a page begins.
 CURSOR_VAR: Final = "cursor"
 
 
 @dataclass(frozen=True)
 class Links:
-    """The query strings of other pages, each None where there is no such page."""
+    """The query strings of other pages; None where there is no such page."""
 
     first: str | None
     previous: str | None
@@ -34,16 +31,26 @@ class Links:
     last: str | None
 
 
-class KeysetChangeList(ChangeList):
-    """A list of the admin that the model's ``ListDefinition`` serves."""
+class SearchableList(Protocol):
+    """What a change list needs from its ``ModelAdmin``."""
 
-    model_admin: "KeysetModelAdmin"
+    list_definition: ListDefinition
+    search_filters: tuple[str, ...]
+
+    def search(self, text: str) -> dict[str, Any]:
+        """Return the filter conditions for a text in the search box."""
+        ...
+
+
+class KeysetChangeList(ChangeList):
+    """A change list served by the model's ``ListDefinition``."""
+
     selection: Selection
 
     def get_queryset(
         self, request: HttpRequest, exclude_parameters: list[str | None] | None = None
     ) -> QuerySet[Any]:
-        """Return all rows of the list.
+        """Return all rows of the list; the page reads only its own.
 
         Raises:
             InvalidQuery: when the list does not serve the query.
@@ -55,9 +62,9 @@ class KeysetChangeList(ChangeList):
         self.selection = Selection(self.definition, conditions, self._order(conditions))
         self.sortable_by = [str(name) for name in self.list_display if self.column_of(name) in self._sortable]
         specs = [
-            SidebarFilter(filter_, self)
+            SidebarFilter(filter_, conditions.get(filter_.name), self.filter_params)
             for filter_ in self.definition.console_filters
-            if filter_.name not in self.model_admin.search_filters
+            if filter_.name not in self._searchable.search_filters
         ]
         self.filter_specs = specs  # type: ignore[assignment]
         self.has_filters, self.has_active_filters = bool(specs), any(spec.is_active for spec in specs)
@@ -65,14 +72,14 @@ class KeysetChangeList(ChangeList):
         return self.selection.all_rows
 
     def get_results(self, request: HttpRequest) -> None:
-        """Set what the templates of Django want; rows are read when they are needed."""
+        """Set what Django's templates need; rows are read on first use."""
         self.show_full_result_count = self.show_all = self.can_show_all = self.multi_page = False
         self.show_admin_actions, self.full_result_count = True, None
 
     @property
     def definition(self) -> ListDefinition:
-        """What the list offers."""
-        return self.model_admin.list_definition
+        """The list's filters, orders and access paths."""
+        return self._searchable.list_definition
 
     @cached_property
     def page(self) -> Page:
@@ -86,45 +93,45 @@ class KeysetChangeList(ChangeList):
 
     @cached_property
     def total(self) -> int | None:
-        """How many rows the list has; None for more than one scan reads."""
+        """The number of rows in the list; None if they are too many for one scan."""
         if not (self.page.previous or self.page.next):
             return len(self.page.rows)
-        kept = kept_count(self.selection)
-        return self.selection.count() if kept is None else kept
+        stored = stored_count(self.selection)
+        return self.selection.count() if stored is None else stored
 
     @property
     def scan_limit(self) -> int:
-        """How many rows are counted, and scanned for a page."""
+        """The most rows that are counted, or scanned for a page."""
         return SCAN_LIMIT
 
     @cached_property
     def result_count(self) -> int:  # type: ignore[override]
-        """How many rows the list is known to have."""
+        """The number of rows; those of the page if the total is unknown."""
         return len(self.page.rows) if self.total is None else self.total
 
     @cached_property
     def links(self) -> Links:
         """The other pages."""
-        found = self.page
+        page = self.page
         return Links(
-            first=self.get_query_string() if found.previous else None,
-            previous=self._link(found.previous),
-            next=self._link(found.next),
-            last=self._link(Cursor(backward=True)) if found.next else None,
+            first=self.get_query_string() if page.previous else None,
+            previous=self._link(page.previous),
+            next=self._link(page.next),
+            last=self._link(Cursor(backward=True)) if page.next else None,
         )
 
     @property
     def is_filtered(self) -> bool:
-        """Whether there is any filter."""
+        """Whether the list has any filter."""
         return bool(self.selection.conditions)
 
     @property
     def is_scanned(self) -> bool:
-        """Whether a filter has no index together with the order."""
+        """Whether no index serves all filters in this order."""
         return bool(self.selection.residual)
 
     def get_ordering_field_columns(self) -> dict[int, Literal["desc", "asc"]]:
-        """Return the column that the list is sorted by, by its number."""
+        """Return the number and direction of the column that the list is sorted by."""
         order = self.selection.order
         for number, name in enumerate(self.list_display):
             if self.column_of(name) == order.column:
@@ -135,6 +142,10 @@ class KeysetChangeList(ChangeList):
         """Return the database column that a column of the list is sorted by."""
         return cast("str | None", self.get_ordering_field(shown))
 
+    @property
+    def _searchable(self) -> SearchableList:
+        return cast("SearchableList", self.model_admin)
+
     def _conditions(self) -> dict[str, Any]:
         parameters = self.get_filters_params()
         filters = self.definition.console_filters
@@ -144,7 +155,7 @@ class KeysetChangeList(ChangeList):
                 raise InvalidQuery(name, f"Unknown filter. Known: {', '.join(known)}.")
         conditions = self.definition.read({name: values[-1] for name, values in parameters.items()}, filters)
         if text := self.query.strip():
-            conditions |= self.model_admin.search(text)
+            conditions |= self._searchable.search(text)
         self.definition.require_combination(conditions)
         return conditions
 
@@ -172,17 +183,17 @@ class KeysetChangeList(ChangeList):
         try:
             return decode(text, self._scope) if text else Cursor()
         except InvalidCursor:
-            messages.warning(self.request, "That page is not part of this list. This is the first page.")
+            messages.warning(self.request, "That page is not part of this list. Showing the first page.")
             return Cursor()
 
     def _link(self, cursor: Cursor | None) -> str | None:
         return self.get_query_string({CURSOR_VAR: cursor.encode(self._scope)}) if cursor else None
 
 
-def kept_count(selection: Selection) -> int | None:
-    """Return how many rows a list has where the database keeps the number, else None.
+def stored_count(selection: Selection) -> int | None:
+    """Return the number of rows in a list if the database stores it, else None.
 
-    It keeps the numbers of all rows of a table, and of the jobs with each status.
+    It stores the number of rows in each table, and of jobs with each status.
     """
     names, table = set(selection.conditions), selection.definition.name
     if not names and table in counts.TABLES:

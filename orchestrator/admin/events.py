@@ -1,4 +1,4 @@
-"""Events: read, never changed."""
+"""Events in the admin: read-only."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from django.utils.safestring import SafeString
 
 from orchestrator.admin.base import parse_uuid
 from orchestrator.admin.bulk_admin import BulkModelAdmin
-from orchestrator.admin.formatting import NOTHING, ago, payload_text, readable_json
+from orchestrator.console.html_formatting import NOTHING, ago, payload_text, readable_json
 from orchestrator.lists import EVENTS
 from orchestrator.models import Event
 
@@ -23,24 +23,24 @@ class EventAdmin(BulkModelAdmin):
     list_definition = EVENTS
     search_filters = ("id", "job")
     search_fields = ("type",)
-    search_help_text = "A type, the id of an event, or the id of a job"
+    search_help_text = "Event type, event ID or job ID"
     fields = ("type", "of_job", "content", "id", "created_at")
     readonly_fields = fields
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        """Return False: nobody writes events by hand."""
+        """Return False: events are written by the domain."""
         return False
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Return False: events are never changed."""
+        """Return False: events are immutable."""
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Return False: events are never changed."""
+        """Return False: events are immutable."""
         return False
 
     def search(self, text: str) -> dict[str, Any]:
-        """Return the condition for the event with an id, or for the events of a job, or of a type."""
+        """Return the condition for an event's id, a job's id or an event type."""
         row_id = parse_uuid(text)
         if row_id is None:
             return {"type": text}
@@ -56,20 +56,20 @@ class EventAdmin(BulkModelAdmin):
 
     @admin.display(description="by")
     def by(self, event: Event) -> str:
-        """Return who did it."""
+        """Return the user or agent that caused the event."""
         return payload_text(event.payload, "by") or payload_text(event.payload, "agent") or NOTHING
 
     @admin.display(description="reason")
     def reason(self, event: Event) -> str:
-        """Return why it was done."""
+        """Return the reason in the payload."""
         return payload_text(event.payload, "reason") or NOTHING
 
     @admin.display(description="payload")
     def content(self, event: Event) -> SafeString:
-        """Return the payload, a line for each member."""
+        """Return the payload as readable JSON."""
         return readable_json(event.payload)
 
     @admin.display(description="created", ordering="created_at")
     def created(self, event: Event) -> SafeString | str:
-        """Return how long ago it happened."""
+        """Return how long ago the event was created."""
         return ago(event.created_at)

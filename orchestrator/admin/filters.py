@@ -1,9 +1,10 @@
-"""The filters beside a list, made from the list's declaration."""
+"""The filters in a list's sidebar, made from the list's declaration."""
 
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
+from django.contrib.admin.views.main import ChangeList
 from django.db import connection
 from django.db.models import Model
 from django.utils import timezone
@@ -12,13 +13,10 @@ from django.utils.text import capfirst
 from orchestrator.listing import Exact, OneOf, Period, Range
 from orchestrator.listing.filters import Filter
 
-if TYPE_CHECKING:
-    from orchestrator.admin.change_list import KeysetChangeList
+#: Values that a filter suggests at most; others can be typed in.
+MAX_SUGGESTIONS: Final = 12
 
-#: Values that a filter offers at most; others can be typed in.
-MAX_OFFERED: Final = 12
-
-#: Query parameters, and what a person reads.
+#: Query parameters, and their label.
 Choice = tuple[Mapping[str, str], str]
 
 
@@ -27,52 +25,52 @@ class SidebarFilter:
 
     Args:
         filter_: the declared filter.
-        changelist: the list, whose conditions are known.
+        value: the value in use; None for none.
+        query: all filter parameters in the URL.
     """
 
-    def __init__(self, filter_: Filter, changelist: "KeysetChangeList") -> None:
-        self.filter, self.changelist = filter_, changelist
+    def __init__(self, filter_: Filter, value: Any, query: Mapping[str, list[str]]) -> None:
+        self.filter, self._query = filter_, query
         self.title = filter_.name.removesuffix("_at").replace("_", " ")
-        value = changelist.selection.conditions.get(filter_.name)
         self.used = {} if value is None else filter_.texts(value)
 
     @property
     def template(self) -> str:
-        """The template; an exact value can be typed in."""
+        """The template: exact values can be typed in."""
         return "admin/typed_filter.html" if isinstance(self.filter, Exact) else "admin/filter.html"
 
     @property
     def is_active(self) -> bool:
-        """Whether the list is filtered by it."""
+        """Whether the filter is in use."""
         return bool(self.used)
 
     @property
     def input_type(self) -> str:
-        """The type of the box that values are typed into."""
+        """The HTML type of the input for a value."""
         return "number" if self.filter.schema["type"] == "integer" else "text"
 
     @property
     def other_parameters(self) -> list[tuple[str, str]]:
-        """The query parameters that the form of this filter has to repeat."""
+        """The query parameters of the other filters, which this filter's form repeats."""
         return [
             (name, value)
-            for name, values in self.changelist.filter_params.items()
+            for name, values in self._query.items()
             if name not in self.filter.parameters
             for value in values
         ]
 
-    def choices(self, changelist: "KeysetChangeList") -> Iterator[dict[str, Any]]:
-        """Yield what the template shows of each choice."""
-        offered = [({}, "All"), *_offered(self.filter, changelist.model)]
-        if self.used and self.used not in [texts for texts, _ in offered]:
-            offered.append((self.used, " – ".join(self.used.values())))  # noqa: RUF001 - a dash
-        for texts, label in offered:
+    def choices(self, changelist: ChangeList) -> Iterator[dict[str, Any]]:
+        """Yield the template context of each choice."""
+        choices = [({}, "All"), *_suggestions(self.filter, changelist.model)]
+        if self.used and self.used not in [texts for texts, _ in choices]:
+            choices.append((self.used, " – ".join(self.used.values())))  # noqa: RUF001 - a dash
+        for texts, label in choices:
             query_string = changelist.get_query_string(dict(texts), remove=list(self.filter.parameters))
             yield {"selected": texts == self.used, "query_string": query_string, "display": label}
 
 
-def _offered(filter_: Filter, model: type[Model]) -> list[Choice]:
-    """Return the values that a filter offers."""
+def _suggestions(filter_: Filter, model: type[Model]) -> list[Choice]:
+    """Return the choices that a filter suggests."""
     if isinstance(filter_, OneOf):
         return [({filter_.name: text}, capfirst(label)) for text, label in filter_.labels.items()]
     if isinstance(filter_, Range):
@@ -96,7 +94,7 @@ def _is_indexed(model: type[Model], filter_: Exact) -> bool:
 
 
 def _stored_values(model: type[Model], filter_: Exact) -> list[Any]:
-    """Return some values of a column, each found by one step into its index: numbers from the highest."""
+    """Return some distinct values of an indexed column, one index lookup each; numbers from the highest."""
     quoted = connection.ops.quote_name
     table, column = quoted(model._meta.db_table), quoted(filter_.column)
     edge, beyond = ("max", "<") if filter_.value_type is int else ("min", ">")
@@ -110,5 +108,5 @@ def _stored_values(model: type[Model], filter_: Exact) -> list[Any]:
         SELECT value FROM found WHERE value IS NOT NULL LIMIT %s
     """  # noqa: S608 - names of the model's
     with connection.cursor() as cursor:
-        cursor.execute(sql, [MAX_OFFERED])
+        cursor.execute(sql, [MAX_SUGGESTIONS])
         return [value for (value,) in cursor.fetchall()]

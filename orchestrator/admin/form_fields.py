@@ -10,25 +10,25 @@ from orchestrator.json_codec import from_json, to_json
 
 
 class JSONObjectField(forms.Field):
-    """A JSON object, as the API would take it; nothing at all is an empty one."""
+    """A JSON object by the API's rules; an empty text is an empty object."""
 
     widget = forms.Textarea(attrs={"class": "vLargeTextField"})
 
     def prepare_value(self, value: Any) -> Any:
-        """Return an object as text to edit; text that was sent as it came."""
+        """Return an object as JSON to edit, and a submitted text unchanged."""
         return value if isinstance(value, str) else to_json(value, indent=True).decode()
 
     def to_python(self, value: Any) -> Any:
-        """Return the object that a text holds."""
+        """Return the object in a JSON text."""
         try:
             return StrictJSONObjectField().run_validation(from_json((value or "").strip() or "{}"))
         except ValueError as error:
-            raise forms.ValidationError(f"This is not JSON: {error}", code="invalid") from error
+            raise forms.ValidationError(f"Invalid JSON: {error}", code="invalid") from error
         except serializers.ValidationError as error:
             raise forms.ValidationError([str(detail) for detail in error.detail], code="invalid") from error
 
     def has_changed(self, initial: Any, data: Any) -> bool:
-        """Tell whether the text holds another object than the first."""
+        """Return whether a JSON text differs from the initial object."""
         try:
             return bool(self.to_python(data) != (initial or {}))
         except forms.ValidationError:

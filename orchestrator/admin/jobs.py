@@ -1,6 +1,5 @@
-"""Jobs: listed, opened, steered."""
+"""Jobs in the admin: lists, forms, and changes of status."""
 
-from datetime import timedelta
 from typing import Any, ClassVar, Final
 
 from django import forms
@@ -12,13 +11,20 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 
-from monitoring.formatting import human_duration
+from monitoring.formatting import human_duration, human_timestamp
 from orchestrator import actions
 from orchestrator.admin.base import acting_username, parse_uuid
 from orchestrator.admin.bulk_admin import BulkModelAdmin
 from orchestrator.admin.form_fields import JSONObjectField
-from orchestrator.admin.formatting import NOTHING, ago, badge, readable_json, to_the_second
 from orchestrator.choices import LOCKED_STATUSES, JobStatus
+from orchestrator.console.html_formatting import (
+    NOTHING,
+    ago,
+    badge,
+    readable_json,
+    time_left,
+    timestamp_and_age,
+)
 from orchestrator.exceptions import DomainError
 from orchestrator.limits import MAX_INT32, MAX_REASON_LENGTH, MIN_INT32
 from orchestrator.lists import JOBS
@@ -29,22 +35,32 @@ HISTORY_SHOWN: Final = 100
 
 _SAVE_BUTTONS: Final = ("show_save", "show_save_and_continue", "show_save_and_add_another")
 
-#: What an operator does who takes a job to a status.
-VERBS: Final = {
-    JobStatus.PENDING: "Queue again",
+#: Labels of the buttons that change a job's status.
+STATUS_BUTTONS: Final = {
+    JobStatus.PENDING: "Requeue",
     JobStatus.RUNNING: "Mark as running",
     JobStatus.COMPLETED: "Mark as completed",
     JobStatus.FAILED: "Mark as failed",
     JobStatus.CANCELLED: "Cancel",
 }
 
-
-#: What a settled job is to do: shown, no more.
-SETTLED_FIELDS: Final = ("name", "description", "priority", "max_attempts", "details")
+#: The first fields of a job that can no longer be edited.
+LOCKED_FIELDS: Final = ("name", "description", "priority", "max_attempts", "details")
+PROGRESS_FIELDS: Final = (
+    "state",
+    "queue",
+    "progress_percent",
+    "readable_result",
+    "attempts_made",
+    "worker",
+    "lease",
+    "took",
+)
+TIME_FIELDS: Final = ("id", "submitted", "available", "started", "ended", "changed")
 
 
 class JobForm(forms.ModelForm):  # type: ignore[type-arg]
-    """What a job is to do; where it stands changes by steering."""
+    """A job's editable fields; its status has a form of its own."""
 
     priority = forms.IntegerField(
         min_value=MIN_INT32, max_value=MAX_INT32, initial=0, help_text="Higher goes first."
@@ -60,8 +76,8 @@ class JobForm(forms.ModelForm):  # type: ignore[type-arg]
         }
 
 
-class SteeringForm(forms.Form):
-    """A change of status, and why."""
+class StatusForm(forms.Form):
+    """A new status, and the reason."""
 
     status = forms.ChoiceField(choices=JobStatus.choices)
     reason = forms.CharField(max_length=MAX_REASON_LENGTH, required=False)
@@ -76,71 +92,42 @@ class JobAdmin(BulkModelAdmin):
     list_definition = JOBS
     search_filters = ("id", "name")
     preview = ("name", "state", "priority", "worker", "created")
-    bulk_note = "Every change is in the job's history, under your name."
-    reason_help = "Optional; goes into the history of each job."
+    bulk_note = "Every change is recorded in the job's history under your name."
+    reason_help = "Optional. It is recorded in each job's history."
     search_fields = ("name",)
-    search_help_text = "An id, or how the name begins"
+    search_help_text = "ID, or start of the name"
     fieldsets = (
-        (None, {"fields": ("name", "description", "priority", "max_attempts", "metadata")}),
-        (
-            "Progress",
-            {
-                "fields": (
-                    "state",
-                    "queue",
-                    "progress_percent",
-                    "readable_result",
-                    "attempts_made",
-                    "worker",
-                    "lease",
-                    "took",
-                )
-            },
-        ),
-        ("Times", {"fields": ("id", "submitted", "available", "started", "ended", "changed")}),
+        (None, {"fields": JobForm.Meta.fields}),
+        ("Progress", {"fields": PROGRESS_FIELDS}),
+        ("Times", {"fields": TIME_FIELDS}),
     )
-    readonly_fields = (
-        "state",
-        "queue",
-        "progress_percent",
-        "readable_result",
-        "attempts_made",
-        "worker",
-        "lease",
-        "took",
-        "id",
-        "submitted",
-        "available",
-        "started",
-        "ended",
-        "changed",
-    )
+    readonly_fields = (*PROGRESS_FIELDS, *TIME_FIELDS)
 
     def get_urls(self) -> list[Any]:
-        """Return the pages' addresses, with the one that steers a job."""
-        steer = self.admin_site.admin_view(require_POST(self.steer_view))
-        return [path("<path:object_id>/status/", steer, name="orchestrator_job_status"), *super().get_urls()]
+        """Return the URLs, with the one that changes a job's status."""
+        status = self.admin_site.admin_view(require_POST(self.status_view))
+        return [path("<path:object_id>/status/", status, name="orchestrator_job_status"), *super().get_urls()]
 
     def get_fieldsets(self, request: HttpRequest, obj: Job | None = None) -> Any:
-        """Return all groups of fields, or the first for a job that is yet to be made."""
+        """Return the groups of fields; a new job has only the first."""
         if obj and obj.status in LOCKED_STATUSES:
-            return ((None, {"fields": SETTLED_FIELDS}), *self.fieldsets[1:])
+            return ((None, {"fields": LOCKED_FIELDS}), *self.fieldsets[1:])
         return self.fieldsets if obj else self.fieldsets[:1]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Job | None = None) -> Any:
-        """Return what cannot be edited now: everything while a worker is at it, and once it is completed."""
+        """Return the fields that cannot be edited: all of them for a running or completed job."""
         if obj and obj.status in LOCKED_STATUSES:
-            return (*SETTLED_FIELDS, *JobForm.Meta.fields, *self.readonly_fields)
+            return (*LOCKED_FIELDS, *JobForm.Meta.fields, *self.readonly_fields)
         return self.readonly_fields
 
     def search(self, text: str) -> dict[str, Any]:
-        """Return the condition for the job with an id, or for jobs whose name begins with a text."""
+        """Return the condition for a job's id, or for the start of a name."""
         job_id = parse_uuid(text)
         return {"id": job_id} if job_id else {"name": text}
 
     @admin.display(description="status")
     def state(self, job: Job) -> SafeString:
-        """Return the job's status as a coloured word."""
+        """Return the job's status as a coloured badge."""
         return badge(job.status, JobStatus)
 
     @admin.display(description="progress")
@@ -150,67 +137,66 @@ class JobAdmin(BulkModelAdmin):
 
     @admin.display(description="result")
     def readable_result(self, job: Job) -> SafeString | str:
-        """Return the result, a line for each member."""
+        """Return the result as readable JSON."""
         return NOTHING if job.result is None else readable_json(job.result)
 
     @admin.display(description="attempts")
     def attempts_made(self, job: Job) -> str:
-        """Return how many leases ran out, of how many may."""
+        """Return how many leases have expired, and how many may."""
         return f"{job.attempts} of {job.max_attempts}"
 
     @admin.display(description="created", ordering="created_at")
     def created(self, job: Job) -> SafeString | str:
-        """Return how long ago the job was submitted."""
+        """Return how long ago the job was created."""
         return ago(job.created_at)
 
-    @admin.display(description="took")
+    @admin.display(description="duration")
     def took(self, job: Job) -> str:
-        """Return for how long the job has run."""
+        """Return how long the job ran, or has been running."""
         if job.started_at is None:
             return NOTHING
         return human_duration(((job.completed_at or timezone.now()) - job.started_at).total_seconds())
 
     @admin.display(description="metadata")
     def details(self, job: Job) -> SafeString:
-        """Return the metadata, a line for each member."""
+        """Return the metadata as readable JSON."""
         return readable_json(job.metadata)
 
     @admin.display(description="lease")
-    def lease(self, job: Job) -> SafeString | str:
-        """Return until when the worker has the job."""
+    def lease(self, job: Job) -> str:
+        """Return when the worker's lease expires."""
         if job.lease_expires_at is None:
             return NOTHING
-        left = job.lease_expires_at - timezone.now()
-        words = f"{human_duration(left.total_seconds())} left" if left > timedelta(0) else "ran out"
-        return f"until {job.lease_expires_at:%Y-%m-%d %H:%M:%S} UTC ({words})"
+        expires_at = job.lease_expires_at
+        return f"until {human_timestamp(expires_at)} ({time_left(expires_at)})"
 
     @admin.display(description="created")
     def submitted(self, job: Job) -> SafeString | str:
-        """Return when the job was submitted."""
-        return to_the_second(job.created_at)
+        """Return when the job was created."""
+        return timestamp_and_age(job.created_at)
 
     @admin.display(description="available")
     def available(self, job: Job) -> SafeString | str:
-        """Return from when on a worker may have it."""
-        return to_the_second(job.available_at)
+        """Return when workers may claim the job."""
+        return timestamp_and_age(job.available_at)
 
     @admin.display(description="started")
     def started(self, job: Job) -> SafeString | str:
-        """Return when a worker started it."""
-        return to_the_second(job.started_at)
+        """Return when a worker started the job."""
+        return timestamp_and_age(job.started_at)
 
     @admin.display(description="ended")
     def ended(self, job: Job) -> SafeString | str:
-        """Return when it ended."""
-        return to_the_second(job.completed_at)
+        """Return when the job ended."""
+        return timestamp_and_age(job.completed_at)
 
     @admin.display(description="last changed")
     def changed(self, job: Job) -> SafeString | str:
-        """Return when the row was changed."""
-        return to_the_second(job.updated_at)
+        """Return when the row was last changed."""
+        return timestamp_and_age(job.updated_at)
 
     def save_model(self, request: HttpRequest, obj: Job, form: Any, change: bool) -> None:  # noqa: FBT001 - Django's
-        """Create or change the job, with its event."""
+        """Create or change the job, with an event."""
         values = form.cleaned_data
         if change:
             fields = {name: values[name] for name in form.changed_data}
@@ -219,7 +205,7 @@ class JobAdmin(BulkModelAdmin):
             actions.create_job(by=acting_username(request), id=obj.pk, **values)
 
     def delete_model(self, request: HttpRequest, obj: Job) -> None:
-        """Delete the job, with an event that says so."""
+        """Delete the job, with an event."""
         actions.delete_job(obj.pk, by=acting_username(request))
 
     def change_view(
@@ -229,27 +215,29 @@ class JobAdmin(BulkModelAdmin):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
-        """Show a job with its history and the changes that its status allows, or save it."""
+        """Show a job with its history and the allowed changes of status, or save it."""
         job = self.get_object(request, object_id)
-        context = _steering(job) if job else {}
+        context = _status_context(job) if job else {}
         return super().change_view(request, object_id, form_url, {**context, **(extra_context or {})})
 
-    def steer_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Take a job to the status asked for, and return to its page."""
+    def status_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Change a job's status, and redirect to its page."""
         job = self.get_object(request, object_id)
         if not self.has_change_permission(request, job):
             raise PermissionDenied
         if job is None:
             raise Http404
-        form = SteeringForm(request.POST)
+        form = StatusForm(request.POST)
         if form.is_valid():
-            self._steer(request, job, JobStatus(form.cleaned_data["status"]), form.cleaned_data["reason"])
+            self._change_status(
+                request, job, JobStatus(form.cleaned_data["status"]), form.cleaned_data["reason"]
+            )
         else:
             for error in (error for errors in form.errors.values() for error in errors):
                 self.message_user(request, str(error), messages.ERROR)
         return HttpResponseRedirect(reverse("admin:orchestrator_job_change", args=[job.pk]))
 
-    def _steer(self, request: HttpRequest, job: Job, status: JobStatus, reason: str) -> None:
+    def _change_status(self, request: HttpRequest, job: Job, status: JobStatus, reason: str) -> None:
         try:
             actions.change_status(job.pk, status, by=acting_username(request), reason=reason or None)
         except DomainError as error:
@@ -257,14 +245,14 @@ class JobAdmin(BulkModelAdmin):
             return
         because = f": {reason}" if reason else ""
         self.log_change(request, job, f"{JobStatus(job.status).label} → {status.label}{because}")
-        self.message_user(request, f"“{job}” is {status.label.lower()}.", messages.SUCCESS)
+        self.message_user(request, f"“{job}” is now {status.label.lower()}.", messages.SUCCESS)
 
 
-def _steering(job: Job) -> dict[str, Any]:
-    """Return what a job's page shows beside its fields."""
+def _status_context(job: Job) -> dict[str, Any]:
+    """Return the template context of a job's page beside its fields."""
     return {
         "history": Event.objects.of_job(job.pk)[:HISTORY_SHOWN],
-        "changes": [(status.value, VERBS[status]) for status in job.allowed_statuses],
-        "reason_longest": MAX_REASON_LENGTH,
+        "changes": [(status.value, STATUS_BUTTONS[status]) for status in job.allowed_statuses],
+        "max_reason_length": MAX_REASON_LENGTH,
         **(dict.fromkeys(_SAVE_BUTTONS, False) if job.status in LOCKED_STATUSES else {}),
     }

@@ -1,4 +1,4 @@
-"""Tasks: edited by several operators at once, none of whom overwrites what they have not seen."""
+"""Tasks in the admin, with optimistic locking: no operator overwrites a version they have not seen."""
 
 from typing import Any, ClassVar
 
@@ -10,14 +10,14 @@ from django.utils.safestring import SafeString
 from orchestrator import actions
 from orchestrator.admin.base import parse_uuid
 from orchestrator.admin.bulk_admin import BulkModelAdmin
-from orchestrator.admin.formatting import ago
+from orchestrator.console.html_formatting import ago
 from orchestrator.exceptions import EditConflict
 from orchestrator.lists import TASKS
 from orchestrator.models import Task
 
 
 class TaskForm(forms.ModelForm):  # type: ignore[type-arg]
-    """A task, and the version of it that the acting_username has before them."""
+    """A task's fields, and the version that the form was rendered from."""
 
     seen_version = forms.IntegerField(widget=forms.HiddenInput, required=False)
 
@@ -27,12 +27,11 @@ class TaskForm(forms.ModelForm):  # type: ignore[type-arg]
         widgets: ClassVar = {"title": forms.TextInput(attrs={"class": "vLargeTextField"})}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        """Remember the version that is shown."""
         super().__init__(*args, **kwargs)
         self.fields["seen_version"].initial = self.instance.version
 
     def clean(self) -> dict[str, Any]:
-        """Return the values, unless they are based on a version that is no longer the task's."""
+        """Return the values; a form made from an old version is invalid."""
         values = super().clean() or self.cleaned_data
         try:
             self.require_seen(self.instance)
@@ -41,10 +40,10 @@ class TaskForm(forms.ModelForm):  # type: ignore[type-arg]
         return values
 
     def require_seen(self, task: Task) -> None:
-        """Do nothing if the task is as the acting_username saw it.
+        """Require that the task still has the version that the operator saw.
 
         Raises:
-            EditConflict: if it is not.
+            EditConflict: if it has another version.
         """
         seen = self.cleaned_data.get("seen_version")
         if not task._state.adding and seen != task.version:  # noqa: SLF001 - the documented attribute
@@ -61,7 +60,7 @@ class TaskAdmin(BulkModelAdmin):
     search_filters = ("id", "title_prefix")
     preview = ("title", "version", "created")
     search_fields = ("title",)
-    search_help_text = "An id, or how the title begins"
+    search_help_text = "ID, or start of the title"
     readonly_fields = ("version", "id", "created_at", "updated_at")
     fieldsets = (
         (None, {"fields": ("title", "description", "seen_version")}),
@@ -69,17 +68,17 @@ class TaskAdmin(BulkModelAdmin):
     )
 
     def get_fieldsets(self, request: HttpRequest, obj: Task | None = None) -> Any:
-        """Return all groups of fields, or the first for a task that is yet to be made."""
+        """Return the groups of fields; a new task has only the first."""
         return self.fieldsets if obj else self.fieldsets[:1]
 
     def search(self, text: str) -> dict[str, Any]:
-        """Return the condition for the task with an id, or for tasks whose title begins with a text."""
+        """Return the condition for a task's id, or for the start of a title."""
         task_id = parse_uuid(text)
         return {"id": task_id} if task_id else {"title_prefix": text}
 
     @admin.display(description="created", ordering="created_at")
     def created(self, task: Task) -> SafeString | str:
-        """Return how long ago the task was made."""
+        """Return how long ago the task was created."""
         return ago(task.created_at)
 
     @admin.display(description="last changed")

@@ -1,4 +1,4 @@
-"""Users: who they are, what they may do, and whether they may come in."""
+"""Users in the admin: their roles, whether they are active, their passwords."""
 
 from typing import Any, ClassVar
 
@@ -15,8 +15,8 @@ from django.utils.safestring import SafeString
 from orchestrator import actions
 from orchestrator.admin.base import parse_uuid
 from orchestrator.admin.bulk_admin import BulkModelAdmin
-from orchestrator.admin.formatting import ago, badge
 from orchestrator.choices import Role
+from orchestrator.console.html_formatting import ago, badge
 from orchestrator.lists import USERS
 from orchestrator.models import User
 
@@ -24,18 +24,18 @@ from orchestrator.models import User
 admin.site.unregister(Group)
 
 
-class _WithAddress:
-    """A form whose address is in the spelling that the API stores."""
+class _NormalizesEmail:
+    """A form that normalizes email addresses as the API does."""
 
     cleaned_data: dict[str, Any]
 
     def clean_email(self) -> str:
-        """Return the address, its domain in lower case."""
+        """Return the email address, its domain in lower case."""
         return str(User.objects.normalize_email(self.cleaned_data["email"]))
 
 
-class NewUserForm(_WithAddress, AdminUserCreationForm):  # type: ignore[type-arg]
-    """A user to be, with a password or without."""
+class NewUserForm(_NormalizesEmail, AdminUserCreationForm):  # type: ignore[type-arg]
+    """The form for a new user, with a password or without."""
 
     class Meta:
         model = User
@@ -43,8 +43,8 @@ class NewUserForm(_WithAddress, AdminUserCreationForm):  # type: ignore[type-arg
         field_classes: ClassVar = {"username": UsernameField}
 
 
-class UserForm(_WithAddress, ModelForm):  # type: ignore[type-arg]
-    """What can be changed about a user; the password has a page of its own."""
+class UserForm(_NormalizesEmail, ModelForm):  # type: ignore[type-arg]
+    """The form to change a user; the password has its own page."""
 
     class Meta:
         model = User
@@ -58,16 +58,16 @@ class UserAdmin(BulkModelAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
 
     form = UserForm
     add_form = NewUserForm
-    list_display = ("username", "email", "what", "active", "created", "seen")
+    list_display = ("username", "email", "role_badge", "active", "created", "signed_in")
     list_definition = USERS
     list_filter = ()
     search_filters = ("id", "email", "username")
     search_fields = ("username",)
-    search_help_text = "An id, or a whole address, or how the user name begins"
-    preview = ("username", "what", "active", "created")
+    search_help_text = "ID, full email address, or start of the username"
+    preview = ("username", "role_badge", "active", "created")
     bulk_note = (
-        "Admins stay as they are: they are changed one by one, on their own pages. "
-        "Changes of the others are recorded in the admin's log under your name."
+        "Admins are not changed: use each admin's own page. "
+        "The change is recorded in the admin log under your name."
     )
     filter_horizontal = ()
     readonly_fields = ("password_state", "id", "created_at", "last_login")
@@ -82,46 +82,42 @@ class UserAdmin(BulkModelAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
     )
 
     def search(self, text: str) -> dict[str, Any]:
-        """Return the condition for the user with an id or an email address, or by the start of the name."""
+        """Return the condition for a user's id, an email address, or the start of a username."""
         if user_id := parse_uuid(text):
             return {"id": user_id}
         return {"email": User.objects.normalize_email(text)} if "@" in text else {"username": text}
 
     @admin.display(description="role")
-    def what(self, user: User) -> SafeString:
-        """Return the user's role as a coloured word."""
+    def role_badge(self, user: User) -> SafeString:
+        """Return the user's role as a coloured badge."""
         return badge(user.role, Role)
 
     @admin.display(description="created", ordering="created_at")
     def created(self, user: User) -> SafeString | str:
-        """Return how long ago the user was made."""
+        """Return how long ago the user was created."""
         return ago(user.created_at)
 
     @admin.display(description="last sign-in")
-    def seen(self, user: User) -> SafeString | str:
-        """Return how long ago the user signed in to the pages."""
+    def signed_in(self, user: User) -> SafeString | str:
+        """Return how long ago the user signed in to the console."""
         return ago(user.last_login)
 
     @admin.display(description="password")
     def password_state(self, user: User) -> SafeString | str:
-        """Return whether the user has a password, with the way to a new one."""
+        """Return whether the user has a password, with a link to set a new one."""
         page = reverse("admin:auth_user_password_change", args=[user.pk])
-        state = "Set." if user.has_usable_password() else "None: this user cannot sign in."
-        return format_html('{} <a href="{}">Set a new one</a>', state, page)
-
-    def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> Any:
-        """Return what cannot be edited; a moderator is not shown the way to a new password either."""
-        return self.readonly_fields
+        state = "Set." if user.has_usable_password() else "Not set: this user cannot sign in."
+        return format_html('{} <a href="{}">Set a new password</a>', state, page)
 
     def get_fieldsets(self, request: HttpRequest, obj: User | None = None) -> Any:
-        """Return the groups of fields; whether there is a password concerns only those who may set it."""
+        """Return the groups of fields; only those who may set the password see whether there is one."""
         groups = super().get_fieldsets(request, obj)
         if obj is None or self.has_change_permission(request, obj):
             return groups
         return ((None, {"fields": ("username", "email")}), *groups[1:])
 
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:  # noqa: FBT001 - Django's
-        """Create or change the user, as long as an admin is left."""
+        """Create or change the user; the last active admin stays one."""
         values = form.cleaned_data
         if change:
             actions.update_user(obj.pk, **{name: values[name] for name in form.changed_data})
@@ -130,5 +126,5 @@ class UserAdmin(BulkModelAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
             actions.create_user(password=values["password1"] or None, id=obj.pk, **fields)
 
     def delete_model(self, request: HttpRequest, obj: User) -> None:
-        """Delete the user, as long as an admin is left."""
+        """Delete the user; the last active admin stays."""
         actions.delete_user(obj.pk)

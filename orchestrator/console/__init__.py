@@ -1,1 +1,1 @@
-"""The operators' console: what the admin shows beside lists and forms of rows."""
+"""The operators' console: dashboard, monitoring pages, bulk changes and exports beside the admin."""

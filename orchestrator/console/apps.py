@@ -4,7 +4,7 @@ from django.apps import AppConfig
 
 
 class ConsoleConfig(AppConfig):
-    """What the operators' pages keep for themselves."""
+    """The app that holds the console's own tables."""
 
     name = "orchestrator.console"
     label = "console"

@@ -1,4 +1,4 @@
-"""The admin's log, of what is done to something that is no row, or to many at once."""
+"""Entries in the admin's log about actions that concern many rows, or none."""
 
 from typing import TYPE_CHECKING, Final, cast
 
@@ -8,20 +8,20 @@ from django.http import HttpRequest
 if TYPE_CHECKING:
     from orchestrator.models import User
 
-_LONGEST: Final = 200
+_MAX_SUBJECT_LENGTH: Final = 200
 
 
-def note(request: HttpRequest, about: str, text: str) -> None:
-    """Write down what the request's user did.
+def log_action(request: HttpRequest, subject: str, text: str) -> None:
+    """Write an entry to the admin's log.
 
     Args:
-        request: whose user did it.
-        about: what it was done to.
-        text: what was done.
+        request: the request of the user who acted.
+        subject: what the action was about.
+        text: what the user did.
     """
     LogEntry.objects.create(
         user=cast("User", request.user),
-        object_repr=about[:_LONGEST],
+        object_repr=subject[:_MAX_SUBJECT_LENGTH],
         action_flag=CHANGE,
         change_message=text,
     )

@@ -1,6 +1,6 @@
-"""Changes of many rows: a run_batch is a transaction of a few statements, with an event for every job.
+"""Bulk operations: each batch is one transaction of a few statements, with an event for every job.
 
-A run_batch changes only rows that still need the change: repeating it does no harm.
+A batch changes only rows that are still eligible, so repeating it does no harm.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,40 +16,40 @@ from orchestrator.actions import build_job_event
 from orchestrator.choices import EVENT_OF_STATUS, LOCKED_STATUSES, TRANSITIONS, JobEvent, JobStatus, Role
 from orchestrator.models import Event, Job
 
-#: Rows of a batch: their transaction keeps them locked for some hundredths of a second.
+#: Rows of a batch: its transaction locks them for some hundredths of a second.
 BATCH_SIZE: Final = 500
 
-#: Admins are changed one by one, so that one of them stays.
+#: Admins are changed one by one, so that one admin always remains.
 _NO_ADMINS: Final = ~Q(role=Role.ADMIN)
 
 
 @dataclass(frozen=True)
 class BulkOperation:
-    """A change of rows of a table.
+    """A change that can be made to many rows of a table.
 
     Args:
-        needed: the condition that a row still needs the change.
-        make: changes rows, all of which need it.
-        entry: returns a job's event, from its id and former status; None for rows that have no history.
+        eligible: the condition that a row still needs the change, and allows it.
+        apply: changes rows, all of them eligible.
+        build_event: returns a job's event from its id and previous status; None for rows without a history.
     """
 
-    needed: Q
-    make: Callable[[QuerySet[Any]], Any]
-    entry: Callable[[UUID, JobStatus], Event] | None = None
+    eligible: Q
+    apply: Callable[[QuerySet[Any]], Any]
+    build_event: Callable[[UUID, JobStatus], Event] | None = None
 
 
-def to_status(to: JobStatus, *, by: str, reason: str | None = None) -> BulkOperation:
-    """Return the change of jobs to a status, where their status allows it.
+def set_status(to: JobStatus, *, by: str, reason: str | None = None) -> BulkOperation:
+    """Return the operation that takes jobs to a status, where their status allows it.
 
     Args:
         to: the new status.
-        by: the user name for the histories.
-        reason: why, for the histories.
+        by: the username for the jobs' histories.
+        reason: why, for the jobs' histories.
     """
-    former = [status for status, following in TRANSITIONS.items() if to in following]
+    previous = [status for status, following in TRANSITIONS.items() if to in following]
     now = timezone.now()
     return BulkOperation(
-        Q(status__in=former),
+        Q(status__in=previous),
         lambda jobs: jobs.update(updated_at=now, **Job.fields_for_status(to, now)),
         lambda job_id, status: build_job_event(
             job_id, EVENT_OF_STATUS[to], by=by, previous=status, to=to, reason=reason
@@ -57,13 +57,13 @@ def to_status(to: JobStatus, *, by: str, reason: str | None = None) -> BulkOpera
     )
 
 
-def to_priority(priority: int | None, *, by: str, reason: str | None = None) -> BulkOperation:
-    """Return the change of jobs to a priority, except running and completed ones.
+def set_priority(priority: int | None, *, by: str, reason: str | None = None) -> BulkOperation:
+    """Return the operation that sets the priority of jobs, except running and completed ones.
 
     Args:
-        priority: the new priority; None while it is not chosen yet.
-        by: the user name for the histories.
-        reason: why, for the histories.
+        priority: the new priority; None for the preview, before one is chosen.
+        by: the username for the jobs' histories.
+        reason: why, for the jobs' histories.
     """
     open_statuses = [status for status in JobStatus if status not in LOCKED_STATUSES]
     has_other_priority = Q() if priority is None else ~Q(priority=priority)
@@ -76,8 +76,8 @@ def to_priority(priority: int | None, *, by: str, reason: str | None = None) -> 
     )
 
 
-def deletion(*, by: str, reason: str | None = None) -> BulkOperation:
-    """Return the deletion of jobs; their histories stay."""
+def delete_jobs(*, by: str, reason: str | None = None) -> BulkOperation:
+    """Return the operation that deletes jobs; their events stay."""
     return BulkOperation(
         Q(),
         lambda jobs: jobs.delete(),
@@ -88,41 +88,39 @@ def deletion(*, by: str, reason: str | None = None) -> BulkOperation:
 
 
 def set_active(*, active: bool) -> BulkOperation:
-    """Return the change that activates or deactivates users, except admins (see ``_NO_ADMINS``)."""
+    """Return the operation that activates or deactivates users, except admins (see ``_NO_ADMINS``)."""
     return BulkOperation(
         _NO_ADMINS & Q(active__in=[not active]),
         lambda users: users.update(active=active),
     )
 
 
-def deletion_of_tasks() -> BulkOperation:
-    """Return the deletion of tasks."""
+def delete_tasks() -> BulkOperation:
+    """Return the operation that deletes tasks."""
     return BulkOperation(Q(), lambda tasks: tasks.delete())
 
 
-def deletion_of_users() -> BulkOperation:
-    """Return the deletion of users, except admins (see ``_NO_ADMINS``)."""
+def delete_users() -> BulkOperation:
+    """Return the operation that deletes users, except admins (see ``_NO_ADMINS``)."""
     return BulkOperation(_NO_ADMINS, lambda users: users.delete())
 
 
 @transaction.atomic
-def run_batch(change: BulkOperation, model: type[Model], ids: Sequence[UUID]) -> int:
-    """Make a change to those of some rows that still need it; return how many.
+def run_batch(operation: BulkOperation, model: type[Model], ids: Sequence[UUID]) -> int:
+    """Apply an operation to those of some rows that are still eligible; return how many were changed.
 
     Args:
-        change: the change.
-        model: whose rows.
-        ids: of the rows.
+        operation: the operation.
+        model: the rows' model.
+        ids: the rows' ids.
     """
     rows: Any = model._default_manager
-    # Locked in one order, so that two operators who change the same rows do not block each other for good.
-    # Rows that were changed in the meantime are left out.
-    column = "status" if change.entry else "pk"
-    needing = rows.filter(change.needed, pk__in=ids).order_by("pk")
-    locked = dict(needing.select_for_update().values_list("pk", column))
+    # Locked in one order, so that two operators who change the same rows do not deadlock.
+    column = "status" if operation.build_event else "pk"
+    eligible = rows.filter(operation.eligible, pk__in=ids).order_by("pk")
+    locked = dict(eligible.select_for_update().values_list("pk", column))
     if locked:
-        change.make(rows.filter(pk__in=locked))
-    if change.entry:
-        entry = change.entry
-        Event.objects.bulk_create(entry(job_id, JobStatus(status)) for job_id, status in locked.items())
+        operation.apply(rows.filter(pk__in=locked))
+    if build_event := operation.build_event:
+        Event.objects.bulk_create(build_event(job_id, JobStatus(status)) for job_id, status in locked.items())
     return len(locked)

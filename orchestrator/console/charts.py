@@ -1,30 +1,33 @@
-"""Charts as plain geometry: the templates draw them as SVG, with the numbers on hover and in a table."""
+"""Charts as geometry: the templates draw them as SVG, with the values on hover and in a table."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from operator import attrgetter
 from typing import Final
 
 from monitoring.formatting import human_duration
+from orchestrator.console.html_formatting import NOTHING
 from orchestrator.console.rollups import Bucket
 
-#: The units of a drawing; the page stretches it to the width it has.
+#: The size of a chart in SVG units; the page stretches it to the available width.
 WIDTH: Final = 600
 HEIGHT: Final = 120
+#: The part of a bucket's width that stays empty.
 _GAP: Final = 0.18
-#: A single failure among thousands can still be seen.
-_LEAST: Final = 1.5
+#: Keeps a single failure beside thousands visible.
+_MIN_BAR_HEIGHT: Final = 1.5
 
 
 @dataclass(frozen=True, kw_only=True)
 class Bar:
-    """A value over a bucket of time.
+    """A bucket's value as a bar.
 
     Args:
-        label: when it was.
-        text: the value as people read it.
-        x, y, width, height: the bar, in units of the drawing.
-        left, step: where its place begins, and how wide that is with the gap.
+        label: the bucket's time span.
+        text: the formatted value.
+        x, y, width, height: the bar, in SVG units.
+        left, step: left edge and width of the bucket, the gap included.
     """
 
     label: str
@@ -39,15 +42,15 @@ class Bar:
 
 @dataclass(frozen=True, kw_only=True)
 class Chart:
-    """Bars over time.
+    """A bar chart over time.
 
     Args:
-        name: for ids and colours.
-        title: what is shown.
-        unit: what the values are.
-        summary: the one figure that says most.
-        peak: the largest value, as people read it.
-        first, last: the ends of the time that is shown.
+        name: the name in ids and CSS classes.
+        title: the heading.
+        unit: what the values count or measure.
+        summary: the key figure, beside the heading.
+        peak: the largest value, formatted.
+        first, last: labels of the axis's ends.
     """
 
     name: str
@@ -63,42 +66,41 @@ class Chart:
 
     @property
     def is_empty(self) -> bool:
-        """Tell whether there is nothing to see."""
+        """Return whether the chart has no bar."""
         return not any(bar.height for bar in self.bars)
 
 
 def charts(buckets: tuple[Bucket, ...]) -> tuple[Chart, ...]:
-    """Return throughput, failures and waiting over some buckets of time."""
+    """Return the charts of throughput, failures and waiting time over some buckets."""
     done, failed = sum(bucket.completed for bucket in buckets), sum(bucket.failed for bucket in buckets)
-    share = f" · {failed / (done + failed):.1%} of what ended" if done + failed else ""
+    share = f" · {failed / (done + failed):.1%} of finished jobs" if done + failed else ""
     waits = [bucket.wait for bucket in buckets if bucket.wait is not None]
-    longest = f"up to {human_duration(max(waits))}" if waits else "nothing was started"
-    wait = "median wait before the start"
+    longest = f"up to {human_duration(max(waits))}" if waits else "no job started"
+    throughput = _Series("throughput", "Throughput", "jobs completed", attrgetter("completed"))
+    failures = _Series("failures", "Failures", "jobs failed", attrgetter("failed"))
+    wait = _Series("wait", "Queue age", "median wait before start", attrgetter("wait"), human_duration)
     return (
-        _Drawn("throughput", "Throughput", "jobs completed", _completed).chart(
-            f"{done:,} completed", buckets
-        ),
-        _Drawn("failures", "Failures", "jobs failed", _failed).chart(f"{failed:,} failed{share}", buckets),
-        _Drawn("wait", "Queue age", wait, _wait, human_duration).chart(longest, buckets),
+        throughput.chart(f"{done:,} completed", buckets),
+        failures.chart(f"{failed:,} failed{share}", buckets),
+        wait.chart(longest, buckets),
     )
 
 
-def _whole(value: float) -> str:
+def _grouped(value: float) -> str:
     return f"{value:,.0f}"
 
 
 @dataclass(frozen=True)
-class _Drawn:
-    """What a chart shows of each bucket, and how its values are read."""
+class _Series:
+    """What a chart shows of each bucket, and how its values are formatted."""
 
     name: str
     title: str
     unit: str
     value: Callable[[Bucket], float | None]
-    text: Callable[[float], str] = _whole
+    text: Callable[[float], str] = _grouped
 
     def chart(self, summary: str, buckets: tuple[Bucket, ...]) -> Chart:
-        """Return the chart of some buckets."""
         values = [self.value(bucket) for bucket in buckets]
         peak = max((known for known in values if known is not None), default=0)
         return Chart(
@@ -108,8 +110,8 @@ class _Drawn:
             summary=summary,
             peak=self.text(peak),
             bars=tuple(_bars(list(zip(map(_label, buckets), values, strict=True)), peak, self.text)),
-            first=_moment(buckets[0].start, buckets),
-            last=_moment(buckets[-1].end, buckets),
+            first=_axis_label(buckets[0].start, buckets),
+            last=_axis_label(buckets[-1].end, buckets),
         )
 
 
@@ -118,11 +120,11 @@ def _bars(
 ) -> Iterator[Bar]:
     step = WIDTH / len(values)
     for index, (label, value) in enumerate(values):
-        height = max(HEIGHT * value / peak, _LEAST) if value else 0
+        height = max(HEIGHT * value / peak, _MIN_BAR_HEIGHT) if value else 0
         left = index * step
         yield Bar(
             label=label,
-            text="–" if value is None else text(value),  # noqa: RUF001 - a dash
+            text=NOTHING if value is None else text(value),
             x=round(left + step * _GAP / 2, 2),
             y=round(HEIGHT - height, 2),
             width=round(step * (1 - _GAP), 2),
@@ -137,18 +139,6 @@ def _label(bucket: Bucket) -> str:
     return f"{day}{bucket.start:%H:%M} to {bucket.end:%H:%M}"
 
 
-def _moment(instant: datetime, buckets: tuple[Bucket, ...]) -> str:
+def _axis_label(value: datetime, buckets: tuple[Bucket, ...]) -> str:
     days = (buckets[-1].end - buckets[0].start).days
-    return f"{instant:%d %b %H:%M}" if days else f"{instant:%H:%M}"
-
-
-def _completed(bucket: Bucket) -> float:
-    return bucket.completed
-
-
-def _failed(bucket: Bucket) -> float:
-    return bucket.failed
-
-
-def _wait(bucket: Bucket) -> float | None:
-    return bucket.wait
+    return f"{value:%d %b %H:%M}" if days else f"{value:%H:%M}"

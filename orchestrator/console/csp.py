@@ -1,4 +1,4 @@
-"""What a browser may load and run on the operators' pages: only what is served from here, in files."""
+"""The Content-Security-Policy of the operators' pages: only files of this host are loaded and run."""
 
 from collections.abc import Callable
 from typing import Final
@@ -18,11 +18,11 @@ _RULES: Final = {
     "base-uri": "'none'",
     "frame-ancestors": "'none'",
 }
-POLICY: Final = "; ".join(f"{what} {where}" for what, where in _RULES.items())
+POLICY: Final = "; ".join(f"{directive} {source}" for directive, source in _RULES.items())
 
 
 def content_security_policy(get_response: View) -> View:
-    """Return a middleware that sends the policy with every page of the admin, errors included."""
+    """Return a middleware that sends the policy with every page of the admin, error pages included."""
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
         response = get_response(request)

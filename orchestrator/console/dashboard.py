@@ -1,4 +1,4 @@
-"""What the first page shows: asked of indexes and kept numbers only: it costs the same at any size."""
+"""The dashboard's figures, read from indexes and stored counts only: they cost the same at any table size."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,38 +15,41 @@ from monitoring.cache_report import CacheHealth
 from monitoring.formatting import human_duration
 from monitoring.timeouts import TimeBudget
 from orchestrator import counts
-from orchestrator.admin.formatting import payload_text
 from orchestrator.choices import JobEvent, JobStatus
 from orchestrator.console import rollups
 from orchestrator.console.charts import Chart, charts
+from orchestrator.console.html_formatting import payload_text
 from orchestrator.console.rollups import Bucket
 from orchestrator.models import Event, Job
 
-#: Jobs and failures that are listed.
-LISTED: Final = 8
+#: Running jobs and failures that are listed.
+MAX_LISTED: Final = 8
+
+#: A hundred years: a timedelta cannot hold every quotient.
+_MAX_DRAIN_SECONDS: Final = 36_500 * 86_400
 
 
 @dataclass(frozen=True)
-class Range:
-    """A stretch of time that the charts show: how many buckets of how many minutes."""
+class ChartRange:
+    """A time span that the charts can show: how many buckets of how many minutes."""
 
     title: str
     buckets: int
     minutes: int
 
 
-RANGES: Final[Mapping[str, Range]] = MappingProxyType(
+RANGES: Final[Mapping[str, ChartRange]] = MappingProxyType(
     {
-        "hour": Range("Hour", 12, 5),
-        "day": Range("Day", 24, 60),
-        "week": Range("Week", 28, 360),
+        "hour": ChartRange("Hour", 12, 5),
+        "day": ChartRange("Day", 24, 60),
+        "week": ChartRange("Week", 28, 360),
     }
 )
 
 
 @dataclass(frozen=True)
 class Tile:
-    """The jobs of one status."""
+    """The number of jobs with a status."""
 
     status: JobStatus
     number: int
@@ -54,7 +57,7 @@ class Tile:
 
 @dataclass(frozen=True, kw_only=True)
 class Failure:
-    """A job that failed, lately."""
+    """A recent failure of a job; ``job`` is its name, or "" if it was deleted."""
 
     job_id: UUID
     job: str
@@ -63,55 +66,62 @@ class Failure:
     reason: str
 
 
-@dataclass(frozen=True)
-class Queue:
-    """The jobs that wait.
+@dataclass(frozen=True, kw_only=True)
+class Backlog:
+    """The pending jobs.
 
     Args:
-        pending: how many.
-        oldest: the one that has waited longest, or None.
-        pace: jobs that ended in each second of the last hour.
-        drains_in: how long the jobs that wait will take at that pace; None where nothing ends.
+        pending: how many there are.
+        oldest: the one that was created first, or None.
+        per_second: jobs that completed or failed per second in the last hour.
+        drains_in: the time until all are done at that rate; None if the rate is 0.
     """
 
     pending: int
     oldest: Job | None
-    pace: float
+    per_second: float
     drains_in: timedelta | None
 
     @property
     def drains_text(self) -> str:
-        """Return how long the jobs that wait will take."""
+        """Return the time until all pending jobs are done, for people."""
         if not self.pending:
-            return "empty"
-        return "at a standstill" if self.drains_in is None else human_duration(self.drains_in.total_seconds())
+            return "No pending jobs"
+        if self.drains_in is None:
+            return "Unknown: no job finished in the last hour"
+        return human_duration(self.drains_in.total_seconds())
+
+    @property
+    def per_minute(self) -> float:
+        """Return how many jobs completed or failed per minute in the last hour."""
+        return self.per_second * 60
 
 
 @dataclass(frozen=True, kw_only=True)
 class Dashboard:
-    """All that the first page shows of jobs and cache."""
+    """All figures about jobs and the cache on the dashboard."""
 
     at: datetime
     range: str
     tiles: tuple[Tile, ...]
     total: int
-    queue: Queue
+    backlog: Backlog
     charts: tuple[Chart, ...]
     running: tuple[Job, ...]
     failures: tuple[Failure, ...]
     cache: CacheHealth
 
     @property
-    def ranges(self) -> Mapping[str, Range]:
-        """Return the stretches of time that can be chosen."""
+    def ranges(self) -> Mapping[str, ChartRange]:
+        """Return the time spans to choose from, by name."""
         return RANGES
 
 
 def dashboard(chosen: str) -> Dashboard:
-    """Return what is to be seen now.
+    """Return the current figures.
 
     Args:
-        chosen: the name of a range; another text is the hour.
+        chosen: the name of a range; any other text means the hour.
     """
     now, chosen = timezone.now(), chosen if chosen in RANGES else "hour"
     rollups.update_rollups(now)
@@ -124,33 +134,36 @@ def dashboard(chosen: str) -> Dashboard:
         range=chosen,
         tiles=tuple(Tile(JobStatus(status), number) for status, number in by_status.items()),
         total=sum(by_status.values()),
-        queue=_queue(by_status[JobStatus.PENDING], last_hour, now),
+        backlog=_backlog(by_status[JobStatus.PENDING], last_hour, now),
         charts=charts(buckets),
-        running=tuple(_in_status(JobStatus.RUNNING)[:LISTED]),
+        running=tuple(_with_status(JobStatus.RUNNING)[:MAX_LISTED]),
         failures=_failures(),
         cache=registry.monitored_app().cache(TimeBudget()),
     )
 
 
-def _queue(pending: int, last_hour: tuple[Bucket, ...], now: datetime) -> Queue:
-    ended = sum(bucket.completed + bucket.failed for bucket in last_hour)
-    pace = ended / (now - last_hour[0].start).total_seconds()
-    drains_in = (
-        timedelta(seconds=min(pending / pace, timedelta(days=36_500).total_seconds())) if pace else None
+def _backlog(pending: int, last_hour: tuple[Bucket, ...], now: datetime) -> Backlog:
+    finished = sum(bucket.completed + bucket.failed for bucket in last_hour)
+    per_second = finished / (now - last_hour[0].start).total_seconds()
+    seconds = min(pending / per_second, _MAX_DRAIN_SECONDS) if per_second else None
+    return Backlog(
+        pending=pending,
+        oldest=_with_status(JobStatus.PENDING).first(),
+        per_second=per_second,
+        drains_in=None if seconds is None else timedelta(seconds=seconds),
     )
-    return Queue(pending, _in_status(JobStatus.PENDING).first(), pace, drains_in)
 
 
-def _in_status(status: JobStatus) -> models.QuerySet[Job]:
-    """Return the jobs of a status, those first that were submitted longest ago."""
+def _with_status(status: JobStatus) -> models.QuerySet[Job]:
+    """Return the jobs with a status, oldest first."""
     return Job.objects.filter(status=status).order_by("created_at", "id").defer("metadata", "description")
 
 
 def _failures() -> tuple[Failure, ...]:
-    """Return the latest failures, those of deleted jobs included."""
+    """Return the latest failures, including those of deleted jobs."""
     events = list(
         Event.objects.filter(type=JobEvent.FAILED, job_id__isnull=False).order_by("-created_at", "-id")[
-            :LISTED
+            :MAX_LISTED
         ]
     )
     names: dict[UUID, str] = dict(

@@ -1,4 +1,4 @@
-"""Rows as files: written while they are sent, so that any number of them takes little memory."""
+"""Exports of rows as files, streamed page by page so that memory use does not grow with their number."""
 
 import csv
 from collections.abc import Iterator, Sequence
@@ -19,12 +19,12 @@ _SERIALIZERS: Final[dict[str, type[ModelSerializer[Any]]]] = {
     "users": UserSerializer,
 }
 
-#: What a spreadsheet takes for the beginning of a formula; clients choose names.
+#: First characters that make a spreadsheet run a cell as a formula: clients choose names.
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 
 
 def export_columns(table: str) -> tuple[str, ...]:
-    """Return the columns of a table's file: the fields of the API."""
+    """Return the columns of a table's export: the readable fields of the API."""
     fields = _SERIALIZERS[table]().get_fields()
     return tuple(name for name, field in fields.items() if not field.write_only)
 
@@ -52,7 +52,7 @@ def export(selection: Selection, kind: str) -> StreamingHttpResponse:
 
 
 def _json_lines(rows: Iterator[str], columns: Sequence[str]) -> Iterator[str]:
-    del columns  # each line has their names
+    del columns  # each line names them
     for row in rows:
         yield f"{row}\n"
 
@@ -75,8 +75,7 @@ def _cell(value: Any) -> str:
 
 
 class _Echo:
-    """A file that hands back what is written to it."""
+    """A file for ``csv.writer`` whose ``write`` returns the line."""
 
     def write(self, text: str) -> str:
-        """Return the text."""
         return text

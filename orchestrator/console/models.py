@@ -1,4 +1,4 @@
-"""What the console keeps: what happened in each minute, and the changes of many rows that operators began."""
+"""The console's tables: a rollup per minute for the charts, and the bulk changes of operators."""
 
 from typing import ClassVar
 
@@ -10,7 +10,7 @@ from orchestrator.limits import MAX_REASON_LENGTH, MAX_USERNAME_LENGTH
 
 
 class MinuteRollup(models.Model):
-    """What happened to jobs in a minute that is over: counted once, so that charts are always cheap."""
+    """Counts of a past minute's job events, computed once so that charts stay cheap."""
 
     minute = models.BigIntegerField(primary_key=True, help_text="Minutes since 1970, UTC.")
     created = models.BigIntegerField(default=0, db_default=0)
@@ -27,18 +27,18 @@ class MinuteRollup(models.Model):
 
 
 class BulkAction(models.TextChoices):
-    """What can be done to many rows at once."""
+    """The kinds of bulk changes."""
 
-    RETRY = "retry", "Queue again"
+    RETRY = "retry", "Requeue"
     CANCEL = "cancel", "Cancel"
-    PRIORITY = "priority", "BulkOperation the priority"
+    PRIORITY = "priority", "Change the priority"
     ACTIVATE = "activate", "Activate"
     DEACTIVATE = "deactivate", "Deactivate"
     DELETE = "delete", "Delete"
 
 
 class BulkState(models.TextChoices):
-    """Where a change of many rows stands."""
+    """The states of a bulk change."""
 
     PREPARED = "prepared", "Prepared"
     RUNNING = "running", "Running"
@@ -47,24 +47,24 @@ class BulkState(models.TextChoices):
 
 
 class BulkChange(models.Model):
-    """A change of many rows, done in batches: what was asked for, by whom, and how far it is."""
+    """A change of many rows, made in batches: its kind, its user, its rows and its progress."""
 
-    by = models.CharField(max_length=MAX_USERNAME_LENGTH, help_text="The user name of who asked for it.")
+    by = models.CharField(max_length=MAX_USERNAME_LENGTH, help_text="The username of the operator.")
     table = models.CharField(max_length=16, default="jobs", db_default="jobs")
     action = models.CharField(max_length=16, choices=BulkAction)
-    # NULL: the action needs none.
+    # NULL: the action takes no priority.
     priority = models.IntegerField(null=True)
     reason = models.CharField(max_length=MAX_REASON_LENGTH, blank=True, default="", db_default="")
-    #: Either the rows themselves, or the query string of the list that showed them.
+    # Either the ids of selected rows, or the query string of the list whose rows match.
     row_ids = models.JSONField(null=True)
     query = models.TextField(blank=True, default="", db_default="")
     state = models.CharField(
         max_length=16, choices=BulkState, default=BulkState.PREPARED, db_default=BulkState.PREPARED
     )
-    # NULL: no row was looked at, or rows need not be: an index finds those that are still to be changed.
+    # The position of the next batch's page. NULL: at the start.
     position = models.JSONField(null=True)
     changed = models.BigIntegerField(default=0, db_default=0)
-    # NULL: more than were counted.
+    # NULL: too many rows to count.
     total = models.BigIntegerField(null=True)
     created_at = models.DateTimeField(default=timezone.now, db_default=CurrentTimestamp())
     ended_at = models.DateTimeField(null=True)
@@ -78,5 +78,5 @@ class BulkChange(models.Model):
 
     @property
     def is_open(self) -> bool:
-        """Tell whether it can go on."""
+        """Return whether rows may still be changed."""
         return self.state in (BulkState.PREPARED, BulkState.RUNNING)

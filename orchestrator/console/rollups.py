@@ -1,4 +1,4 @@
-"""What happened, minute by minute: counted once from the events, then read at the same cost at any size."""
+"""Rollups: job events counted once per minute, so that charts cost the same at any table size."""
 
 import statistics
 import time
@@ -15,20 +15,20 @@ from orchestrator.choices import JobEvent
 from orchestrator.console.models import MinuteRollup
 from orchestrator.models import Event, Job
 
-#: Minutes that are kept, and that charts can reach back to.
-KEPT: Final = 7 * 24 * 60
+#: Minutes that are kept: the longest chart shows a week.
+KEPT_MINUTES: Final = 7 * 24 * 60
 
-#: Minutes that are counted in one go.
-_CHUNK: Final = 60
+#: Minutes that one query counts.
+_CHUNK_MINUTES: Final = 60
 
-#: Seconds that one look spends on the past; what is left is for the next look.
-_PATIENCE: Final = 0.05
+#: Seconds that one update spends on older minutes; the next update continues.
+_BACKFILL_SECONDS: Final = 0.05
 
-#: Seconds for which an event may still appear in a minute that is over: its transaction is about to commit.
-_GRACE: Final = 10
+#: Seconds to wait after a minute for transactions that are about to commit events in it.
+_GRACE_SECONDS: Final = 10
 
-#: Starts of a minute whose wait is looked at.
-_SAMPLE: Final = 50
+#: Job starts per minute of which the median wait is taken.
+_WAIT_SAMPLE: Final = 50
 
 _COUNTED: Final = {
     JobEvent.CREATED.value: "created",
@@ -38,44 +38,41 @@ _COUNTED: Final = {
 
 
 class _MinuteOf(Func):
-    """The minutes from 1970 to an instant."""
+    """The number of whole minutes from 1970 to a timestamp."""
 
     output_field = BigIntegerField()
 
     def as_postgresql(self, compiler: Any, connection: Any, **extra_context: Any) -> Any:
-        """Return the SQL of PostgreSQL."""
         template = "CAST(floor(extract(epoch FROM %(expressions)s) / 60) AS bigint)"
         return self.as_sql(compiler, connection, template=template)
 
     def as_sqlite(self, compiler: Any, connection: Any, **extra_context: Any) -> Any:
-        """Return the SQL of SQLite."""
-        # To the second that it is in: of what is left SQLite would round .9995 up, into another minute.
+        # Without the fraction: SQLite would round .9995 up, into the next minute.
         template = "(CAST(strftime('%%%%s', substr(%(expressions)s, 1, 19)) AS integer) / 60)"
         return self.as_sql(compiler, connection, template=template)
 
 
 class _Epoch(Func):
-    """The seconds from 1970 to an instant."""
+    """The seconds from 1970 to a timestamp."""
 
     output_field = FloatField()
 
     def as_postgresql(self, compiler: Any, connection: Any, **extra_context: Any) -> Any:
-        """Return the SQL of PostgreSQL."""
         return self.as_sql(compiler, connection, template="extract(epoch FROM %(expressions)s)")
 
     def as_sqlite(self, compiler: Any, connection: Any, **extra_context: Any) -> Any:
-        """Return the SQL of SQLite."""
         return self.as_sql(compiler, connection, template="(julianday(%(expressions)s) * 86400.0)")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Bucket:
-    """What happened in some minutes.
+    """What happened to jobs in a span of some minutes.
 
     Args:
-        start: the first instant.
-        minutes: how long it is.
-        wait: seconds that a job typically waited before its start, or None where none was started.
+        start: where the span begins.
+        minutes: its length.
+        created, completed, failed: numbers of events.
+        wait: mean of the minutes' median seconds from creation to start; None if no job was started.
     """
 
     start: datetime
@@ -87,92 +84,92 @@ class Bucket:
 
     @property
     def end(self) -> datetime:
-        """Return the first instant after it."""
+        """Return where the span ends; the end is not part of it."""
         return self.start + timedelta(minutes=self.minutes)
 
 
 def buckets(number: int, length: int, now: datetime) -> tuple[Bucket, ...]:
-    """Return what happened in the last buckets, the present one included.
+    """Return the latest buckets, the current one included.
 
     Args:
-        number: how many buckets.
-        length: of each, in minutes.
-        now: the present instant.
+        number: how many buckets to return.
+        length: the length of each, in minutes.
+        now: the current time.
     """
     current = _minute(now)
     last = current // length
     first = last - number + 1
-    kept = _kept(first * length, length)
-    for minute in _count(_next_to_keep(now), current):
-        _add(kept, minute, length)
+    sums = _stored_sums(first * length, length)
+    for rollup in _count(_first_unstored(now), current):
+        _add(sums, rollup, length)
     return tuple(
-        Bucket(_instant(index * length), length, **_told(kept.get(index, {})))
+        Bucket(start=_start_of(index * length), minutes=length, **_totals(sums.get(index, {})))
         for index in range(first, last + 1)
     )
 
 
 def update_rollups(now: datetime) -> None:
-    """Count the minutes that are over and not counted yet, as many as a page can afford."""
-    closed = _minute(now - timedelta(seconds=_GRACE)) - 1
+    """Store rollups of past minutes that have none yet, newest first, as many as a page can afford."""
+    closed = _minute(now - timedelta(seconds=_GRACE_SECONDS)) - 1
     newest = MinuteRollup.objects.aggregate(newest=Max("minute"))["newest"]
-    if newest is not None and newest < closed - _CHUNK:
-        # Nobody looked for so long: the last hour first, then what was before.
+    if newest is not None and newest < closed - _CHUNK_MINUTES:
+        # The gap is too long for one query: start again from the newest minutes.
         MinuteRollup.objects.all().delete()
         newest = None
     if newest is not None and newest < closed:
-        _keep(newest + 1, closed)
+        _store(newest + 1, closed)
     _backfill(closed)
 
 
 def _backfill(closed: int) -> None:
-    started, first = time.monotonic(), closed - KEPT + 1
+    started, first = time.monotonic(), closed - KEPT_MINUTES + 1
     oldest = MinuteRollup.objects.aggregate(oldest=Min("minute"))["oldest"] or closed + 1
-    while oldest > first and time.monotonic() - started < _PATIENCE:
-        _keep(max(oldest - _CHUNK, first), oldest - 1)
-        oldest -= _CHUNK
-    if oldest < first - _CHUNK:
+    while oldest > first and time.monotonic() - started < _BACKFILL_SECONDS:
+        _store(max(oldest - _CHUNK_MINUTES, first), oldest - 1)
+        oldest -= _CHUNK_MINUTES
+    if oldest < first - _CHUNK_MINUTES:
         MinuteRollup.objects.filter(minute__lt=first).delete()
 
 
-def _keep(first: int, last: int) -> None:
-    """Count some minutes, the last included, and keep the result; whoever does so too gets the same."""
+def _store(first: int, last: int) -> None:
+    """Store the rollups of a range of minutes; two processes that do so at once store the same."""
     with transaction.atomic():
         MinuteRollup.objects.bulk_create(_count(first, last), ignore_conflicts=True)
 
 
-def _next_to_keep(now: datetime) -> int:
+def _first_unstored(now: datetime) -> int:
     newest = MinuteRollup.objects.aggregate(newest=Max("minute"))["newest"]
-    return max((newest or 0) + 1, _minute(now) - _CHUNK)
+    return max((newest or 0) + 1, _minute(now) - _CHUNK_MINUTES)
 
 
 def _count(first: int, last: int) -> list[MinuteRollup]:
-    """Return what happened in each of some minutes, the last included: one look at each index."""
-    between = (_instant(first), _instant(last + 1))
-    found = {minute: MinuteRollup(minute=minute) for minute in range(first, last + 1)}
-    happened = (
-        Event.objects.filter(type__in=_COUNTED, created_at__gte=between[0], created_at__lt=between[1])
+    """Return the rollup of each minute from ``first`` to ``last``: one range scan per index."""
+    start, end = _start_of(first), _start_of(last + 1)
+    rollups = {minute: MinuteRollup(minute=minute) for minute in range(first, last + 1)}
+    event_counts = (
+        Event.objects.filter(type__in=_COUNTED, created_at__gte=start, created_at__lt=end)
         .order_by()
         .values_list(_MinuteOf("created_at"), "type")
         .annotate(rows=Count("pk"))
     )
-    for minute, kind, rows in happened:
-        setattr(found[minute], _COUNTED[kind], rows)
-    for minute, waits in _waits(*between).items():
-        found[minute].wait = statistics.median(waits)
-    return list(found.values())
+    for minute, event_type, rows in event_counts:
+        setattr(rollups[minute], _COUNTED[event_type], rows)
+    for minute, waits in _waits(start, end).items():
+        rollups[minute].wait = statistics.median(waits)
+    return list(rollups.values())
 
 
-def _waits(after: datetime, before: datetime) -> dict[int, list[float]]:
-    """Return seconds that jobs waited, of some of those that were started in each minute."""
+def _waits(start: datetime, end: datetime) -> dict[int, list[float]]:
+    """Return, by minute, the seconds that the first jobs started in it had waited."""
     ranked = (
-        Job.objects.filter(started_at__gte=after, started_at__lt=before)
+        Job.objects.filter(started_at__gte=start, started_at__lt=end)
         .order_by()
         .annotate(
             minute=_MinuteOf("started_at"),
             wait=_Epoch("started_at") - _Epoch("created_at"),
             rank=Window(RowNumber(), partition_by=_MinuteOf("started_at"), order_by="started_at"),
         )
-        .filter(rank__lte=_SAMPLE)
+        .filter(rank__lte=_WAIT_SAMPLE)
         .values_list("minute", "wait")
     )
     waits = defaultdict(list)
@@ -181,8 +178,8 @@ def _waits(after: datetime, before: datetime) -> dict[int, list[float]]:
     return waits
 
 
-def _kept(first: int, length: int) -> dict[int, dict[str, Any]]:
-    """Return the sums of what is kept, by the number of the bucket."""
+def _stored_sums(first: int, length: int) -> dict[int, dict[str, Any]]:
+    """Return the sums of the stored rollups, by the number of the bucket."""
     rows = (
         MinuteRollup.objects.filter(minute__gte=first)
         .order_by()
@@ -192,22 +189,22 @@ def _kept(first: int, length: int) -> dict[int, dict[str, Any]]:
     return {row["bucket"]: dict(row) for row in rows}
 
 
-def _add(sums: dict[int, dict[str, Any]], minute: MinuteRollup, length: int) -> None:
-    into = sums.setdefault(minute.minute // length, {})
+def _add(sums: dict[int, dict[str, Any]], rollup: MinuteRollup, length: int) -> None:
+    bucket = sums.setdefault(rollup.minute // length, {})
     for name in _COUNTED.values():
-        into[name] = into.get(name, 0) + getattr(minute, name)
-    if minute.wait is not None:
-        known = into.get("wait")
-        into["wait"] = minute.wait if known is None else (known + minute.wait) / 2
+        bucket[name] = bucket.get(name, 0) + getattr(rollup, name)
+    if rollup.wait is not None:
+        known = bucket.get("wait")
+        bucket["wait"] = rollup.wait if known is None else (known + rollup.wait) / 2
 
 
-def _told(sums: dict[str, Any]) -> dict[str, Any]:
+def _totals(sums: dict[str, Any]) -> dict[str, Any]:
     return {name: int(sums.get(name) or 0) for name in _COUNTED.values()} | {"wait": sums.get("wait")}
 
 
-def _minute(instant: datetime) -> int:
-    return int(instant.timestamp() // 60)
+def _minute(value: datetime) -> int:
+    return int(value.timestamp() // 60)
 
 
-def _instant(minute: int) -> datetime:
+def _start_of(minute: int) -> datetime:
     return datetime.fromtimestamp(minute * 60, UTC)

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.contrib.admin import AdminSite
 from django.db import Error
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
 from django.urls import path
@@ -27,51 +27,58 @@ class Console(AdminSite):
     site_header = "Kyros Praxis"
     index_title = "Operators' console"
     site_url = "/api/v1/"
-    enable_nav_sidebar = False  # the menu is on every page, and takes no width
+    enable_nav_sidebar = False  # the menu at the top replaces it
 
     def admin_view(self, view: Page, cacheable: bool = False) -> Any:  # noqa: FBT001, FBT002 - Django's
-        """Return the page for those who may see it, and for while the database answers."""
-        return self._while_it_answers(super().admin_view(view, cacheable))
+        """Return a view that checks the database, then the user's permission, then shows the page."""
+        return self._require_database(super().admin_view(view, cacheable))
 
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        """Show the page to sign in on, while the database answers."""
-        answer: HttpResponse = self._while_it_answers(super().login)(request, extra_context)
-        return answer
+        """Show the sign-in page."""
+        response: HttpResponse = self._require_database(super().login)(request, extra_context)
+        return response
 
-    def _while_it_answers(self, page: Page) -> Page:
-        """Return a page in whose place another one comes at once while the database is silent.
+    def _require_database(self, page: Page) -> Page:
+        """Return a view that shows ``page``, or at once a 503 page while the database does not respond.
 
-        Sessions are in the database: who asks, and whether they may see this, nobody can tell then.
+        Sessions are in the database: without it, the user is unknown.
         """
 
         @wraps(page)
-        def shown(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        def view(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
             try:
                 TimeBudget().result(BoundedCall(ping))
             except (TimeBudgetExceeded, Error):
-                return self._silence(request)
+                return self._database_unavailable(request)
             return page(request, *args, **kwargs)
 
-        return shown
+        return view
 
     @method_decorator(never_cache)
-    def _silence(self, request: HttpRequest) -> HttpResponse:
-        # Without the request, of which the database would have to tell whose it is.
-        context = {"site_header": self.site_header, "site_title": self.site_title, "title": "No database"}
+    def _database_unavailable(self, request: HttpRequest) -> HttpResponse:
+        # Rendered without the request: its user would have to be read from the database.
+        context = {
+            "site_header": self.site_header,
+            "site_title": self.site_title,
+            "title": "Database unavailable",
+        }
         return HttpResponse(
-            render_to_string("console/silence.html", context), status=HTTPStatus.SERVICE_UNAVAILABLE
+            render_to_string("console/database_unavailable.html", context),
+            status=HTTPStatus.SERVICE_UNAVAILABLE,
         )
 
     def get_urls(self) -> list[Any]:
-        """Return the addresses of all pages."""
-        # Imported here: the site is made before the models can be.
+        """Return the URLs of all pages."""
+        # Imported here: the site is made before the models are loaded.
         from orchestrator.console import views  # noqa: PLC0415
 
-        own = [path(address, self.admin_view(view), name=name) for address, view, name in views.PAGES]
-        return [*own, *super().get_urls()]
+        own = [path(route, self.admin_view(view), name=name) for route, view, name in views.PAGES]
+        # No model has pages outside the admin, and Django's view for them fails on ids that are no UUIDs.
+        no_shortcut = path("r/<path:row>/", self.admin_view(_not_found))
+        return [*own, no_shortcut, *super().get_urls()]
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
-        """Return what every page shows: Django's, and the way to the console's own pages."""
+        """Return the template context of every page: Django's, and the menu."""
         from orchestrator.console import views  # noqa: PLC0415
 
         return {**super().each_context(request), "console_pages": views.MENU}
@@ -80,5 +87,9 @@ class Console(AdminSite):
         """Show the dashboard."""
         from orchestrator.console import dashboard  # noqa: PLC0415
 
-        seen = dashboard.dashboard(request.GET.get("range", ""))
-        return super().index(request, {"dashboard": seen, **(extra_context or {})})
+        current = dashboard.dashboard(request.GET.get("range", ""))
+        return super().index(request, {"dashboard": current, **(extra_context or {})})
+
+
+def _not_found(_: HttpRequest, row: str) -> HttpResponse:
+    raise Http404(f"{row} has no page outside the admin")

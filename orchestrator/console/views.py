@@ -1,4 +1,4 @@
-"""The console's own pages: they show what the monitoring tells, beside the buttons that are safe to press."""
+"""The console's own pages: the monitoring's reports, with safe actions beside them."""
 
 from typing import Any, Final
 
@@ -17,20 +17,20 @@ from orchestrator.cache import audit, client, tags
 from orchestrator.cache.commit_hook import invalidate
 from orchestrator.cache.interface import CacheUnavailable
 from orchestrator.console import dashboard
-from orchestrator.console.audit_log import note
+from orchestrator.console.audit_log import log_action
 
-#: Cached answers that the page's audit looks at; the command looks at all.
-AUDITED: Final = 200
+#: Cached responses that the page's audit compares at most; the command can compare all.
+MAX_AUDITED: Final = 200
 
 
 class ClearForm(forms.Form):
-    """Which answers shall be cleared from the cache."""
+    """The table whose cached responses to clear."""
 
     table = forms.ChoiceField(choices=[(name, name) for name in tags.TABLE_TAGS])
 
 
 class AcknowledgeForm(forms.Form):
-    """A finding that stays as it is, and why."""
+    """A finding to acknowledge, and the reason."""
 
     finding = forms.CharField(max_length=200)
     reason = forms.CharField(max_length=1000)
@@ -38,77 +38,74 @@ class AcknowledgeForm(forms.Form):
 
 @require_safe
 def now(request: HttpRequest) -> HttpResponse:
-    """Show what the dashboard shows of jobs and cache, without the page around it."""
-    seen = dashboard.dashboard(request.GET.get("range", ""))
-    return render(request, "console/now.html", {"dashboard": seen})
+    """Show the dashboard's part about jobs and the cache, without the page around it."""
+    current = dashboard.dashboard(request.GET.get("range", ""))
+    return render(request, "console/now.html", {"dashboard": current})
 
 
 @require_safe
 def database(request: HttpRequest) -> HttpResponse:
-    """Show what the dashboard shows of the database, without the page around it."""
+    """Show the dashboard's part about the database, without the page around it."""
     return render(request, "console/database.html", {"report": report.database_report(plans=False)})
 
 
 @require_safe
 def cache(request: HttpRequest) -> HttpResponse:
-    """Show how the cache is."""
+    """Show the cache's health."""
     context = {"health": registry.monitored_app().cache(TimeBudget()), "clearable": list(tags.TABLE_TAGS)}
     return _page(request, "Cache", "console/cache.html", context)
 
 
 @require_POST
 def clear_cache(request: HttpRequest) -> HttpResponse:
-    """Make every cached answer about one table stale, as a change of all its rows would."""
+    """Invalidate every cached response about a table, as a change of all its rows would."""
     form = ClearForm(request.POST)
     if form.is_valid():
         table = form.cleaned_data["table"]
         with transaction.atomic():
             invalidate(DEFAULT_DB_ALIAS, *tags.TABLE_TAGS[table])
-            note(request, "Cache", f"Cleared the cached answers about {table}")
-        messages.success(request, f"The cached answers about {table} are cleared.")
+            log_action(request, "Cache", f"Cleared the cached responses about {table}")
+        messages.success(request, f"Cleared the cached responses about {table}.")
     else:
-        messages.error(
-            request, f"There is nothing to clear by this name; allowed: {', '.join(tags.TABLE_TAGS)}."
-        )
+        messages.error(request, f"Nothing was cleared: unknown table. Allowed: {', '.join(tags.TABLE_TAGS)}.")
     return HttpResponseRedirect(reverse("admin:console-cache"))
 
 
 @require_POST
 def audit_cache(request: HttpRequest) -> HttpResponse:
-    """Compare some cached answers with the database."""
+    """Compare some cached responses with the database."""
     try:
-        found = audit.audit(audit.cached_keys(client.current(), AUDITED), replay)
+        result = audit.audit(audit.cached_keys(client.current(), MAX_AUDITED), replay)
     except CacheUnavailable as error:
-        messages.warning(request, f"Nothing to compare: {error}.")
+        messages.warning(request, f"Nothing was compared: {error}.")
     else:
-        told = ", ".join(f"{number} {verdict}" for verdict, number in found.verdicts.items())
-        note(request, "Cache", f"Audited cached answers: {told}")
-        messages.add_message(
-            request, messages.ERROR if found.stale else messages.SUCCESS, f"Cached answers compared: {told}."
-        )
+        summary = ", ".join(f"{number} {verdict}" for verdict, number in result.verdicts.items())
+        log_action(request, "Cache", f"Compared cached responses: {summary}")
+        level = messages.ERROR if result.stale else messages.SUCCESS
+        messages.add_message(request, level, f"Compared cached responses: {summary}.")
     return HttpResponseRedirect(reverse("admin:console-cache"))
 
 
 @require_safe
 def tables(request: HttpRequest) -> HttpResponse:
-    """Show the tables and their indexes."""
+    """Show sizes and usage of the tables and their indexes."""
     context = {"report": report.database_report(plans=False)}
     return _page(request, "Tables and indexes", "console/tables.html", context)
 
 
 @require_safe
 def queries(request: HttpRequest) -> HttpResponse:
-    """Show how the hot queries are served, and which statements were slow."""
+    """Show the plans of the hot queries, and the slowest statements."""
     return _page(request, "Queries", "console/queries.html", {"report": report.database_report()})
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-def found(request: HttpRequest) -> HttpResponse:
-    """Show what is not as it should be; acknowledge a finding, or take that back."""
+def findings_page(request: HttpRequest) -> HttpResponse:
+    """Show the findings; acknowledge or unacknowledge one."""
     if request.method != "POST":
         return _page(request, "Findings", "console/findings.html", {"report": report.database_report()})
-    if "forget" in request.POST:
-        _forget(request, request.POST["forget"])
+    if "unacknowledge" in request.POST:
+        _unacknowledge(request, request.POST["unacknowledge"])
     else:
         _acknowledge(request)
     return HttpResponseRedirect(reverse("admin:console-findings"))
@@ -123,22 +120,22 @@ def _acknowledge(request: HttpRequest) -> None:
     finding, reason = form.cleaned_data["finding"], form.cleaned_data["reason"]
     with transaction.atomic():
         findings.acknowledge(finding, reason, request.user.get_username())
-        note(request, finding, f"Acknowledged: {reason}")
-    messages.success(request, f"“{finding}” is acknowledged.")
+        log_action(request, finding, f"Acknowledged: {reason}")
+    messages.success(request, f"Acknowledged {finding}.")
 
 
-def _forget(request: HttpRequest, finding: str) -> None:
+def _unacknowledge(request: HttpRequest, finding: str) -> None:
     with transaction.atomic():
         if findings.unacknowledge(finding):
-            note(request, finding, "Acknowledgement taken back")
-    messages.success(request, f"“{finding}” counts again.")
+            log_action(request, finding, "Unacknowledged")
+    messages.success(request, f"Unacknowledged {finding}.")
 
 
 def _page(request: HttpRequest, title: str, template: str, context: dict[str, Any]) -> HttpResponse:
     return render(request, template, {**admin.site.each_context(request), "title": title, **context})
 
 
-#: Address, view and name of each page.
+#: Route, view and name of each page.
 PAGES: Final[tuple[tuple[str, Any, str], ...]] = (
     ("dashboard/now/", now, "console-now"),
     ("dashboard/database/", database, "console-database"),
@@ -147,10 +144,10 @@ PAGES: Final[tuple[tuple[str, Any, str], ...]] = (
     ("cache/audit/", audit_cache, "console-cache-audit"),
     ("tables/", tables, "console-tables"),
     ("queries/", queries, "console-queries"),
-    ("findings/", found, "console-findings"),
+    ("findings/", findings_page, "console-findings"),
 )
 
-#: Name and title of the pages that every page leads to.
+#: The menu: name and title of each page.
 MENU: Final = (
     ("index", "Dashboard"),
     ("orchestrator_job_changelist", "Jobs"),

@@ -1,4 +1,4 @@
-"""A real browser, Debian's Chromium, that notes what it should not have to say."""
+"""A real browser, Debian's Chromium, that records errors and requests to other hosts."""
 
 import json
 from contextlib import contextmanager
@@ -17,7 +17,7 @@ OPTIONS = (
     "--disable-component-update",
     "--no-first-run",
 )
-#: What axe-core calls grave enough to keep somebody from using a page.
+#: The impacts of axe-core's violations that keep people from using a page.
 GRAVE = ("serious", "critical")
 
 
@@ -29,18 +29,21 @@ class Browser:
         self._chromium, self._state = chromium, None
 
     def page(self, **options):
-        """Return a new page, signed in once somebody has."""
+        """Return a new page; it is signed in after ``sign_in``."""
         context = self._chromium.new_context(base_url=self.url, storage_state=self._state, **options)
         context.set_default_timeout(30_000)
         page = context.new_page()
         page.on("console", lambda message: self._note(message.type in {"error", "warning"}, message.text))
         page.on("pageerror", lambda error: self._note(True, str(error)))
-        page.on("request", lambda request: self._note(self._is_elsewhere(request.url), request.url))
-        page.on("response", lambda answer: self._note(answer.status >= 400, f"{answer.status} {answer.url}"))
+        page.on("request", lambda request: self._note(self._is_foreign(request.url), request.url))
+        page.on(
+            "response",
+            lambda response: self._note(response.status >= 400, f"{response.status} {response.url}"),
+        )
         return page
 
     def sign_in(self, username, password):
-        """Sign in through the form, for this page and those to come."""
+        """Sign in through the form; later pages are signed in, too."""
         page = self.page()
         page.goto("/admin/")
         page.get_by_label("Username").fill(username)
@@ -50,8 +53,8 @@ class Browser:
         self._state = page.context.storage_state()
         return page
 
-    def _is_elsewhere(self, address):
-        return urlsplit(address).netloc != urlsplit(self.url).netloc
+    def _is_foreign(self, url):
+        return urlsplit(url).netloc != urlsplit(self.url).netloc
 
     def _note(self, grave, text):
         if grave:
@@ -60,7 +63,7 @@ class Browser:
 
 @contextmanager
 def browser(url):
-    """Start a browser, and end it."""
+    """Start a browser; close it at the end."""
     path = chromium.executable()
     with sync_playwright() as playwright:
         running = playwright.chromium.launch(executable_path=path, args=OPTIONS)
@@ -71,10 +74,10 @@ def browser(url):
 
 
 def violations(page, **options):
-    """Return what axe-core finds grave on a page: the rule and where.
+    """Return axe-core's serious violations on a page: the rule and the elements.
 
     Keyword arguments are axe's options: ``runOnly="color-contrast"``.
-    The page's context has to be made with ``bypass_csp``: the policy lets no such script in.
+    The page's context needs ``bypass_csp``: the policy blocks axe-core's script.
     """
     page.evaluate((files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8"))
     options = {"resultTypes": ["violations"], "preload": False, **options}

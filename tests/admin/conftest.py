@@ -1,4 +1,4 @@
-"""The admin as its users have it, in a browser's session. What the form does is seen in ``test_access``."""
+"""Clients signed in to the admin, and rows. ``test_access`` tests the sign-in form."""
 
 import pytest
 from django.test import Client

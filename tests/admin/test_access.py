@@ -1,4 +1,4 @@
-"""Who gets to see what."""
+"""Permissions: which roles see and change which pages."""
 
 import pytest
 from django.test import Client
@@ -32,16 +32,16 @@ def page(model, kind, *args):
 @pytest.mark.slow
 def test_lists_and_pages_open(who, rows, model):
     _, client = who
-    for address in (
+    for url in (
         page(model, "changelist"),
         page(model, "change", rows[model].pk),
         page(model, "history", rows[model].pk),
     ):
-        assert client.get(address).status_code == 200, address
+        assert client.get(url).status_code == 200, url
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_only_who_may_gets_to_the_forms(who, rows, model):
+def test_forms_need_permission(who, rows, model):
     role, client = who
     assert client.get(page(model, "add")).status_code == (200 if model in ADDABLE[role] else 403)
     assert client.get(page(model, "delete", rows[model].pk)).status_code == (
@@ -52,16 +52,16 @@ def test_only_who_may_gets_to_the_forms(who, rows, model):
 
 
 @pytest.mark.parametrize("model", ["event", "user"])
-def test_who_may_not_save_saves_nothing(console, rows, model):
+def test_saving_needs_permission(console, rows, model):
     before = type(rows[model]).objects.values().get(pk=rows[model].pk)
-    answer = console.post(
+    response = console.post(
         page(model, "change", rows[model].pk), {"username": "x", "role": "admin", "type": "x"}
     )
-    assert answer.status_code == 403
+    assert response.status_code == 403
     assert type(rows[model]).objects.values().get(pk=rows[model].pk) == before
 
 
-def test_the_front_page_is_the_projects_own(who):
+def test_the_first_page_is_the_dashboard(who):
     _, client = who
     content = client.get("/admin/").content.decode()
     assert "Kyros Praxis" in content
@@ -70,41 +70,43 @@ def test_the_front_page_is_the_projects_own(who):
     assert "Groups" not in content
 
 
-@pytest.mark.parametrize("address", ["/admin/", *(f"/admin/orchestrator/{model}/" for model in MODELS)])
-def test_users_and_strangers_are_sent_to_sign_in(user, address):
+@pytest.mark.parametrize("url", ["/admin/", *(f"/admin/orchestrator/{model}/" for model in MODELS)])
+def test_users_and_strangers_are_redirected_to_sign_in(user, url):
     stranger, plain = Client(), Client()
     assert not plain.post(
         "/admin/login/", {"username": user.username, "password": PASSWORD}
     ).wsgi_request.user.is_staff
     plain.force_login(user)
     for client in (stranger, plain):
-        answer = client.get(address)
-        assert answer.status_code == 302
-        assert answer["Location"].startswith("/admin/login/")
+        response = client.get(url)
+        assert response.status_code == 302
+        assert response["Location"].startswith("/admin/login/")
 
 
 def test_moderators_sign_in_through_the_form(moderator):
     browser = Client()
-    answer = browser.post("/admin/login/", {"username": "moderator", "password": PASSWORD, "next": "/admin/"})
-    assert (answer.status_code, answer["Location"]) == (302, "/admin/")
+    response = browser.post(
+        "/admin/login/", {"username": "moderator", "password": PASSWORD, "next": "/admin/"}
+    )
+    assert (response.status_code, response["Location"]) == (302, "/admin/")
     assert browser.get("/admin/").status_code == 200
 
 
 @pytest.mark.django_db
-def test_the_inactive_do_not_come_in():
+def test_inactive_users_cannot_sign_in():
     make_user("gone", Role.ADMIN, active=False)
-    answer = Client().post("/admin/login/", {"username": "gone", "password": PASSWORD})
-    assert answer.status_code == 200
-    assert b"Please enter the correct" in answer.content
+    response = Client().post("/admin/login/", {"username": "gone", "password": PASSWORD})
+    assert response.status_code == 200
+    assert b"Please enter the correct" in response.content
 
 
-def test_deactivation_counts_from_the_next_request_on(console, moderator):
+def test_deactivation_applies_to_the_next_request(console, moderator):
     assert console.get("/admin/").status_code == 200
     User.objects.filter(pk=moderator.pk).update(active=False)
     assert console.get("/admin/").status_code == 302
 
 
-def test_a_lower_role_counts_from_the_next_request_on(admin_console, admin_user):
+def test_a_lower_role_applies_to_the_next_request(admin_console, admin_user):
     User.objects.filter(pk=admin_user.pk).update(role=Role.MODERATOR)
     assert admin_console.get("/admin/orchestrator/user/add/").status_code == 403
     User.objects.filter(pk=admin_user.pk).update(role=Role.USER)
@@ -112,14 +114,14 @@ def test_a_lower_role_counts_from_the_next_request_on(admin_console, admin_user)
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_ids_of_nothing_lead_back_with_a_word(admin_console, model):
+def test_unknown_ids_redirect_with_a_message(admin_console, model):
     for nothing in ("0199aaaa-0000-7000-8000-000000000000", "nonsense"):
-        answer = admin_console.get(page(model, "change", nothing), follow=True)
-        assert answer.redirect_chain
-        assert b"doesn" in answer.content  # "doesn't exist. Perhaps it was deleted?"
+        response = admin_console.get(page(model, "change", nothing), follow=True)
+        assert response.redirect_chain
+        assert b"doesn" in response.content  # "doesn't exist. Perhaps it was deleted?"
 
 
-def test_changing_ones_own_password(console, moderator):
+def test_staff_change_their_own_password(console, moderator):
     new = "a quite different horse"
     form = {"old_password": PASSWORD, "new_password1": new, "new_password2": new}
     assert console.post("/admin/password_change/", form).status_code == 302

@@ -1,6 +1,6 @@
-"""The console in a real browser: read, filter, steer, watch; nothing from elsewhere, nothing in the way.
+"""The console in a real browser: reading, filtering, changing, watching, accessibility, and phone width.
 
-One test goes through all of it on each engine. What the others see is the pages' own doing, the same on both.
+One test runs the whole path on each engine. The others test the pages, which are the same on both engines.
 """
 
 import re
@@ -19,8 +19,8 @@ from tests import chromium
 from tests.admin.browser import browser, violations
 from tests.users import PASSWORD, make_user
 
-#: Milliseconds until what a page fetches by itself is there, at the latest.
-SOON = 30_000
+#: Milliseconds to wait for what a page fetches by itself.
+FETCH_TIMEOUT = 30_000
 LONG = "Reconcile_the_ledger_of_all_subsidiaries_2026"
 PAGES = (
     "/admin/",
@@ -49,13 +49,13 @@ def _files():
 
 @pytest.fixture
 def screen(_files, web, moderator, monkeypatch):
-    """A browser on the real server, signed in as a moderator; it must not complain of anything."""
-    # Playwright's loop runs in this thread, where Django would take every query for an asynchronous one.
+    """A browser on the real server, signed in as a moderator; it must log no error and no foreign request."""
+    # Playwright's event loop runs in this thread: Django would refuse every query as asynchronous.
     monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
     with browser(web(workers=1)) as started:
         started.sign_in(moderator.username, PASSWORD)
         yield started
-        # While that loop runs, Django has connections of its own for it, which nobody else would close.
+        # The event loop has database connections of its own, which nothing else closes.
         connections.close_all()
         assert started.complaints == []
 
@@ -79,48 +79,48 @@ def test_an_operator_reads_filters_retries_and_cancels_many(screen, as_user):
     page.locator("#tile-failed").click()
     page.get_by_role("link", name="Broken import").click()
     page.get_by_label("Reason").fill("The disk is larger now")
-    page.get_by_role("button", name="Queue again").click()
-    expect(page.get_by_text("“Broken import” is pending.")).to_be_visible()
+    page.get_by_role("button", name="Requeue").click()
+    expect(page.get_by_text("“Broken import” is now pending.")).to_be_visible()
     expect(page.locator(".history")).to_contain_text("The disk is larger now")
     assert Event.objects.of_job(broken.pk)[0].payload["by"] == "moderator"
 
     page.goto("/admin/orchestrator/job/?q=Nightly")
     page.get_by_label("Action:").select_option("cancel")
-    page.get_by_label("on all that match").check()
+    page.get_by_label("all matching").check()
     page.get_by_role("button", name="Go").click()
     expect(page.get_by_role("heading", name="1,200 jobs will be changed")).to_be_visible()
     page.get_by_label("Reason").fill("Superseded")
     page.get_by_role("button", name="Cancel").click()
-    expect(page.get_by_text("1,200 of 1,200 jobs changed")).to_be_visible(timeout=SOON)
+    expect(page.get_by_text("1,200 of 1,200 jobs changed")).to_be_visible(timeout=FETCH_TIMEOUT)
     expect(page.get_by_text("Finished")).to_be_visible()
 
-    told = as_user.get("/api/v1/jobs/counts/").json()["counts"]
-    assert (told["cancelled"], told["pending"]) == (1200, 21)
+    counts = as_user.get("/api/v1/jobs/counts/").json()["counts"]
+    assert (counts["cancelled"], counts["pending"]) == (1200, 21)
     assert Event.objects.filter(type="job_cancelled", payload__reason="Superseded").count() == 1200
 
 
 @pytest.mark.sqlite
-def test_what_is_under_way_is_watched_and_stopped(screen):
+def test_a_running_bulk_change_shows_progress_and_can_be_stopped(screen):
     Job.objects.bulk_create(Job(name=f"Nightly {number}") for number in range(20_000))
     page = screen.page()
     page.goto("/admin/orchestrator/job/")
     page.get_by_label("Action:").select_option("cancel")
-    page.get_by_label("on all that match").check()
+    page.get_by_label("all matching").check()
     page.get_by_role("button", name="Go").click()
     page.get_by_role("button", name="Cancel").click()
     expect(page.get_by_role("status")).to_contain_text(
-        re.compile(r"[1-9][\d,]* of 20,000 jobs changed"), timeout=SOON
+        re.compile(r"[1-9][\d,]* of 20,000 jobs changed"), timeout=FETCH_TIMEOUT
     )
     expect(page.get_by_role("progressbar")).to_have_attribute("max", "20000")
     page.get_by_role("button", name="Stop").click()
-    expect(page.get_by_text("Stopped")).to_be_visible(timeout=SOON)
+    expect(page.get_by_text("Stopped")).to_be_visible(timeout=FETCH_TIMEOUT)
     change = BulkChange.objects.get()
     assert 0 < change.changed < 20_000
     assert Job.objects.counts()["cancelled"] == change.changed
 
 
 @pytest.mark.sqlite
-def test_the_dashboard_refreshes_itself_and_keeps_what_is_open(screen):
+def test_the_dashboard_refreshes_and_keeps_open_details(screen):
     page = screen.page()
     page.goto("/admin/")
     page.evaluate("window.sameDocument = true")
@@ -128,17 +128,17 @@ def test_the_dashboard_refreshes_itself_and_keeps_what_is_open(screen):
     page.locator("#tile-failed").focus()
     expect(page.locator("#tile-pending")).to_contain_text("0")
     actions.create_job(by="ada", name="New")
-    expect(page.locator("#tile-pending")).to_contain_text("1", timeout=SOON)
+    expect(page.locator("#tile-pending")).to_contain_text("1", timeout=FETCH_TIMEOUT)
     expect(page.locator("#numbers-throughput")).to_have_attribute("open", "")
     expect(page.locator("#tile-failed")).to_be_focused()
-    expect(page.locator("#tables-title")).to_be_visible(timeout=SOON)
+    expect(page.locator("#tables-title")).to_be_visible(timeout=FETCH_TIMEOUT)
     assert page.evaluate("window.sameDocument")
     page.get_by_role("button", name="Pause").click()
-    expect(page.get_by_role("button", name="Go on")).to_have_attribute("aria-pressed", "true")
+    expect(page.get_by_role("button", name="Resume")).to_have_attribute("aria-pressed", "true")
 
 
 @pytest.mark.sqlite
-def test_without_a_script_plain_forms_do_the_same(screen):
+def test_forms_work_without_scripts(screen):
     for number in range(3):
         failed(f"Broken {number}")
     page = screen.page(java_script_enabled=False)
@@ -153,22 +153,22 @@ def test_without_a_script_plain_forms_do_the_same(screen):
 
 
 @pytest.mark.sqlite
-def test_nothing_is_in_the_way_of_a_screen_reader_or_a_keyboard(screen):
+def test_axe_finds_no_serious_violation(screen):
     job = failed("Broken", metadata={"pages": 7})
     page = screen.page(bypass_csp=True)
     found = {}
-    for address in (*PAGES, f"/admin/orchestrator/job/{job.pk}/change/"):
-        page.goto(address, wait_until="networkidle")
-        found[address, "light"] = violations(page)
-        page.emulate_media(color_scheme="dark")  # other colours, and nothing else
+    for url in (*PAGES, f"/admin/orchestrator/job/{job.pk}/change/"):
+        page.goto(url, wait_until="networkidle")
+        found[url, "light"] = violations(page)
+        page.emulate_media(color_scheme="dark")  # only the colours differ
         page.evaluate("Promise.all(document.getAnimations().map(each => each.finished))")
-        found[address, "dark"] = violations(page, runOnly="color-contrast")
+        found[url, "dark"] = violations(page, runOnly="color-contrast")
         page.emulate_media(color_scheme="light")
     assert {shown: grave for shown, grave in found.items() if grave} == {}
 
 
 @pytest.mark.sqlite
-def test_a_phone_shows_every_page_in_its_width(screen):
+def test_every_page_fits_a_phone(screen):
     job = failed(LONG, description=LONG * 5, metadata={LONG: [LONG * 3]}, priority=-2_147_483_648)
     Job.objects.filter(pk=job.pk).update(worker=LONG)
     running = actions.create_job(by=LONG, name=LONG)
@@ -177,10 +177,10 @@ def test_a_phone_shows_every_page_in_its_width(screen):
     make_user(LONG)
     page = screen.page(viewport={"width": 390, "height": 844}, is_mobile=True)
     widths = {}
-    for address in (*PAGES, f"/admin/orchestrator/job/{job.pk}/change/"):
-        page.goto(address, wait_until="networkidle")
-        widths[address] = page.evaluate("document.documentElement.scrollWidth")
-    assert {address: width for address, width in widths.items() if width > 390} == {}
+    for url in (*PAGES, f"/admin/orchestrator/job/{job.pk}/change/"):
+        page.goto(url, wait_until="networkidle")
+        widths[url] = page.evaluate("document.documentElement.scrollWidth")
+    assert {url: width for url, width in widths.items() if width > 390} == {}
 
 
 @pytest.mark.sqlite

@@ -1,4 +1,4 @@
-"""Changes of many jobs: previewed, done in batches by the life cycle, each with its event, reported."""
+"""Bulk changes and exports: previews, batches that follow the life cycle, events, progress, permissions."""
 
 import csv
 import io
@@ -12,8 +12,7 @@ from django.utils import timezone
 
 from orchestrator import actions
 from orchestrator.choices import JobStatus, Role
-from orchestrator.console import bulk_operations
-from orchestrator.console import bulk_runs as changes
+from orchestrator.console import bulk_operations, bulk_runs
 from orchestrator.console.models import BulkChange
 from orchestrator.listing import bounded_scan
 from orchestrator.models import Event, Job, Task, User
@@ -42,12 +41,12 @@ def make(number, status="pending", **fields):
 def prepare(client, action, rows=None, query="", page=JOBS):
     fields = {"action": action, "index": "0"}
     fields |= {"select_across": "1"} if rows is None else {"_selected_action": [str(row.pk) for row in rows]}
-    answer = client.post(f"{page}?{query}", fields)
-    assert answer.status_code == 302, answer.content
-    return answer["Location"]
+    response = client.post(f"{page}?{query}", fields)
+    assert response.status_code == 302, response.content
+    return response["Location"]
 
 
-def carry_out(client, page, **fields):
+def run(client, page, **fields):
     assert client.post(f"{page}start/", fields).status_code == 302
     while client.post(f"{page}step/", headers={"accept": "application/json"}).json()["state"] == "running":
         pass
@@ -60,10 +59,10 @@ def numbers():
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("to", [JobStatus.PENDING, JobStatus.CANCELLED])
-def test_a_batch_does_what_one_by_one_does(to):
+def test_a_batch_equals_single_changes(to):
     pairs = [(make(1, status)[0], make(1, status)[0]) for status in STEPS]
     assert bulk_operations.run_batch(
-        bulk_operations.to_status(to, by="ada", reason="Why"), Job, [b.pk for _, b in pairs]
+        bulk_operations.set_status(to, by="ada", reason="Why"), Job, [b.pk for _, b in pairs]
     )
     for alone, together in pairs:
         alone.refresh_from_db()
@@ -85,13 +84,15 @@ def test_a_batch_does_what_one_by_one_does(to):
 
 
 @pytest.mark.django_db
-def test_a_batch_costs_a_few_statements_whatever_its_size(django_assert_max_num_queries):
+def test_a_batch_runs_few_statements_at_any_size(django_assert_max_num_queries):
     for size in (2, 100):
         make(size)
         with django_assert_max_num_queries(9):
             jobs = [job.pk for job in Job.objects.filter(status="pending")]
             assert (
-                bulk_operations.run_batch(bulk_operations.to_status(JobStatus.CANCELLED, by="ada"), Job, jobs)
+                bulk_operations.run_batch(
+                    bulk_operations.set_status(JobStatus.CANCELLED, by="ada"), Job, jobs
+                )
                 == size
             )
 
@@ -99,22 +100,22 @@ def test_a_batch_costs_a_few_statements_whatever_its_size(django_assert_max_num_
 @pytest.mark.django_db
 def test_a_batch_changes_only_rows_that_need_the_change():
     jobs = [job.pk for job in make(3) + make(1, "running")]
-    change = bulk_operations.to_priority(7, by="ada", reason="Urgent")
+    change = bulk_operations.set_priority(7, by="ada", reason="Urgent")
     assert [bulk_operations.run_batch(change, Job, jobs) for _ in range(2)] == [3, 0]
     assert sorted(Job.objects.values_list("priority", flat=True)) == [0, 7, 7, 7]
     event = Event.objects.filter(type="job_updated")[0]
     assert (event.payload["fields"], event.payload["reason"]) == (["priority"], "Urgent")
 
 
-def test_a_selection_is_changed_as_far_as_it_may(console):
+def test_only_eligible_rows_of_a_selection_are_changed(console):
     jobs = make(1) + make(1, "running") + make(1, "completed")
     others = make(2)
     page = prepare(console, "cancel", jobs)
     content = console.get(page).content.decode()
     assert "2 jobs will be changed" in content
-    assert "1 more match and stay as they are" in content
+    assert "1 more matching job will not be changed" in content
     assert numbers() == {"pending": 3, "running": 1, "completed": 1}
-    change = carry_out(console, page, reason="Not needed")
+    change = run(console, page, reason="Not needed")
     assert (change.state, change.changed, change.total) == ("finished", 2, 2)
     assert numbers() == {"pending": len(others), "cancelled": 2, "completed": 1}
     events = Event.objects.filter(type="job_cancelled")
@@ -122,32 +123,32 @@ def test_a_selection_is_changed_as_far_as_it_may(console):
         ("moderator", "Not needed")
     }
     assert [entry.change_message.partition(":")[0] for entry in LogEntry.objects.order_by("pk")] == [
-        "Begun",
+        "Started",
         "Finished",
     ]
     assert "2 of 2 jobs changed" in console.get(page).content.decode()
 
 
-def test_all_that_match_are_changed_and_no_others(console):
+def test_all_matching_rows_are_changed_and_no_others(console):
     failed, kept = make(60, "failed"), make(3, "failed", priority=5) + make(2)
     page = prepare(console, "retry", query="status=failed&priority=0&o=-6&cursor=x")
     assert "60 jobs will be changed" in console.get(page).content.decode()
     late = make(1, "failed")
-    assert carry_out(console, page).changed == len(failed)
+    assert run(console, page).changed == len(failed)
     assert numbers() == {"pending": 62, "failed": 4}
     assert Event.objects.filter(type="job_requeued").count() == 60
     assert {job.pk for job in Job.objects.filter(status="failed")} == {job.pk for job in [*kept[:3], *late]}
 
 
-def test_the_search_counts_as_filter(console):
+def test_the_search_is_a_filter(console):
     make(3)
     actions.create_job(by="ada", name="Nightly")
-    assert carry_out(console, prepare(console, "cancel", query="q=Night")).changed == 1
+    assert run(console, prepare(console, "cancel", query="q=Night")).changed == 1
     assert Job.objects.get(status="cancelled").name == "Nightly"
 
 
-def test_what_failed_again_is_not_queued_again_for_ever(console, monkeypatch):
-    monkeypatch.setattr(changes, "STEP_SECONDS", -1)
+def test_a_job_that_fails_again_is_requeued_once(console, monkeypatch):
+    monkeypatch.setattr(bulk_runs, "STEP_SECONDS", -1)
     (job,) = make(1, "failed")
     page = prepare(console, "retry")
     console.post(f"{page}start/")
@@ -166,21 +167,21 @@ def test_priority_and_deletion(console):
     page = prepare(console, "change_priority")
     assert "is required" in console.post(f"{page}start/", {"priority": ""}).content.decode()
     assert "less than or equal" in console.post(f"{page}start/", {"priority": 2**31}).content.decode()
-    assert carry_out(console, page, priority="9", reason="Soon").changed == 3
+    assert run(console, page, priority="9", reason="Soon").changed == 3
     assert sorted(Job.objects.values_list("priority", flat=True)) == [0, 9, 9, 9]
-    assert carry_out(console, prepare(console, "delete_selected", query="status=pending")).changed == 3
+    assert run(console, prepare(console, "delete_selected", query="status=pending")).changed == 3
     assert numbers() == {"running": 1}
     assert Event.objects.filter(type="job_deleted").count() == 3
 
 
-def test_it_can_be_stopped_and_says_how_far_it_came(console, monkeypatch):
-    monkeypatch.setattr(changes, "STEP_SECONDS", -1)
+def test_a_change_can_be_stopped_and_shows_its_progress(console, monkeypatch):
+    monkeypatch.setattr(bulk_runs, "STEP_SECONDS", -1)
     monkeypatch.setattr(bulk_operations, "BATCH_SIZE", 4)
     make(10)
     page = prepare(console, "cancel")
     console.post(f"{page}start/")
-    told = console.post(f"{page}step/", headers={"accept": "application/json"}).json()
-    assert told == {"state": "running", "changed": 4, "total": 10}
+    result = console.post(f"{page}step/", headers={"accept": "application/json"}).json()
+    assert result == {"state": "running", "changed": 4, "total": 10}
     assert 'value="4" max="10"' in console.get(page).content.decode()
     console.post(f"{page}stop/")
     assert console.post(f"{page}step/", headers={"accept": "application/json"}).json()["state"] == "stopped"
@@ -189,63 +190,63 @@ def test_it_can_be_stopped_and_says_how_far_it_came(console, monkeypatch):
     assert "Stopped" in LogEntry.objects.order_by("-pk")[0].change_message
 
 
-def test_without_a_script_buttons_carry_on(console):
+def test_without_scripts_a_button_continues(console):
     make(3)
     page = prepare(console, "cancel")
     console.post(f"{page}start/")
-    assert "Carry on" in console.get(page).content.decode()
+    assert "Continue" in console.get(page).content.decode()
     assert console.post(f"{page}step/")["Location"] == page
     assert BulkChange.objects.get().state == "finished"
 
 
-def test_nothing_to_do_is_told(console):
+def test_without_eligible_rows_only_the_list_is_offered(console):
     page = prepare(console, "retry", make(2))
     content = console.get(page).content.decode()
     assert "0 jobs will be changed" in content
     assert "Back to the list" in content
 
 
-def test_more_than_are_counted_are_changed_too(console, monkeypatch):
-    monkeypatch.setattr(changes, "MAX_COUNTED", 3)
+def test_more_rows_than_are_counted_are_changed(console, monkeypatch):
+    monkeypatch.setattr(bulk_runs, "MAX_COUNTED", 3)
     make(6)
     page = prepare(console, "cancel")
-    assert "The jobs that match will be changed" in console.get(page).content.decode()
-    change = carry_out(console, page)
+    assert "All matching jobs will be changed" in console.get(page).content.decode()
+    change = run(console, page)
     assert (change.total, change.changed) == (None, 6)
 
 
-def test_the_api_agrees_at_once(console, as_user, transactional_db):
+def test_the_api_shows_the_change_at_once(console, as_user, transactional_db):
     make(4)
     for _ in range(2):
         as_user.get("/api/v1/jobs/counts/"), as_user.get("/api/v1/jobs/?status=pending")
-    carry_out(console, prepare(console, "cancel"))
+    run(console, prepare(console, "cancel"))
     assert as_user.get("/api/v1/jobs/counts/").json()["counts"]["cancelled"] == 4
     assert as_user.get("/api/v1/jobs/?status=pending").json()["results"] == []
 
 
-@pytest.mark.parametrize("address", ["", "start/", "step/", "stop/"])
-def test_only_staff_gets_there(console, client, user, address):
+@pytest.mark.parametrize("page_name", ["", "start/", "step/", "stop/"])
+def test_only_staff_can_use_bulk_pages(console, client, user, page_name):
     make(1)
     page = prepare(console, "cancel")
     client.force_login(user)
-    method = client.post if address else client.get
-    assert method(f"{page}{address}").status_code == 302
+    method = client.post if page_name else client.get
+    assert method(f"{page}{page_name}").status_code == 302
     assert numbers() == {"pending": 1}
     assert console.get(f"{JOBS}bulk/999999999999999999999/").status_code == 404
-    if address:
-        assert console.get(f"{page}{address}").status_code == 405
+    if page_name:
+        assert console.get(f"{page}{page_name}").status_code == 405
 
 
-def test_ids_that_are_none_are_told(console):
-    answer = console.post(
+def test_invalid_ids_are_reported(console):
+    response = console.post(
         JOBS, {"action": "cancel", "index": "0", "_selected_action": ["nonsense"]}, follow=True
     )
-    assert "not the id of a row" in answer.content.decode()
+    assert "not a valid ID" in response.content.decode()
     assert not BulkChange.objects.exists()
 
 
-def body(answer):
-    return b"".join(answer.streaming_content).decode()
+def body(response):
+    return b"".join(response.streaming_content).decode()
 
 
 def test_jobs_are_exported_as_they_are_listed(console):
@@ -253,9 +254,9 @@ def test_jobs_are_exported_as_they_are_listed(console):
     actions.create_job(
         by="ada", name='=HYPERLINK("http://x")', description='a,"b"\nc', metadata={"a": [1, "ü"]}
     )
-    answer = console.post(JOBS, {"action": "export_csv", "index": "0", "select_across": "1"})
-    assert answer["Content-Disposition"].endswith('.csv"')
-    rows = list(csv.DictReader(io.StringIO(body(answer))))
+    response = console.post(JOBS, {"action": "export_csv", "index": "0", "select_across": "1"})
+    assert response["Content-Disposition"].endswith('.csv"')
+    rows = list(csv.DictReader(io.StringIO(body(response))))
     assert [row["name"] for row in rows] == [
         '\'=HYPERLINK("http://x")',
         "pending 2",
@@ -267,34 +268,34 @@ def test_jobs_are_exported_as_they_are_listed(console):
     chosen = Job.objects.get(name="pending 1")
     fields = {"action": "export_jsonl", "index": "0", "_selected_action": [str(chosen.pk)]}
     (line,) = body(console.post(JOBS, fields)).splitlines()
-    told = json.loads(line)
-    assert (told["id"], told["status"], told["metadata"]) == (str(chosen.pk), "pending", {})
-    assert told["created_at"].endswith("Z")
-    assert "lease_token" not in told
+    result = json.loads(line)
+    assert (result["id"], result["status"], result["metadata"]) == (str(chosen.pk), "pending", {})
+    assert result["created_at"].endswith("Z")
+    assert "lease_token" not in result
     assert LogEntry.objects.filter(change_message__startswith="Exported").count() == 2
 
 
 def test_running_jobs_that_are_cancelled_lose_their_lease(console):
     (job,) = make(1, "running")
     Job.objects.filter(pk=job.pk).update(lease_expires_at=timezone.now() + timedelta(minutes=1), worker="w")
-    carry_out(console, prepare(console, "cancel", [job]))
+    run(console, prepare(console, "cancel", [job]))
     job.refresh_from_db()
     assert (job.status, job.lease_expires_at, job.worker) == ("cancelled", None, "w")
 
 
 def test_a_filter_without_an_index_is_applied_to_the_end(console, monkeypatch):
     monkeypatch.setattr(bounded_scan, "SCAN_LIMIT", 7)
-    monkeypatch.setattr(changes, "MAX_COUNTED", 7)
+    monkeypatch.setattr(bulk_runs, "MAX_COUNTED", 7)
     monkeypatch.setattr(bulk_operations, "BATCH_SIZE", 2)
-    monkeypatch.setattr(changes, "STEP_SECONDS", -1)
+    monkeypatch.setattr(bulk_runs, "STEP_SECONDS", -1)
     rare = make(3, queue="rare")
     make(20)
     rare += make(1, queue="rare") + make(1, "completed", queue="rare")
     page = prepare(console, "cancel", query="queue=rare&priority=0")
     content = console.get(page).content.decode()
-    assert "The jobs that match will be changed" in content
-    assert "too many jobs to count them first" in content
-    change = carry_out(console, page, reason="Rare")
+    assert "All matching jobs will be changed" in content
+    assert "too many jobs to count in advance" in content
+    change = run(console, page, reason="Rare")
     assert (change.state, change.changed, change.total) == ("finished", 4, None)
     assert set(Job.objects.filter(status="cancelled")) == set(rare[:4])
     assert Event.objects.filter(type="job_cancelled", payload__reason="Rare").count() == 4
@@ -305,43 +306,43 @@ def test_tasks_are_deleted_by_filter(console):
         actions.create_task(title=title)
     page = prepare(console, "delete_selected", query="q=Old", page=TASKS)
     assert "2 tasks will be deleted" in console.get(page).content.decode()
-    assert carry_out(console, page, reason="Done").changed == 2
+    assert run(console, page, reason="Done").changed == 2
     assert Task.objects.get().title == "New"
     entry = LogEntry.objects.order_by("-pk")[0]
     assert (entry.object_repr, "2 tasks changed" in entry.change_message) == ("Tasks", True)
     assert "Done" in entry.change_message
 
 
-def test_users_are_kept_out_and_let_in_again(admin_console, admin_user, user, moderator):
+def test_users_are_deactivated_and_activated(admin_console, admin_user, user, moderator):
     client = sign_in(user)
     assert client.get("/api/v1/users/me/").status_code == 200
     page = prepare(admin_console, "deactivate", page=USERS)
     content = admin_console.get(page).content.decode()
     assert "2 users will be changed" in content
-    assert "Admins stay as they are" in content
-    assert carry_out(admin_console, page).changed == 2
+    assert "Admins are not changed" in content
+    assert run(admin_console, page).changed == 2
     assert set(User.objects.filter(active=False)) == {user, moderator}
     assert client.get("/api/v1/users/me/").status_code == 401
     page = prepare(admin_console, "activate", [user, admin_user], page=USERS)
-    assert carry_out(admin_console, page).changed == 1
+    assert run(admin_console, page).changed == 1
     assert client.get("/api/v1/users/me/").status_code == 200
     assert set(User.objects.filter(active=False)) == {moderator}
 
 
-def test_many_at_once_no_admin_goes(admin_console, admin_user, user):
+def test_bulk_changes_leave_admins_alone(admin_console, admin_user, user):
     other = make_user("other", Role.ADMIN)
     for action in ("deactivate", "delete_selected"):
         page = prepare(admin_console, action, [admin_user, other], page=USERS)
         assert "0 users will be" in admin_console.get(page).content.decode()
-        assert carry_out(admin_console, page).changed == 0
-    assert carry_out(admin_console, prepare(admin_console, "delete_selected", page=USERS)).changed == 1
+        assert run(admin_console, page).changed == 0
+    assert run(admin_console, prepare(admin_console, "delete_selected", page=USERS)).changed == 1
     assert set(User.objects.all()) == {admin_user, other}
 
 
-def test_a_moderator_changes_no_users_and_nobody_events(console, admin_console, user, event):
+def test_moderators_change_no_users_and_nobody_changes_events(console, admin_console, user, event):
     page = prepare(admin_console, "deactivate", page=USERS)
     assert console.get(page).status_code == console.post(f"{page}start/").status_code == 403
-    # Neither by the address of what is theirs to change.
+    # The job URLs do not lead to a change of users either.
     assert console.post(page.replace("/user/", "/job/") + "start/").status_code == 404
     before = BulkChange.objects.count()
     for where, client in ((USERS, console), (EVENTS, admin_console)):
@@ -356,14 +357,14 @@ def test_a_moderator_changes_no_users_and_nobody_events(console, admin_console, 
     ("page", "column", "missing"),
     [(USERS, "username", "password"), (EVENTS, "payload", ""), (TASKS, "title", "")],
 )
-def test_every_list_is_exported_as_the_api_tells_it(console, user, event, task, page, column, missing):
-    answer = console.post(page, {"action": "export_jsonl", "index": "0", "select_across": "1"})
-    rows = [json.loads(line) for line in body(answer).splitlines()]
+def test_every_list_is_exported_with_the_apis_fields(console, user, event, task, page, column, missing):
+    response = console.post(page, {"action": "export_jsonl", "index": "0", "select_across": "1"})
+    rows = [json.loads(line) for line in body(response).splitlines()]
     assert len(rows) == len(console.get(page).context["cl"].result_list)
     assert all(column in row and missing not in row for row in rows)
     assert rows[0]["created_at"].endswith("Z")
-    answer = console.post(page, {"action": "export_csv", "index": "0", "select_across": "1"})
-    assert len(list(csv.DictReader(io.StringIO(body(answer))))) == len(rows)
+    response = console.post(page, {"action": "export_csv", "index": "0", "select_across": "1"})
+    assert len(list(csv.DictReader(io.StringIO(body(response))))) == len(rows)
     assert user.password not in body(
         console.post(page, {"action": "export_csv", "index": "0", "select_across": "1"})
     )

@@ -58,7 +58,7 @@ def _tables(db):
 
 
 def visit(user, url):
-    """Return the list of a URL, as its page gets it: without the page around it."""
+    """Return the change list of a URL."""
     request = RequestFactory().get(url)
     request.user = user
     model = {"job": Job, "event": Event, "task": Task, "user": User}[url.split("/")[3]]
@@ -66,7 +66,7 @@ def visit(user, url):
 
 
 def walk(user, page, query, step):
-    """Return the ids of all pages from one on, page by page."""
+    """Return the ids of a page and its followers, page by page."""
     url, pages = f"{page}{query}", []
     while url is not None:
         seen = visit(user, url)
@@ -116,7 +116,7 @@ def test_every_row_is_reached_once_in_each_direction(admin_user, model, query, n
 
 
 @pytest.mark.usefixtures("_tables")
-def test_a_page_without_a_match_leads_on_and_back(console, moderator):
+def test_a_page_without_a_match_links_to_both_neighbours(console, moderator):
     found = walk(moderator, JOBS, "?q=Nightly&queue=rare", "next")
     assert sorted(len(page) for page in found) == [0, 0, 1, 2]
     urls, url = [], "?q=Nightly&queue=rare"
@@ -125,7 +125,7 @@ def test_a_page_without_a_match_leads_on_and_back(console, moderator):
         url = visit(moderator, f"{JOBS}{url}").links.next
     empty = next(url for url, page in zip(urls, found, strict=True) if not page)
     content = console.get(f"{JOBS}{empty}").content.decode()
-    assert "None of the 13 jobs scanned for this page matches" in content or "No job matches" in content
+    assert "none of the 13 jobs scanned for this page matches" in content or "No matching jobs" in content
     assert visit(moderator, f"{JOBS}{empty}").links.previous
 
 
@@ -137,7 +137,7 @@ def test_totals_are_exact_where_they_are_known(console):
         ({"priority": "1"}, None, "More than 13 jobs"),
         ({"q": "Nightly 2"}, 7, "7 jobs"),
         ({"worker": "w", "queue": "default"}, None, "10 on this page"),
-        ({"q": "nobody"}, 0, "No job matches."),
+        ({"q": "nothing"}, 0, "No matching jobs."),
     ):
         response = console.get(JOBS, query)
         assert response.context["cl"].total == total
@@ -153,14 +153,14 @@ def test_an_invalid_cursor_leads_to_the_first_page(console, text):
 
 
 @pytest.mark.usefixtures("_tables")
-def test_a_page_belongs_to_its_filters_and_order(console, moderator):
+def test_a_cursor_is_valid_for_its_filters_and_order_only(console, moderator):
     cursor = visit(moderator, JOBS).links.next.partition("cursor=")[2]
     for query in ("status=pending", "q=Nightly", "o=3", "worker=w"):
         assert "not part of this list" in console.get(f"{JOBS}?{query}&cursor={cursor}").content.decode()
 
 
 @pytest.mark.usefixtures("_tables")
-def test_links_keep_filters_and_order_and_leave_the_page_behind(console, moderator):
+def test_links_keep_filters_and_order_and_drop_the_cursor(console, moderator):
     first = visit(moderator, f"{JOBS}?priority=1&o=5")
     second = visit(moderator, f"{JOBS}{first.links.next}")
     assert "priority=1" in second.links.next
@@ -192,7 +192,7 @@ def test_only_orders_that_an_index_has_are_offered(moderator, query, offered):
 
 
 @pytest.mark.usefixtures("_tables")
-def test_values_that_rows_have_are_offered_and_others_can_be_typed_in(console):
+def test_stored_values_are_suggested_and_others_can_be_typed_in(console):
     content = console.get(JOBS, {"worker": "gpu-9", "status": "failed"}).content.decode()
     assert '<input type="hidden" name="status" value="failed">' in content
     assert "gpu-9</a>" in content
@@ -221,14 +221,14 @@ UNDECLARED = [
 
 
 @pytest.mark.parametrize("query", UNDECLARED)
-def test_what_is_not_declared_leads_to_the_whole_list_with_a_warning(console, job, query):
+def test_undeclared_queries_redirect_to_the_whole_list_with_a_warning(console, job, query):
     response = console.get(f"{JOBS}?{query}")
     assert (response.status_code, response["Location"]) == (302, JOBS)
     response = console.get(JOBS)
     assert response.status_code == 200
-    assert "This is the whole list." in response.content.decode()
+    assert "Showing the whole list." in response.content.decode()
     assert response.context["cl"].result_list == [job]
-    assert "This is the whole list." not in console.get(JOBS).content.decode()
+    assert "Showing the whole list." not in console.get(JOBS).content.decode()
 
 
 @pytest.mark.parametrize("query", UNDECLARED[:3])

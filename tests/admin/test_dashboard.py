@@ -1,4 +1,4 @@
-"""The dashboard: what it shows is right, costs little, and does not need the cache."""
+"""The dashboard and the monitoring pages: correct figures, few queries, no dependence on the cache."""
 
 import json
 import re
@@ -12,10 +12,10 @@ from django.utils import timezone
 from monitoring import findings, registry
 from monitoring.cache_report import CacheHealth
 from orchestrator import actions
-from orchestrator.admin.formatting import NOTHING
 from orchestrator.choices import JobStatus
 from orchestrator.console import dashboard, rollups
 from orchestrator.console.charts import charts
+from orchestrator.console.html_formatting import NOTHING
 from orchestrator.console.models import MinuteRollup
 from orchestrator.console.rollups import Bucket
 from orchestrator.models import Event, Job
@@ -36,14 +36,14 @@ def ended(name, status=JobStatus.FAILED, reason=None):
 
 @pytest.fixture
 def _three_hours(monkeypatch):
-    """A past that one look has time to count."""
-    monkeypatch.setattr(rollups, "KEPT", 180)
-    monkeypatch.setattr(rollups, "_PATIENCE", 60)
+    """Limit rollups to three hours, and give one update time to store them all."""
+    monkeypatch.setattr(rollups, "KEPT_MINUTES", 180)
+    monkeypatch.setattr(rollups, "_BACKFILL_SECONDS", 60)
 
 
 @pytest.mark.django_db
 @pytest.mark.usefixtures("_three_hours")
-def test_every_event_is_in_its_span_and_in_no_other():
+def test_every_event_is_in_exactly_one_bucket():
     for at in (
         NOW,
         NOW - timedelta(minutes=1),
@@ -56,14 +56,14 @@ def test_every_event_is_in_its_span_and_in_no_other():
     happened("something_else", NOW - timedelta(minutes=7), 3)
     rollups.update_rollups(NOW)
     buckets = rollups.buckets(12, 5, NOW)
-    assert [span.start.minute for span in buckets] == [35, 40, 45, 50, 55, 0, 5, 10, 15, 20, 25, 30]
-    assert [span.completed for span in buckets] == [0, 0, 0, 0, 1, 1, 0, 0, 0, 0, 1, 1]
-    assert [span.failed for span in buckets] == [0] * 9 + [3, 0, 0]
-    assert sum(span.completed for span in rollups.buckets(24, 60, NOW)) == 5
+    assert [bucket.start.minute for bucket in buckets] == [35, 40, 45, 50, 55, 0, 5, 10, 15, 20, 25, 30]
+    assert [bucket.completed for bucket in buckets] == [0, 0, 0, 0, 1, 1, 0, 0, 0, 0, 1, 1]
+    assert [bucket.failed for bucket in buckets] == [0] * 9 + [3, 0, 0]
+    assert sum(bucket.completed for bucket in rollups.buckets(24, 60, NOW)) == 5
 
 
 @pytest.mark.django_db
-def test_what_was_counted_once_is_not_counted_again():
+def test_stored_minutes_are_not_counted_again():
     happened("job_completed", NOW - timedelta(minutes=10), 2)
     rollups.update_rollups(NOW)
     Event.objects.all().delete()  # as the archive does
@@ -71,29 +71,29 @@ def test_what_was_counted_once_is_not_counted_again():
     happened("job_completed", NOW + timedelta(minutes=1))
     for _ in range(2):
         rollups.update_rollups(later)
-    assert sum(span.completed for span in rollups.buckets(12, 5, later)) == 3
+    assert sum(bucket.completed for bucket in rollups.buckets(12, 5, later)) == 3
 
 
 @pytest.mark.django_db
 @pytest.mark.usefixtures("_three_hours")
-def test_a_console_nobody_looked_at_begins_with_the_last_hour(monkeypatch):
-    monkeypatch.setattr(rollups, "_PATIENCE", -1)
+def test_after_a_long_gap_rollups_start_again_from_the_newest_minutes(monkeypatch):
+    monkeypatch.setattr(rollups, "_BACKFILL_SECONDS", -1)
     rollups.update_rollups(NOW)
     assert not MinuteRollup.objects.exists()
-    monkeypatch.setattr(rollups, "_PATIENCE", 60)
+    monkeypatch.setattr(rollups, "_BACKFILL_SECONDS", 60)
     rollups.update_rollups(NOW)
-    assert MinuteRollup.objects.count() == rollups.KEPT
+    assert MinuteRollup.objects.count() == rollups.KEPT_MINUTES
     later = NOW + timedelta(days=3)
     happened("job_failed", later - timedelta(minutes=20))
     rollups.update_rollups(later)
-    assert MinuteRollup.objects.count() == rollups.KEPT
-    assert sum(span.failed for span in rollups.buckets(28, 360, later)) == 1
+    assert MinuteRollup.objects.count() == rollups.KEPT_MINUTES
+    assert sum(bucket.failed for bucket in rollups.buckets(28, 360, later)) == 1
 
 
 @pytest.mark.django_db
-def test_before_anything_is_kept_the_last_hour_is_shown():
+def test_without_rollups_the_last_hour_is_counted():
     happened("job_completed", NOW - timedelta(minutes=20))
-    assert sum(span.completed for span in rollups.buckets(12, 5, NOW)) == 1
+    assert sum(bucket.completed for bucket in rollups.buckets(12, 5, NOW)) == 1
 
 
 @pytest.mark.django_db
@@ -104,13 +104,13 @@ def test_the_wait_is_the_median_from_creation_to_start():
             name="j", status="running", started_at=started, created_at=started - timedelta(seconds=wait)
         )
     rollups.update_rollups(NOW)
-    waits = [span.wait for span in rollups.buckets(12, 5, NOW) if span.wait is not None]
+    waits = [bucket.wait for bucket in rollups.buckets(12, 5, NOW) if bucket.wait is not None]
     assert waits == [pytest.approx(20, abs=0.01)]
 
 
 @pytest.mark.django_db
 @pytest.mark.usefixtures("_three_hours")
-def test_the_last_instant_of_a_minute_is_in_that_minute():
+def test_the_last_microsecond_of_a_minute_is_in_that_minute():
     for minute in range(1, 150):
         last = datetime(2026, 11, 23, 12, 30, tzinfo=UTC) - timedelta(minutes=minute, microseconds=1)
         happened("job_completed", last)
@@ -121,11 +121,15 @@ def test_the_last_instant_of_a_minute_is_in_that_minute():
 
 
 @pytest.mark.engine_neutral
-def test_charts_say_their_numbers():
+def test_charts_format_their_values():
     start = datetime(2026, 11, 23, 12, tzinfo=UTC)
     buckets = tuple(
         Bucket(
-            start + timedelta(minutes=5 * n), 5, completed=1000 * n, failed=n % 2, wait=90.0 if n else None
+            start=start + timedelta(minutes=5 * n),
+            minutes=5,
+            completed=1000 * n,
+            failed=n % 2,
+            wait=90.0 if n else None,
         )
         for n in range(3)
     )
@@ -133,42 +137,42 @@ def test_charts_say_their_numbers():
     assert [bar.text for bar in throughput.bars] == ["0", "1,000", "2,000"]
     assert [bar.height for bar in throughput.bars] == [0, 60, 120]
     assert throughput.bars[1].label == "12:05 to 12:10"
-    assert failures.summary == "1 failed · 0.0% of what ended"
+    assert failures.summary == "1 failed · 0.0% of finished jobs"
     assert [bar.text for bar in wait.bars] == [NOTHING, "1 min 30 s", "1 min 30 s"]
-    assert all(chart.is_empty for chart in charts((Bucket(start, 5),)))
+    assert all(chart.is_empty for chart in charts((Bucket(start=start, minutes=5),)))
 
 
 @pytest.mark.django_db
-def test_the_figures_are_those_of_the_jobs():
+def test_figures_match_the_jobs():
     oldest = actions.create_job(by="ada", name="Oldest")
     actions.create_job(by="ada", name="Other")
     failed, deleted = ended("Broken", reason="No space left"), ended("Gone")
     ended("Fine", JobStatus.COMPLETED)
     actions.delete_job(deleted.pk, by="ada")
-    seen = dashboard.dashboard("nonsense")
-    assert seen.range == "hour"
-    assert {tile.status.value: tile.number for tile in seen.tiles} == {
+    current = dashboard.dashboard("nonsense")
+    assert current.range == "hour"
+    assert {tile.status.value: tile.number for tile in current.tiles} == {
         "pending": 2, "running": 0, "completed": 1, "failed": 1, "cancelled": 0,
     }  # fmt: skip
-    assert seen.total == 4
-    assert seen.queue.oldest.pk == oldest.pk
-    assert seen.queue.drains_in == timedelta(seconds=2 / seen.queue.pace)
-    assert [(failure.job, failure.reason) for failure in seen.failures] == [
+    assert current.total == 4
+    assert current.backlog.oldest.pk == oldest.pk
+    assert current.backlog.drains_in == timedelta(seconds=2 / current.backlog.per_second)
+    assert [(failure.job, failure.reason) for failure in current.failures] == [
         ("", ""),
         ("Broken", "No space left"),
     ]
-    assert seen.failures[1].job_id == failed.pk
+    assert current.failures[1].job_id == failed.pk
 
 
 @pytest.mark.django_db
-def test_a_queue_that_stands_still_says_so():
-    assert dashboard.dashboard("hour").queue.drains_text == "empty"
+def test_a_queue_without_throughput_has_no_drain_time():
+    assert dashboard.dashboard("hour").backlog.drains_text == "No pending jobs"
     actions.create_job(by="ada", name="Waits")
-    assert dashboard.dashboard("hour").queue.drains_text == "at a standstill"
+    assert dashboard.dashboard("hour").backlog.drains_text == "Unknown: no job finished in the last hour"
 
 
 @pytest.mark.usefixtures("_three_hours")
-def test_it_costs_few_queries_and_reads_no_table_whole(console, job, django_assert_max_num_queries):
+def test_it_runs_few_queries_and_scans_no_large_table(console, job, django_assert_max_num_queries):
     ended("Broken")
     rollups.update_rollups(timezone.now())
     with django_assert_max_num_queries(17) as queries:
@@ -181,13 +185,13 @@ def test_it_costs_few_queries_and_reads_no_table_whole(console, job, django_asse
 
 
 @pytest.mark.parametrize("status", ["unhealthy", "disabled"])
-def test_it_works_without_the_cache(console, monkeypatch, status):
+def test_pages_work_without_the_cache(console, monkeypatch, status):
     down = registry.MonitoredApp(
         rows=registry.monitored_app().rows, cache=lambda _: CacheHealth(status, error="refused", families={})
     )
     monkeypatch.setattr(registry, "_monitored_app", down)
     content = console.get("/admin/").content.decode()
-    assert "every answer comes from the database" in content
+    assert "All responses come from the database" in content
     assert console.get("/admin/cache/").status_code == 200
 
 
@@ -195,11 +199,11 @@ def test_it_works_without_the_cache(console, monkeypatch, status):
 def test_every_range_has_its_charts(console, chosen):
     content = console.get("/admin/", {"range": chosen}).content.decode()
     assert content.count("<svg") >= 3
-    assert content.count("Numbers</summary>") == 3
+    assert content.count("Show data</summary>") == 3
     assert "<x>" not in content
 
 
-def test_names_of_clients_are_shown_not_run(console):
+def test_client_texts_are_escaped(console):
     ended("<script>alert(1)</script>", reason="<img src=x>")
     content = console.get("/admin/dashboard/now/").content.decode()
     assert "&lt;script&gt;" in content
@@ -211,20 +215,21 @@ def test_names_of_clients_are_shown_not_run(console):
     "page", ["", "cache/", "tables/", "queries/", "findings/", "dashboard/now/", "dashboard/database/"]
 )
 @pytest.mark.slow
-def test_pages_open_for_staff_alone(console, client, user, page):
+def test_only_staff_can_open_the_pages(console, client, user, page):
     assert console.get(f"/admin/{page}").status_code == 200
     client.force_login(user)
     assert client.get(f"/admin/{page}").status_code == 302
 
 
 @pytest.mark.parametrize("page", ["", "cache/", "orchestrator/job/", "login/", "nothing-here/"])
-def test_only_files_of_this_host_run(console, page):
-    answer = console.get(f"/admin/{page}", follow=True)
-    policy = answer.headers["Content-Security-Policy"]
+def test_the_policy_allows_only_files_of_this_host(console, page):
+    response = console.get(f"/admin/{page}", follow=True)
+    policy = response.headers["Content-Security-Policy"]
     assert "default-src 'none'" in policy
     assert "unsafe" not in policy
     assert (
-        not re.search(r"<script(?![^>]*\bsrc=)[^>]*>", answer.content.decode()) or answer.status_code == 404
+        not re.search(r"<script(?![^>]*\bsrc=)[^>]*>", response.content.decode())
+        or response.status_code == 404
     )
 
 
@@ -232,27 +237,27 @@ def test_other_pages_have_their_own_policy(client):
     assert "Content-Security-Policy" not in client.get("/healthz").headers
 
 
-def test_a_finding_is_acknowledged_with_a_reason_and_counts_again(console):
+def test_a_finding_is_acknowledged_with_a_reason_and_unacknowledged(console):
     fields = {"finding": "table:archive:events", "reason": "They are needed"}
     console.post("/admin/findings/", fields)
     known = findings.acknowledgements()["table:archive:events"]
     assert (known.by, known.reason) == ("moderator", "They are needed")
     assert console.post("/admin/findings/", {"finding": "x", "reason": ""}, follow=True).status_code == 200
     assert set(findings.acknowledgements()) == {"table:archive:events"}
-    console.post("/admin/findings/", {"forget": "table:archive:events"})
+    console.post("/admin/findings/", {"unacknowledge": "table:archive:events"})
     assert not findings.acknowledgements()
 
 
-def test_clearing_and_comparing_are_offered(console, as_user, job, transactional_db):
+def test_the_cache_is_cleared_and_compared(console, as_user, job, transactional_db):
     for _ in range(2):
         as_user.get("/api/v1/jobs/")
     assert as_user.get("/api/v1/jobs/")["X-Cache"] == ("HIT" if settings.CACHE_ENABLED else "BYPASS")
     console.post("/admin/cache/clear/", {"table": "jobs"})
     assert as_user.get("/api/v1/jobs/")["X-Cache"] == "MISS"
-    answer = console.post("/admin/cache/audit/", follow=True)
-    assert "0 stale" in answer.content.decode()
-    answer = console.post("/admin/cache/clear/", {"table": "everything"}, follow=True)
-    assert "allowed: jobs, events, tasks, users" in answer.content.decode()
+    response = console.post("/admin/cache/audit/", follow=True)
+    assert "0 stale" in response.content.decode()
+    response = console.post("/admin/cache/clear/", {"table": "everything"}, follow=True)
+    assert "Allowed: jobs, events, tasks, users" in response.content.decode()
     assert console.get("/admin/cache/clear/").status_code == 405
 
 

@@ -1,4 +1,4 @@
-"""Jobs in the admin: every change goes by the life cycle and leaves its event."""
+"""Jobs in the admin: every change follows the life cycle and writes an event."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -8,7 +8,7 @@ from django.contrib.admin.models import LogEntry
 from django.utils import timezone
 
 from orchestrator import actions
-from orchestrator.admin.change_list import kept_count
+from orchestrator.admin.change_list import stored_count
 from orchestrator.choices import JobStatus
 from orchestrator.listing import Selection
 from orchestrator.lists import EVENTS
@@ -37,13 +37,13 @@ def last_event(job):
     return Event.objects.of_job(job.pk)[0]
 
 
-def texts(answer):
-    return [str(message) for message in answer.context["messages"]]
+def texts(response):
+    return [str(message) for message in response.context["messages"]]
 
 
 def test_a_new_job_is_pending_and_has_its_event(console):
-    answer = console.post(f"{JOBS}add/", form(name="نسخ احتياطي 🗄", metadata='{"a": [1, {"b": null}]}'))
-    assert answer.status_code == 302
+    response = console.post(f"{JOBS}add/", form(name="نسخ احتياطي 🗄", metadata='{"a": [1, {"b": null}]}'))
+    assert response.status_code == 302
     job = Job.objects.get()
     assert (job.name, job.status, job.priority) == ("نسخ احتياطي 🗄", "pending", 3)
     assert job.metadata == {"a": [1, {"b": None}]}
@@ -52,11 +52,11 @@ def test_a_new_job_is_pending_and_has_its_event(console):
     assert LogEntry.objects.get().object_id == str(job.pk)
 
 
-def test_a_change_is_in_the_history(console, job):
-    answer = console.post(
+def test_a_change_is_recorded_in_the_history(console, job):
+    response = console.post(
         page(job, "change/"), form(name=job.name, metadata=json.dumps(job.metadata)), follow=True
     )
-    assert answer.status_code == 200
+    assert response.status_code == 200
     job.refresh_from_db()
     assert job.priority == 3
     event = last_event(job)
@@ -97,23 +97,23 @@ def test_saving_without_a_change_writes_no_event(console, job):
     ],
 )
 @pytest.mark.slow
-def test_what_the_api_refuses_is_refused_here(console, job, field, value):
+def test_the_form_rejects_what_the_api_rejects(console, job, field, value):
     before = Job.objects.values().get()
-    for address in (f"{JOBS}add/", page(job, "change/")):
-        answer = console.post(address, form(**{field: value}))
-        assert answer.status_code == 200
-        assert answer.context["adminform"].form.errors.keys() == {field}
+    for url in (f"{JOBS}add/", page(job, "change/")):
+        response = console.post(url, form(**{field: value}))
+        assert response.status_code == 200
+        assert response.context["adminform"].form.errors.keys() == {field}
     assert Job.objects.values().get() == before
 
 
-def test_no_form_sets_the_status(console, job):
+def test_the_form_does_not_set_the_status(console, job):
     console.post(page(job, "change/"), form(status="completed", started_at="2026-01-01", worker="me"))
     job.refresh_from_db()
     assert (job.status, job.started_at, job.worker) == ("pending", None, None)
 
 
 @pytest.mark.parametrize("status", [JobStatus.RUNNING, JobStatus.COMPLETED])
-def test_what_a_worker_does_or_has_done_is_settled(console, job, status):
+def test_running_and_completed_jobs_cannot_be_edited(console, job, status):
     actions.change_status(job.pk, JobStatus.RUNNING, by="w")
     actions.change_status(job.pk, status, by="w")
     content = console.get(page(job, "change/")).content
@@ -137,7 +137,7 @@ def test_the_page_shows_queue_progress_and_result(console, job):
 
 
 @pytest.mark.parametrize("status", JobStatus)
-def test_the_page_offers_the_changes_that_are_allowed(console, job, status):
+def test_the_page_offers_the_allowed_statuses(console, job, status):
     steps = {
         "pending": [],
         "running": ["running"],
@@ -151,40 +151,42 @@ def test_the_page_offers_the_changes_that_are_allowed(console, job, status):
     content = console.get(page(job, "change/")).content.decode()
     offered = {to for to in JobStatus.values if f'name="status" value="{to}"' in content}
     assert offered == set(job.allowed_statuses)
-    assert ("steering-reason" in content) == bool(offered)
+    assert ("status-reason" in content) == bool(offered)
 
 
-def test_steering_leaves_event_and_log(console, job):
-    answer = console.post(page(job, "status/"), {"status": "cancelled", "reason": "Not needed"}, follow=True)
-    assert answer.redirect_chain == [(page(job, "change/"), 302)]
-    assert texts(answer) == ["“Index documents” is cancelled."]
+def test_a_change_of_status_writes_event_and_log(console, job):
+    response = console.post(
+        page(job, "status/"), {"status": "cancelled", "reason": "Not needed"}, follow=True
+    )
+    assert response.redirect_chain == [(page(job, "change/"), 302)]
+    assert texts(response) == ["“Index documents” is now cancelled."]
     job.refresh_from_db()
     assert job.status == "cancelled"
     event = last_event(job)
     assert event.type == "job_cancelled"
-    told = {name: event.payload[name] for name in ("job_id", "from", "to", "by", "reason")}
-    assert list(told.values()) == [str(job.pk), "pending", "cancelled", "moderator", "Not needed"]
+    payload = {name: event.payload[name] for name in ("job_id", "from", "to", "by", "reason")}
+    assert list(payload.values()) == [str(job.pk), "pending", "cancelled", "moderator", "Not needed"]
     assert LogEntry.objects.get().change_message == "Pending → Cancelled: Not needed"
-    content = answer.content.decode()
+    content = response.content.decode()
     assert "job_cancelled" in content
     assert "Not needed" in content
 
 
-def test_steering_against_the_life_cycle_is_told(console, job):
-    answer = console.post(page(job, "status/"), {"status": "completed"}, follow=True)
-    assert texts(answer) == ["A pending job cannot become completed. Allowed: running, cancelled."]
+def test_a_change_against_the_life_cycle_is_an_error_message(console, job):
+    response = console.post(page(job, "status/"), {"status": "completed"}, follow=True)
+    assert texts(response) == ["A pending job cannot become completed. Allowed: running, cancelled."]
     assert Event.objects.count() == 1
 
 
 @pytest.mark.parametrize("fields", [{}, {"status": "banana"}, {"status": "cancelled", "reason": "x" * 1025}])
-def test_steering_that_makes_no_sense_is_told(console, job, fields):
-    answer = console.post(page(job, "status/"), fields, follow=True)
-    assert len(texts(answer)) == 1
+def test_an_invalid_change_of_status_is_an_error_message(console, job, fields):
+    response = console.post(page(job, "status/"), fields, follow=True)
+    assert len(texts(response)) == 1
     job.refresh_from_db()
     assert job.status == "pending"
 
 
-def test_steering_takes_a_job_a_post_and_the_right(console, client, user, job):
+def test_a_change_of_status_needs_a_job_a_post_and_permission(console, client, user, job):
     assert console.post(f"{JOBS}nonsense/status/", {"status": "cancelled"}).status_code == 404
     assert console.get(page(job, "status/")).status_code == 405
     client.force_login(user)
@@ -193,14 +195,14 @@ def test_steering_takes_a_job_a_post_and_the_right(console, client, user, job):
     assert job.status == "pending"
 
 
-def test_deleting_leaves_an_event(console, job):
+def test_deleting_writes_an_event(console, job):
     assert console.post(page(job, "delete/"), {"post": "yes"}).status_code == 302
     assert not Job.objects.exists()
     assert last_event(job).payload["by"] == "moderator"
     assert last_event(job).type == "job_deleted"
 
 
-def test_lists_are_found_and_filtered(console, job):
+def test_lists_are_searched_and_filtered(console, job):
     for number in range(55):
         actions.create_job(by="ada", name=f"Nightly {number}", priority=number - 5)
     now = timezone.now()
@@ -209,9 +211,9 @@ def test_lists_are_found_and_filtered(console, job):
     )
 
     def rows(query):
-        answer = console.get(JOBS, query)
-        assert answer.status_code == 200
-        return [row.name for row in answer.context["cl"].result_list]
+        response = console.get(JOBS, query)
+        assert response.status_code == 200
+        return [row.name for row in response.context["cl"].result_list]
 
     assert len(rows({})) == 50
     assert rows({"q": str(job.pk)}) == rows({"q": f" {job.pk.hex} "}) == [job.name]
@@ -228,11 +230,11 @@ def test_lists_are_found_and_filtered(console, job):
     ("query", "counted"),
     [({}, 0), ({"status": "pending"}, 0), ({"priority": "0"}, 1), ({"q": "Job"}, 1), ({"worker": "w"}, 1)],
 )
-def test_a_list_costs_few_queries_and_counts_no_table(console, django_assert_max_num_queries, query, counted):
+def test_a_list_runs_few_queries_and_counts_no_table(console, django_assert_max_num_queries, query, counted):
     Job.objects.bulk_create(Job(name=f"Job {n}", worker="w") for n in range(60))
     with django_assert_max_num_queries(11) as queries:
-        answer = console.get(JOBS, query)
-    assert len(answer.context["cl"].result_list) == 50
+        response = console.get(JOBS, query)
+    assert len(response.context["cl"].result_list) == 50
     statements = [query["sql"] for query in queries.captured_queries]
     assert sum("LIMIT 10001" in sql for sql in statements) == counted
     assert not any(
@@ -242,18 +244,18 @@ def test_a_list_costs_few_queries_and_counts_no_table(console, django_assert_max
 
 
 @pytest.mark.django_db
-def test_numbers_are_kept_only_where_they_are_those_of_the_rows():
+def test_stored_counts_are_used_only_where_they_are_exact():
     for number in range(3):
         actions.create_job(by="ada", name=f"Job {number}", priority=number)
 
-    def kept(definition, **conditions):
-        return kept_count(Selection(definition, conditions, definition.orders[0]))
+    def stored(definition, **conditions):
+        return stored_count(Selection(definition, conditions, definition.orders[0]))
 
-    assert kept(JOB_LIST) == kept(JOB_LIST, status="pending") == kept(EVENTS) == 3
-    assert kept(JOB_LIST, status="failed") == 0
-    assert kept(JOB_LIST, status="pending", priority=1) is None
-    assert kept(JOB_LIST, priority=1) is None
-    assert kept(EVENTS, type="job_created") is None
+    assert stored(JOB_LIST) == stored(JOB_LIST, status="pending") == stored(EVENTS) == 3
+    assert stored(JOB_LIST, status="failed") == 0
+    assert stored(JOB_LIST, status="pending", priority=1) is None
+    assert stored(JOB_LIST, priority=1) is None
+    assert stored(EVENTS, type="job_created") is None
 
 
 def test_jobs_are_found_by_worker(console, job):
@@ -269,11 +271,11 @@ def test_jobs_are_found_by_worker(console, job):
     assert rows({"worker": "nobody"}) == []
 
 
-def test_what_clients_sent_is_shown_not_run(console, job):
+def test_client_texts_are_escaped(console, job):
     Job.objects.filter(pk=job.pk).update(name="<script>alert(1)</script>")
     Event.objects.create(type="<i>", payload={"by": "<img>", "reason": ["x"]}, job_id=job.pk)
-    for address in (JOBS, page(job, "change/"), "/admin/orchestrator/event/"):
-        content = console.get(address).content.decode()
+    for url in (JOBS, page(job, "change/"), "/admin/orchestrator/event/"):
+        content = console.get(url).content.decode()
         assert "<script>alert" not in content
         assert "<img>" not in content
         assert "<i>" not in content
@@ -282,9 +284,9 @@ def test_what_clients_sent_is_shown_not_run(console, job):
 @pytest.mark.parametrize("payload", [[], "text", 7, {"by": {"a": 1}}])
 def test_payloads_of_any_shape_are_shown(console, job, payload):
     event = Event.objects.create(type="odd", payload=payload, job_id=job.pk)
-    for address in (
+    for url in (
         "/admin/orchestrator/event/",
         f"/admin/orchestrator/event/{event.pk}/change/",
         page(job, "change/"),
     ):
-        assert console.get(address).status_code == 200
+        assert console.get(url).status_code == 200

@@ -7,7 +7,7 @@ TASKS = "/admin/orchestrator/task/"
 EVENTS = "/admin/orchestrator/event/"
 
 
-def test_a_task_is_made_changed_and_deleted(console):
+def test_a_task_is_created_changed_and_deleted(console):
     assert console.post(f"{TASKS}add/", {"title": "New", "description": ""}).status_code == 302
     task = Task.objects.get()
     assert (task.title, task.version) == ("New", 1)
@@ -26,20 +26,20 @@ def test_saving_without_a_change_leaves_the_version(console, task):
     assert task.version == 1
 
 
-def test_nobody_overwrites_what_they_have_not_seen(console, task):
+def test_a_form_from_an_old_version_is_rejected(console, task):
     assert b'name="seen_version" value="1"' in console.get(f"{TASKS}{task.pk}/change/").content
     actions.update_task(task.pk, title="By somebody else")
     for seen in ("1", "", "x", "3"):
         fields = {"title": "By me", "description": "", "seen_version": seen}
-        answer = console.post(f"{TASKS}{task.pk}/change/", fields)
-        assert answer.status_code == 200
-        assert b"By me" in answer.content  # the operator's text is still there
-    assert b"it is now at version 2" in answer.content
+        response = console.post(f"{TASKS}{task.pk}/change/", fields)
+        assert response.status_code == 200
+        assert b"By me" in response.content  # the operator's text is still there
+    assert b"it is now at version 2" in response.content
     task.refresh_from_db()
     assert (task.title, task.version) == ("By somebody else", 2)
 
 
-def test_a_change_between_check_and_save_is_told(console, task, monkeypatch):
+def test_a_change_between_check_and_save_is_an_error_message(console, task, monkeypatch):
     def edit_first(task_id, **kwargs):
         monkeypatch.undo()
         actions.update_task(task_id, title="By somebody else")
@@ -47,8 +47,8 @@ def test_a_change_between_check_and_save_is_told(console, task, monkeypatch):
 
     monkeypatch.setattr("orchestrator.admin.tasks.actions.update_task", edit_first)
     fields = {"title": "By me", "description": "", "seen_version": "1"}
-    answer = console.post(f"{TASKS}{task.pk}/change/", fields, follow=True)
-    assert "it is now at version 2" in str(next(iter(answer.context["messages"])))
+    response = console.post(f"{TASKS}{task.pk}/change/", fields, follow=True)
+    assert "it is now at version 2" in str(next(iter(response.context["messages"])))
 
 
 def test_tasks_are_found(console, task):
@@ -77,7 +77,7 @@ def test_events_are_found_by_type_and_id(console, event, job):
     assert b"scout" in console.get(EVENTS).content
 
 
-def test_events_stay_as_they_are(admin_console, event):
+def test_events_cannot_be_changed(admin_console, event):
     page = f"{EVENTS}{event.pk}/"
     assert admin_console.post(f"{page}change/", {"type": "x"}).status_code == 403
     assert admin_console.post(f"{page}delete/", {"post": "yes"}).status_code == 403

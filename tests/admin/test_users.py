@@ -21,8 +21,8 @@ def form(user, **fields):
     return {"username": user.username, "email": user.email, "role": user.role, **active, **fields}
 
 
-def texts(answer):
-    return [str(message) for message in answer.context["messages"]]
+def texts(response):
+    return [str(message) for message in response.context["messages"]]
 
 
 def test_a_new_user_can_sign_in(admin_console):
@@ -50,10 +50,10 @@ def test_a_new_user_without_a_password_cannot(admin_console):
         ({"password2": "seven silent soldiers"}, "password2"),
     ],
 )
-def test_a_new_user_must_be_possible(admin_console, fields, wrong):
-    answer = admin_console.post(f"{USERS}add/", {**NEW, **GOOD, **fields})
-    assert answer.status_code == 200
-    assert answer.context["adminform"].form.errors.keys() == {wrong}
+def test_invalid_new_users_are_rejected(admin_console, fields, wrong):
+    response = admin_console.post(f"{USERS}add/", {**NEW, **GOOD, **fields})
+    assert response.status_code == 200
+    assert response.context["adminform"].form.errors.keys() == {wrong}
     assert User.objects.count() == 1
 
 
@@ -71,42 +71,42 @@ def test_role_and_activation_are_changed(admin_console, moderator):
 
 def test_a_new_password_ends_tokens(admin_console, moderator):
     client = sign_in(moderator)
-    answer = admin_console.post(
+    response = admin_console.post(
         page(moderator, "password/"), {**GOOD, "usable_password": "true", "set-password": "1"}
     )
-    assert answer.status_code == 302
+    assert response.status_code == 302
     assert client.get("/api/v1/users/me/").status_code == 401
     assert sign_in(moderator, GOOD["password1"])
 
 
-def test_the_last_admin_stays(admin_console, admin_user):
+def test_the_last_admin_cannot_be_removed(admin_console, admin_user):
     demoted, inactive = form(admin_user, role="user"), form(admin_user)
     del inactive["active"]
-    for address, fields in (
+    for url, fields in (
         (page(admin_user, "change/"), demoted),
         (page(admin_user, "change/"), inactive),
         (page(admin_user, "delete/"), {"post": "yes"}),
     ):
-        answer = admin_console.post(address, fields, follow=True)
-        assert any("last active admin" in text for text in texts(answer)), address
+        response = admin_console.post(url, fields, follow=True)
+        assert any("last active admin" in text for text in texts(response)), url
     admin_user.refresh_from_db()
     assert (admin_user.role, admin_user.active) == ("admin", True)
     assert not LogEntry.objects.exists()
 
 
-def test_another_admin_may_go(admin_console):
+def test_another_admin_can_be_deleted(admin_console):
     other = make_user("other", Role.ADMIN)
     assert admin_console.post(page(other, "delete/"), {"post": "yes"}).status_code == 302
     assert not User.objects.filter(pk=other.pk).exists()
 
 
-def test_nobody_sees_a_hash(admin_console, admin_user, user):
+def test_no_page_shows_a_password_hash(admin_console, admin_user, user):
     hash_ = user.password.split("$")[-1]
-    for address in (USERS, page(user, "change/"), page(user, "password/"), page(user, "history/")):
-        assert hash_ not in admin_console.get(address).content.decode()
+    for url in (USERS, page(user, "change/"), page(user, "password/"), page(user, "history/")):
+        assert hash_ not in admin_console.get(url).content.decode()
 
 
-def test_a_moderator_reads_users_and_no_more(console, user):
+def test_moderators_can_only_read_users(console, user):
     content = console.get(page(user, "change/")).content.decode()
     assert "user@example.com" in content
     assert "password/" not in content.split('id="content"')[1]

@@ -1,4 +1,4 @@
-"""What happened in each minute, and changes of many rows."""
+"""Rollups per minute, and bulk changes."""
 
 import django.utils.timezone
 from django.db import migrations, models
@@ -21,15 +21,15 @@ class Migration(migrations.Migration):
                         auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
                     ),
                 ),
-                ("by", models.CharField(help_text="The user name of who asked for it.", max_length=150)),
+                ("by", models.CharField(help_text="The username of the operator.", max_length=150)),
                 ("table", models.CharField(db_default="jobs", default="jobs", max_length=16)),
                 (
                     "action",
                     models.CharField(
                         choices=[
-                            ("retry", "Queue again"),
+                            ("retry", "Requeue"),
                             ("cancel", "Cancel"),
-                            ("priority", "BulkOperation the priority"),
+                            ("priority", "Change the priority"),
                             ("activate", "Activate"),
                             ("deactivate", "Deactivate"),
                             ("delete", "Delete"),

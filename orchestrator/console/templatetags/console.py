@@ -1,72 +1,49 @@
 """Filters of the console's templates."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 
 from django import template
 from django.utils import timezone
-from django.utils.safestring import SafeString
 
 from monitoring.formatting import human_bytes, human_duration
-from orchestrator.admin import formatting
-from orchestrator.choices import JobStatus
+from orchestrator.console import html_formatting
+from orchestrator.console.html_formatting import NOTHING
 
 register = template.Library()
+register.filter("ago", html_formatting.ago)
+register.filter("readable", html_formatting.readable_json)
+register.filter("payload_text", html_formatting.payload_text)
 
-#: What a template hands over where there is no value: none, or none of an object that is not there.
-_ABSENT: Final = (None, "")
-
-
-@register.filter
-def badge(status: str) -> SafeString:
-    """Return a job's status as a coloured word."""
-    return formatting.badge(status, JobStatus)
+#: What a template passes for a missing value: None, or "" for an attribute of a missing object.
+_MISSING: Final = (None, "")
 
 
 @register.filter
-def ago(instant: datetime | None) -> SafeString | str:
-    """Return how long ago an instant was, with the exact one."""
-    return formatting.ago(instant)
+def age(value: datetime | None) -> str:
+    """Return how long ago a datetime was, without "ago"."""
+    return NOTHING if value is None else human_duration((timezone.now() - value).total_seconds())
 
 
 @register.filter
-def age(instant: datetime | None) -> str:
-    """Return how long it is since an instant."""
-    return (
-        formatting.NOTHING if instant is None else human_duration((timezone.now() - instant).total_seconds())
-    )
-
-
-@register.filter
-def remaining(instant: datetime | None) -> str:
-    """Return how long it is to an instant, or since when it has passed."""
-    if instant is None:
-        return "no lease"
-    left = instant - timezone.now()
-    if left < timedelta(0):
-        return f"ran out {human_duration(-left.total_seconds())} ago"
-    return f"{human_duration(left.total_seconds())} left"
+def time_left(expires_at: datetime | None) -> str:
+    """Return how long it is until a lease expires, or how long ago it expired."""
+    return "no lease" if expires_at is None else html_formatting.time_left(expires_at)
 
 
 @register.filter
 def grouped(number: Any) -> str:
-    """Return a number with its thousands told apart."""
-    return formatting.NOTHING if number in _ABSENT else f"{number:,.0f}"
+    """Return a whole number with thousands separators."""
+    return NOTHING if number in _MISSING else f"{number:,.0f}"
 
 
 @register.filter
-def share(rate: Any) -> str:
+def percentage(share: Any) -> str:
     """Return a share of 1 as a percentage."""
-    return formatting.NOTHING if rate in _ABSENT else f"{rate:.1%}"
+    return NOTHING if share in _MISSING else f"{share:.1%}"
 
 
 @register.filter
 def size(number: Any) -> str:
-    """Return bytes with their unit."""
-    return formatting.NOTHING if number in _ABSENT else human_bytes(number)
-
-
-@register.filter
-def readable(value: Any) -> SafeString:
-    """Return JSON with a line for each member."""
-    return formatting.readable_json(value)
+    """Return a number of bytes with its unit."""
+    return NOTHING if number in _MISSING else human_bytes(number)

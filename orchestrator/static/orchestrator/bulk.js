@@ -1,4 +1,4 @@
-// Carries a change of many rows on, request by request, until it is done or somebody stops it.
+// Continues a bulk change, request by request, until it is finished or stopped.
 "use strict";
 (() => {
   const part = document.querySelector("[data-step]");
@@ -7,50 +7,49 @@
   const text = document.querySelector("[data-progress-text]");
   const bar = document.querySelector(".bulk-progress");
   if (!part || !step) return;
-  const again = step;
   const number = new Intl.NumberFormat("en-US");
   let stopping = false;
 
-  const show = (told) => {
-    const of = told.total === null ? "" : ` of ${number.format(told.total)}`;
-    text.textContent = `${number.format(told.changed)}${of} ${part.dataset.done}`;
-    if (told.total !== null) {
-      bar.max = Math.max(told.total, 1);
-      bar.value = told.changed;
+  const show = (progress) => {
+    const of = progress.total === null ? "" : ` of ${number.format(progress.total)}`;
+    text.textContent = `${number.format(progress.changed)}${of} ${part.dataset.done}`;
+    if (progress.total !== null) {
+      bar.max = Math.max(progress.total, 1);
+      bar.value = progress.changed;
     }
   };
 
-  const carryOn = async () => {
-    again.hidden = true;
+  const run = async () => {
+    step.hidden = true;
     try {
       for (;;) {
-        const answer = await fetch(part.dataset.step, {
+        const response = await fetch(part.dataset.step, {
           method: "POST",
           body: new FormData(step),
           headers: { Accept: "application/json" },
           credentials: "same-origin",
           redirect: "error",
         });
-        if (!answer.ok) throw new Error(String(answer.status));
-        const told = await answer.json();
-        show(told);
+        if (!response.ok) throw new Error(String(response.status));
+        const progress = await response.json();
+        show(progress);
         if (stopping) return;
-        if (told.state !== "running") {
+        if (progress.state !== "running") {
           location.reload();
           return;
         }
       }
     } catch {
       if (stopping) return;
-      text.textContent += "; no answer. Nothing is lost: carry on when you like";
-      again.hidden = false;
+      text.textContent += ". Connection lost. Rows already changed are saved; press Continue to go on.";
+      step.hidden = false;
     }
   };
 
   step.addEventListener("submit", (event) => {
     event.preventDefault();
-    carryOn();
+    run();
   });
   stop?.addEventListener("submit", () => { stopping = true; });
-  carryOn();
+  run();
 })();

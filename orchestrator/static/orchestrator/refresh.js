@@ -1,4 +1,4 @@
-// Parts of a page that fetch themselves anew: [data-refresh] is the address, [data-seconds] how often.
+// Refreshes parts of a page: [data-refresh] is the URL, [data-seconds] the interval.
 "use strict";
 (() => {
   const parts = [...document.querySelectorAll("[data-refresh]")];
@@ -7,18 +7,18 @@
   const toggle = document.querySelector("[data-refresh-toggle]");
   let paused = false;
 
-  // What the reader has opened, is on, or has scrolled to stays as it is.
-  const memory = (part) => ({
+  // A refresh keeps what the reader has opened and focused.
+  const readState = (part) => ({
     open: [...part.querySelectorAll("details[open]")].map((each) => each.id),
     focus: part.contains(document.activeElement) ? document.activeElement.id : "",
   });
 
-  const restore = (part, kept) => {
-    kept.open.forEach((id) => part.querySelector(`#${CSS.escape(id)}`)?.setAttribute("open", ""));
-    if (kept.focus) part.querySelector(`#${CSS.escape(kept.focus)}`)?.focus({ preventScroll: true });
+  const restoreState = (part, saved) => {
+    saved.open.forEach((id) => part.querySelector(`#${CSS.escape(id)}`)?.setAttribute("open", ""));
+    if (saved.focus) part.querySelector(`#${CSS.escape(saved.focus)}`)?.focus({ preventScroll: true });
   };
 
-  const busy = (part) => {
+  const isInUse = (part) => {
     const active = document.activeElement;
     const selected = document.getSelection();
     return (
@@ -28,22 +28,22 @@
   };
 
   const refresh = async (part) => {
-    if (paused || document.hidden || busy(part)) return;
+    if (paused || document.hidden || isInUse(part)) return;
     try {
-      const answer = await fetch(part.dataset.refresh, { credentials: "same-origin", redirect: "error" });
-      if (!answer.ok) throw new Error(String(answer.status));
-      const page = await answer.text();
-      if (busy(part)) return;
-      const kept = memory(part);
+      const response = await fetch(part.dataset.refresh, { credentials: "same-origin", redirect: "error" });
+      if (!response.ok) throw new Error(String(response.status));
+      const page = await response.text();
+      if (isInUse(part)) return;
+      const saved = readState(part);
       part.innerHTML = page;
-      restore(part, kept);
-      if (text) text.textContent = `Up to date at ${new Date().toISOString().slice(11, 19)} UTC`;
+      restoreState(part, saved);
+      if (text) text.textContent = `Updated at ${new Date().toISOString().slice(11, 19)} UTC`;
     } catch {
-      if (text) text.textContent = "No answer; what you see is old. Trying again";
+      if (text) text.textContent = "Connection lost; the figures are old. Retrying";
     }
   };
 
-  const keepFresh = (part) => {
+  const schedule = (part) => {
     const later = () => setTimeout(async () => { await refresh(part); later(); }, part.dataset.seconds * 1000);
     if (part.dataset.first) refresh(part);
     later();
@@ -53,8 +53,8 @@
   toggle?.addEventListener("click", () => {
     paused = !paused;
     toggle.setAttribute("aria-pressed", String(paused));
-    toggle.textContent = paused ? "Go on" : "Pause";
+    toggle.textContent = paused ? "Resume" : "Pause";
     if (text) text.textContent = paused ? "Paused" : "Refreshes every 5 seconds";
   });
-  parts.forEach(keepFresh);
+  parts.forEach(schedule);
 })();
