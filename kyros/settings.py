@@ -84,6 +84,9 @@ JWT_ACCESS_MINUTES = _minutes("JWT_ACCESS_MINUTES", 120)
 JWT_REFRESH_MINUTES = _minutes("JWT_REFRESH_MINUTES", 10_080)
 METRICS_TOKEN = env.secret("METRICS_TOKEN", minimum_bytes=16)
 
+#: The version of the package: entries of the cache that another version wrote are not read.
+VERSION = __version__
+
 AUTH_USER_MODEL = "orchestrator.User"
 LOGIN_URL = "rest_framework:login"
 LOGIN_REDIRECT_URL = "/api/v1/"
@@ -362,7 +365,7 @@ REST_FRAMEWORK = {
 SPECTACULAR_SETTINGS = {
     "TITLE": "Kyros Praxis orchestrator",
     "DESCRIPTION": "Agents submit jobs, workers run them, operators watch them.",
-    "VERSION": __version__,
+    "VERSION": VERSION,
     "SERVE_INCLUDE_SCHEMA": False,
     "COMPONENT_SPLIT_REQUEST": True,  # clients may send fewer fields than they receive
     "SCHEMA_PATH_PREFIX": r"/api/v1",

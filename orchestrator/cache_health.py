@@ -29,7 +29,8 @@ def health(budget: TimeBudget) -> CacheHealth:
     if not cache.enabled:
         return CacheHealth("disabled", families=unmeasured)
     # In parallel: if one hangs, the other is still measured.
-    server_call, outbox_call = BoundedCall(lambda: measure_server(cache), "cache"), BoundedCall(measure_outbox)
+    server_call = BoundedCall(lambda: measure_server(cache), "cache")
+    outbox_call = BoundedCall(measure_outbox)
     deadline, breaker = time.monotonic() + budget.left, cache.breaker.state.value
     try:
         server = server_call.result(budget.left)

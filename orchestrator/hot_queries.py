@@ -18,7 +18,7 @@ from monitoring.plans import PRIMARY_KEY, Statement
 from orchestrator.cache import outbox
 from orchestrator.choices import JobStatus, Role
 from orchestrator.limits import DEFAULT_PAGE_SIZE, MAX_RECENT_EVENTS
-from orchestrator.listing import Cursor, ListDefinition, Order, Selection
+from orchestrator.listing import Cursor, ListDefinition, Order, Selection, access_path
 from orchestrator.lists import LISTS
 from orchestrator.models import Event, Job, Task, User
 
@@ -81,7 +81,7 @@ def _lists() -> Iterator[HotQuery]:
     for definition in LISTS:
         for names in definition.combinations(definition.filters):
             for order in definition.orders_with(names, definition.orders):
-                path = definition.access_path(names, order)
+                path = access_path(definition, names, order)
                 if (path, order.descending) not in declared and path.index not in _SINGLE_ROW_INDEXES:
                     declared.add((path, order.descending))
                     yield from _pages(definition, names, order)
@@ -89,7 +89,7 @@ def _lists() -> Iterator[HotQuery]:
 
 def _pages(definition: ListDefinition, names: tuple[str, ...], order: Order) -> Iterator[HotQuery]:
     """Yield the queries of a list's first page and a later one, with the filters' sample values."""
-    path = definition.access_path(names, order)
+    path = access_path(definition, names, order)
     conditions = {name: definition.by_name[name].sample_value for name in names}
     selection = Selection(definition, conditions, order)
     position = tuple(_POSITIONS[column]() for column in path.columns)

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from kyros.processes import is_alive
 from kyros.run import LaunchError
+from monitoring.processes import is_alive
 
 #: How long to wait for the processes of a killed launcher, which end by themselves in less time.
 LOCK_TIMEOUT_SECONDS = 15.0

@@ -13,7 +13,7 @@ from django.http import HttpRequest
 from orchestrator.cache import tags
 from orchestrator.cache.response_key import ResponseKey
 from orchestrator.cache.spec import CacheSpec
-from orchestrator.listing import InvalidQuery, ListDefinition
+from orchestrator.listing import InvalidQuery, ListDefinition, access_path
 from orchestrator.lists import EVENTS, JOBS, TASKS, USERS
 
 #: Builds the cache spec of the response to a request, or returns None if it must not be cached.
@@ -59,7 +59,7 @@ def _served_value(definition: ListDefinition, parameters: Mapping[str, str], nam
         order = definition.order(parameters.get("ordering", ""), conditions, definition.api_orders)
     except InvalidQuery:  # its response is a 400, which is not cached
         return None
-    return conditions.get(name) if name in definition.access_path(conditions, order).served else None
+    return conditions.get(name) if name in access_path(definition, conditions, order).served else None
 
 
 def _detail(group: str, tags_of: Callable[[UUID], tuple[str, ...]]) -> SpecBuilder:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import fields
 from typing import Any
 
-import kyros
+from django.conf import settings
 
 
 def cached_shapes() -> Iterator[str]:
@@ -16,7 +16,7 @@ def cached_shapes() -> Iterator[str]:
     from orchestrator.api import serializers  # noqa: PLC0415
     from orchestrator.auth import cached_users  # noqa: PLC0415
 
-    yield kyros.__version__
+    yield settings.VERSION
     yield ", ".join(f"{field.name}: {field.type}" for field in fields(cached_users.CachedUser))
     for name in sorted(serializers.__all__):
         yield f"{name} {_shape(getattr(serializers, name)())}"

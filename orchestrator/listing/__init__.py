@@ -3,6 +3,7 @@
 What each list offers is declared in ``orchestrator.lists``; nothing here knows a table.
 """
 
+from orchestrator.listing.access_paths import access_path
 from orchestrator.listing.cursors import Cursor, InvalidCursor
 from orchestrator.listing.definition import ListDefinition, Order
 from orchestrator.listing.errors import InvalidQuery
@@ -22,4 +23,5 @@ __all__ = [
     "Prefix",
     "Range",
     "Selection",
+    "access_path",
 ]

@@ -9,13 +9,12 @@ scan applies them to the rows that the index gives.
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from django.core.exceptions import ImproperlyConfigured
 from django.db.models import Index, Q
 
-if TYPE_CHECKING:
-    from orchestrator.listing.definition import ListDefinition, Order
+from orchestrator.listing.definition import ListDefinition, Order
 
 #: What the index of a primary key is called here: each engine has its own name for it.
 PRIMARY_KEY: Final = "primary key"
@@ -36,13 +35,22 @@ class AccessPath:
     columns: tuple[str, ...]
 
 
-@lru_cache(maxsize=4096)
-def access_path(definition: "ListDefinition", names: frozenset[str], order: "Order") -> AccessPath:
+def access_path(definition: ListDefinition, names: Collection[str], order: Order) -> AccessPath:
     """Return the best access path for an order with filters.
+
+    Args:
+        definition: the list.
+        names: the filters in use.
+        order: one that the list serves with them.
 
     Raises:
         ImproperlyConfigured: when the model has no index for the order.
     """
+    return _best_path(definition, frozenset(names), order)
+
+
+@lru_cache(maxsize=4096)
+def _best_path(definition: ListDefinition, names: frozenset[str], order: Order) -> AccessPath:
     fixed = {each.column: each.name for each in definition.filters if each.name in names and each.is_equality}
     columns = tuple(column for column in order.columns if column == "id" or column not in fixed)
     for column, index in _unique_indexes(definition):
@@ -67,9 +75,7 @@ def _serves(index: Index, fixed: Collection[str], ordered: Sequence[str]) -> boo
     return is_whole and last == tuple(ordered) and set(leading) <= set(fixed)
 
 
-def _served(
-    definition: "ListDefinition", names: frozenset[str], index: Index, ordered: int
-) -> tuple[str, ...]:
+def _served(definition: ListDefinition, names: frozenset[str], index: Index, ordered: int) -> tuple[str, ...]:
     """Return the filters that an index serves: of its leading columns, and a range of the next one."""
     leading, last = _split(index, ordered)
     used = [each for each in definition.filters if each.name in names]
@@ -85,11 +91,11 @@ def _split(index: Index, ordered: int) -> tuple[tuple[str, ...], tuple[str, ...]
     return tuple(index.fields[:cut]), tuple(index.fields[cut:])
 
 
-def _preference(definition: "ListDefinition", path: AccessPath) -> tuple[int, list[bool]]:
+def _preference(definition: ListDefinition, path: AccessPath) -> tuple[int, list[bool]]:
     return len(path.served), [each.name in path.served for each in definition.filters]
 
 
-def _unique_indexes(definition: "ListDefinition") -> Iterator[tuple[str, str]]:
+def _unique_indexes(definition: ListDefinition) -> Iterator[tuple[str, str]]:
     """Yield the columns that are unique by themselves, each with its index."""
     yield "id", PRIMARY_KEY
     unique = [tuple(each.fields) for each in definition.model._meta.total_unique_constraints]

@@ -17,7 +17,6 @@ from typing import Any
 
 from django.db.models import Model, Q
 
-from orchestrator.listing.access_paths import AccessPath, access_path
 from orchestrator.listing.errors import InvalidQuery, invalid_value
 from orchestrator.listing.filters import Filter, Range
 
@@ -169,10 +168,6 @@ class ListDefinition:
         )
         beside = f" (with {parameters})" if parameters else ""
         raise invalid_value("ordering", name, f"{', '.join(served)}{beside}")
-
-    def access_path(self, names: Collection[str], order: Order) -> AccessPath:
-        """Return the index that serves an order with filters, and which of the filters it serves."""
-        return access_path(self, frozenset(names), order)
 
     def condition(self, conditions: Conditions, names: Collection[str] | None = None) -> Q:
         """Return what rows have to pass: all conditions, or those of some filters."""

@@ -11,7 +11,7 @@ from django.db.models import Q, QuerySet
 from orchestrator.json_codec import from_json
 from orchestrator.limits import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE
 from orchestrator.listing import bounded_scan
-from orchestrator.listing.access_paths import AccessPath
+from orchestrator.listing.access_paths import AccessPath, access_path
 from orchestrator.listing.bounded_scan import SQL
 from orchestrator.listing.cursors import Cursor
 from orchestrator.listing.definition import Conditions, ListDefinition, Order
@@ -141,7 +141,7 @@ class Selection:
 
     @property
     def _path(self) -> AccessPath:
-        return self.definition.access_path(self.conditions.keys(), self.order)
+        return access_path(self.definition, self.conditions, self.order)
 
 
 def _found(selection: Selection, cursor: Cursor, size: int, json: tuple[str, ...]) -> list[tuple[Any, bool]]:

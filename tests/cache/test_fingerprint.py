@@ -5,7 +5,7 @@ from dataclasses import make_dataclass
 
 import pytest
 
-import kyros
+from django.conf import settings
 from orchestrator.api import serializers
 from orchestrator.api.entry_shapes import cached_shapes
 from orchestrator.auth import cached_users
@@ -27,7 +27,7 @@ def fingerprint_now() -> Iterator[Callable[[], bytes]]:
 
 
 def other_version(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kyros, "__version__", "another")
+    monkeypatch.setattr(settings, "VERSION", "another")
 
 
 def other_field_of_a_user(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from monitoring.hot_queries import HotQuery, examine
 from monitoring.plans import PRIMARY_KEY, postgresql
 from orchestrator.api.views.base import ResourceViewSet
 from orchestrator.hot_queries import KEEP_REASONS, hot_queries, query_plans
-from orchestrator.listing import ListDefinition
+from orchestrator.listing import ListDefinition, access_path
 from orchestrator.lists import JOB_HISTORY, LISTS
 from orchestrator.models import Event, Job, Task, User
 from tests.queries.cached_queries import every
@@ -136,7 +136,7 @@ def test_every_list_in_every_order_reads_a_declared_index(definition: ListDefini
     declared = {(query.table, query.index, query.conditions) for query in hot_queries()}
     for names in definition.combinations(definition.filters):
         for order in definition.orders_with(names, definition.console_orders):
-            path = definition.access_path(names, order)
+            path = access_path(definition, names, order)
             columns = tuple(definition.by_name[name].column for name in path.served)
             is_of_one_row = path.index in (PRIMARY_KEY, "ix_users_email")
             assert is_of_one_row or (definition.name, path.index, columns) in declared, (names, order)
