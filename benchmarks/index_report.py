@@ -28,7 +28,7 @@ from django.core.management import call_command
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from monitoring.hot_queries import HotQuery, from_queryset
+from monitoring.plan_checks import HotQuery, from_queryset
 from monitoring.plans import Plan as QueryPlan
 from monitoring.plans import read
 from orchestrator.demo.bulk_load import analyze, load

@@ -11,7 +11,7 @@ from prometheus_client.registry import Collector
 
 from monitoring import prometheus
 from monitoring.cache_report import CacheHealth
-from monitoring.disk import Disk
+from monitoring.disk_space import Disk
 from monitoring.report import database_report
 from monitoring.report_data import DatabaseReport
 from monitoring.timeouts import TimeBudget

@@ -11,8 +11,8 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from monitoring import index_catalog
 from monitoring.formatting import iso_timestamp
-from monitoring.hot_queries import HotQuery, PlanCheck, examine, examine_without
 from monitoring.index_catalog import Index
+from monitoring.plan_checks import HotQuery, PlanCheck, examine, examine_without
 
 # last_idx_scan exists since PostgreSQL 16; to_jsonb() gives NULL on an older one.
 _USAGE_SQL: Final = """

@@ -8,7 +8,7 @@ from typing import Final
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
-from monitoring import pools, prometheus, query_stats, request_ids
+from monitoring import connection_pools, prometheus, query_stats, request_ids
 from monitoring.query_stats import RequestQueries
 
 logger = logging.getLogger("monitoring.requests")
@@ -55,7 +55,7 @@ def _record(request: HttpRequest, response: HttpResponse, seconds: float, querie
     if seconds * 1000 >= settings.SLOW_REQUEST_MS:
         prometheus.SLOW_REQUESTS.labels(route).inc()
         _log_slow(request, response, seconds, queries)
-    pools.observe()
+    connection_pools.observe()
 
 
 def _log_slow(request: HttpRequest, response: HttpResponse, seconds: float, queries: RequestQueries) -> None:

@@ -8,7 +8,7 @@ from django.apps import apps
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Index, Model
 
-from monitoring.tables import TableFigures
+from monitoring.table_statistics import TableFigures
 
 
 @dataclass(frozen=True)

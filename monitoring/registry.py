@@ -9,7 +9,7 @@ from typing import Protocol
 
 from monitoring.cache_report import CacheHealth, no_cache
 from monitoring.findings import Finding
-from monitoring.hot_queries import HotQuery, PlanCheck
+from monitoring.plan_checks import HotQuery, PlanCheck
 from monitoring.report_data import DatabaseReport
 from monitoring.retention import Retention
 from monitoring.timeouts import TimeBudget

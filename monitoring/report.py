@@ -13,24 +13,24 @@ from django.db import DEFAULT_DB_ALIAS, DatabaseError, InterfaceError, connectio
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from monitoring import (
-    disk,
+    connection_pools,
+    disk_space,
     engines,
     findings,
     index_usage,
     missing_indexes,
-    pools,
     query_stats,
     readiness,
     registry,
     retention,
     rules,
     snapshots,
-    tables,
+    table_statistics,
 )
 from monitoring.cache_report import CacheHealth
 from monitoring.findings import Finding
-from monitoring.hot_queries import PlanCheck
 from monitoring.index_usage import IndexUsage
+from monitoring.plan_checks import PlanCheck
 from monitoring.registry import MonitoredApp, Rule
 from monitoring.report_data import DatabaseReport
 from monitoring.timeouts import UNRESPONSIVE_AFTER_SECONDS, BoundedCall, TimeBudget, TimeBudgetExceeded
@@ -70,10 +70,10 @@ def _measured(
     names = tuple(table.name for table in app.tables)
     kept = {table.name: table.retention for table in app.tables if table.retention}
     no_rows: Mapping[str, int] = {}
-    no_tables: tuple[tables.TableFigures, ...] = ()
+    no_tables: tuple[table_statistics.TableFigures, ...] = ()
     no_checks: Sequence[PlanCheck] = ()
     exact = read("rows", lambda _: app.rows(), no_rows)
-    measured = read("tables", lambda c: tables.measure(c, names, exact), no_tables)
+    measured = read("tables", lambda c: table_statistics.measure(c, names, exact), no_tables)
     known = read("growth", lambda _: snapshots.with_history(measured), measured)
     checks = tuple(read("query_plans", lambda _: app.query_plans(), no_checks)) if plans else ()
     return DatabaseReport(
@@ -82,12 +82,12 @@ def _measured(
         plans=checks,
         server=read("server", lambda c: engines.of(c).server(c), {}),
         connections=read("connections", lambda c: engines.of(c).connections(c), {}),
-        pools=pools.figures(),
+        pools=connection_pools.figures(),
         sessions=tuple(read("sessions", _sessions, [])),
         slow_queries=tuple(read("slow_queries", _slow_queries, query_stats.slow_queries())),
         suspects=query_stats.n_plus_one_suspects(),
         replication=read("replication", _replication, None),
-        disk=read("disk", lambda c: disk.measure(c, known), None),
+        disk=read("disk", lambda c: disk_space.measure(c, known), None),
         expired=read("retention", lambda c: retention.expired(c, kept, known), ()),
         missing_indexes=read("schema", lambda c: missing_indexes.missing_indexes(c, known), ()),
         index_usage=read("index_uses", lambda _: _index_usage(app, checks), ()),

@@ -5,14 +5,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from monitoring.cache_report import CacheHealth
-from monitoring.disk import Disk
+from monitoring.connection_pools import PoolFigures
+from monitoring.disk_space import Disk
 from monitoring.findings import ABOUT_QUERIES, Finding
-from monitoring.hot_queries import PlanCheck
 from monitoring.index_usage import IndexUsage
 from monitoring.missing_indexes import MissingIndex
-from monitoring.pools import PoolFigures
+from monitoring.plan_checks import PlanCheck
 from monitoring.retention import Expired
-from monitoring.tables import TableFigures
+from monitoring.table_statistics import TableFigures
 
 Figures = Mapping[str, Any]
 

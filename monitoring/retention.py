@@ -8,7 +8,7 @@ from typing import Final
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils import timezone
 
-from monitoring.tables import TableFigures
+from monitoring.table_statistics import TableFigures
 
 #: Counting stops here: the finding says the same of more rows.
 MAX_ROWS_COUNTED: Final = 100_000

@@ -9,9 +9,9 @@ from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.models import Max, Min, Q
 from django.utils import timezone
 
-from monitoring import registry, tables
+from monitoring import registry, table_statistics
 from monitoring.models import TableSnapshot
-from monitoring.tables import Growth, TableFigures
+from monitoring.table_statistics import Growth, TableFigures
 
 #: Growth is computed over this time; snapshots are deleted after ``KEPT_FOR``.
 GROWTH_OVER: Final = timedelta(days=7)
@@ -33,7 +33,7 @@ def take() -> int:
     names = [table.name for table in app.tables if table.name not in existing]
     if not names:
         return 0
-    measured = tables.measure(connections[DEFAULT_DB_ALIAS], names, app.rows(), thorough=True)
+    measured = table_statistics.measure(connections[DEFAULT_DB_ALIAS], names, app.rows(), thorough=True)
     new = [_snapshot(table, hour, now) for table in measured if table.exists]
     TableSnapshot.objects.bulk_create(new, ignore_conflicts=True)
     TableSnapshot.objects.filter(hour__lt=now - KEPT_FOR).delete()

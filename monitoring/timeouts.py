@@ -8,7 +8,7 @@ from typing import Final, Generic, Literal, TypeVar
 
 from django.db import DEFAULT_DB_ALIAS, connections
 
-from monitoring import pools
+from monitoring import connection_pools
 
 T = TypeVar("T")
 
@@ -51,7 +51,7 @@ class BoundedCall(Generic[T]):
 
     def _run(self) -> None:
         try:
-            pools.bypass_exhausted_pool(connections[DEFAULT_DB_ALIAS])
+            connection_pools.bypass_exhausted_pool(connections[DEFAULT_DB_ALIAS])
             self._outcomes.put((self._function(),))
         except BaseException as error:  # noqa: BLE001 - raised again in the waiting thread
             self._outcomes.put(error)

@@ -6,7 +6,7 @@ from typing import Any
 from django.apps import apps
 from django.core import checks
 
-from monitoring.hot_queries import HotQuery
+from monitoring.plan_checks import HotQuery
 from monitoring.plans import PRIMARY_KEY
 
 

@@ -13,7 +13,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from monitoring.hot_queries import OUT_OF_TIME, HotQuery, PlanCheck, examine, from_queryset
+from monitoring.plan_checks import OUT_OF_TIME, HotQuery, PlanCheck, examine, from_queryset
 from monitoring.plans import PRIMARY_KEY, Statement
 from orchestrator.cache import outbox
 from orchestrator.choices import JobStatus, Role

@@ -7,7 +7,7 @@ from django.conf import settings
 
 from monitoring import registry
 from monitoring.findings import Finding
-from monitoring.hot_queries import HotQuery, PlanCheck
+from monitoring.plan_checks import HotQuery, PlanCheck
 from monitoring.registry import Actions, MonitoredApp, Partitioning, Table
 from monitoring.report_data import DatabaseReport
 from monitoring.retention import Retention

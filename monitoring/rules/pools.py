@@ -6,8 +6,8 @@ from typing import Any, Final
 
 from django.conf import settings
 
+from monitoring.connection_pools import PoolFigures
 from monitoring.findings import Finding
-from monitoring.pools import PoolFigures
 from monitoring.report_data import DatabaseReport
 
 #: Requests from which a pool's figures are meaningful, and the share of them that may wait.

@@ -11,7 +11,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from orchestrator import counts
-from orchestrator.admin.filters import SidebarFilter
+from orchestrator.admin.sidebar_filters import SidebarFilter
 from orchestrator.listing import Cursor, InvalidCursor, InvalidQuery, ListDefinition, Order, Page, Selection
 from orchestrator.listing.bounded_scan import SCAN_LIMIT
 from orchestrator.listing.cursors import decode

@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import make_dataclass
 
 import pytest
-
 from django.conf import settings
+
 from orchestrator.api import serializers
 from orchestrator.api.entry_shapes import cached_shapes
 from orchestrator.auth import cached_users

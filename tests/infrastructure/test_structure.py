@@ -12,8 +12,21 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("kyros", "monitoring", "orchestrator")
 MAX_TOP_MODULES = 14
 
-#: File names that Django gives, those of resources, and those of the two engines. Commands are named by the contract.
-DJANGO = {"__init__", "__main__", "admin", "apps", "checks", "models", "signals", "tasks", "urls", "views"}
+#: Names that Django gives, those of resources, and those of the engines may be used more than once. The names
+#: of commands are the contract's.
+DJANGO = {
+    "__init__",
+    "__main__",
+    "admin",
+    "apps",
+    "checks",
+    "middleware",
+    "models",
+    "signals",
+    "tasks",
+    "urls",
+    "views",
+}
 RESOURCES = {"auth", "events", "jobs", "tasks", "users"}
 ENGINES = {"base", "postgresql", "schema", "sqlite"}
 

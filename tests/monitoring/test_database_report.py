@@ -16,7 +16,7 @@ from django.db import connection
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from monitoring import findings, readiness, report, rules, snapshots, tables, timeouts
+from monitoring import findings, readiness, report, rules, snapshots, table_statistics, timeouts
 from monitoring.models import Acknowledgement, TableSnapshot
 from monitoring.report import database_report
 from monitoring.report_data import DatabaseReport
@@ -325,7 +325,7 @@ def test_partitions_are_added_to_their_parent():
         "INSERT INTO parts SELECT n, '2026-01-01'::date + n % 59 FROM generate_series(1, 1000) AS n",
     )
     try:
-        (parts,) = tables.measure(connection, ["parts"], {"parts": 1000})
+        (parts,) = table_statistics.measure(connection, ["parts"], {"parts": 1000})
         assert (parts.row_count, parts.exact, parts.partitions) == (1000, True, 2)
         (index,) = parts.indexes
         assert index.name == "ix_parts_at"

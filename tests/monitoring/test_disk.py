@@ -6,9 +6,9 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from monitoring import disk
+from monitoring import disk_space
 from monitoring.engines import postgresql
-from monitoring.tables import Growth, TableFigures
+from monitoring.table_statistics import Growth, TableFigures
 
 pytestmark = pytest.mark.django_db
 
@@ -25,7 +25,7 @@ class TestDisk:
     def test_free_space_and_days_are_measured(self):
         now = timezone.now()
         growth = Growth(1.0, 2.0 * GIB, now - timedelta(days=3))
-        found = disk.measure(
+        found = disk_space.measure(
             connection, [TableFigures(name="jobs", growth=growth), TableFigures(name="tasks")]
         )
         assert found.free_bytes is not None
@@ -35,7 +35,7 @@ class TestDisk:
         assert (found.measured_days, found.reason) == (3.0, None)
 
     def test_without_growth_there_are_no_days(self):
-        found = disk.measure(connection, [TableFigures(name="jobs")])
+        found = disk_space.measure(connection, [TableFigures(name="jobs")])
         assert found.free_bytes is not None
         assert (found.days, found.bytes_a_day) == (None, None)
         assert found.reason is not None
@@ -43,7 +43,7 @@ class TestDisk:
     @pytest.mark.postgres
     def test_a_role_without_the_right_gets_the_grant_it_needs(self):
         execute("CREATE ROLE small_rights", "SET LOCAL ROLE small_rights")
-        found = disk.measure(connection, [])
+        found = disk_space.measure(connection, [])
         assert found.free_bytes is None
         assert found.reason is not None
         assert found.reason.endswith('GRANT pg_read_all_settings TO "small_rights";')

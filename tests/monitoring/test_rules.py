@@ -7,13 +7,13 @@ import pytest
 
 from monitoring import rules
 from monitoring.cache_report import CacheHealth, Family, Hits, Outbox, ServerFigures
-from monitoring.disk import Disk
+from monitoring.connection_pools import PoolFigures
+from monitoring.disk_space import Disk
 from monitoring.findings import Finding
 from monitoring.index_catalog import Index
 from monitoring.index_usage import DropProof, IndexUsage
-from monitoring.pools import PoolFigures
 from monitoring.report_data import DatabaseReport
-from monitoring.tables import TableFigures
+from monitoring.table_statistics import TableFigures
 
 pytestmark = pytest.mark.engine_neutral
 

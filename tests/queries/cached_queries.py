@@ -3,7 +3,7 @@
 from dataclasses import replace
 from functools import cache
 
-from monitoring.hot_queries import HotQuery
+from monitoring.plan_checks import HotQuery
 from orchestrator import hot_queries
 
 

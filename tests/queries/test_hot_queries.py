@@ -9,7 +9,7 @@ from django.db import connection, transaction
 from django.urls import get_resolver
 
 from monitoring import index_catalog
-from monitoring.hot_queries import HotQuery, examine
+from monitoring.plan_checks import HotQuery, examine
 from monitoring.plans import PRIMARY_KEY, postgresql
 from orchestrator.api.views.base import ResourceViewSet
 from orchestrator.hot_queries import KEEP_REASONS, hot_queries, query_plans

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from monitoring.hot_queries import HotQuery, examine
 from monitoring.index_usage import IndexUsage, index_usage
+from monitoring.plan_checks import HotQuery, examine
 from orchestrator.hot_queries import KEEP_REASONS
 from tests.queries.cached_queries import every
 

@@ -8,9 +8,9 @@ import pytest
 from django.db import connection
 
 from monitoring import index_catalog, plans
-from monitoring.hot_queries import HotQuery, examine, examine_without, from_queryset
 from monitoring.index_catalog import Index
 from monitoring.index_usage import drop_proof, index_usage
+from monitoring.plan_checks import HotQuery, examine, examine_without, from_queryset
 from monitoring.plans import schema_copy
 from orchestrator.hot_queries import KEEP_REASONS
 from orchestrator.models import Job

@@ -11,7 +11,7 @@ from orchestrator.db.sqlite3.schema import DatabaseSchemaEditor
 from orchestrator.db.sqlite3.write_queue import QueuedWritesMixin
 
 
-class Cursor(base.SQLiteCursorWrapper):
+class FetchAheadCursor(base.SQLiteCursorWrapper):
     """A cursor that can fetch the rows of a statement in advance."""
 
     _fetched: Iterator[Any] | None = None
@@ -54,9 +54,9 @@ class DatabaseWrapper(CommitHookMixin, QueuedWritesMixin):
 
     SchemaEditorClass = DatabaseSchemaEditor
 
-    def create_cursor(self, name: str | None = None) -> Cursor:
+    def create_cursor(self, name: str | None = None) -> FetchAheadCursor:
         """Return a new cursor; SQLite has no named cursors."""
-        cursor: Cursor = self.connection.cursor(factory=Cursor)
+        cursor: FetchAheadCursor = self.connection.cursor(factory=FetchAheadCursor)
         return cursor
 
     def can_begin(self) -> bool:

@@ -9,8 +9,8 @@ from django.core.management.base import CommandError
 from django.db import connections
 
 from monitoring import index_catalog
-from monitoring.hot_queries import SECONDS_IN_ALL, HotQuery, PlanCheck, examine, examine_without
 from monitoring.management.reports import ReportCommand
+from monitoring.plan_checks import SECONDS_IN_ALL, HotQuery, PlanCheck, examine, examine_without
 from monitoring.plans import UnknownEngineError
 from orchestrator.hot_queries import hot_queries
 from orchestrator.management.databases import reported_database

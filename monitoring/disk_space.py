@@ -10,7 +10,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils import timezone
 
 from monitoring import engines
-from monitoring.tables import TableFigures
+from monitoring.table_statistics import TableFigures
 
 
 @dataclass(frozen=True, kw_only=True)
