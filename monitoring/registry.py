@@ -48,7 +48,7 @@ class Partitioning:
 
 
 @dataclass(frozen=True)
-class Table:
+class MonitoredTable:
     """A monitored table.
 
     Args:
@@ -96,7 +96,7 @@ class MonitoredApp:
             the report, named like the function, with the time limits of a section.
     """
 
-    tables: tuple[Table, ...] = ()
+    tables: tuple[MonitoredTable, ...] = ()
     cache: Callable[[TimeBudget], CacheHealth] = lambda _budget: no_cache()
     rows: Callable[[], Mapping[str, int]] = dict
     verify: Callable[[bool], Sequence[VerifiedRows]] = lambda _repair: ()

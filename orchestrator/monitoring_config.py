@@ -1,4 +1,8 @@
-"""The orchestrator's registration with the monitoring: tables, cache, hot queries, commands and rules."""
+"""What the orchestrator registers with the monitoring: tables, cache, hot queries, commands and rules.
+
+For a new finding about jobs, events, tasks or users, write a rule like ``token_lifetimes`` and add it to
+``rules``. A rule may query the database: if the query fails or takes too long, only its findings are missing.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
@@ -8,7 +12,7 @@ from django.conf import settings
 from monitoring import registry
 from monitoring.findings import Finding
 from monitoring.plan_checks import HotQuery, PlanCheck
-from monitoring.registry import Actions, MonitoredApp, Partitioning, Table
+from monitoring.registry import Actions, MonitoredApp, MonitoredTable, Partitioning
 from monitoring.report_data import DatabaseReport
 from monitoring.retention import Retention
 from orchestrator import cache_health, counts
@@ -42,7 +46,7 @@ def register_with_monitoring() -> None:
     )
 
 
-def _tables() -> tuple[Table, ...]:
+def _tables() -> tuple[MonitoredTable, ...]:
     ended = ", ".join(f"'{status}'" for status in ENDED_STATUSES)
     ended_jobs = Retention(
         column="completed_at",
@@ -54,10 +58,10 @@ def _tables() -> tuple[Table, ...]:
         column="created_at", days=settings.EVENT_RETENTION_DAYS, setting="EVENT_RETENTION_DAYS"
     )
     return (
-        Table("jobs", ended_jobs),
-        Table("events", events, Partitioning("created_at", min_rows=10_000)),
-        Table("tasks"),
-        Table("users"),
+        MonitoredTable("jobs", ended_jobs),
+        MonitoredTable("events", events, Partitioning("created_at", min_rows=10_000)),
+        MonitoredTable("tasks"),
+        MonitoredTable("users"),
     )
 
 

@@ -10,6 +10,6 @@ urlpatterns = [
     path("empty/", views.empty),
     path("empty-drf/", views.EmptyView.as_view()),
     path("jobs/", views.JobViewSet.as_view(_LIST)),
-    path("cached-data/", views.CachedData.as_view(_LIST)),
-    path("cached-response/", views.CachedResponse.as_view(_LIST)),
+    path("cached-data/", views.CachedDataViewSet.as_view(_LIST)),
+    path("cached-response/", views.CachedResponseViewSet.as_view(_LIST)),
 ]

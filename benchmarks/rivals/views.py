@@ -48,7 +48,7 @@ class JobViewSet(ModelViewSet[Job]):
     serializer_class = JobSerializer
 
 
-class CachedData(JobViewSet):
+class CachedDataViewSet(JobViewSet):
     """Caches the serialized data for a minute, without invalidation."""
 
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
@@ -61,7 +61,7 @@ class CachedData(JobViewSet):
         return Response(data)
 
 
-class CachedResponse(JobViewSet):
+class CachedResponseViewSet(JobViewSet):
     """Caches the response per token for a minute; a hit does not verify the token."""
 
     @method_decorator([vary_on_headers("Authorization"), cache_page(_SECONDS)])

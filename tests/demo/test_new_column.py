@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from django.db import connections, models
@@ -16,36 +17,30 @@ from tests.migrations.schema import migrate
 PLAN = SeedPlan(
     jobs=30, events=None, tasks=5, users=5, seed=1, until=datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
 )
-FIELDS = {
-    "default in Python": {"default": dict},
-    "default in the database": {"db_default": {}},
-    "null": {"null": True},
+#: A model, the options of a new field, and the values that the rows then have.
+NEW_FIELDS: dict[str, tuple[type[models.Model], dict[str, Any], str]] = {
+    "default in Python": (Job, {"default": dict}, "{}"),
+    "default in the database": (Event, {"db_default": {}}, "{}"),
+    "null": (Task, {"null": True}, "None"),
+    "default in both": (User, {"default": dict, "db_default": {}}, "{}"),
 }
 
 
-@pytest.fixture(params=[Job, Event, Task, User])
-def model(request: pytest.FixtureRequest) -> type[models.Model]:
-    """The model that gets a column more."""
-    return request.param
-
-
-@pytest.fixture(params=FIELDS)
-def database(
-    scratch_database: str, model: type[models.Model], request: pytest.FixtureRequest
-) -> Iterator[str]:
-    """The alias of a migrated database, in which the model's table has the column ``labels``."""
+@pytest.fixture
+def new_field(scratch_database: str, model: type[models.Model], options: dict[str, Any]) -> Iterator[None]:
+    """A migrated database in which the model's table has the column ``labels``."""
     migrate(scratch_database)
-    model.add_to_class("labels", models.JSONField(**FIELDS[request.param]))  # type: ignore[attr-defined]
+    model.add_to_class("labels", models.JSONField(**options))  # type: ignore[attr-defined]
     field = model._meta.get_field("labels")
     add_column(scratch_database, AddField(model._meta.model_name, "labels", field.clone()))
-    yield scratch_database
+    yield
     model._meta.local_fields.remove(field)
     model._meta._expire_cache()  # noqa: SLF001 - Django has no public way to take a field off a model
     delattr(model, "labels")
 
 
 def add_column(database: str, operation: AddField) -> None:
-    """Run an operation on a database as a migration after the newest would."""
+    """Run an operation on a database, as a migration after the latest one would."""
     before = MigrationLoader(connections[database]).project_state()
     after = before.clone()
     operation.state_forwards("orchestrator", after)
@@ -53,7 +48,9 @@ def add_column(database: str, operation: AddField) -> None:
         operation.database_forwards("orchestrator", editor, before, after)
 
 
-def test_the_demo_data_loads(database: str, model: type[models.Model], request: pytest.FixtureRequest):
-    load(PLAN, progress=lambda entries: None, using=database)
-    labels = set(map(str, model.objects.using(database).values_list("labels", flat=True)))  # type: ignore[attr-defined]
-    assert labels == {"None" if "null" in request.node.name else "{}"}
+@pytest.mark.parametrize(("model", "options", "value"), NEW_FIELDS.values(), ids=NEW_FIELDS)
+@pytest.mark.usefixtures("new_field")
+def test_the_demo_data_loads(scratch_database: str, model: type[models.Model], value: str):
+    load(PLAN, progress=lambda entries: None, using=scratch_database)
+    labels = set(map(str, model.objects.using(scratch_database).values_list("labels", flat=True)))  # type: ignore[attr-defined]
+    assert labels == {value}

@@ -120,8 +120,10 @@ def test_tables_do_not_depend_on_each_others_size(tables):
     assert rows_of(replace(PLAN, jobs=0, users=0))["tasks"] == tables["tasks"]
 
 
-@pytest.mark.parametrize("jobs", [0, 1, 300, BATCH_ROWS + 1])
-@pytest.mark.parametrize("events", [0, 1, 250, 40_000])
+@pytest.mark.parametrize(
+    ("jobs", "events"),
+    [(0, 0), (0, 250), (1, 1), (300, 250), (300, 2_000), (BATCH_ROWS + 1, 0), (BATCH_ROWS + 1, 30_000)],
+)
 @pytest.mark.slow
 def test_a_plan_has_the_requested_number_of_rows(jobs, events):
     tables = rows_of(replace(PLAN, jobs=jobs, events=events, users=3, tasks=2))
