@@ -18,7 +18,7 @@ def test_it_measures_before_and_after(scratch_database: str, monkeypatch: pytest
     lines = list(index_report.index_report(plan, scratch_database))
     assert lines[0] == "## Performance Test Results"
     assert " 300 jobs" in lines[2]
-    for query in (*index_report.REPORT_QUERIES, "user by email", "events of a job"):
+    for query in (*index_report.REPORT_QUERIES, "user by email", "events by job"):
         assert any(line.startswith(f"| {query} |") for line in lines), query
     assert scratch_databases(scratch_database) == []
 

@@ -33,9 +33,9 @@ def counts():
 @pytest.mark.django_db
 @pytest.mark.slow
 def test_rows_arrive_as_planned_and_as_django_writes_them():
-    seed(jobs=120, tasks=15, users=12, seed=3, until=UNTIL)
+    seed(jobs=60, tasks=15, users=12, seed=3, until=UNTIL)
     plan = SeedPlan(
-        jobs=120, events=None, tasks=15, users=12, seed=3, until=datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
+        jobs=60, events=None, tasks=15, users=12, seed=3, until=datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
     )
     for batch in plan.batches():
         for rows in batch.tables:
@@ -66,7 +66,7 @@ def _comparable(row):
 @pytest.mark.django_db
 @pytest.mark.slow
 def test_rows_are_valid():
-    seed(jobs=300, users=30, tasks=30)
+    seed(jobs=100, users=15, tasks=15)
     for model in MODELS.values():
         for row in model.objects.all():
             row.full_clean(exclude=["password"])
