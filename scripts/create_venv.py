@@ -36,6 +36,9 @@ def main(folder: Path, requirements: Path) -> int:
         stamp = folder / "installed"
         if stamp.is_file() and stamp.read_text(encoding="utf-8") == fingerprint(requirements):
             return 0
+        if folder.is_symlink():  # its target may belong to another checkout
+            sys.stderr.write(f"make: {folder} is a link to an outdated environment; remove the link\n")
+            return 1
         try:
             install(folder, requirements)
         except subprocess.CalledProcessError as error:

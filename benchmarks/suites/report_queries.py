@@ -17,7 +17,7 @@ QUERIES = (
     ("jobs by status", "SELECT * FROM jobs WHERE status = 'failed' ORDER BY created_at DESC", 0.28),
     ("jobs by status and priority", "SELECT * FROM jobs WHERE status = 'failed' AND priority = 10", 0.08),
     ("events by type", "SELECT * FROM events WHERE type = 'job_failed' ORDER BY created_at DESC", 0.04),
-    ("user by name", "SELECT * FROM users WHERE username = 'bench'", 0.04),
+    ("user by username", "SELECT * FROM users WHERE username = 'bench'", 0.04),
 )
 
 

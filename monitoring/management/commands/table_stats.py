@@ -73,10 +73,9 @@ class Command(ReportCommand):
 
     def _write_verified(self, verified: Any) -> None:
         for row in verified:
-            right = row.kept == row.counted
-            self.stdout.write(
-                f"{row.table}: {row.counted} counted, {row.kept} kept{'' if right else '  WRONG'}"
-            )
+            name = f"{row.table} ({row.status})" if row.status else row.table
+            wrong = "" if row.kept == row.counted else "  WRONG"
+            self.stdout.write(f"{name}: {row.counted} counted, {row.kept} kept{wrong}")
 
 
 def _verified(*, repair: bool) -> Sequence[VerifiedRows]:

@@ -41,7 +41,7 @@ class Command(BaseCommand):
 
     def _print(self, report: AuditReport, error: str | None) -> None:
         if error:
-            self.stdout.write(f"Nothing to compare: {error}.")
+            self.stdout.write(f"Nothing to compare: {error.rstrip('.')}.")
         counts = ", ".join(f"{number:,} {verdict}" for verdict, number in report.verdicts.items())
         self.stdout.write(f"Cached responses: {counts}.")
         for key in report.stale:
