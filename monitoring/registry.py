@@ -26,6 +26,10 @@ class VerifiedRows(Protocol):
         """Return the table's name."""
 
     @property
+    def status(self) -> str:
+        """Return the status that the rows have; "" for all rows of the table."""
+
+    @property
     def kept(self) -> int:
         """Return the kept number."""
 
