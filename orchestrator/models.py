@@ -19,7 +19,7 @@ from django.db.models import Index, Q
 from django.utils import timezone
 
 from orchestrator.choices import ENDED_STATUSES, STARTED_STATUSES, TRANSITIONS, JobStatus, Role
-from orchestrator.db.fields import ByteOrderedCharField, UniqueByIndex, UniqueIndex
+from orchestrator.db.fields import ByteOrderedCharField, ExactJSONField, UniqueByIndex, UniqueIndex
 from orchestrator.db.functions import CurrentTimestamp
 from orchestrator.db.ids import new_id
 from orchestrator.limits import MAX_MAX_ATTEMPTS, MAX_PROGRESS, MAX_QUEUE_LENGTH, MAX_USERNAME_LENGTH
@@ -78,9 +78,9 @@ class Job(Timestamped):
         validators=[RegexValidator(r"\A[a-z0-9._-]+\Z", "Use only a-z, 0-9, dots, underscores and hyphens.")],
         help_text="A worker claims jobs from the queues it names.",
     )
-    metadata = models.JSONField(default=dict, db_default={}, blank=True)
+    metadata = ExactJSONField(default=dict, db_default={}, blank=True)
     # NULL: the job has no result. Only a completed job has one.
-    result = models.JSONField(null=True, blank=True, editable=False)
+    result = ExactJSONField(null=True, blank=True, editable=False)
     # NULL: the worker reports no progress.
     progress = models.PositiveSmallIntegerField(null=True, blank=True, editable=False)
     available_at = models.DateTimeField(
@@ -203,7 +203,7 @@ class Event(AtomicSaveModel):
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     type = models.CharField(max_length=100)
-    payload = models.JSONField(default=dict, db_default={}, blank=True)
+    payload = ExactJSONField(default=dict, db_default={}, blank=True)
     created_at = models.DateTimeField(default=timezone.now, db_default=CurrentTimestamp(), editable=False)
     # The job whose history this event belongs to. No foreign key: history outlives its job, and archives.
     job_id = models.UUIDField(null=True, blank=True, editable=False)

@@ -37,7 +37,7 @@ INSERT INTO events (id, type, payload, created_at, job_id)
 SELECT
     pg_temp.copied_id(id, created_at + step * copy, copy), type,
     CASE WHEN job_id IS NULL THEN payload ELSE
-        jsonb_set(payload, '{{job_id}}', to_jsonb(pg_temp.copied_id(job_id, job_at + step * copy, copy)::text)) END,
+        replace(payload::text, job_id::text, pg_temp.copied_id(job_id, job_at + step * copy, copy)::text)::json END,
     created_at + step * copy, pg_temp.copied_id(job_id, job_at + step * copy, copy)
 FROM old_events CROSS JOIN LATERAL generate_series(0, {factor} - 1 + 0 * length(type), {copies_per_history}) AS copy;
 

@@ -54,7 +54,7 @@ def export(selection: Selection, kind: str) -> StreamingHttpResponse:
 def _json_lines(rows: Iterator[str], columns: Sequence[str]) -> Iterator[str]:
     del columns  # each line names them
     for row in rows:
-        yield f"{row}\n"
+        yield row.replace("\n", " ") + "\n"  # JSON that was stored with SQL may have line breaks
 
 
 def _csv(rows: Iterator[str], columns: Sequence[str]) -> Iterator[str]:

@@ -6,6 +6,9 @@ from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.backends.ddl_references import Statement
+from django.db.models.expressions import Expression
+
+from orchestrator.json_codec import to_json
 
 
 class ByteOrderedCharField(models.CharField):  # type: ignore[type-arg]
@@ -21,6 +24,30 @@ class ByteOrderedCharField(models.CharField):  # type: ignore[type-arg]
         if connection.vendor == "postgresql":
             parameters["collation"] = "C"
         return parameters
+
+
+class ExactJSONField(models.JSONField):
+    """JSON that comes back as it was stored: the order of keys, and numbers of any size and sign.
+
+    PostgreSQL keeps the text in a column of type ``json``. Its ``jsonb``, which Django's field uses, sorts
+    keys and rewrites numbers (1e308 gets 309 digits, -0.0 loses its sign). The type ``json``
+    has no equality, so queries can neither compare values of such a column nor use it in DISTINCT, UNION or
+    GROUP BY.
+    """
+
+    def db_type(self, connection: BaseDatabaseWrapper) -> str | None:
+        """Return ``json`` on PostgreSQL, and the type of Django's field on other engines."""
+        return "json" if connection.vendor == "postgresql" else super().db_type(connection)
+
+    def get_db_prep_value(self, value: Any, connection: BaseDatabaseWrapper, prepared: bool = False) -> str:  # noqa: FBT001, FBT002 - Django's
+        """Return the value as compact JSON."""
+        return to_json(value if prepared else self.get_prep_value(value)).decode()
+
+    def from_db_value(self, value: Any, expression: Expression, connection: BaseDatabaseWrapper) -> Any:
+        """Return the stored value."""
+        if connection.vendor == "postgresql":
+            return value  # psycopg has decoded it; it leaves only jsonb to Django
+        return super().from_db_value(value, expression, connection)
 
 
 class UniqueIndex(models.Index):

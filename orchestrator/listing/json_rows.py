@@ -19,7 +19,7 @@ from orchestrator.json_codec import to_json
 _POSTGRESQL: Final[dict[type, str]] = {
     models.UUIDField: "'\"' || {0} || '\"'",
     models.DateTimeField: """to_char({0} AT TIME ZONE 'UTC', '\\"YYYY-MM-DD"T"HH24:MI:SS.US"Z"\\"')""",
-    models.JSONField: "{0}",
+    models.JSONField: "{0}::text",
 }
 _SQLITE: Final[dict[type, str]] = {
     models.UUIDField: (

@@ -27,7 +27,7 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("type", models.CharField(max_length=100)),
-                ("payload", models.JSONField(blank=True, db_default={}, default=dict)),
+                ("payload", orchestrator.db.fields.ExactJSONField(blank=True, db_default={}, default=dict)),
                 (
                     "created_at",
                     models.DateTimeField(
@@ -103,8 +103,8 @@ class Migration(migrations.Migration):
                         ],
                     ),
                 ),
-                ("metadata", models.JSONField(blank=True, db_default={}, default=dict)),
-                ("result", models.JSONField(blank=True, editable=False, null=True)),
+                ("metadata", orchestrator.db.fields.ExactJSONField(blank=True, db_default={}, default=dict)),
+                ("result", orchestrator.db.fields.ExactJSONField(blank=True, editable=False, null=True)),
                 ("progress", models.PositiveSmallIntegerField(blank=True, editable=False, null=True)),
                 (
                     "available_at",

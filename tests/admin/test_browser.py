@@ -96,7 +96,8 @@ def test_an_operator_reads_filters_retries_and_cancels_many(screen, as_user):
 
     counts = as_user.get("/api/v1/jobs/counts/").json()["counts"]
     assert (counts["cancelled"], counts["pending"]) == (1200, 21)
-    assert Event.objects.filter(type="job_cancelled", payload__reason="Superseded").count() == 1200
+    cancelled = Event.objects.filter(type="job_cancelled")
+    assert [event.payload["reason"] for event in cancelled] == ["Superseded"] * 1200
 
 
 @pytest.mark.sqlite

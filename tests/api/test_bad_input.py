@@ -291,6 +291,11 @@ NUMBERS = [
     2**64 + 1,
     10**40,
     1.5,
+    1.0,
+    0.0,
+    -0.0,
+    1e16,
+    -1e16,
     1e22,
     1e308,
     5e-324,
@@ -299,14 +304,58 @@ NUMBERS = [
 ]
 
 
-def test_numbers_are_stored_exactly(as_user):
-    job = as_user.post(JOBS, {"name": "x", "metadata": {"numbers": NUMBERS}}).json()
-    assert job["metadata"]["numbers"] == NUMBERS
-    read = as_user.get(f"{JOBS}{job['id']}/").content
-    assert json.loads(read)["metadata"]["numbers"] == [pytest.approx(number, rel=1e-15) for number in NUMBERS]
-    assert [number for number in json.loads(read)["metadata"]["numbers"] if isinstance(number, int)][
-        :8
-    ] == NUMBERS[:8]
+def exact(data: dict) -> str:
+    """Return the text of JSON with each number's type, digits and sign, and the keys in their order."""
+    return json.dumps(data)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(("path", "field"), [(JOBS, "metadata"), (EVENTS, "payload")])
+def test_numbers_are_stored_exactly(as_user, path, field):
+    sent = {"z": NUMBERS, "a": {"b": [{str(number): number} for number in NUMBERS]}}
+    stored = as_user.post(path, {**GOOD[path], field: sent})
+    assert stored.status_code == HTTPStatus.CREATED
+    responses = {"POST": stored.json()}
+    responses["detail"] = as_user.get(f"{path}{responses['POST']['id']}/").json()
+    for cached in ("MISS", "HIT"):
+        response = as_user.get(path)
+        assert response["X-Cache"] == cached
+        (responses[f"list, {cached}"],) = response.json()["results"]
+    if path == JOBS:
+        responses["PATCH"] = as_user.patch(f"{path}{responses['POST']['id']}/", {"name": "y"}).json()
+    assert {name: exact(body[field]) for name, body in responses.items()} == dict.fromkeys(
+        responses, exact(sent)
+    )
+
+
+def test_large_numbers_are_no_longer_in_a_response_than_as_sent(as_user):
+    metadata = {"a": [1e308] * 9_000}
+    created = as_user.post(JOBS, {"name": "x", "metadata": metadata})
+    assert created.status_code == HTTPStatus.CREATED
+    job = created.json()
+    assert job["metadata"] == metadata
+    for path in (JOBS, f"{JOBS}{job['id']}/"):
+        response = as_user.get(path)
+        assert response.status_code == HTTPStatus.OK
+        assert len(response.content) < 64 * 1024
+
+
+@pytest.mark.parametrize("operation", ["bulk_create", "bulk_update", "update"])
+def test_numbers_are_stored_exactly_by_every_write_of_django(db, operation):
+    jobs = [Job(name=str(number), metadata={"a": NUMBERS}, result={"a": [number]}) for number in NUMBERS]
+    if operation == "bulk_create":
+        Job.objects.bulk_create(jobs)
+    else:
+        blank = Job.objects.bulk_create(Job(pk=job.pk, name=job.name) for job in jobs)
+        assert blank[0].metadata == {}
+    if operation == "bulk_update":
+        Job.objects.bulk_update(jobs, ["metadata", "result"])
+    if operation == "update":
+        for job in jobs:
+            Job.objects.filter(pk=job.pk).update(metadata=job.metadata, result=job.result)
+    stored = Job.objects.in_bulk([job.pk for job in jobs])
+    assert [exact(stored[job.pk].result) for job in jobs] == [exact(job.result) for job in jobs]
+    assert {exact(job.metadata) for job in stored.values()} == {exact({"a": NUMBERS})}
 
 
 def test_values_at_the_limits_are_accepted(as_admin):
