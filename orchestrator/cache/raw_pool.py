@@ -64,7 +64,7 @@ class RawPool:
 
 
 class _RawConnection:
-    """A connection that the library opens and closes. After an error it must be dropped.
+    """A connection that the library opens and closes. An error closes it, and it must be dropped.
 
     The operating system enforces the time-out of each call. A socket with a Python time-out needs two system
     calls per read: ``poll`` and ``recv``. TLS sockets need the Python time-out.
@@ -99,8 +99,10 @@ class _RawConnection:
             self._socket.sendall(command)
             return self._reply()
         except (BlockingIOError, TimeoutError) as error:
+            self._connection.disconnect()
             raise redis.exceptions.TimeoutError("the cache server does not respond in time") from error
         except OSError as error:
+            self._connection.disconnect()
             raise redis.exceptions.ConnectionError(str(error)) from error
 
     def _reply(self) -> Any:

@@ -147,7 +147,7 @@ def test_forms_work_without_scripts(screen):
     page.locator("select[name=action]").select_option("retry")
     page.locator("[name=select_across][type=checkbox]").check()
     page.locator(".actions button").click()
-    page.locator(".begin button").click()
+    page.locator(".start button").click()
     page.locator("[data-step-form] button").click()
     expect(page.get_by_text("3 of 3 jobs changed")).to_be_visible()
     assert Job.objects.counts()["pending"] == 3
