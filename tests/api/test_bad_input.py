@@ -166,6 +166,7 @@ METHODS = [
 ]
 
 
+@pytest.mark.slow  # the whole matrix: 110 requests
 @pytest.mark.parametrize(("method", "path"), METHODS)
 @pytest.mark.parametrize("wrong", WRONG_IDS, ids=title)
 def test_an_unknown_id_is_404(as_admin, path, wrong, method):

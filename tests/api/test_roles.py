@@ -45,6 +45,7 @@ def rows(db):
     return {name: row.pk for name, row in made.items()}
 
 
+@pytest.mark.slow  # the whole matrix: 210 requests
 @pytest.mark.parametrize("role", Role.values)
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("path", NEEDED)
