@@ -24,7 +24,7 @@ POSTGRESQL_CONNECT_TIMEOUT_SECONDS = 10
 _PAGE_COST = "-c random_page_cost=1.1"
 # On connections with this option the triggers send the stale cache tags as notices, which saves one query per
 # COMMIT (orchestrator/db/postgresql).
-_LISTENS = "-c kyros.listens=on"
+_LISTENS = "-c kyros.notices=on"
 POSTGRESQL_SETTINGS = f"{_PAGE_COST} {_LISTENS}"
 MAX_PORT = 65535
 MAX_CACHE_DB = 15

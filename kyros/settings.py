@@ -245,6 +245,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "monitoring.middleware.ObservabilityMiddleware",  # first, because it measures the others
+    "orchestrator.cache.barrier.barrier_middleware",
     "django.middleware.security.SecurityMiddleware",
     "kyros.middleware.buffer_chunked_body",
     "corsheaders.middleware.CorsMiddleware",

@@ -149,7 +149,8 @@ class CachedResponses:
             if spec is None:
                 return None
             user_lookup, lookup = cache_lookup.look_up(cached_users.cache_spec(claims.user_id), spec)
-            user = tokens.user_for(claims, user_lookup)
+            needs_current = self._required_role != Role.USER
+            user = tokens.current_user_for(claims) if needs_current else tokens.user_for(claims, user_lookup)
         except tokens.InvalidToken:
             return None
         return (
@@ -160,7 +161,8 @@ class CachedResponses:
         self, request: HttpRequest, spec: CacheSpec, lookup: Lookup, build: Callable[[], bytes]
     ) -> HttpResponse:
         answer = cache_lookup.get_or_build(spec, lookup, build)
-        wsgi_cache.remember(request, spec, self._required_role)
+        if self._required_role == Role.USER:
+            wsgi_cache.remember(request, spec)
         return _response(request, answer)
 
     @property

@@ -3,7 +3,7 @@
 ``CachedResponseMiddleware`` knows the URLs whose responses the views have served before, and the cache spec
 of each; it knows nothing of routes, filters or hosts. A request that it does not know, or that carries no
 valid token, goes to Django, whose response teaches it. It serves what the view would serve: from the same
-cache, for the same cached user, under the same role, in one round trip.
+cache, for the same cached user, in one round trip. Only responses that every user may read are served here.
 """
 
 import threading
@@ -19,11 +19,9 @@ from django.http import HttpRequest
 from orchestrator.api.etags import is_known
 from orchestrator.auth import cached_users, tokens
 from orchestrator.auth.authentication import bearer_token
-from orchestrator.auth.permissions import authorize
 from orchestrator.cache import lookup
 from orchestrator.cache.lookup import UNAVAILABLE, CacheStatus
 from orchestrator.cache.spec import CacheSpec, Lookup
-from orchestrator.choices import Role
 
 Environment = dict[str, Any]
 StartResponse = Callable[..., Any]
@@ -62,10 +60,9 @@ _JSON: Final = ("Content-Type", "application/json")
 
 @dataclass(frozen=True)
 class CachedRoute:
-    """What is known of a URL: the cache spec of its response, who may read it, and the response's headers."""
+    """What is known of a URL: the cache spec of its response, and the response's headers."""
 
     spec: CacheSpec
-    required: Role
     headers: tuple[tuple[str, str], ...] = ()
 
 
@@ -73,16 +70,15 @@ _routes: OrderedDict[RouteKey, CachedRoute] = OrderedDict()
 _lock = threading.Lock()
 
 
-def remember(request: HttpRequest, spec: CacheSpec, required: Role) -> None:
+def remember(request: HttpRequest, spec: CacheSpec) -> None:
     """Let the middleware serve this URL from now on, once the response has been sent.
 
     Args:
-        request: the request that is being answered.
-        spec: of the response.
-        required: the lowest role that may read it.
+        request: the current request.
+        spec: of the response, which every user may read.
     """
     if not spec.per_user:
-        request.META[_ROUTE] = CachedRoute(spec, required)
+        request.META[_ROUTE] = CachedRoute(spec)
 
 
 class CachedResponseMiddleware:
@@ -158,7 +154,7 @@ def _look_up(environ: Environment, route: CachedRoute) -> Lookup | None:
         return None
     user_spec = cached_users.cache_spec(claims.user_id)
     user, found = lookup.look_up_if_trusted(user_spec, route.spec) or (UNAVAILABLE, UNAVAILABLE)
-    if user.body is None or found.body is None or not _may_read(claims, user.body, route.required):
+    if user.body is None or found.body is None or not _is_valid(claims, user.body):
         return None
     lookup.count_hits(user_spec, route.spec)
     return found
@@ -166,11 +162,12 @@ def _look_up(environ: Environment, route: CachedRoute) -> Lookup | None:
 
 # The result is the same for each request of a client until the cache entry of the user changes.
 @lru_cache(maxsize=4096)
-def _may_read(claims: tokens.Claims, user_entry: bytes, required: Role) -> bool:
+def _is_valid(claims: tokens.Claims, user_entry: bytes) -> bool:
     try:
-        return authorize(tokens.user_in(claims, user_entry).role, required)
+        tokens.user_in(claims, user_entry)
     except tokens.InvalidToken:
         return False
+    return True
 
 
 def _serve(

@@ -6,9 +6,8 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.backends import ModelBackend
 from django.db.models import Model
 from django.http import HttpRequest
-from rest_framework.permissions import BasePermission
+from rest_framework.permissions import SAFE_METHODS, BasePermission
 from rest_framework.request import Request
-from rest_framework.views import APIView
 
 from orchestrator.auth.throttling import LoginThrottle
 from orchestrator.choices import Role
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from django.contrib.auth.models import AnonymousUser
+    from rest_framework.views import APIView
 
     from orchestrator.models import User
 
@@ -82,13 +82,26 @@ class RoleBackend(ModelBackend):
 class HasRole(BasePermission):
     """Allows signed-in users whose role covers the role that the view's action requires."""
 
-    def has_permission(self, request: Request, view: APIView) -> bool:
+    def has_permission(self, request: Request, view: "APIView") -> bool:
         """Return whether the user may run the view's action; ``message`` names the required role."""
         if not request.user.is_authenticated:
             return False
         required, role = required_role(view, getattr(view, "action", None)), Role(request.user.role)
         self.message = f"This requires the role {required}; your role is {role}."
         return authorize(role, required)
+
+
+def needs_current_user(request: Request) -> bool:
+    """Return whether a user must come from the database, because the request may do more than read as a user.
+
+    Whoever can write to the cache server could otherwise put back the entry of a user who had more rights.
+    """
+    view = (request.parser_context or {}).get("view")
+    return (
+        request.method not in SAFE_METHODS
+        or not hasattr(view, "roles")
+        or required_role(view, getattr(view, "action", None)) != Role.USER
+    )
 
 
 def authorize(role: Role, required: Role) -> bool:

@@ -84,6 +84,18 @@ def user_for(claims: Claims, found: Lookup | None = None) -> CachedUser:
     return _require_valid(claims, cached_users.find(claims.user_id, found))
 
 
+def current_user_for(claims: Claims) -> CachedUser:
+    """Return the user of a token from the database, whatever the cache holds.
+
+    Args:
+        claims: the token's.
+
+    Raises:
+        InvalidToken: when the user may no longer sign in or has a new password.
+    """
+    return _require_valid(claims, cached_users.current(claims.user_id))
+
+
 def user_in(claims: Claims, entry: bytes) -> CachedUser:
     """Return the user of a token from the cache entry of that user.
 
@@ -98,12 +110,12 @@ def user_in(claims: Claims, entry: bytes) -> CachedUser:
 
 
 def user_for_token(token: str, kind: Kind = "access") -> User:
-    """Return the user of a token, as they are now.
+    """Return the user of a token from the database.
 
     Raises:
         InvalidToken: when the token is not valid or its user may no longer sign in.
     """
-    return user_for(decode(token, kind)).as_user()
+    return current_user_for(decode(token, kind)).as_user()
 
 
 def _require_valid(claims: Claims, user: CachedUser | None) -> CachedUser:

@@ -12,9 +12,10 @@ from django_redis import get_redis_connection
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from orchestrator.cache import metrics, relay, scripts
+from orchestrator.cache import epoch, metrics, scripts
 from orchestrator.cache.breaker import BreakerState, CircuitBreaker
 from orchestrator.cache.interface import CacheRestarted, CacheUnavailable
+from orchestrator.cache.lease import Lease
 from orchestrator.cache.raw_pool import RawPool
 from orchestrator.cache.scripts import Call, Script
 
@@ -26,12 +27,11 @@ class RedisCacheClient:
 
     Args:
         url: the server's URL, which includes the time-outs of every call; None when the cache is off.
-        probe: called in a thread of its own while the breaker is open; raises while the server is unhealthy.
     """
 
-    def __init__(self, url: str | None, probe: Callable[["RedisCacheClient"], object]) -> None:
+    def __init__(self, url: str | None) -> None:
         self.enabled = url is not None
-        self._probe_server = probe
+        self.lease = Lease()
         self.breaker = CircuitBreaker(probe=self._probe, on_change=self._breaker_changed)
 
     @cached_property
@@ -101,15 +101,6 @@ class RedisCacheClient:
             raise CacheUnavailable("the cache is off")
         return self._guarded(operation, self.redis_client)
 
-    def clock(self) -> int:
-        """Return the server's time in milliseconds.
-
-        Raises:
-            CacheUnavailable: when the server does not respond.
-        """
-        seconds, microseconds = self.call(lambda redis_client: redis_client.time())
-        return int(seconds * 1000 + microseconds // 1000)
-
     def _require_usable(self) -> None:
         if not self.usable:
             reason = "the circuit breaker is open" if self.enabled else "the cache is off"
@@ -131,8 +122,10 @@ class RedisCacheClient:
         return reply
 
     def _probe(self) -> None:
+        """Raise while the server is unhealthy. It is healthy again once the outbox was drained into it."""
         try:
-            self._probe_server(self)
+            self.lease.renew(self)
+            epoch.establish(self)
         finally:
             connections.close_all()  # the probe runs in a thread of its own, with its own connection
 
@@ -151,8 +144,7 @@ def current() -> RedisCacheClient:
 
 @lru_cache(maxsize=8)
 def _client_for(url: str | None) -> RedisCacheClient:
-    # A server is healthy again once the outbox was drained into it.
-    return RedisCacheClient(url, probe=relay.relay_once)
+    return RedisCacheClient(url)
 
 
 def flush_counts() -> None:

@@ -12,11 +12,6 @@ def epoch() -> str:
     return f"{_prefix()}:epoch"
 
 
-def lease() -> str:
-    """Return the key of the lease: it exists while the cache may be trusted."""
-    return f"{_prefix()}:lease"
-
-
 def generation(tag: str) -> str:
     """Return the key of a tag's generation."""
     return f"{_prefix()}:g:{tag}"

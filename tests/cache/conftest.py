@@ -63,7 +63,7 @@ def collecting(transactional_db: None) -> Iterator[None]:
 
 def set_listening(value: str) -> None:
     with connection.cursor() as cursor:
-        cursor.execute("SELECT set_config('kyros.listens', %s, false)", [value])
+        cursor.execute("SELECT set_config('kyros.notices', %s, false)", [value])
     with connection.schema_editor():
         """A schema change makes the connection check again whether the triggers send notices."""
 

@@ -1,6 +1,6 @@
 """Django's PostgreSQL engine with the cache's commit hook.
 
-On a connection with the start option ``kyros.listens`` the triggers send the tags that a transaction
+On a connection with the start option ``kyros.notices`` the triggers send the tags that a transaction
 invalidates with the response to the statement, as a notice, so the hook need not query the outbox. The
 triggers recognize Django's transactions by DEFERRABLE, which is free and has no effect on a transaction that
 is not SERIALIZABLE and READ ONLY as well (https://www.postgresql.org/docs/18/sql-set-transaction.html).
@@ -14,14 +14,14 @@ from django.db.backends.postgresql import base
 from psycopg.errors import Diagnostic
 from psycopg.pq import TransactionStatus
 
-from orchestrator.cache.commit_hook import CommitHookMixin
+from orchestrator.cache.commit_hook import Changes, CommitHookMixin
 
-#: The notice that the triggers send (``0004_cache.postgresql.sql``); its detail is a JSON list of tags.
-_TAGS_NOTICE: Final = "kyros.stale"
+#: The notice that the triggers send (``0004_cache.postgresql.sql``), with the transaction's id and tags.
+_TAGS_NOTICE: Final = "kyros.invalidated"
 _TRIGGERS_SEND_NOTICES: Final = (
-    "SELECT current_setting('kyros.listens', true) = 'on'"
+    "SELECT current_setting('kyros.notices', true) = 'on'"
     " AND current_setting('default_transaction_deferrable') = 'off'"
-    " AND EXISTS (SELECT FROM pg_trigger WHERE tgname = 'outbox_tells' AND tgenabled <> 'D'"
+    " AND EXISTS (SELECT FROM pg_trigger WHERE tgname = 'cache_outbox_notice' AND tgenabled <> 'D'"
     " AND tgrelid = to_regclass('cache_outbox'))"
 )
 
@@ -31,7 +31,7 @@ class DatabaseWrapper(CommitHookMixin, base.DatabaseWrapper):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._notice_handler = partial(_collect_tags, self._changed_tags)
+        self._notice_handler = partial(_collect, self._changes)
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
         """Return a new connection, or one from the pool, and handle its notices."""
@@ -60,7 +60,9 @@ class DatabaseWrapper(CommitHookMixin, base.DatabaseWrapper):
             return bool(cursor.fetchone()[0])
 
 
-def _collect_tags(stale: set[str], notice: Diagnostic) -> None:
-    """Add the tags of a trigger's notice. It arrives before the statement that fired the trigger returns."""
+def _collect(changes: Changes, notice: Diagnostic) -> None:
+    """Record a trigger's notice. It arrives before the statement that fired the trigger returns."""
     if notice.message_primary == _TAGS_NOTICE and notice.message_detail:
-        stale.update(json.loads(notice.message_detail))
+        detail = json.loads(notice.message_detail)
+        changes.transaction = detail["transaction"]
+        changes.tags.update(detail["tags"])
