@@ -153,6 +153,7 @@ def test_an_anonymous_request_is_401(
 ):
     Job.objects.create(name="x")
     warm(as_moderator, path)
-    middleware.remember(as_moderator, path)
+    if path != USERS:
+        middleware.remember(as_moderator, path)
 
     assert api.get(path).status_code == middleware.get(api, path).status == 401
