@@ -39,22 +39,16 @@ class KeysetPagination(BasePagination):
         Raises:
             ValidationError: when the list does not serve the query; it names the parameter.
         """
-        try:
-            return self._page(request, definition, fixed, fields)
-        except InvalidQuery as error:
-            raise ValidationError({error.parameter: [error.message]}) from error
-
-    def _page(
-        self, request: Request, definition: ListDefinition, fixed: Mapping[str, Any], fields: tuple[str, ...]
-    ) -> Page:
         parameters = request.query_params
         require_known(request, parameter_names(definition))
-        conditions = {**fixed, **definition.read(parameters, definition.api_filters)}
-        order = definition.order(parameters.get("ordering", ""), conditions, definition.api_orders)
-        scope = definition.scope(conditions, order)
-        cursor = _cursor(parameters.get("cursor"), scope)
-        selection = Selection(definition, conditions, order)
-        found = selection.page(cursor, _limit(parameters.get("limit")), json=fields)
+        try:
+            conditions = {**fixed, **definition.read(parameters, definition.api_filters)}
+            order = definition.order(parameters.get("ordering", ""), conditions, definition.api_orders)
+            scope = definition.scope(conditions, order)
+            cursor, limit = _cursor(parameters.get("cursor"), scope), _limit(parameters.get("limit"))
+        except InvalidQuery as error:
+            raise ValidationError({error.parameter: [error.message]}) from error
+        found = Selection(definition, conditions, order).page(cursor, limit, json=fields)
         self.next_url = _url(request, found.next, scope)
         self.previous_url = _url(request, found.previous, scope)
         return found
@@ -103,11 +97,7 @@ def parameter_names(definition: ListDefinition) -> tuple[str, ...]:
 
 
 def require_known(request: Request, names: Collection[str] = ()) -> None:
-    """Do nothing when a request has no other query parameters than those of some names, and ``format``.
-
-    Raises:
-        ValidationError: when it has others; it names the known ones.
-    """
+    """Raise ``ValidationError`` if a request has other query parameters than these and ``format``."""
     known = (*names, "format")
     unknown = [name for name in request.query_params if name not in known]
     if unknown:

@@ -1,6 +1,5 @@
 """Login with username and password, and refresh with a refresh token: both return new tokens."""
 
-from dataclasses import asdict
 from http import HTTPStatus
 from typing import Any
 
@@ -15,7 +14,7 @@ from rest_framework.views import APIView
 
 from orchestrator.api.serializers import Credentials, RefreshRequest, TokenResponse
 from orchestrator.auth.authentication import BearerAuthentication
-from orchestrator.auth.tokens import InvalidToken, issue_tokens, user_for_token
+from orchestrator.auth.tokens import InvalidToken, decode, issue_tokens, user_for
 from orchestrator.models import User
 
 
@@ -45,7 +44,7 @@ class _TokenView(APIView):
 
     def tokens(self, user: User) -> Response:
         """Return a response with new tokens, which no cache may store."""
-        return Response(asdict(issue_tokens(user)), headers={"Cache-Control": "no-store"})
+        return Response(issue_tokens(user), headers={"Cache-Control": "no-store"})
 
 
 class LoginView(_TokenView):
@@ -78,6 +77,7 @@ class RefreshView(_TokenView):
     def post(self, request: Request) -> Response:
         """Return new tokens for a refresh token."""
         try:
-            return self.tokens(user_for_token(self.validated()["refresh_token"], "refresh"))
+            user = user_for(decode(self.validated()["refresh_token"], "refresh"))
+            return self.tokens(user.as_user())
         except InvalidToken as error:
             raise AuthenticationFailed(str(error)) from error
