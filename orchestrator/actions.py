@@ -25,13 +25,7 @@ _Row = TypeVar("_Row", Job, Task)
 
 @transaction.atomic
 def create_job(*, by: str, **fields: Any) -> Job:
-    """Create a pending job and its first event.
-
-    Args:
-        by: the username for the history.
-        fields: ``name`` and, if given, ``description``, ``priority``, ``queue``, ``metadata``,
-            ``available_at`` and ``max_attempts``.
-    """
+    """Create a pending job and its first event; ``by`` is the username for the history."""
     job = Job.objects.create(**fields)
     _record(job, JobEvent.CREATED, by=by, previous=None)
     return job
@@ -127,11 +121,7 @@ def delete_task(task_id: UUID, *, precondition: Callable[[Task], None] | None = 
 
 
 def create_user(*, password: str | None, **fields: Any) -> User:
-    """Create a user.
-
-    Args:
-        password: the plain password, or None for a user who cannot sign in. The caller validates it.
-        fields: ``username``, ``email`` and, if given, ``role`` and ``active``.
+    """Create a user with a password that the caller has validated; None for a user who cannot sign in.
 
     Raises:
         DuplicateValue: if another user has the username or the email address.
@@ -239,16 +229,6 @@ def build_job_event(  # noqa: PLR0913 - the members of an entry in the history
     reason: str | None = None,
     **more: Any,
 ) -> Event:
-    """Return an unsaved event that records a job's change in its history.
-
-    Args:
-        job_id: the job.
-        event: the type of the event.
-        by: the username of the user who made the change.
-        previous: the status before; None for a new job.
-        to: the status after.
-        reason: why.
-        more: further members of the payload.
-    """
+    """Return an unsaved event that records a job's change in its history; ``more`` adds to the payload."""
     payload = {"job_id": str(job_id), "from": previous, "to": to, "by": by, "reason": reason, **more}
     return Event(type=event, payload=payload, job_id=job_id)

@@ -22,13 +22,7 @@ def indexes_have_readers(**_: Any) -> list[checks.CheckMessage]:
 def compare(
     declared: Collection[str], queries: Iterable[HotQuery], known: Collection[str] = ()
 ) -> list[checks.CheckMessage]:
-    """Return a warning for each difference between the names of indexes and the hot queries.
-
-    Args:
-        declared: names of the models' indexes.
-        queries: the hot queries.
-        known: names of indexes that no model declares.
-    """
+    """Return a warning for each difference between indexes, declared and otherwise known, and hot queries."""
     queries = tuple(queries)
     read = {query.index for query in queries}
     named = read.union(*(query.alternatives for query in queries)) - {PRIMARY_KEY, *known}

@@ -47,11 +47,7 @@ class Claims:
 
 
 def decode(token: str, kind: Kind = "access") -> Claims:
-    """Return the claims of a token, without checking that its user may still sign in.
-
-    Args:
-        token: what the client sent.
-        kind: the kind of token that is accepted.
+    """Return the claims of a token of a kind, without checking that its user may still sign in.
 
     Raises:
         InvalidToken: says why, but nothing about the user.
@@ -63,11 +59,7 @@ def decode(token: str, kind: Kind = "access") -> Claims:
 
 
 def user_for(claims: Claims, found: Lookup | None = None) -> CachedUser:
-    """Return the user of a token, as they are now.
-
-    Args:
-        claims: the token's.
-        found: the result of the cache lookup of the user, where the caller has done it already.
+    """Return the user of a token, as they are now; ``found`` is a cache lookup that the caller has done.
 
     Raises:
         InvalidToken: when the user may no longer sign in or has a new password.

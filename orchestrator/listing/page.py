@@ -94,13 +94,7 @@ class Selection:
     def page(
         self, cursor: Cursor = _FIRST, size: int = DEFAULT_PAGE_SIZE, *, json: tuple[str, ...] = ()
     ) -> Page:
-        """Return a page of the rows.
-
-        Args:
-            cursor: where the page begins.
-            size: how many rows the page has at most.
-            json: fields; with them rows are texts of JSON, else model instances without deferred columns.
-        """
+        """Return a page of at most ``size`` rows: JSON of the fields ``json``, or model instances."""
         found = _found(self, cursor, size + 1, json)
         stop = found.pop()[0] if found and found[-1][1] else None
         rows = [row for row, _ in found[:size]]
