@@ -11,7 +11,7 @@ from django.contrib.admin.models import LogEntry
 from django.db import connection
 from django.utils import timezone
 
-from orchestrator import actions
+from orchestrator import actions, counts
 from orchestrator.choices import JobStatus, Role
 from orchestrator.console import bulk_operations, bulk_runs
 from orchestrator.console.models import BulkChange
@@ -55,7 +55,7 @@ def run(client, page, **fields):
 
 
 def numbers():
-    return {status: number for status, number in Job.objects.counts().items() if number}
+    return {status: number for status, number in counts.jobs_by_status().items() if number}
 
 
 @pytest.mark.django_db
