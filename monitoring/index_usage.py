@@ -12,7 +12,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from monitoring import index_catalog
 from monitoring.formatting import iso_timestamp
 from monitoring.index_catalog import Index
-from monitoring.plan_checks import HotQuery, PlanCheck, examine, examine_without
+from monitoring.plan_checks import HotQuery, PlanCheck, examine
 
 # last_idx_scan exists since PostgreSQL 16; to_jsonb() gives NULL on an older one.
 _USAGE_SQL: Final = """
@@ -163,7 +163,7 @@ def drop_proof(index: Index, queries: Iterable[HotQuery], using: str = "default"
         return None
     try:
         now = {check.query: check for check in examine(about, using)}
-        without = examine_without(index, about, using)
+        without = examine(about, using, without=index)
     except DatabaseError:
         return None
     served = {name for name, check in now.items() if check.plan and index.name in check.plan.indexes}

@@ -1,17 +1,35 @@
 """Query plans of SQLite and PostgreSQL, read from EXPLAIN into one common ``Plan``."""
 
-from monitoring.plans.dispatch import UnknownEngineError, read, reader, require_known_engine
+from contextlib import AbstractContextManager
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from monitoring.index_catalog import Index
+from monitoring.plans import postgresql, sqlite
 from monitoring.plans.plan import PRIMARY_KEY, Plan, Reader, Reading, Sort, Statement
 
-__all__ = [
-    "PRIMARY_KEY",
-    "Plan",
-    "Reader",
-    "Reading",
-    "Sort",
-    "Statement",
-    "UnknownEngineError",
-    "read",
-    "reader",
-    "require_known_engine",
-]
+__all__ = ["PRIMARY_KEY", "Plan", "Reader", "Reading", "Sort", "Statement", "read", "reader"]
+
+
+def reader(connection: BaseDatabaseWrapper, without: Index | None = None) -> AbstractContextManager[Reader]:
+    """Return a context manager that yields a plan reader. Nothing is locked or changed.
+
+    Args:
+        connection: to the database.
+        without: plan as if this index did not exist.
+
+    Raises:
+        DatabaseError: if the database cannot plan without an index, as a replica cannot.
+    """
+    engine = postgresql if connection.vendor == "postgresql" else sqlite
+    return engine.reader(connection, without)
+
+
+def read(connection: BaseDatabaseWrapper, statement: Statement, reading: Reading | None = None) -> Plan:
+    """Return the plan of a SELECT; by default the planner's free choice, without running the query.
+
+    Raises:
+        OperationalError: if the query exceeds its time limit.
+    """
+    with reader(connection) as read_plan:
+        return read_plan(statement, reading or Reading())

@@ -33,37 +33,30 @@ Node = Mapping[str, Any]
 
 
 @contextmanager
-def reader(connection: BaseDatabaseWrapper) -> Iterator[Reader]:
-    """Yield a reader of PostgreSQL's current plans."""
-    with transaction.atomic(using=connection.alias):
-        yield _Reader(connection)
+def reader(connection: BaseDatabaseWrapper, without: Index | None = None) -> Iterator[Reader]:
+    """Yield a reader of PostgreSQL's plans.
 
-
-@contextmanager
-def reader_without(connection: BaseDatabaseWrapper, index: Index) -> Iterator[Reader]:
-    """Yield a reader of plans without an index.
-
-    They are made on an empty table, whose size the planner knows whatever the statistics say. So they show
-    whether another index can serve a query, not which one would be chosen.
+    Plans without an index are made on an empty table, whose size the planner knows whatever the statistics
+    say. So they show whether another index can serve a query, not which one would be chosen.
     """
-    with shadowed(connection, index.table, index.name):
-        yield _Reader(connection)
+    if without:
+        with shadowed(connection, without.table, without.name):
+            yield _Reader(connection)
+    else:
+        with transaction.atomic(using=connection.alias):
+            yield _Reader(connection)
 
 
 class _Reader:
     """Reads plans in the open transaction, each in one round trip to the server.
 
     Settings are ``LOCAL`` and rolled back, so the session, which may belong to a pool, does not change.
-
-    Args:
-        connection: to the database.
     """
 
     def __init__(self, connection: BaseDatabaseWrapper) -> None:
         self._connection = connection
 
     def __call__(self, statement: Statement, reading: Reading) -> Plan:
-        """Return the plan of a query."""
         options = "ANALYZE, BUFFERS, TIMING OFF, " if reading.analyze else ""
         settings = "; ".join(f"SET LOCAL {name} = {value}" for name, value in _settings(reading))
         explain = f"EXPLAIN ({options}SUMMARY, FORMAT JSON) {statement.sql}"

@@ -33,15 +33,9 @@ _CHECK_EVERY: Final = 10_000
 
 
 @contextmanager
-def reader(connection: BaseDatabaseWrapper) -> Iterator[Reader]:
-    """Yield a reader of SQLite's current plans."""
-    yield partial(read, connection)
-
-
-@contextmanager
-def reader_without(connection: BaseDatabaseWrapper, index: Index) -> Iterator[Reader]:
-    """Yield a reader of the plans that SQLite would choose without an index."""
-    yield partial(read, connection, without=index.name)
+def reader(connection: BaseDatabaseWrapper, without: Index | None = None) -> Iterator[Reader]:
+    """Yield a reader of SQLite's plans; those without an index are the ones it would choose."""
+    yield partial(read, connection, without=without.name if without else "")
 
 
 def read(connection: BaseDatabaseWrapper, statement: Statement, reading: Reading, without: str = "") -> Plan:
