@@ -127,7 +127,7 @@ def _tables(report: DatabaseReport) -> Iterator[Metric]:
             (dead, [table.name], table.dead_rows),
             (size, [table.name, "table"], table.table_bytes),
             (size, [table.name, "indexes"], table.index_bytes),
-            (growth, [table.name], table.growth.bytes_a_day if table.growth else None),
+            (growth, [table.name], table.bytes_per_day),
         ):
             if value is not None:
                 metric.add_metric(labels, float(value))
@@ -168,7 +168,7 @@ def _database(report: DatabaseReport) -> Iterator[Metric]:
 
 def _disk(disk: Disk) -> Iterator[Metric]:
     yield from _gauge("kyros_disk_free_bytes", "Free space on the database's disk.", disk.free_bytes)
-    yield from _gauge("kyros_disk_days_left", "Days until the disk is full.", disk.days)
+    yield from _gauge("kyros_disk_days_left", "Days until the disk is full.", disk.days_left)
 
 
 def _findings(report: DatabaseReport) -> Iterator[Metric]:

@@ -12,7 +12,7 @@ from django.db import DatabaseError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import QuerySet
 
-from monitoring import index_catalog
+from monitoring import engines, index_catalog
 from monitoring.index_catalog import Index
 from monitoring.plans import PRIMARY_KEY, Plan, Reading, Sort, Statement, reader
 
@@ -128,8 +128,8 @@ def examine(
 ) -> tuple[PlanCheck, ...]:
     """Check the plans of hot queries. Nothing is locked or changed.
 
-    The free choice of the planner is checked for large tables. Small ones are cheapest to read whole: there the
-    planner is made to avoid full scans, which shows if the index *can* serve the query.
+    For a large table the planner's free choice is checked. A small one is cheapest to read whole, so the
+    planner is made to avoid full scans there, which shows if the index *can* serve the query.
 
     Args:
         queries: the queries; those of another engine are left out.
@@ -148,10 +148,13 @@ def examine(
     with reader(connection, without) as read:
         indexes = index_catalog.existing_indexes(connection)
         present = {(index.table, index.name): index for index in indexes if index != without}
-        large = {table for table in {query.table for query in checked} if _is_large(connection, table)}
+        estimates = engines.of(connection).estimated_rows(
+            connection, list({query.table for query in checked})
+        )
 
         def check(query: HotQuery) -> PlanCheck:
-            free, left = query.table in large, min(SECONDS_A_QUERY, until - time.monotonic())
+            free = (estimates.get(query.table) or 0) >= LARGE_FROM
+            left = min(SECONDS_A_QUERY, until - time.monotonic())
             if left <= 0:
                 return PlanCheck(query, None, (OUT_OF_TIME,), free)
             try:
@@ -162,11 +165,6 @@ def examine(
             return PlanCheck(query, plan, problems, free)
 
         return tuple(check(query) for query in checked)
-
-
-def _is_large(connection: BaseDatabaseWrapper, table: str) -> bool:
-    rows = index_catalog.estimated_rows(connection, table)
-    return rows is not None and rows >= LARGE_FROM
 
 
 def _index_problems(query: HotQuery, present: Mapping[tuple[str, str], Index]) -> Iterator[str]:

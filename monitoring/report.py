@@ -33,6 +33,7 @@ from monitoring.index_usage import IndexUsage
 from monitoring.plan_checks import PlanCheck
 from monitoring.registry import MonitoredApp, Rule
 from monitoring.report_data import DatabaseReport
+from monitoring.table_statistics import TableFigures
 from monitoring.timeouts import UNRESPONSIVE_AFTER_SECONDS, BoundedCall, TimeBudget, TimeBudgetExceeded
 
 #: Seconds that one section may take while the database is slow but responds.
@@ -70,7 +71,7 @@ def _measured(
     names = tuple(table.name for table in app.tables)
     kept = {table.name: table.retention for table in app.tables if table.retention}
     no_rows: Mapping[str, int] = {}
-    no_tables: tuple[table_statistics.TableFigures, ...] = ()
+    no_tables: tuple[TableFigures, ...] = ()
     no_checks: Sequence[PlanCheck] = ()
     exact = read("rows", lambda _: app.rows(), no_rows)
     measured = read("tables", lambda c: table_statistics.measure(c, names, exact), no_tables)
@@ -90,7 +91,7 @@ def _measured(
         disk=read("disk", lambda c: disk_space.measure(c, known), None),
         expired=read("retention", lambda c: retention.expired(c, kept, known), ()),
         missing_indexes=read("schema", lambda c: missing_indexes.missing_indexes(c, known), ()),
-        index_usage=read("index_uses", lambda _: _index_usage(app, checks), ()),
+        index_usage=read("index_uses", lambda _: _index_usage(app, checks, known), ()),
     )
 
 
@@ -166,10 +167,12 @@ def _cache_health(call: BoundedCall[CacheHealth], budget: TimeBudget) -> CacheHe
         return CacheHealth("unhealthy", error=str(error))
 
 
-def _index_usage(app: MonitoredApp, checks: tuple[PlanCheck, ...]) -> tuple[IndexUsage, ...]:
+def _index_usage(
+    app: MonitoredApp, checks: tuple[PlanCheck, ...], tables: tuple[TableFigures, ...]
+) -> tuple[IndexUsage, ...]:
     if not checks:  # without plans it is unknown which index serves which query
         return ()
-    return index_usage.index_usage(checks, reasons=app.kept_indexes(), queries=app.hot_queries())
+    return index_usage.index_usage(checks, tables, reasons=app.kept_indexes(), queries=app.hot_queries())
 
 
 def _with_findings(report: DatabaseReport, sections: _Sections) -> DatabaseReport:

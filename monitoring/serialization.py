@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 
 from monitoring.cache_report import CacheHealth
-from monitoring.formatting import iso_now
+from monitoring.formatting import iso_now, iso_timestamp
 from monitoring.report_data import DatabaseReport
 
 
@@ -22,4 +22,5 @@ def performance_document(report: DatabaseReport) -> dict[str, Any]:
 
 def to_json_text(document: Mapping[str, Any]) -> str:
     """Return a document as indented JSON."""
-    return orjson.dumps(document, option=orjson.OPT_INDENT_2).decode()
+    options = orjson.OPT_INDENT_2 | orjson.OPT_PASSTHROUGH_DATETIME
+    return orjson.dumps(document, iso_timestamp, options).decode()

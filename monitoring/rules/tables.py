@@ -91,7 +91,7 @@ def partitioning(report: DatabaseReport) -> Iterator[Finding]:
                 {
                     "rows": table.row_count,
                     "bytes": table.total_bytes,
-                    "rows_per_day": table.growth.rows_a_day if table.growth else None,
+                    "rows_per_day": table.rows_per_day,
                 },
                 f"CREATE TABLE {name} (LIKE {table.name}) PARTITION BY RANGE ({advice.column});",
             )

@@ -54,7 +54,7 @@ class Command(ReportCommand):
                 table.exact,
                 _size(table.table_bytes),
                 _size(table.index_bytes),
-                table.growth and table.growth.rows_a_day,
+                table.rows_per_day,
                 table.last_vacuum and f"{table.last_vacuum:%Y-%m-%d %H:%M}",
                 table.last_analyze and f"{table.last_analyze:%Y-%m-%d %H:%M}",
             )
