@@ -32,15 +32,11 @@ class HotQuery:
     """A query and how it has to be served.
 
     Args:
-        name: what people call it.
         caller: the endpoint, page or command that runs it.
-        table: the table it reads.
         statement: returns the SQL for a connection.
         index: the index that must exist and serve it.
         alternatives: indexes that may serve it as well, where the best one depends on the rows.
         conditions: columns whose conditions must bound the range that is read of the declared index.
-        index_ordered: whether the index must give the order, all but that of rows equal in it.
-        cost_grows_with: what its cost grows with besides the rows it returns; "" for nothing.
         engine: the only engine that runs it; "" for every one.
     """
 
@@ -51,8 +47,6 @@ class HotQuery:
     index: str
     alternatives: tuple[str, ...] = ()
     conditions: tuple[str, ...] = ()
-    index_ordered: bool = True
-    cost_grows_with: str = ""
     engine: str = ""
 
 
@@ -195,7 +189,7 @@ def _plan_problems(
     declared = query.index in plan.indexes or not query.alternatives
     if missing and (declared if free else len(missing) == len(query.conditions)):
         yield f"not bounded by {', '.join(missing)}"
-    if free and query.index_ordered and plan.sort is Sort.FULL:
+    if free and plan.sort is Sort.FULL:
         yield "sorted after it was read"
 
 

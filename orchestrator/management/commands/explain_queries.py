@@ -120,7 +120,6 @@ def _entry(one: PlanCheck) -> dict[str, Any]:
         "problems": list(one.problems),
         "ms": one.ms,
         "planner_was_free": one.free,
-        "cost_grows_with": one.hot.cost_grows_with or None,
         "conditions": list(plan.conditions) if plan else None,
         "full_scan": plan.full_scan if plan else None,
         "sort": plan.sort.value if plan else None,
