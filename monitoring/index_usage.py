@@ -52,7 +52,7 @@ class IndexUsage:
     @property
     def scans(self) -> int | None:
         """Return the number of scans; None if the engine does not count them."""
-        return self.figures and self.figures.scans
+        return self.figures.scans if self.figures else None
 
     @property
     def verdict(self) -> str:

@@ -34,31 +34,13 @@ class Readiness:
     reason: str | None
     cache: CacheState
 
-    @property
-    def ready(self) -> bool:
-        """Return whether requests may be sent to this process."""
-        return self.reason is None
 
-
-def _no_cache() -> CacheState:
-    return "disabled"
-
-
-_cache_state: Callable[[], CacheState] = _no_cache
-
-
-def register_cache(state: Callable[[], CacheState]) -> None:
-    """Use ``state``, which must never raise, to find out the state of the cache."""
-    global _cache_state  # noqa: PLW0603 - set once, while Django loads the applications
-    _cache_state = state
-
-
-def readiness() -> Readiness:
+def readiness(cache_state: Callable[[], CacheState]) -> Readiness:
     """Return whether the database responds with every migration applied, and the state of the cache.
 
     Servers that hang cost half a second together.
     """
-    database, cache, budget = BoundedCall(_database_problem), BoundedCall(_cache_state, "cache"), TimeBudget()
+    database, cache, budget = BoundedCall(_database_problem), BoundedCall(cache_state, "cache"), TimeBudget()
     return Readiness(
         reason=_result(database, budget, _DATABASE_DOWN),
         cache=_result(cache, budget, "down"),

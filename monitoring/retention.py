@@ -23,12 +23,14 @@ class Retention:
         days: the maximum age.
         setting: the setting with the number of days.
         condition: SQL that limits which rows may go. It must not contain values that a client sent.
+        partition_above: with more rows, partitions by ``column`` are recommended; None: never.
     """
 
     column: str
     days: int
     setting: str
     condition: str = ""
+    partition_above: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -44,8 +44,8 @@ def healthz(request: HttpRequest) -> JsonResponse:  # noqa: ARG001 - Django pass
 @require_safe
 def readyz(request: HttpRequest) -> JsonResponse:  # noqa: ARG001 - Django passes it
     """Return 200 if requests may be sent to this process, else 503 with the reason."""
-    state = readiness.readiness()
-    if state.ready:
+    state = readiness.readiness(registry.monitored_app().cache_state)
+    if state.reason is None:
         return JsonResponse({"status": "ready", "cache": state.cache})
     return JsonResponse(
         {"status": "unavailable", "reason": state.reason, "cache": state.cache},

@@ -21,8 +21,9 @@ def reader(connection: BaseDatabaseWrapper, without: Index | None = None) -> Abs
     Raises:
         DatabaseError: if the database cannot plan without an index, as a replica cannot.
     """
-    engine = postgresql if connection.vendor == "postgresql" else sqlite
-    return engine.reader(connection, without)
+    if connection.vendor == "postgresql":
+        return postgresql.reader(connection, without)
+    return sqlite.reader(connection, without)
 
 
 def read(connection: BaseDatabaseWrapper, statement: Statement, reading: Reading | None = None) -> Plan:

@@ -36,7 +36,6 @@ def server_figures(**changed: Any) -> ServerFigures:
         "memory_bytes": 1_000_000,
         "memory_limit_bytes": 100_000_000,
         "evicted_keys": 0,
-        "max_clients": 1000,
     }
     return ServerFigures(**{**healthy, **changed})
 
