@@ -13,6 +13,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import QuerySet
 
 from monitoring import engines, index_catalog
+from monitoring.formatting import first_line
 from monitoring.index_catalog import Index
 from monitoring.plans import PRIMARY_KEY, Plan, Reading, Sort, Statement, reader
 
@@ -89,17 +90,11 @@ class PlanCheck:
     @property
     def ms(self) -> float | None:
         """Return the milliseconds of the query if it was run, else those of planning it."""
-        return None if self.plan is None or self.plan.ms is None else round(self.plan.ms, 3)
+        return round(self.plan.ms, 3) if self.plan else None
 
     def as_json(self) -> dict[str, Any]:
         """Return the check as the endpoint shows it."""
-        return {
-            "query": self.query,
-            "index": self.index,
-            "expected": self.expected,
-            "ok": self.ok,
-            "ms": self.ms,
-        }
+        return {name: getattr(self, name) for name in ("query", "index", "expected", "ok", "ms")}
 
 
 def from_queryset(rows: QuerySet[Any]) -> Callable[[BaseDatabaseWrapper], Statement]:
@@ -154,7 +149,7 @@ def examine(
             try:
                 plan = read(query.statement(connection), Reading(analyze, not free, left))
             except DatabaseError as error:
-                return PlanCheck(query, None, (f"no plan: {_first_line(error)}",), free)
+                return PlanCheck(query, None, (f"no plan: {first_line(error)}",), free)
             problems = (*_index_problems(query, present), *_plan_problems(query, plan, present, free=free))
             return PlanCheck(query, plan, problems, free)
 
@@ -202,7 +197,3 @@ def _similar(query: HotQuery, present: Mapping[tuple[str, str], Index]) -> set[s
         for (table, _), index in present.items()
         if table == query.table and first.intersection(index.columns[:1])
     }
-
-
-def _first_line(error: DatabaseError) -> str:
-    return str(error).strip().partition("\n")[0]

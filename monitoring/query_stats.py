@@ -80,11 +80,7 @@ def observe(execute: Callable[..., Any], sql: str, parameters: Any, *more: Any) 
 
 
 def responded_since(timestamp: float) -> bool:
-    """Return whether the database has responded to this process since a timestamp.
-
-    Args:
-        timestamp: by ``time.monotonic()``.
-    """
+    """Return whether the database has responded to this process since a time of ``time.monotonic()``."""
     return _last_response > timestamp
 
 

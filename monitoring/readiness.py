@@ -28,7 +28,7 @@ class Readiness:
 
     Args:
         reason: why not; None if it may.
-        cache: state of the cache, which does not count: without it the database serves.
+        cache: does not count: without it the database serves.
     """
 
     reason: str | None
@@ -55,24 +55,13 @@ def _result(call: BoundedCall[T], budget: TimeBudget, default: T) -> T:
 
 
 def ping() -> None:
-    """Run the smallest query.
-
-    Raises:
-        django.db.Error: if the database refuses.
-    """
+    """Run the smallest query."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT 1")
 
 
 def unapplied_migrations(connection: BaseDatabaseWrapper) -> list[str]:
-    """Return the migrations of the installed code that a database lacks, as ``app.name``, in order.
-
-    Args:
-        connection: to the database.
-
-    Raises:
-        django.db.Error: if the database refuses.
-    """
+    """Return the migrations of the installed code that a database lacks, as ``app.name``, in order."""
     applied = set(MigrationRecorder(connection).applied_migrations())
     return [".".join(key) for key in sorted(_installed_migrations() - applied)]
 

@@ -52,13 +52,7 @@ class Expired:
 def expired(
     connection: BaseDatabaseWrapper, kept: Mapping[str, Retention], measured: Sequence[TableFigures]
 ) -> tuple[Expired, ...]:
-    """Return the tables that have expired rows.
-
-    Args:
-        connection: to the database.
-        kept: the retention by table.
-        measured: the tables' figures.
-    """
+    """Return the tables that have rows older than their retention in ``kept``."""
     found = [
         _expired(connection, table, kept[table.name])
         for table in measured

@@ -7,9 +7,7 @@ from typing import Any, Final
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from monitoring.engines.query import fetch
-
-#: Sessions and statements shown at most.
-SHOWN: Final = 10
+from monitoring.query_stats import normalize_sql
 
 # The table itself, or its partitions.
 _LEAVES: Final = """
@@ -149,7 +147,8 @@ def server(connection: BaseDatabaseWrapper) -> dict[str, Any]:
 
 def sessions(connection: BaseDatabaseWrapper) -> list[dict[str, Any]]:
     """Return sessions that run long, are blocked, or are idle in a transaction."""
-    return fetch(connection, _SESSIONS)
+    rows = fetch(connection, _SESSIONS)
+    return [{**row, "query": normalize_sql(row["query"] or "")} for row in rows]
 
 
 def connections(connection: BaseDatabaseWrapper) -> dict[str, Any]:
@@ -157,11 +156,12 @@ def connections(connection: BaseDatabaseWrapper) -> dict[str, Any]:
     return fetch(connection, _CONNECTIONS)[0]
 
 
-def statements(connection: BaseDatabaseWrapper) -> list[dict[str, Any]] | None:
-    """Return the statements with the largest total time; None without ``pg_stat_statements``."""
+def statements(connection: BaseDatabaseWrapper) -> list[dict[str, Any]]:
+    """Return the statements with the largest total time; none without ``pg_stat_statements``."""
     if not fetch(connection, _HAS_STATEMENTS)[0]["exists"]:
-        return None
-    return fetch(connection, _STATEMENTS)
+        return []
+    rows = fetch(connection, _STATEMENTS)
+    return [{**row, "query": normalize_sql(row["query"]), "source": "server"} for row in rows]
 
 
 def replication(connection: BaseDatabaseWrapper) -> list[dict[str, Any]] | None:
@@ -189,7 +189,7 @@ def is_served_here(process: int, session: str) -> bool:
 
     Args:
         process: the session's process number on its server.
-        session: user and database of the session, separated by a space.
+        session: user and database, separated by a space.
     """
     try:
         title = Path(f"/proc/{process}/cmdline").read_text(encoding="utf-8", errors="replace")

@@ -93,8 +93,9 @@ def connections(_: BaseDatabaseWrapper) -> dict[str, Any]:
     return {}
 
 
-def statements(_: BaseDatabaseWrapper) -> None:
-    """Return None: SQLite does not count statements."""
+def statements(_: BaseDatabaseWrapper) -> list[dict[str, Any]]:
+    """Return nothing: SQLite does not count statements."""
+    return []
 
 
 def replication(_: BaseDatabaseWrapper) -> None:

@@ -5,9 +5,8 @@ from typing import Any
 
 import pytest
 
-from monitoring import rules
+from monitoring import connection_pools, rules
 from monitoring.cache_report import CacheHealth, Family, Hits, Outbox, ServerFigures
-from monitoring.connection_pools import PoolFigures
 from monitoring.disk_space import Disk
 from monitoring.findings import Finding
 from monitoring.index_catalog import Index
@@ -18,6 +17,7 @@ from monitoring.table_statistics import IndexFigures, TableFigures
 pytestmark = pytest.mark.engine_neutral
 
 GIB = 1024**3
+FIGURES = (*connection_pools._FIGURES, "most_used")  # noqa: SLF001
 NO_HITS = Hits(hits=0, misses=0, bypasses=0)
 
 
@@ -184,8 +184,8 @@ class TestConnections:
         assert "replica:lag:copy" in found(report(replication=(replica,)))
 
 
-def pool(process: int = 1, **figures: Any) -> PoolFigures:
-    return PoolFigures(process=process, alias="default", **figures)
+def pool(process: int = 1, **figures: int) -> dict[str, Any]:
+    return {**dict.fromkeys(FIGURES, 0), "process": process, "alias": "default", **figures}
 
 
 class TestPools:

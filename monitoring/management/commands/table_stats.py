@@ -7,7 +7,7 @@ from django.core.management.base import CommandError
 from django.db import DatabaseError
 
 from monitoring import registry
-from monitoring.formatting import human_bytes, iso_now
+from monitoring.formatting import first_line, human_bytes, iso_now
 from monitoring.management.reports import ReportCommand
 from monitoring.report import database_report
 from monitoring.report_data import DatabaseReport
@@ -80,8 +80,7 @@ def _verified(*, repair: bool) -> Rows:
     try:
         rows = registry.monitored_app().verify(repair)
     except DatabaseError as error:
-        reason = str(error).strip().partition("\n")[0]
-        raise CommandError(f"The rows cannot be counted: {reason}", returncode=2) from error
+        raise CommandError(f"The rows cannot be counted: {first_line(error)}", returncode=2) from error
     return [{**row, "right": row["counted"] == row["kept"]} for row in rows]
 
 
