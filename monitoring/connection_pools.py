@@ -84,11 +84,9 @@ def figures() -> list[dict[str, Any]]:
     ``most_used`` is the most connections that were in use at the same time since the process started.
     """
     found: dict[tuple[int, str], dict[str, int]] = defaultdict(dict)
-    for metric in prometheus.collect():
-        if metric.name == "kyros_db_pool":
-            for sample in metric.samples:
-                labels = sample.labels
-                found[int(labels["pid"]), labels["alias"]][labels["figure"]] = int(sample.value)
+    for sample in prometheus.samples("kyros_db_pool"):
+        labels = sample.labels
+        found[int(labels["pid"]), labels["alias"]][labels["figure"]] = int(sample.value)
     return [_row(process, alias, found[process, alias]) for process, alias in sorted(found)]
 
 

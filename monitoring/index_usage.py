@@ -109,15 +109,14 @@ def index_usage(
     every = index_catalog.existing_indexes(connection)
     figures = {index.name: index for table in measured for index in table.indexes}
     models = {index.name: model._meta.label for model in apps.get_models() for index in model._meta.indexes}
-    declared = _by_index((query.index, query.name) for query in queries)
-    serves = _by_index((index, check.query) for check in checks if check.plan for index in check.plan.indexes)
+    planned = [(check.query, check.plan.indexes) for check in checks if check.plan]
     usages = [
         IndexUsage(
             index=index,
             figures=figures.get(index.name),
             prefix_of=tuple(other.name for other in every if index.is_prefix_of(other)),
-            declared_by=declared.get(index.name, ()),
-            serves=serves.get(index.name, ()),
+            declared_by=tuple(query.name for query in queries if query.index == index.name),
+            serves=tuple(query for query, indexes in planned if index.name in indexes),
             declared_in=models.get(index.name),
             reason=(reasons or {}).get(index.name, ""),
         )
@@ -146,11 +145,3 @@ def drop_proof(index: Index, queries: Iterable[HotQuery]) -> DropProof | None:
     served = {name for name, check in now.items() if check.plan and index.name in check.plan.indexes}
     lost = {check.query for check in without if not check.ok and (now[check.query].ok or check.plan is None)}
     return DropProof(len(without), tuple(sorted(served | lost)))
-
-
-def _by_index(pairs: Iterable[tuple[str, str]]) -> dict[str, tuple[str, ...]]:
-    """Return the names of queries by index, from pairs of an index and a query."""
-    names: dict[str, tuple[str, ...]] = {}
-    for index, query in pairs:
-        names[index] = (*names.get(index, ()), query)
-    return names

@@ -2,8 +2,8 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import Any, Final, TypeVar
@@ -142,20 +142,12 @@ def _is_alive(since: float, budget: TimeBudget) -> bool:
 
 def _with_timeouts(query: Callable[[BaseDatabaseWrapper], T]) -> T:
     connection = connections[DEFAULT_DB_ALIAS]
-    with _server_timeouts(connection):
+    if connection.vendor != "postgresql":  # on SQLite a transaction would wait for the writer
         return query(connection)
-
-
-@contextmanager
-def _server_timeouts(connection: BaseDatabaseWrapper) -> Iterator[None]:
-    # Not on SQLite: a transaction there would wait for the writer.
-    if connection.vendor != "postgresql":
-        yield
-        return
     with transaction.atomic(using=connection.alias):
         with connection.cursor() as cursor:
             cursor.execute(_SERVER_TIMEOUTS)
-        yield
+        return query(connection)
 
 
 def _cache_health(call: BoundedCall[CacheHealth], budget: TimeBudget) -> CacheHealth:

@@ -23,7 +23,6 @@ def take() -> int:
     """Measure every monitored table and store the result; return the number of new snapshots.
 
     There is one snapshot for each table and hour: running it twice, even at the same time, changes nothing.
-    Snapshots older than ``KEPT_FOR`` are deleted.
     """
     app, now = registry.monitored_app(), timezone.now()
     hour = now.replace(minute=0, second=0, microsecond=0)

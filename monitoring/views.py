@@ -74,7 +74,7 @@ class StaffView(APIView):
         self.budget = TimeBudget()
 
     def get_authenticators(self) -> list[Any]:
-        """Return no authenticators for METRICS_TOKEN: it belongs to no user and needs no query."""
+        """Return none for METRICS_TOKEN: it belongs to no user and needs no query."""
         return [] if self._has_token() else super().get_authenticators()
 
     def get_permissions(self) -> list[Any]:

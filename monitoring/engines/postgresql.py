@@ -115,22 +115,12 @@ _DIRECTORY: Final = """
 """
 
 
-def tables(
-    connection: BaseDatabaseWrapper,
-    names: Sequence[str],
-    *,
-    thorough: bool = False,  # noqa: ARG001 - SQLite's; here nothing takes long
-) -> list[dict[str, Any]]:
+def tables(connection: BaseDatabaseWrapper, names: Sequence[str], **_: bool) -> list[dict[str, Any]]:
     """Return size and maintenance of tables. Partitions are added to their parent."""
     return fetch(connection, _TABLES, [list(names)])
 
 
-def table_indexes(
-    connection: BaseDatabaseWrapper,
-    names: Sequence[str],
-    *,
-    thorough: bool = False,  # noqa: ARG001 - as above
-) -> list[dict[str, Any]]:
+def table_indexes(connection: BaseDatabaseWrapper, names: Sequence[str], **_: bool) -> list[dict[str, Any]]:
     """Return size, validity and use of the tables' indexes."""
     return fetch(connection, _INDEXES, [list(names)])
 

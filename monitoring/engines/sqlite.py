@@ -30,13 +30,7 @@ _EXISTING: Final = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name
 def tables(
     connection: BaseDatabaseWrapper, names: Sequence[str], *, thorough: bool = False
 ) -> list[dict[str, Any]]:
-    """Return the size of tables, and their rows when ``ANALYZE`` last ran.
-
-    Args:
-        connection: to the database.
-        names: the tables.
-        thorough: also measure a large file.
-    """
+    """Return the size of tables, of a large file only if ``thorough``, and their rows at the last ANALYZE."""
     existing = [row["name"] for row in _named(connection, _EXISTING, names)]
     estimates, sizes = estimated_rows(connection, existing), _sizes(connection, existing, thorough=thorough)
     return [
@@ -55,7 +49,7 @@ def table_indexes(
 
 
 def estimated_rows(connection: BaseDatabaseWrapper, names: Sequence[str]) -> dict[str, int]:
-    """Return the rows of tables when ``ANALYZE`` last ran."""
+    """Return the rows of tables at the last ANALYZE."""
     if not fetch(connection, _HAS_STATISTICS):
         return {}
     rows = [row for row in _named(connection, _STATISTICS, names) if row["stat"]]
@@ -79,7 +73,6 @@ def server(connection: BaseDatabaseWrapper) -> dict[str, Any]:
         "free_bytes": figures["page_size"] * figures["freelist_count"],
         "wal_bytes": log.stat().st_size if log.exists() else 0,
         "journal_mode": figures["journal_mode"],
-        "statistics": bool(fetch(connection, _HAS_STATISTICS)),
     }
 
 

@@ -8,7 +8,7 @@ from monitoring.index_catalog import Index
 from monitoring.plans import postgresql, sqlite
 from monitoring.plans.plan import PRIMARY_KEY, Plan, Reader, Reading, Sort, Statement
 
-__all__ = ["PRIMARY_KEY", "Plan", "Reader", "Reading", "Sort", "Statement", "read", "reader"]
+__all__ = ["PRIMARY_KEY", "Plan", "Reader", "Reading", "Sort", "Statement", "reader"]
 
 
 def reader(connection: BaseDatabaseWrapper, without: Index | None = None) -> AbstractContextManager[Reader]:
@@ -24,13 +24,3 @@ def reader(connection: BaseDatabaseWrapper, without: Index | None = None) -> Abs
     if connection.vendor == "postgresql":
         return postgresql.reader(connection, without)
     return sqlite.reader(connection, without)
-
-
-def read(connection: BaseDatabaseWrapper, statement: Statement, reading: Reading | None = None) -> Plan:
-    """Return the plan of a SELECT; by default the planner's free choice, without running the query.
-
-    Raises:
-        OperationalError: if the query exceeds its time limit.
-    """
-    with reader(connection) as read_plan:
-        return read_plan(statement, reading or Reading())

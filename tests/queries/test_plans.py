@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from django.db import DatabaseError, OperationalError, connection
 
-from monitoring.plans import PRIMARY_KEY, Plan, Reading, Sort, Statement, read, reader
+from monitoring.plans import PRIMARY_KEY, Plan, Reading, Sort, Statement, reader
 
 pytestmark = pytest.mark.django_db
 
@@ -29,7 +29,8 @@ def things(execute: Execute) -> None:
 
 
 def plan_of(sql: str, *parameters: object, **reading: Any) -> Plan:
-    return read(connection, Statement(sql, parameters), Reading(**reading))
+    with reader(connection) as read:
+        return read(Statement(sql, parameters), Reading(**reading))
 
 
 def test_a_search_by_two_columns() -> None:
