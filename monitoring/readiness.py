@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache
 from typing import Final, Literal, TypeVar
 
@@ -22,29 +21,13 @@ _DATABASE_DOWN: Final = "the database does not respond"
 CacheState = Literal["up", "down", "disabled"]
 
 
-@dataclass(frozen=True)
-class Readiness:
-    """Whether a load balancer may send requests here.
+def readiness(cache_state: Callable[[], CacheState]) -> tuple[str | None, CacheState]:
+    """Return why this process cannot serve requests (None if it can), and the state of the cache.
 
-    Args:
-        reason: why not; None if it may.
-        cache: does not count: without it the database serves.
-    """
-
-    reason: str | None
-    cache: CacheState
-
-
-def readiness(cache_state: Callable[[], CacheState]) -> Readiness:
-    """Return whether the database responds with every migration applied, and the state of the cache.
-
-    Servers that hang cost half a second together.
+    The cache does not count: without it the database serves. Servers that hang cost half a second together.
     """
     database, cache, budget = BoundedCall(_database_problem), BoundedCall(cache_state, "cache"), TimeBudget()
-    return Readiness(
-        reason=_result(database, budget, _DATABASE_DOWN),
-        cache=_result(cache, budget, "down"),
-    )
+    return _result(database, budget, _DATABASE_DOWN), _result(cache, budget, "down")
 
 
 def _result(call: BoundedCall[T], budget: TimeBudget, default: T) -> T:

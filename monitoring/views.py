@@ -43,13 +43,11 @@ def healthz(request: HttpRequest) -> JsonResponse:  # noqa: ARG001 - Django pass
 @require_safe
 def readyz(request: HttpRequest) -> JsonResponse:  # noqa: ARG001 - Django passes it
     """Return 200 if requests may be sent to this process, else 503 with the reason."""
-    state = readiness.readiness(registry.monitored_app().cache_state)
-    if state.reason is None:
-        return JsonResponse({"status": "ready", "cache": state.cache})
-    return JsonResponse(
-        {"status": "unavailable", "reason": state.reason, "cache": state.cache},
-        status=HTTPStatus.SERVICE_UNAVAILABLE,
-    )
+    reason, cache = readiness.readiness(registry.monitored_app().cache_state)
+    if reason is None:
+        return JsonResponse({"status": "ready", "cache": cache})
+    unavailable = {"status": "unavailable", "reason": reason, "cache": cache}
+    return JsonResponse(unavailable, status=HTTPStatus.SERVICE_UNAVAILABLE)
 
 
 class DatabaseUnresponsive(APIException):

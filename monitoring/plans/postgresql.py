@@ -3,8 +3,8 @@
 import json
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from functools import cached_property
+from contextlib import contextmanager, nullcontext
+from functools import partial
 from typing import Any, Final
 
 from django.db import DatabaseError, transaction
@@ -29,43 +29,33 @@ def reader(connection: BaseDatabaseWrapper, without: Index | None = None) -> Ite
     Plans without an index are made on an empty table, whose size the planner knows whatever the statistics
     say. So they show whether another index can serve a query, not which one would be chosen.
     """
-    if without:
-        with shadowed(connection, without.table, without.name):
-            yield _Reader(connection)
-    else:
-        with transaction.atomic(using=connection.alias):
-            yield _Reader(connection)
+    shadow = shadowed(connection, without.table, without.name) if without else nullcontext()
+    with transaction.atomic(using=connection.alias), shadow:
+        known = {index.name: index for index in index_catalog.all_indexes(connection)}
+        yield partial(_read, connection, known)
 
 
-class _Reader:
-    """Reads plans in the open transaction, each in one round trip to the server.
+def _read(
+    connection: BaseDatabaseWrapper, known: Mapping[str, Index], statement: Statement, reading: Reading
+) -> Plan:
+    """Return the plan of a query, in one round trip to the server.
 
     Settings are ``LOCAL`` and rolled back, so the session, which may belong to a pool, does not change.
     """
-
-    def __init__(self, connection: BaseDatabaseWrapper) -> None:
-        self._connection = connection
-
-    def __call__(self, statement: Statement, reading: Reading) -> Plan:
-        options = "ANALYZE, BUFFERS, TIMING OFF, " if reading.analyze else ""
-        settings = "; ".join(f"SET LOCAL {name} = {value}" for name, value in _settings(reading))
-        explain = f"EXPLAIN ({options}SUMMARY, FORMAT JSON) {statement.sql}"
-        with self._connection.cursor() as cursor:
-            try:
-                cursor.execute(f"SAVEPOINT plan; {settings}; {explain}; {_ROLLBACK}", statement.parameters)
-            except DatabaseError:
-                cursor.execute(_ROLLBACK)
-                raise
-            while cursor.description is None:
-                cursor.nextset()
-            document = cursor.fetchone()[0]
-        explained = (json.loads(document) if isinstance(document, str) else document)[0]
-        nodes = list(_nodes(explained["Plan"]))
-        return _plan(explained, nodes, self._indexes, analyzed=reading.analyze)
-
-    @cached_property
-    def _indexes(self) -> dict[str, Index]:
-        return {index.name: index for index in index_catalog.all_indexes(self._connection)}
+    options = "ANALYZE, BUFFERS, TIMING OFF, " if reading.analyze else ""
+    settings = "; ".join(f"SET LOCAL {name} = {value}" for name, value in _settings(reading))
+    explain = f"EXPLAIN ({options}SUMMARY, FORMAT JSON) {statement.sql}"
+    with connection.cursor() as cursor:
+        try:
+            cursor.execute(f"SAVEPOINT plan; {settings}; {explain}; {_ROLLBACK}", statement.parameters)
+        except DatabaseError:
+            cursor.execute(_ROLLBACK)
+            raise
+        while cursor.description is None:
+            cursor.nextset()
+        document = cursor.fetchone()[0]
+    explained = (json.loads(document) if isinstance(document, str) else document)[0]
+    return _plan(explained, list(_nodes(explained["Plan"])), known, analyzed=reading.analyze)
 
 
 def _settings(reading: Reading) -> Iterator[tuple[str, str]]:
