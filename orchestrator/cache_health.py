@@ -67,7 +67,6 @@ def _figures(server: ServerMeasurement) -> ServerFigures:
         memory_bytes=int(info["used_memory"]),
         memory_limit_bytes=int(info.get("maxmemory", 0)) or None,
         evicted_keys=int(info["evicted_keys"]),
-        max_clients=info.get("maxclients"),
     )
 
 

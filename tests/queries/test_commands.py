@@ -118,8 +118,3 @@ def test_a_database_that_cannot_be_reached_is_refused(other: Callable[..., str],
     options = {key: value for key, value in connection.settings_dict["OPTIONS"].items() if key != "pool"}
     alias = other(**location, OPTIONS=options)
     assert "is not available" in refused("explain_queries", "--database", alias)
-
-
-def test_another_engine_is_refused(other: Callable[..., str]) -> None:
-    alias = other(ENGINE="django.db.backends.dummy")
-    assert "allowed: postgresql, sqlite" in refused("explain_queries", "--database", alias)
