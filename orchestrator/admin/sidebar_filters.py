@@ -40,11 +40,6 @@ class SidebarFilter:
         return "admin/typed_filter.html" if isinstance(self.filter, Exact) else "admin/filter.html"
 
     @property
-    def is_active(self) -> bool:
-        """Whether the filter is in use."""
-        return bool(self.used)
-
-    @property
     def input_type(self) -> str:
         """The HTML type of the input for a value."""
         return "number" if self.filter.schema["type"] == "integer" else "text"
