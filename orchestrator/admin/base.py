@@ -96,7 +96,7 @@ class KeysetModelAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         """
         filters = self.list_definition.console_filters
         known = [name for filter_ in filters for name in filter_.parameters]
-        parameters = {name: text for name, text in query.items() if name not in _NO_FILTERS}
+        parameters = {name: str(text) for name, text in query.items() if name not in _NO_FILTERS}
         for name in parameters:
             if name not in known:
                 raise InvalidQuery(name, f"Unknown filter. Known: {', '.join(known)}.")

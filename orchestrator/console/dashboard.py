@@ -64,5 +64,5 @@ def _with_status(status: JobStatus) -> QuerySet[Job]:
 def _failures() -> QuerySet[Event]:
     """Return the failures of jobs, newest first, with the job's name; None if it was deleted."""
     name = Job.objects.filter(pk=OuterRef("job_id")).values("name")
-    failed = Event.objects.filter(type=JobEvent.FAILED, job_id__isnull=False)
-    return failed.annotate(job_name=Subquery(name)).order_by("-created_at", "-id")
+    failures: QuerySet[Event] = Event.objects.filter(type=JobEvent.FAILED, job_id__isnull=False)
+    return failures.order_by("-created_at", "-id").annotate(job_name=Subquery(name))

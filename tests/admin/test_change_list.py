@@ -202,6 +202,17 @@ def test_stored_values_are_suggested_and_others_can_be_typed_in(console):
     assert content.index(">1</a>") < content.index(">0</a>")  # priorities, the highest first
 
 
+@pytest.mark.usefixtures("_tables")
+@pytest.mark.parametrize("model", ["job", "event", "task", "user"])
+def test_each_list_has_a_search_box_that_keeps_the_filters(admin_console, model):
+    content = admin_console.get(f"/admin/orchestrator/{model}/?q=t1").content.decode()
+    form = content.split('id="changelist-search"')[1].split("</form>")[0]
+    assert 'name="q" value="t1"' in form
+    content = admin_console.get(f"{JOBS}?status=failed").content.decode()
+    form = content.split('id="changelist-search"')[1].split("</form>")[0]
+    assert '<input type="hidden" name="status" value="failed">' in form
+
+
 UNDECLARED = [
     "name__regex=(a%2B)%2Bb",
     "created_at__year=99999",
