@@ -1,5 +1,6 @@
 """The admin's change lists: declared filters and orders, keyset pages, and bounded counts."""
 
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any, Final, Literal, cast
 
@@ -35,25 +36,26 @@ class KeysetChangeList(ChangeList):
         Raises:
             InvalidQuery: when the list does not serve the query.
         """
-        self.request, definition = request, self.model_admin.list_definition
+        self.request = request
         for parameters in (self.params, self.filter_params):
             parameters.pop(CURSOR_VAR, None)
-        conditions = self.model_admin.read_query(request.GET)
-        served = {
-            order.name: order for order in definition.orders_with(conditions, definition.console_orders)
-        }
-        self.selection = Selection(definition, conditions, self._order(served))
-        sortable = {order.column for order in served.values()}
+        definition, conditions = self.model_admin.list_definition, self.model_admin.read_query(request.GET)
+        orders = definition.orders_with(conditions, definition.console_orders)
+        self.selection = Selection(definition, conditions, self._order(orders))
+        sortable = {order.column for order in orders}
         self.sortable_by = [str(name) for name in self.list_display if self.column_of(name) in sortable]
+        self._show_filters(self.selection)
+        return self.selection.all_rows
+
+    def _show_filters(self, selection: Selection) -> None:
         specs = [
-            SidebarFilter(filter_, conditions.get(filter_.name), self.filter_params)
-            for filter_ in definition.console_filters
+            SidebarFilter(filter_, selection.conditions.get(filter_.name), self.filter_params)
+            for filter_ in selection.definition.console_filters
             if filter_.name not in self.model_admin.search_filters
         ]
         self.filter_specs = specs  # type: ignore[assignment]
         self.has_filters, self.has_active_filters = bool(specs), any(spec.used for spec in specs)
         self.clear_all_filters_qs = self.get_query_string(remove=list(self.get_filters_params()))
-        return self.selection.all_rows
 
     def get_results(self, request: HttpRequest) -> None:
         """Set what Django's templates need; rows are read on first use."""
@@ -106,10 +108,11 @@ class KeysetChangeList(ChangeList):
         """Return the database column that a column of the list is sorted by."""
         return cast("str | None", self.get_ordering_field(shown))
 
-    def _order(self, served: dict[str, Order]) -> Order:
+    def _order(self, served: Sequence[Order]) -> Order:
         """Return the order in the URL if the list serves it, else the default."""
+        by_name = {order.name: order for order in served}
         names = self.get_ordering(self.request, self.root_queryset)
-        return next((served[str(name)] for name in names if name in served), next(iter(served.values())))
+        return next((by_name[str(name)] for name in names if name in by_name), served[0])
 
     @property
     def _scope(self) -> list[Any]:

@@ -17,7 +17,7 @@
       }
     } catch {
       if (stopping) return;
-      progress.textContent = "Connection lost. Rows already changed are saved; press Continue to go on.";
+      progress.querySelector("p").textContent = "Connection lost. Rows already changed are saved; press Continue to go on.";
       step.hidden = false;
     }
   };
