@@ -1,4 +1,4 @@
-"""The `--database` option of commands that only read."""
+"""Checks and error messages of commands that use a database."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
