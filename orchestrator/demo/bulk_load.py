@@ -72,7 +72,7 @@ def _insert(connection: BaseDatabaseWrapper, model: type[Row], rows: Sequence[Ro
     stored = attrgetter(*(field.attname for field in fields))
     values = [[_adapted(value) for value in stored(row)] for row in rows]
     table = model._meta.db_table
-    into = f"{table} ({', '.join(field.column for field in fields)})"
+    into = f"{table} ({', '.join(str(field.column) for field in fields)})"
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             with connection.wrap_database_errors, cursor.copy(f"COPY {into} FROM STDIN") as copy:
