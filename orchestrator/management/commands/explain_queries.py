@@ -4,16 +4,14 @@ import sys
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import CommandError
-from django.db import DatabaseError, InterfaceError, connection
+from django.db import connection
 
 from monitoring import index_catalog
-from monitoring.formatting import first_line
 from monitoring.management.reports import ReportCommand
 from monitoring.plan_checks import PlanCheck, examine
-from monitoring.readiness import unapplied_migrations
 from orchestrator.hot_queries import hot_queries
+from orchestrator.management.databases import migrated_database
 
 
 class Command(ReportCommand):
@@ -36,11 +34,8 @@ class Command(ReportCommand):
         )
 
     def handle(self, **options: Any) -> None:
-        try:
+        with migrated_database():
             examined = _examined(options["without"], analyze=options["analyze"])
-        except (DatabaseError, InterfaceError, ImproperlyConfigured) as error:
-            reason = first_line(error)
-            raise CommandError(f"The database is not available: {reason}", returncode=2) from error
         ok = all(one.ok for one in examined)
         if options["json"]:
             self.write_json(
@@ -69,8 +64,6 @@ class Command(ReportCommand):
 
 
 def _examined(without: str | None, *, analyze: bool) -> tuple[PlanCheck, ...]:
-    if unapplied_migrations(connection):
-        raise CommandError("The database is not migrated; run `manage.py migrate` first.", returncode=2)
     if not without:
         return examine(hot_queries(), analyze=analyze)
     if analyze:
