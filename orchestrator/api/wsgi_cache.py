@@ -1,9 +1,7 @@
 """A WSGI middleware that serves cached responses before Django sees the request.
 
-``CachedResponseMiddleware`` knows the URLs whose responses the views have served before, and the cache spec
-of each; it knows nothing of routes, filters or hosts. A request that it does not know, or that carries no
-valid token, goes to Django, whose response teaches it. It serves what the view would serve: from the same
-cache, for the same cached user, in one round trip. Only responses that every user may read are served here.
+It knows the URLs that the views have served before and that every user may read, with the cache spec of each.
+Every other request, or one without a valid token, goes to Django, whose response teaches the middleware.
 """
 
 import threading
@@ -29,6 +27,7 @@ Application = Callable[[Environment, StartResponse], Iterable[bytes]]
 RouteKey = tuple[str | None, ...]
 
 #: Routes that one process remembers, and characters in the key of each: a few megabytes at most.
+#: Responses with longer keys are not cached at all.
 MAX_ROUTES: Final = 1024
 MAX_KEY_LENGTH: Final = 2048
 
@@ -71,22 +70,13 @@ _lock = threading.Lock()
 
 
 def remember(request: HttpRequest, spec: CacheSpec) -> None:
-    """Let the middleware serve this URL from now on, once the response has been sent.
-
-    Args:
-        request: the current request.
-        spec: of the response, which every user may read.
-    """
+    """Let the middleware serve this URL, once the response has been sent, to every user."""
     if not spec.per_user:
         request.META[_ROUTE] = CachedRoute(spec)
 
 
 class CachedResponseMiddleware:
-    """A WSGI application that serves cached responses itself and passes other requests on.
-
-    Args:
-        application: Django's.
-    """
+    """A WSGI application that serves cached responses itself and passes other requests to Django's."""
 
     def __init__(self, application: Application) -> None:
         self._application = application
@@ -108,16 +98,10 @@ def _learning(environ: Environment, start_response: StartResponse) -> StartRespo
         route = environ.get(_ROUTE) if "HTTP_ORIGIN" not in environ else None
         if route and status.startswith(str(HTTPStatus.OK.value)):
             repeated = tuple((name, value) for name, value in headers if name.lower() not in _OWN_HEADERS)
-            _store(_key(environ), replace(route, headers=_shared(repeated)))
+            _store(_key(environ), replace(route, headers=repeated))
         return start_response(status, headers, *more)
 
     return start
-
-
-@lru_cache(maxsize=64)
-def _shared(headers: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
-    """Return the headers, as one object for all routes that have the same."""
-    return headers
 
 
 def _store(key: RouteKey, route: CachedRoute) -> None:
@@ -164,7 +148,7 @@ def _look_up(environ: Environment, route: CachedRoute) -> Lookup | None:
 @lru_cache(maxsize=4096)
 def _is_valid(claims: tokens.Claims, user_entry: bytes) -> bool:
     try:
-        tokens.user_in(claims, user_entry)
+        tokens.require_valid(claims, cached_users.from_bytes(user_entry))
     except tokens.InvalidToken:
         return False
     return True
