@@ -124,8 +124,8 @@ class RedisCacheClient:
     def _probe(self) -> None:
         """Raise while the server is unhealthy. It is healthy again once the outbox was drained into it."""
         try:
-            self.lease.renew(self)
             epoch.establish(self)
+            self.lease.renew(self)
         finally:
             connections.close_all()  # the probe runs in a thread of its own, with its own connection
 

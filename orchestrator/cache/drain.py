@@ -48,7 +48,7 @@ def drain_outbox(cache: CacheClient) -> None:
 
 def _invalidate(cache: CacheClient, rows: OutboxRows) -> None:
     if len(rows.tags) > MAX_TAGS_AT_ONCE:
-        epoch.doubt(cache)
+        epoch.void(cache)
         return
     call = scripts.invalidate(rows.tags)
     cache.call(lambda redis_client: redis_client.execute_command(*call.parts))

@@ -19,6 +19,16 @@ _IN_DOUBT: Final = b"?"
 _met: tuple[bytes, str] = (b"", "")
 
 
+def void(cache: CacheClient) -> None:
+    """Void every entry by a new epoch, unless it is in doubt or missing: then there is no valid entry.
+
+    Raises:
+        CacheUnavailable: when the cache server does not respond.
+    """
+    call = scripts.replace_epoch()
+    cache.call(lambda redis_client: redis_client.execute_command(*call.parts))
+
+
 def doubt(cache: CacheClient) -> None:
     """Void every entry by a new epoch that is in doubt, and load the read script.
 

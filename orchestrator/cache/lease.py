@@ -74,7 +74,7 @@ class Lease:
         if pending:
             drain.drain_outbox(cache)
         if not history.continues(self._history):
-            epoch.doubt(cache)
+            epoch.void(cache)
         self._history = history
         if started - self._epoch_kept > timing.EPOCH_KEPT / 10:
             epoch.keep(cache)

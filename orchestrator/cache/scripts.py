@@ -172,11 +172,11 @@ def invalidate(tags: Iterable[str]) -> Call:
     return Call(_INVALIDATE, keys.tag_keys(tags), [keys.token(), _ms(timing.GENERATION_KEPT)])
 
 
-def replace_epoch(in_doubt: bytes) -> Call:
-    """Replace an epoch that is in doubt.
+def replace_epoch(in_doubt: bytes = b"") -> Call:
+    """Void every entry by another epoch.
 
     Args:
-        in_doubt: its value.
+        in_doubt: the epoch to replace, which is in doubt; empty for any that is not.
     """
     return Call(_REPLACE_EPOCH, [keys.epoch()], [in_doubt, keys.token(), _ms(timing.EPOCH_KEPT)])
 
