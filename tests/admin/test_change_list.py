@@ -144,6 +144,7 @@ def test_totals_are_exact_where_they_are_known(console):
         assert words in response.content.decode()
 
 
+@pytest.mark.one_engine
 @pytest.mark.usefixtures("_tables")
 @pytest.mark.parametrize("text", ["nonsense", "AAAA", "ü", "=" * 20])
 def test_an_invalid_cursor_leads_to_the_first_page(console, text):
@@ -172,6 +173,7 @@ def test_links_keep_filters_and_order_and_drop_the_cursor(console, moderator):
     assert "status=failed" in filters
 
 
+@pytest.mark.one_engine
 @pytest.mark.usefixtures("_tables")
 @pytest.mark.parametrize(
     ("query", "offered"),
@@ -220,6 +222,7 @@ UNDECLARED = [
 ]
 
 
+@pytest.mark.one_engine
 @pytest.mark.parametrize("query", UNDECLARED)
 def test_undeclared_queries_redirect_to_the_whole_list_with_a_warning(console, job, query):
     response = console.get(f"{JOBS}?{query}")
@@ -231,6 +234,7 @@ def test_undeclared_queries_redirect_to_the_whole_list_with_a_warning(console, j
     assert "Showing the whole list." not in console.get(JOBS).content.decode()
 
 
+@pytest.mark.one_engine
 @pytest.mark.parametrize("query", UNDECLARED[:3])
 def test_an_action_on_an_undeclared_list_does_nothing(console, job, query):
     fields = {"action": "delete_selected", "index": "0", "select_across": "1"}

@@ -15,6 +15,7 @@ IGNORED = ("p=99999", "o=99999999999999999999", "o=-x.3", "cursor=%00", "q=%00",
 INVALID_IDS = ("x", "%00", "_5F_", "0199aaaa-0000-7000-8000-000000000000")
 
 
+@pytest.mark.one_engine
 @pytest.mark.parametrize("model", LISTS)
 @pytest.mark.parametrize("query", INVALID_FILTERS)
 def test_an_unknown_filter_redirects_once_with_a_message(console, model, query):
@@ -33,6 +34,7 @@ def test_a_meaningless_order_page_or_search_shows_the_list(console, model, query
     assert console.get(f"/admin/orchestrator/{model}/?{query}").status_code == 200
 
 
+@pytest.mark.one_engine
 @pytest.mark.parametrize("model", LISTS)
 @pytest.mark.parametrize("row_id", INVALID_IDS)
 def test_an_unknown_id_redirects_with_a_message(admin_console, model, row_id):
@@ -43,6 +45,7 @@ def test_an_unknown_id_redirects_with_a_message(admin_console, model, row_id):
         assert (response.status_code, response["Location"]) == (302, "/admin/"), view
 
 
+@pytest.mark.one_engine
 @pytest.mark.parametrize(
     "url",
     [

@@ -1,4 +1,8 @@
-"""Whatever a client sends: a clear answer from 400 to 499, nothing stored, never a 500."""
+"""Whatever a client sends: a clear answer from 400 to 499, nothing stored, never a 500.
+
+Refusals are tested on one engine: the request is refused before the database sees it. What is stored is
+tested on both.
+"""
 
 import json
 from http import HTTPStatus
@@ -69,6 +73,7 @@ def title(value: object) -> str:
     return text if len(text) < 24 else f"{text[:20]}…{len(text)}"  # unique among the values of a test
 
 
+@pytest.mark.one_engine
 @pytest.mark.parametrize(("path", "field", "value"), BAD_FIELDS, ids=title)
 def test_an_invalid_field_is_named_and_nothing_is_stored(as_admin, path, field, value):
     before = MODELS[path].objects.count()
@@ -79,6 +84,7 @@ def test_an_invalid_field_is_named_and_nothing_is_stored(as_admin, path, field, 
     assert MODELS[path].objects.count() == before
 
 
+@pytest.mark.one_engine
 @pytest.mark.parametrize("path", GOOD)
 def test_missing_fields_are_named(as_admin, path):
     required = {JOBS: {"name"}, EVENTS: {"type", "payload"}, TASKS: {"title"}}
@@ -114,6 +120,7 @@ BAD_BODIES = {
 }
 
 
+@pytest.mark.one_engine
 @pytest.mark.parametrize("path", [JOBS, EVENTS, TASKS, USERS, "/auth/login/", "/auth/refresh/"])
 @pytest.mark.parametrize("body", BAD_BODIES.values(), ids=BAD_BODIES)
 def test_a_malformed_body_is_400(as_admin, path, body):
@@ -123,6 +130,7 @@ def test_a_malformed_body_is_400(as_admin, path, body):
     assert not Job.objects.exists()
 
 
+@pytest.mark.one_engine
 @pytest.mark.parametrize("path", [JOBS, "/auth/login/"])
 @pytest.mark.parametrize("told", [None, "20000000", "10"])
 @pytest.mark.slow
@@ -135,6 +143,7 @@ def test_a_body_of_20_megabytes_is_413(as_user, path, told):
     assert not Job.objects.exists()
 
 
+@pytest.mark.one_engine
 @pytest.mark.parametrize(
     "kind",
     [
@@ -151,6 +160,7 @@ def test_a_body_of_another_media_type_is_415(as_user, kind):
     assert "detail" in answer.json()
 
 
+@pytest.mark.one_engine
 def test_accepting_only_another_media_type_is_406(as_user):
     answer = as_user.get(JOBS, HTTP_ACCEPT="application/xml")
     assert answer.status_code == HTTPStatus.NOT_ACCEPTABLE
@@ -166,6 +176,7 @@ METHODS = [
 ]
 
 
+@pytest.mark.one_engine
 @pytest.mark.slow  # the whole matrix: 110 requests
 @pytest.mark.parametrize(("method", "path"), METHODS)
 @pytest.mark.parametrize("wrong", WRONG_IDS, ids=title)
@@ -175,6 +186,7 @@ def test_an_unknown_id_is_404(as_admin, path, wrong, method):
     assert list(answer.json()) == ["detail"]
 
 
+@pytest.mark.one_engine
 @pytest.mark.parametrize("part", ["status", "events"])
 @pytest.mark.parametrize("wrong", WRONG_IDS, ids=title)
 def test_an_action_on_an_unknown_job_is_404(as_user, part, wrong):
@@ -246,6 +258,7 @@ NAMES_WHAT_IS_ALLOWED = {
 }
 
 
+@pytest.mark.one_engine
 @pytest.mark.parametrize(("path", "parameter", "value"), BAD_QUERIES, ids=title)
 def test_a_query_that_cannot_be_is_refused_and_says_what_is_allowed(as_moderator, path, parameter, value):
     answer = as_moderator.get(f"{path}?{parameter}={value}")
@@ -378,6 +391,7 @@ def test_values_at_the_limits_are_accepted(as_admin):
     assert as_admin.post(JOBS, {"name": "x", "priority": -(2**31)}).status_code == HTTPStatus.CREATED
 
 
+@pytest.mark.one_engine
 def test_read_only_and_unknown_fields_are_ignored(as_user):
     body = {
         "name": "x",
@@ -398,6 +412,7 @@ def test_read_only_and_unknown_fields_are_ignored(as_user):
     assert job["created_at"] > "2020"
 
 
+@pytest.mark.one_engine
 def test_login_takes_only_strings(api, user):
     for name, password in [
         (5, PASSWORD),

@@ -39,6 +39,7 @@ def header(template, response):
     return template.format(etag=response["ETag"], bare=response["ETag"].strip('"'))
 
 
+@pytest.mark.one_engine
 @pytest.mark.parametrize(("path", "method", "body"), CHANGES)
 @pytest.mark.parametrize("if_match", CURRENT)
 def test_a_change_with_the_current_etag_is_made(as_admin, urls, path, method, body, if_match):
@@ -48,6 +49,7 @@ def test_a_change_with_the_current_etag_is_made(as_admin, urls, path, method, bo
     assert as_admin.get(urls[path]).content != seen.content
 
 
+@pytest.mark.one_engine
 @pytest.mark.parametrize(("path", "method", "body"), CHANGES)
 @pytest.mark.parametrize("if_match", OUTDATED)
 def test_a_change_with_another_etag_is_412_and_changes_nothing(as_admin, urls, path, method, body, if_match):

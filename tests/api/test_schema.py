@@ -55,6 +55,8 @@ def takes_something(operation):
     return bool(operation.body) or bool({each.name for each in operation.iter_parameters()} - CREDENTIALS)
 
 
+# One engine is enough: `test_json_rows` and `test_bad_input` test on both what is stored and returned.
+@pytest.mark.postgres
 @pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS)
 @pytest.mark.slow
 def test_responses_to_valid_requests_match_the_schema(one_connection, admin_user, operation):

@@ -15,7 +15,11 @@ from tests.cache.assertions import cache_status, uncached_body, warm
 from tests.servers.valkey import ValkeyServer
 from tests.users import make_user, sign_in
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("long_lease")]
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.usefixtures("long_lease"),
+    pytest.mark.one_engine,
+]
 
 LIST = "/api/v1/jobs/"
 ME = "/api/v1/users/me/"
@@ -136,6 +140,8 @@ def test_keys_of_a_wrong_type_do_no_harm(pattern: str, kind: str, as_user: APICl
         assert_current(as_user, path)
 
 
+@pytest.mark.sqlite
+@pytest.mark.postgres
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_writers_key_of_a_wrong_type_hides_no_change_made_in_sql(
     kind: str, as_user: APIClient, valkey: ValkeyServer, database_url: str

@@ -36,12 +36,16 @@ def test_sqlite():
 def test_postgres():
     assert connection.vendor == "postgresql"
 
+@pytest.mark.one_engine
+def test_one_engine():
+    assert connection.vendor == "sqlite"
+
 @pytest.mark.engine_neutral
 @pytest.mark.parametrize("word", ["postgres", "other"])
 def test_neutral(word):
     pass
 """
-ON_SQLITE = {"test_both[sqlite-1]", "test_both[sqlite-2]", "test_sqlite[sqlite]"}
+ON_SQLITE = {"test_both[sqlite-1]", "test_both[sqlite-2]", "test_sqlite[sqlite]", "test_one_engine[sqlite]"}
 ON_POSTGRES = {"test_both[postgres-1]", "test_both[postgres-2]", "test_postgres[postgres]"}
 NEUTRAL = {"test_neutral[postgres]", "test_neutral[other]"}
 
