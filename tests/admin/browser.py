@@ -42,6 +42,12 @@ class Browser:
         )
         return page
 
+    def close_pages(self):
+        """Close every page and forget who was signed in."""
+        self._state = None
+        for context in self._chromium.contexts:
+            context.close()
+
     def sign_in(self, username, password):
         """Sign in through the form; later pages are signed in, too."""
         page = self.page()

@@ -37,6 +37,7 @@ SLOW_FIXTURES = frozenset(
         "scratch_database",
         "script",
         "service",
+        "started_browser",
         "valkey_server",
         "web",
     }
