@@ -57,7 +57,7 @@ class Browser:
         page.get_by_role("button", name="Log in").click()
         page.wait_for_url("**/admin/")
         self._state = page.context.storage_state()
-        return page
+        page.context.close()  # the dashboard would go on refreshing
 
     def _is_foreign(self, url):
         return urlsplit(url).netloc != urlsplit(self.url).netloc

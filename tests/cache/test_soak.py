@@ -68,6 +68,8 @@ def test_without_failures_and_while_the_server_fails(
     assert result.hit_rate >= HIT_RATE or result.hits_lost <= HITS_LOST
 
     Job.objects.update(priority=0)
+    Job.objects.filter(pk=jobs["pending"][0]).update(status=JobStatus.PENDING, completed_at=None)
+    cache.flush()  # this process announces its writes to another server
     soak = soak_of(url, jobs)
     failing = threading.Thread(target=fail, args=(cache, soak.stop, tmp_path))
     failing.start()

@@ -68,6 +68,7 @@ def test_ready_requires_that_migrations_are_applied(client):
     assert response.json()["reason"] == f"migrations are not applied: {'.'.join(migration)}"
 
 
+@pytest.mark.one_engine
 @pytest.mark.slow
 def test_service_without_its_database_is_alive_but_not_ready(tmp_path):
     name = "ENGINE_THAT_IS_NOT_THERE"
