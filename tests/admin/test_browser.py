@@ -1,6 +1,6 @@
 """The console in a real browser: reading, filtering, changing, watching, accessibility, and phone width.
 
-One test runs the whole path on each engine. The others test the pages, which are the same on both engines.
+The pages are the same on both engines; the requests they send are tested on both in the other files.
 """
 
 import re
@@ -21,6 +21,8 @@ from tests.admin.browser import browser, violations
 from tests.conftest import url_of_database
 from tests.servers.web import WebServer
 from tests.users import PASSWORD, make_user
+
+pytestmark = pytest.mark.one_engine
 
 #: Milliseconds to wait for what a page fetches by itself.
 FETCH_TIMEOUT = 30_000
@@ -109,7 +111,6 @@ def test_an_operator_reads_filters_retries_and_cancels_many(screen, as_user):
     assert [event.payload["reason"] for event in cancelled] == ["Superseded"] * 1200
 
 
-@pytest.mark.sqlite
 def test_a_running_bulk_change_shows_progress_and_can_be_stopped(screen):
     Job.objects.bulk_create(Job(name=f"Nightly {number}") for number in range(10_000))
     page = screen.page()
@@ -129,7 +130,6 @@ def test_a_running_bulk_change_shows_progress_and_can_be_stopped(screen):
     assert Job.objects.counts()["cancelled"] == change.changed
 
 
-@pytest.mark.sqlite
 def test_the_dashboard_refreshes_and_keeps_open_details(screen):
     page = screen.page()
     page.goto("/admin/")
@@ -147,7 +147,6 @@ def test_the_dashboard_refreshes_and_keeps_open_details(screen):
     expect(page.get_by_role("button", name="Resume")).to_have_attribute("aria-pressed", "true")
 
 
-@pytest.mark.sqlite
 def test_forms_work_without_scripts(screen):
     for number in range(3):
         failed(f"Broken {number}")
@@ -162,7 +161,6 @@ def test_forms_work_without_scripts(screen):
     assert Job.objects.counts()["pending"] == 3
 
 
-@pytest.mark.sqlite
 def test_every_page_fits_a_phone_and_axe_finds_no_serious_violation(screen):
     job = failed(LONG, description=LONG * 5, metadata={LONG: [LONG * 3]}, priority=-2_147_483_648)
     Job.objects.filter(pk=job.pk).update(worker=LONG)
@@ -186,7 +184,6 @@ def test_every_page_fits_a_phone_and_axe_finds_no_serious_violation(screen):
     assert {shown: grave for shown, grave in found.items() if grave} == {}
 
 
-@pytest.mark.sqlite
 def test_the_keyboard_alone_reaches_the_jobs(screen):
     failed("Broken")
     page = screen.page()

@@ -300,7 +300,7 @@ class TestMemory:
         thread = threading.Thread(target=fill)
         thread.start()
         try:
-            write_and_read(as_user, job, times=20)
+            write_and_read(as_user, job, times=12)
         finally:
             filler.set()
             thread.join()

@@ -108,6 +108,8 @@ def fail(cache: ValkeyServer, stop: threading.Event, folder: Path) -> None:
         stop.wait(1.3)
 
 
+# SQLite has one writer at a time, which the soak above runs with.
+@pytest.mark.postgres
 def test_while_writers_are_delayed(web, cache: ValkeyServer, relay_on, jobs, user: User):
     relay_on(cache)
     url = web(workers=2, env={"REDIS_URL": cache.url}, application="tests.cache.slow_app:delayed")
