@@ -26,7 +26,7 @@ _TRIGGERS = {
 def create_admin() -> dict[str, str]:
     """Create an admin; return the id and an access token."""
     user = User.objects.create_user("bench", "bench@example.com", role=Role.ADMIN)
-    return {"id": user.pk.hex, "token": tokens.issue_tokens(user).access_token}
+    return {"id": user.pk.hex, "token": tokens.issue_tokens(user)["access_token"]}
 
 
 def checkpoint() -> None:

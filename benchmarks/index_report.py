@@ -30,7 +30,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from monitoring.plan_checks import HotQuery, from_queryset
 from monitoring.plans import Plan as QueryPlan
-from monitoring.plans import read
+from monitoring.plans import Reading, reader
 from orchestrator.demo.bulk_load import analyze, load
 from orchestrator.demo.seed_plan import SeedPlan
 from orchestrator.hot_queries import hot_queries
@@ -107,7 +107,8 @@ def _queries(connection: BaseDatabaseWrapper) -> Iterator[HotQuery]:
 
 def _measure(connection: BaseDatabaseWrapper, query: HotQuery) -> Measurement:
     statement = query.statement(connection)
-    plan = read(connection, statement)
+    with reader(connection) as read:
+        plan = read(statement, Reading())
     times: list[float] = []
     rows: list[Any] = []
     with connection.cursor() as cursor:

@@ -6,7 +6,7 @@ Each function raises `ValueError` for an invalid URL. The error's text does not 
 import re
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit
+from urllib.parse import SplitResult, parse_qsl, quote, urlencode, urlsplit
 
 import environ
 
@@ -111,16 +111,6 @@ def postgresql_config(url: str) -> dict[str, Any]:
     }
 
 
-def pool_config(*, min_size: int, max_size: int, timeout: int) -> dict[str, Any] | bool:
-    """Return the options of psycopg's pool, or False for no pool if `max_size` is 0.
-
-    A request fails when its thread has waited `timeout` seconds for a connection.
-    """
-    if max_size == 0:
-        return False
-    return {"min_size": min_size, "max_size": max_size, "timeout": timeout}
-
-
 def cache_url_from_parts(host: str, port: int, db: int, password: str | None) -> str:
     """Return the cache server's URL from `REDIS_HOST`, `REDIS_PORT`, `REDIS_DB` and `REDIS_PASSWORD`."""
     login = f":{quote(password, safe='')}@" if password else ""
@@ -134,10 +124,8 @@ def cache_url(url: str) -> str:
     The timeouts are part of the URL because django-redis keeps one connection pool per URL.
     """
     parts = urlsplit(url)
+    _validate_cache_url(parts)
     query = dict(parse_qsl(parts.query))
-    _validate_cache_url(parts.scheme, parts.hostname, parts.path, query)
-    if parts.scheme != "unix" and parts.port == 0:  # .port itself raises ValueError above 65535
-        raise ValueError("there is no port 0")
     query.setdefault("socket_timeout", CACHE_TIMEOUT_SECONDS)
     query.setdefault("socket_connect_timeout", CACHE_TIMEOUT_SECONDS)
     # Not with urlunsplit, which removes two slashes of unix:///socket.
@@ -150,20 +138,26 @@ def broker_url(url: str) -> str:
     It has no timeouts, because a worker may wait any time for its next task.
     """
     parts = urlsplit(url)
-    number = parts.path.strip("/") if parts.scheme != "unix" else ""
-    number = number or dict(parse_qsl(parts.query)).get("db", "0")
+    number = _cache_db(parts)
     if parts.scheme == "unix":
         return f"redis+socket://{parts.netloc}{parts.path}?virtual_host={number}"
     return f"{parts.scheme}://{parts.netloc}/{number}"
 
 
-def _validate_cache_url(scheme: str, hostname: str | None, path: str, query: dict[str, str]) -> None:
-    if scheme not in ("redis", "rediss", "unix"):
+def _cache_db(parts: SplitResult) -> str:
+    """Return the number of the cache server's database, which is in the path or the query string."""
+    number = parts.path.strip("/") if parts.scheme != "unix" else ""
+    return number or dict(parse_qsl(parts.query)).get("db", "0")
+
+
+def _validate_cache_url(parts: SplitResult) -> None:
+    if parts.scheme not in ("redis", "rediss", "unix"):
         raise ValueError("the scheme is none of redis, rediss, unix")
-    if scheme == "unix" and not path.startswith("/"):
+    if parts.scheme == "unix" and not parts.path.startswith("/"):
         raise ValueError("the URL names no socket")
-    if scheme != "unix" and not hostname:
+    if parts.scheme != "unix" and not parts.hostname:
         raise ValueError("the URL names no host")
-    number = query.get("db", "0") if scheme == "unix" else path.strip("/") or query.get("db", "0")
-    if not re.fullmatch(r"[0-9]{1,4}", number):
+    if parts.port == 0:  # .port itself raises ValueError above 65535
+        raise ValueError("there is no port 0")
+    if not re.fullmatch(r"[0-9]{1,4}", _cache_db(parts)):
         raise ValueError("the database is not a number")

@@ -123,9 +123,8 @@ SQL_ECHO = env.boolean("SQL_ECHO", default=False)
 def _pooled(database: dict[str, Any]) -> dict[str, Any]:
     """Add the connection pool to the PostgreSQL `database`; return other databases unchanged."""
     if database["ENGINE"].endswith("postgresql"):
-        database["OPTIONS"]["pool"] = connection_urls.pool_config(
-            min_size=DB_POOL_MIN_SIZE, max_size=DB_POOL_MAX_SIZE, timeout=DB_POOL_TIMEOUT
-        )
+        pool = {"min_size": DB_POOL_MIN_SIZE, "max_size": DB_POOL_MAX_SIZE, "timeout": DB_POOL_TIMEOUT}
+        database["OPTIONS"]["pool"] = pool if DB_POOL_MAX_SIZE else False
     return database
 
 
@@ -348,7 +347,7 @@ REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
         # The first class sets the WWW-Authenticate header of a 401.
         "orchestrator.auth.authentication.BearerAuthentication",
-        "orchestrator.auth.authentication.SessionAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": [

@@ -1,7 +1,7 @@
 """The health of the cache, as the endpoint, the command, the metrics and the console show it."""
 
 from collections.abc import Mapping
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import KW_ONLY, dataclass, field, fields
 from typing import Any, Final, Literal
 
 from monitoring.formatting import human_bytes
@@ -36,15 +36,11 @@ class Hits:
 
 @dataclass(frozen=True, kw_only=True)
 class Family:
-    """A group of cacheable responses, counted over all processes.
+    """A group of cacheable responses, counted over all processes: since the cache server's start, and lately.
 
     Args:
         ttl: time to live in seconds.
-        total: requests since the cache server's start.
-        hour: requests in the last hour.
-        minute: requests in the last minute.
-        invalidations: invalidations by writes since the cache server's start.
-        invalidations_hour: invalidations by writes in the last hour.
+        invalidations: invalidations by writes.
     """
 
     ttl: int
@@ -75,13 +71,9 @@ class ServerFigures:
 
     Args:
         server: name and version.
-        latency_ms: duration of a ping in milliseconds.
-        uptime_seconds: seconds since its start.
-        connected_clients: open connections.
-        memory_bytes: memory in use.
-        memory_limit_bytes: memory limit; None if it has none.
+        latency_ms: duration of a ping.
+        memory_limit_bytes: None if it has no limit.
         evicted_keys: keys evicted for lack of memory since its start.
-        max_clients: maximum number of connections.
     """
 
     server: str
@@ -91,7 +83,6 @@ class ServerFigures:
     memory_bytes: int
     memory_limit_bytes: int | None
     evicted_keys: int
-    max_clients: int | None
 
     @property
     def memory_share(self) -> float | None:
@@ -104,12 +95,14 @@ class ServerFigures:
         return (self.memory_share or 0) >= MEMORY_SHORT_FROM
 
 
+_NO_FIGURES: Final = {each.name: None for each in fields(ServerFigures)}
+
+
 @dataclass(frozen=True)
 class Outbox:
     """Invalidations that wait in the database.
 
     Args:
-        length: number of rows.
         oldest_seconds: age of the oldest one; 0 without any.
         complete: False if there are more rows than were counted.
     """
@@ -132,10 +125,7 @@ class CacheHealth:
         status: ``healthy``; ``degraded``: it responds, but see ``reasons``; ``unhealthy`` or ``disabled``.
         connection: whether the server responds.
         error: why it does not.
-        reasons: why the cache is degraded.
         breaker: state of this process's circuit breaker; ``closed`` while it uses the server.
-        figures: the server's own figures.
-        outbox: invalidations that wait in the database.
         evicted_hour: keys evicted for lack of memory in the last hour, as far as it was observed.
         audited: cached responses compared with the database in the last hour, by verdict.
         families: groups of cacheable responses by name.
@@ -156,17 +146,14 @@ class CacheHealth:
     @property
     def total(self) -> Hits | None:
         """Return the requests of all groups since the server's start; None if unknown."""
-        return self._sum("total")
-
-    @property
-    def hour(self) -> Hits | None:
-        """Return the requests of all groups in the last hour; None if unknown."""
-        return self._sum("hour")
-
-    @property
-    def minute(self) -> Hits | None:
-        """Return the requests of all groups in the last minute; None if unknown."""
-        return self._sum("minute")
+        counted = [family.total for family in self.families.values() if family.total]
+        if not counted:
+            return None
+        return Hits(
+            sum(each.hits for each in counted),
+            sum(each.misses for each in counted),
+            sum(each.bypasses for each in counted),
+        )
 
     @property
     def queries_saved_percent(self) -> float | None:
@@ -177,50 +164,19 @@ class CacheHealth:
         rate = self.total.hit_rate if self.total else None
         return None if rate is None else round(100 * rate, 1)
 
-    def _sum(self, span: str) -> Hits | None:
-        counted = [hits for family in self.families.values() if (hits := getattr(family, span)) is not None]
-        if not counted:
-            return None
-        return Hits(
-            sum(each.hits for each in counted),
-            sum(each.misses for each in counted),
-            sum(each.bypasses for each in counted),
-        )
-
     def as_json(self) -> dict[str, Any]:
         """Return the health as the endpoint shows it."""
-        figures = self.figures
         shown = {
             "status": self.status,
             "connection": self.connection,
-            "memory_usage": figures and human_bytes(figures.memory_bytes),
-            "memory_bytes": figures and figures.memory_bytes,
-            "memory_limit_bytes": figures and figures.memory_limit_bytes,
-            "evicted_keys": figures and figures.evicted_keys,
+            "memory_usage": self.figures and human_bytes(self.figures.memory_bytes),
+            **(vars(self.figures) if self.figures else _NO_FIGURES),
             "evicted_hour": self.evicted_hour,
-            "connected_clients": figures and figures.connected_clients,
-            "uptime_seconds": figures and figures.uptime_seconds,
-            "server": figures and figures.server,
-            "latency_ms": figures and figures.latency_ms,
             "breaker": self.breaker,
             "reasons": list(self.reasons),
-            "outbox": self.outbox
-            and {
-                "length": self.outbox.length,
-                "complete": self.outbox.complete,
-                "oldest_seconds": self.outbox.oldest_seconds,
-            },
+            "outbox": self.outbox and vars(self.outbox),
             "audited_hour": dict(self.audited),
-            "hit_rate": {
-                span: (counts.hit_rate if counts else None)
-                for span, counts in (("total", self.total), ("hour", self.hour), ("minute", self.minute))
-            },
             "queries_saved_percent": self.queries_saved_percent,
             "families": {name: family.as_json() for name, family in self.families.items()},
         }
         return {**shown, "error": self.error} if self.error else shown
-
-
-def no_cache() -> CacheHealth:
-    """Return the health of a disabled cache."""
-    return CacheHealth("disabled")

@@ -2,7 +2,6 @@
 
 import time
 from collections import defaultdict
-from dataclasses import dataclass
 from typing import Any, Final
 
 from django.db import connections
@@ -10,18 +9,18 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from monitoring import prometheus
 
-#: Our figures by psycopg's names. psycopg leaves out those that are 0.
+#: psycopg's names of our figures. psycopg leaves out those that are 0.
 _FIGURES: Final = {
     "size": "pool_size",
     "available": "pool_available",
     "minimum": "pool_min",
     "maximum": "pool_max",
-    "waiting": "requests_waiting",
+    "waiting": "requests_waiting",  # now
     "requests": "requests_num",
-    "queued": "requests_queued",
-    "wait_ms": "requests_wait_ms",
-    "errors": "requests_errors",
-    "connection_errors": "connections_errors",
+    "queued": "requests_queued",  # requests that had to wait
+    "wait_ms": "requests_wait_ms",  # how long they waited together
+    "errors": "requests_errors",  # requests that timed out
+    "connection_errors": "connections_errors",  # failed attempts to connect
 }
 
 #: Seconds between two publications of a process's figures.
@@ -29,45 +28,6 @@ _PUBLISH_EVERY: Final = 1.0
 
 _most_used: dict[str, int] = defaultdict(int)
 _next_publication = 0.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class PoolFigures:
-    """The pool of one process to one database.
-
-    Args:
-        process: number of the process.
-        alias: alias of the database.
-        size: open connections.
-        available: open connections that are idle.
-        minimum: connections that it keeps open.
-        maximum: connections that it may open.
-        most_used: most connections in use at the same time since the process started.
-        waiting: requests that wait for a connection now.
-        requests: requests for a connection.
-        queued: requests that had to wait.
-        wait_ms: total time they waited, in milliseconds.
-        errors: requests that timed out.
-        connection_errors: failed attempts to connect.
-    """
-
-    process: int
-    alias: str
-    size: int = 0
-    available: int = 0
-    minimum: int = 0
-    maximum: int = 0
-    most_used: int = 0
-    waiting: int = 0
-    requests: int = 0
-    queued: int = 0
-    wait_ms: int = 0
-    errors: int = 0
-    connection_errors: int = 0
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the pool as the endpoint shows it."""
-        return {**vars(self), "in_use": self.size - self.available}
 
 
 def observe() -> None:
@@ -85,13 +45,10 @@ def observe() -> None:
 
 
 def bypass_exhausted_pool(connection: BaseDatabaseWrapper) -> None:
-    """Let a thread connect without the pool if the pool is exhausted.
+    """Let a thread connect without the pool if the pool is exhausted; its connection is not open yet.
 
     Otherwise a query about the database would wait behind the requests, and an exhausted pool would look like
     a database that does not respond.
-
-    Args:
-        connection: the thread's own connection, not open yet.
     """
     pool = _own_pools().get(connection.alias)
     if pool is None:
@@ -121,15 +78,18 @@ def _publish(stats: dict[str, dict[str, int]]) -> None:
         prometheus.POOL.labels(alias, "most_used").set(_most_used[alias])
 
 
-def figures() -> tuple[PoolFigures, ...]:
-    """Return the latest figures of all live processes."""
+def figures() -> list[dict[str, Any]]:
+    """Return the latest figures of all live processes, one row for each process and database.
+
+    ``most_used`` is the most connections that were in use at the same time since the process started.
+    """
     found: dict[tuple[int, str], dict[str, int]] = defaultdict(dict)
-    for metric in prometheus.collect():
-        if metric.name == "kyros_db_pool":
-            for sample in metric.samples:
-                labels = sample.labels
-                found[int(labels["pid"]), labels["alias"]][labels["figure"]] = int(sample.value)
-    return tuple(
-        PoolFigures(process=process, alias=alias, **figures)
-        for (process, alias), figures in sorted(found.items())
-    )
+    for sample in prometheus.samples("kyros_db_pool"):
+        labels = sample.labels
+        found[int(labels["pid"]), labels["alias"]][labels["figure"]] = int(sample.value)
+    return [_row(process, alias, found[process, alias]) for process, alias in sorted(found)]
+
+
+def _row(process: int, alias: str, published: dict[str, int]) -> dict[str, Any]:
+    known = {**dict.fromkeys((*_FIGURES, "most_used"), 0), **published}
+    return {"process": process, "alias": alias, **known, "in_use": known["size"] - known["available"]}

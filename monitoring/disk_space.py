@@ -18,58 +18,41 @@ class Disk:
     """The database's disk. None means unknown.
 
     Args:
-        free_bytes: free space.
         total_bytes: size of the disk.
-        bytes_a_day: growth of all monitored tables with their indexes.
-        measured_days: number of days that the growth was measured over.
+        bytes_per_day: growth of all monitored tables with their indexes.
+        measured_over_days: number of days that the growth was measured over.
         reason: why a figure is unknown.
     """
 
     free_bytes: int | None = None
     total_bytes: int | None = None
-    bytes_a_day: float | None = None
-    measured_days: float | None = None
+    bytes_per_day: float | None = None
+    measured_over_days: float | None = None
     reason: str | None = None
 
     @property
-    def days(self) -> float | None:
+    def days_left(self) -> float | None:
         """Return the days until the disk is full at the current rate; None if unknown or nothing grows."""
-        if self.free_bytes is None or self.bytes_a_day is None or self.bytes_a_day <= 0:
+        if self.free_bytes is None or self.bytes_per_day is None or self.bytes_per_day <= 0:
             return None
-        return round(self.free_bytes / self.bytes_a_day, 1)
+        return round(self.free_bytes / self.bytes_per_day, 1)
 
     def as_json(self) -> dict[str, Any]:
         """Return the disk as the endpoint shows it."""
-        return {
-            "free_bytes": self.free_bytes,
-            "total_bytes": self.total_bytes,
-            "bytes_per_day": self.bytes_a_day,
-            "measured_over_days": self.measured_days,
-            "days_left": self.days,
-            "reason": self.reason,
-        }
+        return {**vars(self), "days_left": self.days_left}
 
 
 def measure(connection: BaseDatabaseWrapper, measured: Sequence[TableFigures]) -> Disk:
-    """Return the free space and the growth rate.
-
-    Args:
-        connection: to the database.
-        measured: its tables with their growth.
-    """
+    """Return the free space, and the growth rate of the measured tables."""
     directory = engines.of(connection).directory(connection)
-    grown = [growth for table in measured if (growth := table.growth) and growth.bytes_a_day is not None]
-    rate = round(sum(growth.bytes_a_day or 0 for growth in grown), 1) if grown else None
-    since = min((growth.since for growth in grown), default=None)
-    measured_days = round((timezone.now() - since) / timedelta(days=1), 2) if since else None
-    reason = directory["reason"] or (None if grown else "growth is known one hour after the first snapshot")
-    if directory["directory"] is None:
-        return Disk(bytes_a_day=rate, measured_days=measured_days, reason=reason)
-    usage = shutil.disk_usage(directory["directory"])
+    rates = [table.bytes_per_day for table in measured if table.bytes_per_day is not None]
+    since = min((table.growth_since for table in measured if table.growth_since), default=None)
+    usage = shutil.disk_usage(directory["directory"]) if directory["directory"] else None
+    unknown = directory["reason"] or (None if rates else "growth is known one hour after the first snapshot")
     return Disk(
-        free_bytes=usage.free,
-        total_bytes=usage.total,
-        bytes_a_day=rate,
-        measured_days=measured_days,
-        reason=reason,
+        free_bytes=usage and usage.free,
+        total_bytes=usage and usage.total,
+        bytes_per_day=round(sum(rates), 1) if rates else None,
+        measured_over_days=round((timezone.now() - since) / timedelta(days=1), 2) if since else None,
+        reason=unknown,
     )

@@ -12,8 +12,6 @@ Level = Literal["info", "warning", "critical"]
 #: Prefixes of the ids of findings about single queries.
 ABOUT_QUERIES: Final = ("plan:", "statement:", "repeated:", "index:")
 
-NO_ACKNOWLEDGEMENTS: Final[dict[str, Acknowledgement]] = {}
-
 _SEVERITY: Final = {"critical": 0, "warning": 1, "info": 2}
 
 
@@ -24,7 +22,6 @@ class Finding:
     Args:
         id: ``kind:subject``; the same finding always has the same id.
         level: ``critical``: act now; ``warning``: act today; ``info``: act when there is time.
-        title: one line.
         evidence: the figures behind the finding; never empty.
         action: the exact command, SQL or setting.
         acknowledged: who acknowledged it, when and why; None if it is not acknowledged.
@@ -39,14 +36,7 @@ class Finding:
 
     def as_json(self) -> dict[str, Any]:
         """Return the finding as the endpoint shows it."""
-        shown = {
-            "id": self.id,
-            "level": self.level,
-            "title": self.title,
-            "evidence": dict(self.evidence),
-            "action": self.action,
-        }
-        return {**shown, "acknowledged": dict(self.acknowledged)} if self.acknowledged else shown
+        return {name: value for name, value in vars(self).items() if name != "acknowledged" or value}
 
 
 def acknowledgements() -> dict[str, Acknowledgement]:

@@ -46,3 +46,8 @@ def human_duration(seconds: float) -> str:
 def human_timestamp(value: datetime) -> str:
     """Return an aware datetime in UTC to the second: ``2026-11-23 09:00:00 UTC``."""
     return f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def first_line(error: Exception) -> str:
+    """Return the first line of an error's message; a database adds details and hints below it."""
+    return str(error).strip().partition("\n")[0]

@@ -2,30 +2,15 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
 from django.apps import apps
-from django.db import DatabaseError, connections
-from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db import DatabaseError, connection
 
 from monitoring import index_catalog
-from monitoring.formatting import iso_timestamp
 from monitoring.index_catalog import Index
-from monitoring.plan_checks import HotQuery, PlanCheck, examine, examine_without
-
-# last_idx_scan exists since PostgreSQL 16; to_jsonb() gives NULL on an older one.
-_USAGE_SQL: Final = """
-    SELECT coalesce(root_class.relname, use.indexrelname), sum(use.idx_scan)::bigint,
-           max((to_jsonb(use) ->> 'last_idx_scan')::timestamptz),
-           sum(pg_relation_size(use.indexrelid))::bigint
-    FROM pg_stat_user_indexes AS use
-    LEFT JOIN pg_class AS root_class ON root_class.oid = pg_partition_root(use.indexrelid)
-    GROUP BY 1
-"""
-_SINCE_SQL: Final = "SELECT stats_reset FROM pg_stat_database WHERE datname = current_database()"
-
-_NO_FIGURES: Final[dict[str, Any]] = dict.fromkeys(("scans", "last_used", "since", "bytes"))
+from monitoring.plan_checks import HotQuery, PlanCheck, examine
+from monitoring.table_statistics import IndexFigures, TableFigures
 
 
 @dataclass(frozen=True)
@@ -46,11 +31,7 @@ class IndexUsage:
     """What an index is used for.
 
     Args:
-        index: the index.
-        scans: number of scans since ``since``; None if the engine does not count them.
-        last_used: time of the last scan; None if unknown or never.
-        since: when the engine began to count; None if unknown.
-        bytes: size; None if it cannot be had without reading the index.
+        figures: its size and use; None if its table is not monitored.
         prefix_of: indexes that begin with all of its columns.
         declared_by: hot queries that must be served by it.
         serves: hot queries that it serves now.
@@ -60,16 +41,18 @@ class IndexUsage:
     """
 
     index: Index
-    scans: int | None = None
-    last_used: datetime | None = None
-    since: datetime | None = None
-    bytes: int | None = None
+    figures: IndexFigures | None = None
     prefix_of: tuple[str, ...] = ()
     declared_by: tuple[str, ...] = ()
     serves: tuple[str, ...] = ()
     declared_in: str | None = None
     reason: str = ""
     proof: DropProof | None = None
+
+    @property
+    def scans(self) -> int | None:
+        """Return the number of scans; None if the engine does not count them."""
+        return self.figures.scans if self.figures else None
 
     @property
     def verdict(self) -> str:
@@ -98,9 +81,8 @@ class IndexUsage:
             "table": self.index.table,
             "verdict": self.verdict,
             "scans": self.scans,
-            "last_used": self.last_used and iso_timestamp(self.last_used),
-            "since": self.since and iso_timestamp(self.since),
-            "bytes": self.bytes,
+            "last_used": self.figures and self.figures.last_used,
+            "bytes": self.figures and self.figures.bytes,
             "begins_like": list(self.prefix_of),
             "declared_by": list(self.declared_by),
             "serves": list(self.serves),
@@ -111,7 +93,7 @@ class IndexUsage:
 
 def index_usage(
     checks: Iterable[PlanCheck],
-    using: str = "default",
+    measured: Iterable[TableFigures] = (),
     *,
     reasons: Mapping[str, str] | None = None,
     queries: Sequence[HotQuery] = (),
@@ -120,40 +102,34 @@ def index_usage(
 
     Args:
         checks: current plans of hot queries, as many as there was time for.
-        using: alias of the database.
+        measured: the monitored tables.
         reasons: why indexes stay that others could replace, by name.
         queries: every hot query; they are planned without each index that seems unused.
     """
-    connection = connections[using]
     every = index_catalog.existing_indexes(connection)
-    figures, models = _figures(connection), _models_by_index()
-    declared = _by_index((query.index, query.name) for query in queries)
-    serves = _by_index((index, check.query) for check in checks if check.plan for index in check.plan.indexes)
+    figures = {index.name: index for table in measured for index in table.indexes}
+    models = {index.name: model._meta.label for model in apps.get_models() for index in model._meta.indexes}
+    planned = [(check.query, check.plan.indexes) for check in checks if check.plan]
     usages = [
         IndexUsage(
             index=index,
-            **figures.get(index.name, _NO_FIGURES),
+            figures=figures.get(index.name),
             prefix_of=tuple(other.name for other in every if index.is_prefix_of(other)),
-            declared_by=declared.get(index.name, ()),
-            serves=serves.get(index.name, ()),
+            declared_by=tuple(query.name for query in queries if query.index == index.name),
+            serves=tuple(query for query, indexes in planned if index.name in indexes),
             declared_in=models.get(index.name),
             reason=(reasons or {}).get(index.name, ""),
         )
         for index in every
     ]
     return tuple(
-        replace(usage, proof=drop_proof(usage.index, queries, using)) if usage.seems_unused else usage
+        replace(usage, proof=drop_proof(usage.index, queries)) if usage.seems_unused else usage
         for usage in usages
     )
 
 
-def drop_proof(index: Index, queries: Iterable[HotQuery], using: str = "default") -> DropProof | None:
+def drop_proof(index: Index, queries: Iterable[HotQuery]) -> DropProof | None:
     """Plan the hot queries of an index's table as if the index did not exist. Nothing is locked.
-
-    Args:
-        index: the index.
-        queries: every hot query.
-        using: alias of the database.
 
     Returns:
         The result; None if no hot query reads the table, or the database refuses, as a replica does.
@@ -162,33 +138,10 @@ def drop_proof(index: Index, queries: Iterable[HotQuery], using: str = "default"
     if not about:
         return None
     try:
-        now = {check.query: check for check in examine(about, using)}
-        without = examine_without(index, about, using)
+        now = {check.query: check for check in examine(about)}
+        without = examine(about, without=index)
     except DatabaseError:
         return None
     served = {name for name, check in now.items() if check.plan and index.name in check.plan.indexes}
     lost = {check.query for check in without if not check.ok and (now[check.query].ok or check.plan is None)}
     return DropProof(len(without), tuple(sorted(served | lost)))
-
-
-def _models_by_index() -> dict[str, str]:
-    return {index.name: model._meta.label for model in apps.get_models() for index in model._meta.indexes}
-
-
-def _figures(connection: BaseDatabaseWrapper) -> dict[str, dict[str, Any]]:
-    """Return the engine's figures by index; none on SQLite, which does not count."""
-    if connection.vendor != "postgresql":
-        return {}
-    ((since,),) = index_catalog.fetch_rows(connection, _SINCE_SQL)
-    return {
-        name: {"scans": scans, "last_used": last_used, "since": since, "bytes": size}
-        for name, scans, last_used, size in index_catalog.fetch_rows(connection, _USAGE_SQL)
-    }
-
-
-def _by_index(pairs: Iterable[tuple[str, str]]) -> dict[str, tuple[str, ...]]:
-    """Return the names of queries by index, from pairs of an index and a query."""
-    names: dict[str, tuple[str, ...]] = {}
-    for index, query in pairs:
-        names[index] = (*names.get(index, ()), query)
-    return names

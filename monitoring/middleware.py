@@ -17,11 +17,7 @@ _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "O
 
 
 class ObservabilityMiddleware:
-    """Measures requests and their statements, logs slow ones, and gives each request an id.
-
-    Args:
-        get_response: the next middleware or the view.
-    """
+    """Measures requests and their statements, logs slow ones, and gives each request an id."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self._get_response = get_response

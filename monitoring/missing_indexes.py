@@ -1,8 +1,7 @@
 """Indexes that a model declares and the database lacks."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 from django.apps import apps
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -11,15 +10,8 @@ from django.db.models import Index, Model
 from monitoring.table_statistics import TableFigures
 
 
-@dataclass(frozen=True)
-class MissingIndex:
-    """An index that a model declares and the database lacks.
-
-    Args:
-        table: the table.
-        name: the index.
-        sql: creates it, without blocking writers where the engine can.
-    """
+class MissingIndex(NamedTuple):
+    """A missing index, and the SQL that creates it without blocking writers where the engine can."""
 
     table: str
     name: str
@@ -33,20 +25,16 @@ def missing_indexes(
     existing = {table.name: {index.name for index in table.indexes} for table in measured if table.exists}
     return tuple(
         MissingIndex(table, index.name, _create_sql(connection, model, index))
-        for table, model, index in _declared()
-        if table in existing and index.name not in existing[table]
+        for model in apps.get_models()
+        if (table := model._meta.db_table) in existing
+        for index in model._meta.indexes
+        if index.name not in existing[table]
     )
 
 
 def app_of(table: str) -> str | None:
     """Return the label of the Django application with the table's model; None without a model."""
     return next((m._meta.app_label for m in apps.get_models() if m._meta.db_table == table), None)
-
-
-def _declared() -> Iterator[tuple[str, type[Model], Index]]:
-    for model in apps.get_models():
-        for index in model._meta.indexes:
-            yield model._meta.db_table, model, index
 
 
 def _create_sql(connection: BaseDatabaseWrapper, model: type[Model], index: Index) -> str:

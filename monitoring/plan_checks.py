@@ -12,9 +12,10 @@ from django.db import DatabaseError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import QuerySet
 
-from monitoring import index_catalog
+from monitoring import engines, index_catalog
+from monitoring.formatting import first_line
 from monitoring.index_catalog import Index
-from monitoring.plans import PRIMARY_KEY, Plan, Reader, Reading, Sort, Statement, reader
+from monitoring.plans import PRIMARY_KEY, Plan, Reading, Sort, Statement, reader
 
 #: From this many rows on the planner's free choice is compared with the declaration.
 LARGE_FROM: Final = 10_000
@@ -32,15 +33,11 @@ class HotQuery:
     """A query and how it has to be served.
 
     Args:
-        name: what people call it.
         caller: the endpoint, page or command that runs it.
-        table: the table it reads.
         statement: returns the SQL for a connection.
         index: the index that must exist and serve it.
         alternatives: indexes that may serve it as well, where the best one depends on the rows.
         conditions: columns whose conditions must bound the range that is read of the declared index.
-        index_ordered: whether the index must give the order, all but that of rows equal in it.
-        cost_grows_with: what its cost grows with besides the rows it returns; "" for nothing.
         engine: the only engine that runs it; "" for every one.
     """
 
@@ -51,8 +48,6 @@ class HotQuery:
     index: str
     alternatives: tuple[str, ...] = ()
     conditions: tuple[str, ...] = ()
-    index_ordered: bool = True
-    cost_grows_with: str = ""
     engine: str = ""
 
 
@@ -95,17 +90,11 @@ class PlanCheck:
     @property
     def ms(self) -> float | None:
         """Return the milliseconds of the query if it was run, else those of planning it."""
-        return None if self.plan is None or self.plan.ms is None else round(self.plan.ms, 3)
+        return round(self.plan.ms, 3) if self.plan else None
 
     def as_json(self) -> dict[str, Any]:
         """Return the check as the endpoint shows it."""
-        return {
-            "query": self.query,
-            "index": self.index,
-            "expected": self.expected,
-            "ok": self.ok,
-            "ms": self.ms,
-        }
+        return {name: getattr(self, name) for name in ("query", "index", "expected", "ok", "ms")}
 
 
 def from_queryset(rows: QuerySet[Any]) -> Callable[[BaseDatabaseWrapper], Statement]:
@@ -124,102 +113,47 @@ def examine(
     *,
     analyze: bool = False,
     seconds: float = SECONDS_IN_ALL,
-    penalized: bool | None = None,
+    without: Index | None = None,
 ) -> tuple[PlanCheck, ...]:
     """Check the plans of hot queries. Nothing is locked or changed.
+
+    For a large table the planner's free choice is checked. A small one is cheapest to read whole, so the
+    planner is made to avoid full scans there, which shows if the index *can* serve the query.
 
     Args:
         queries: the queries; those of another engine are left out.
         using: alias of the database.
         analyze: run them too, for their real times and rows.
         seconds: time limit; a query that is not reached has ``OUT_OF_TIME`` as its problem.
-        penalized: whether to make the planner avoid full scans, which shows if the index *can* serve the
-            query. By default so for small tables; of large ones the planner's free choice is checked.
+        without: plan as if this index did not exist. SQLite plans on a copy of the schema with the file's
+            statistics: this is the plan it would choose. PostgreSQL plans on an empty table beside the real
+            one: this shows whether another index can serve.
 
     Raises:
-        UnknownEngineError: if the engine's plans cannot be read.
-        DatabaseError: if the database does not respond.
+        DatabaseError: if the database does not respond, or is a replica and has to plan without an index.
     """
-    connection = connections[using]
-    with reader(connection) as read:
-        run = _Run(
-            connection=connection,
-            read=read,
-            present=_indexes(connection),
-            analyze=analyze,
-            until=time.monotonic() + seconds,
-            penalized=penalized,
+    connection, until = connections[using], time.monotonic() + seconds
+    checked = [query for query in queries if query.engine in ("", connection.vendor)]
+    with reader(connection, without) as read:
+        indexes = index_catalog.existing_indexes(connection)
+        present = {(index.table, index.name): index for index in indexes if index != without}
+        estimates = engines.of(connection).estimated_rows(
+            connection, list({query.table for query in checked})
         )
-        return _check_all(run, queries)
 
+        def check(query: HotQuery) -> PlanCheck:
+            free = (estimates.get(query.table) or 0) >= LARGE_FROM
+            left = min(SECONDS_A_QUERY, until - time.monotonic())
+            if left <= 0:
+                return PlanCheck(query, None, (OUT_OF_TIME,), free)
+            try:
+                plan = read(query.statement(connection), Reading(analyze, not free, left))
+            except DatabaseError as error:
+                return PlanCheck(query, None, (f"no plan: {first_line(error)}",), free)
+            problems = (*_index_problems(query, present), *_plan_problems(query, plan, present, free=free))
+            return PlanCheck(query, plan, problems, free)
 
-def examine_without(
-    index: Index, queries: Iterable[HotQuery], using: str = "default"
-) -> tuple[PlanCheck, ...]:
-    """Check the plans of hot queries as if an index did not exist. The index stays, and nothing is locked.
-
-    SQLite plans on a copy of the schema with the file's statistics: this is the plan it would choose.
-    PostgreSQL plans on an empty table beside the real one: this shows whether another index can serve.
-
-    Args:
-        index: the index.
-        queries: the queries.
-        using: alias of the database.
-
-    Raises:
-        UnknownEngineError: if the engine's plans cannot be read.
-        DatabaseError: if the database does not respond, or is a replica, where no table can be made.
-    """
-    connection = connections[using]
-    with reader(connection, index) as read:
-        present = {name: other for name, other in _indexes(connection).items() if other != index}
-        until = time.monotonic() + SECONDS_IN_ALL
-        return _check_all(_Run(connection=connection, read=read, present=present, until=until), queries)
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Run:
-    """One run over the hot queries: how plans are read, and the existing indexes by table and name."""
-
-    connection: BaseDatabaseWrapper
-    read: Reader
-    present: Mapping[tuple[str, str], Index]
-    analyze: bool = False
-    until: float = 0.0
-    penalized: bool | None = None
-
-
-def _indexes(connection: BaseDatabaseWrapper) -> dict[tuple[str, str], Index]:
-    return {(index.table, index.name): index for index in index_catalog.existing_indexes(connection)}
-
-
-def _check_all(run: _Run, queries: Iterable[HotQuery]) -> tuple[PlanCheck, ...]:
-    checked = [query for query in queries if query.engine in ("", run.connection.vendor)]
-    large = {table for table in {query.table for query in checked} if _is_large(run.connection, table)}
-
-    def check(query: HotQuery) -> PlanCheck:
-        free = query.table in large if run.penalized is None else not run.penalized
-        left = min(SECONDS_A_QUERY, run.until - time.monotonic())
-        return _check(run, query, Reading(run.analyze, not free, left))
-
-    return tuple(check(query) for query in checked)
-
-
-def _is_large(connection: BaseDatabaseWrapper, table: str) -> bool:
-    rows = index_catalog.estimated_rows(connection, table)
-    return rows is not None and rows >= LARGE_FROM
-
-
-def _check(run: _Run, query: HotQuery, reading: Reading) -> PlanCheck:
-    free = not reading.penalized
-    if reading.seconds <= 0:
-        return PlanCheck(query, None, (OUT_OF_TIME,), free)
-    try:
-        plan = run.read(query.statement(run.connection), reading)
-    except DatabaseError as error:
-        return PlanCheck(query, None, (f"no plan: {_first_line(error)}",), free)
-    problems = (*_index_problems(query, run.present), *_plan_problems(query, plan, run.present, free=free))
-    return PlanCheck(query, plan, problems, free)
+        return tuple(check(query) for query in checked)
 
 
 def _index_problems(query: HotQuery, present: Mapping[tuple[str, str], Index]) -> Iterator[str]:
@@ -250,7 +184,7 @@ def _plan_problems(
     declared = query.index in plan.indexes or not query.alternatives
     if missing and (declared if free else len(missing) == len(query.conditions)):
         yield f"not bounded by {', '.join(missing)}"
-    if free and query.index_ordered and plan.sort is Sort.FULL:
+    if free and plan.sort is Sort.FULL:
         yield "sorted after it was read"
 
 
@@ -263,7 +197,3 @@ def _similar(query: HotQuery, present: Mapping[tuple[str, str], Index]) -> set[s
         for (table, _), index in present.items()
         if table == query.table and first.intersection(index.columns[:1])
     }
-
-
-def _first_line(error: DatabaseError) -> str:
-    return str(error).strip().partition("\n")[0]

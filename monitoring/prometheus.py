@@ -13,6 +13,7 @@ from django.conf import settings
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.metrics_core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.samples import Sample
 
 from monitoring.processes import is_alive
 
@@ -68,6 +69,13 @@ def collect() -> Iterator[Metric]:
     if directory.is_dir():
         _remove_gauges_of_dead_processes(directory)
         yield from MultiProcessCollector(None, path=str(directory)).collect()  # type: ignore[no-untyped-call]
+
+
+def samples(name: str) -> Iterator[Sample]:
+    """Yield the samples of one metric of all processes."""
+    for metric in collect():
+        if metric.name == name:
+            yield from metric.samples
 
 
 def _remove_gauges_of_dead_processes(directory: Path) -> None:

@@ -80,11 +80,7 @@ def observe(execute: Callable[..., Any], sql: str, parameters: Any, *more: Any) 
 
 
 def responded_since(timestamp: float) -> bool:
-    """Return whether the database has responded to this process since a timestamp.
-
-    Args:
-        timestamp: by ``time.monotonic()``.
-    """
+    """Return whether the database has responded to this process since a time of ``time.monotonic()``."""
     return _last_response > timestamp
 
 
@@ -126,12 +122,10 @@ def slow_queries() -> list[dict[str, Any]]:
 def _sums() -> dict[str, dict[str, float]]:
     """Return the ``count`` and ``sum`` of each statement's histogram."""
     sums: dict[str, dict[str, float]] = {}
-    for metric in prometheus.collect():
-        if metric.name == "kyros_sql_seconds":
-            for sample in metric.samples:
-                if not sample.name.endswith("_bucket"):
-                    figures = sums.setdefault(sample.labels["statement"], {})
-                    figures[sample.name.rpartition("_")[2]] = sample.value
+    for sample in prometheus.samples("kyros_sql_seconds"):
+        if not sample.name.endswith("_bucket"):
+            figures = sums.setdefault(sample.labels["statement"], {})
+            figures[sample.name.rpartition("_")[2]] = sample.value
     return sums
 
 
@@ -145,15 +139,7 @@ def _row(text: str, figures: dict[str, float]) -> dict[str, Any]:
     }
 
 
-def n_plus_one_suspects() -> tuple[dict[str, Any], ...]:
+def n_plus_one_suspects() -> list[dict[str, Any]]:
     """Return the routes that ran one statement many times in a request, and in how many requests."""
-    return tuple(
-        {
-            "route": sample.labels["route"],
-            "statement": sample.labels["statement"],
-            "requests": int(sample.value),
-        }
-        for metric in prometheus.collect()
-        if metric.name == "kyros_sql_repeated"
-        for sample in metric.samples
-    )
+    repeated = prometheus.samples("kyros_sql_repeated")
+    return [{**sample.labels, "requests": int(sample.value)} for sample in repeated]

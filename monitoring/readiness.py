@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache
 from typing import Final, Literal, TypeVar
 
@@ -22,47 +21,13 @@ _DATABASE_DOWN: Final = "the database does not respond"
 CacheState = Literal["up", "down", "disabled"]
 
 
-@dataclass(frozen=True)
-class Readiness:
-    """Whether a load balancer may send requests here.
+def readiness(cache_state: Callable[[], CacheState]) -> tuple[str | None, CacheState]:
+    """Return why this process cannot serve requests (None if it can), and the state of the cache.
 
-    Args:
-        reason: why not; None if it may.
-        cache: state of the cache, which does not count: without it the database serves.
+    The cache does not count: without it the database serves. Servers that hang cost half a second together.
     """
-
-    reason: str | None
-    cache: CacheState
-
-    @property
-    def ready(self) -> bool:
-        """Return whether requests may be sent to this process."""
-        return self.reason is None
-
-
-def _no_cache() -> CacheState:
-    return "disabled"
-
-
-_cache_state: Callable[[], CacheState] = _no_cache
-
-
-def register_cache(state: Callable[[], CacheState]) -> None:
-    """Use ``state``, which must never raise, to find out the state of the cache."""
-    global _cache_state  # noqa: PLW0603 - set once, while Django loads the applications
-    _cache_state = state
-
-
-def readiness() -> Readiness:
-    """Return whether the database responds with every migration applied, and the state of the cache.
-
-    Servers that hang cost half a second together.
-    """
-    database, cache, budget = BoundedCall(_database_problem), BoundedCall(_cache_state, "cache"), TimeBudget()
-    return Readiness(
-        reason=_result(database, budget, _DATABASE_DOWN),
-        cache=_result(cache, budget, "down"),
-    )
+    database, cache, budget = BoundedCall(_database_problem), BoundedCall(cache_state, "cache"), TimeBudget()
+    return _result(database, budget, _DATABASE_DOWN), _result(cache, budget, "down")
 
 
 def _result(call: BoundedCall[T], budget: TimeBudget, default: T) -> T:
@@ -73,24 +38,13 @@ def _result(call: BoundedCall[T], budget: TimeBudget, default: T) -> T:
 
 
 def ping() -> None:
-    """Run the smallest query.
-
-    Raises:
-        django.db.Error: if the database refuses.
-    """
+    """Run the smallest query."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT 1")
 
 
 def unapplied_migrations(connection: BaseDatabaseWrapper) -> list[str]:
-    """Return the migrations of the installed code that a database lacks, as ``app.name``, in order.
-
-    Args:
-        connection: to the database.
-
-    Raises:
-        django.db.Error: if the database refuses.
-    """
+    """Return the migrations of the installed code that a database lacks, as ``app.name``, in order."""
     applied = set(MigrationRecorder(connection).applied_migrations())
     return [".".join(key) for key in sorted(_installed_migrations() - applied)]
 

@@ -2,11 +2,10 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
-from itertools import chain
 from typing import Any, Final, TypeVar
 
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, InterfaceError, connections, transaction
@@ -29,10 +28,12 @@ from monitoring import (
 )
 from monitoring.cache_report import CacheHealth
 from monitoring.findings import Finding
+from monitoring.formatting import first_line
 from monitoring.index_usage import IndexUsage
 from monitoring.plan_checks import PlanCheck
 from monitoring.registry import MonitoredApp, Rule
 from monitoring.report_data import DatabaseReport
+from monitoring.table_statistics import TableFigures
 from monitoring.timeouts import UNRESPONSIVE_AFTER_SECONDS, BoundedCall, TimeBudget, TimeBudgetExceeded
 
 #: Seconds that one section may take while the database is slow but responds.
@@ -66,31 +67,29 @@ def database_report(*, plans: bool = True, budget: TimeBudget | None = None) -> 
 def _measured(
     app: MonitoredApp, sections: "_Sections", cache_health: Callable[[], CacheHealth], *, plans: bool
 ) -> DatabaseReport:
-    read = sections.read
-    names = tuple(table.name for table in app.tables)
+    read, engine = sections.read, engines.of(connections[DEFAULT_DB_ALIAS])
+    names = [table.name for table in app.tables]
     kept = {table.name: table.retention for table in app.tables if table.retention}
-    no_rows: Mapping[str, int] = {}
-    no_tables: tuple[table_statistics.TableFigures, ...] = ()
-    no_checks: Sequence[PlanCheck] = ()
-    exact = read("rows", lambda _: app.rows(), no_rows)
-    measured = read("tables", lambda c: table_statistics.measure(c, names, exact), no_tables)
+    exact = read("rows", lambda _: app.rows(), {})
+    measured = read("tables", lambda c: table_statistics.measure(c, names, exact), ())
     known = read("growth", lambda _: snapshots.with_history(measured), measured)
-    checks = tuple(read("query_plans", lambda _: app.query_plans(), no_checks)) if plans else ()
+    checks = read("query_plans", lambda _: app.query_plans(), ()) if plans else ()
+    own_statements = query_stats.slow_queries()
     return DatabaseReport(
         cache=cache_health(),
         tables=known,
         plans=checks,
-        server=read("server", lambda c: engines.of(c).server(c), {}),
-        connections=read("connections", lambda c: engines.of(c).connections(c), {}),
+        server=read("server", engine.server, {}),
+        connections=read("connections", engine.connections, {}),
         pools=connection_pools.figures(),
-        sessions=tuple(read("sessions", _sessions, [])),
-        slow_queries=tuple(read("slow_queries", _slow_queries, query_stats.slow_queries())),
+        sessions=read("sessions", engine.sessions, ()),
+        slow_queries=[*read("slow_queries", engine.statements, ()), *own_statements],
         suspects=query_stats.n_plus_one_suspects(),
-        replication=read("replication", _replication, None),
+        replication=read("replication", engine.replication, None),
         disk=read("disk", lambda c: disk_space.measure(c, known), None),
         expired=read("retention", lambda c: retention.expired(c, kept, known), ()),
         missing_indexes=read("schema", lambda c: missing_indexes.missing_indexes(c, known), ()),
-        index_usage=read("index_uses", lambda _: _index_usage(app, checks), ()),
+        index_usage=read("index_uses", lambda _: _index_usage(app, checks, known), ()),
     )
 
 
@@ -102,7 +101,7 @@ class _Sections:
         self._budget = budget
         self._hung: str | None = None
 
-    def read(self, name: str, query: Callable[[BaseDatabaseWrapper], T], default: T) -> T:
+    def read(self, name: str, query: Callable[[BaseDatabaseWrapper], Any], default: Any) -> Any:
         """Return the result of a section's query, or the default with an entry in ``errors``."""
         if self._hung:
             self.errors[name] = self._hung
@@ -113,7 +112,7 @@ class _Sections:
             self._hung = self.errors[name] = f"the database gave {error}"
         except (DatabaseError, InterfaceError) as error:
             # Only to the log: the server's message may contain its host name.
-            logger.warning("Section %s of the report failed: %s", name, str(error).strip().partition("\n")[0])
+            logger.warning("Section %s of the report failed: %s", name, first_line(error))
             self.errors[name] = "the database refused this query"
         return default
 
@@ -143,20 +142,12 @@ def _is_alive(since: float, budget: TimeBudget) -> bool:
 
 def _with_timeouts(query: Callable[[BaseDatabaseWrapper], T]) -> T:
     connection = connections[DEFAULT_DB_ALIAS]
-    with _server_timeouts(connection):
+    if connection.vendor != "postgresql":  # on SQLite a transaction would wait for the writer
         return query(connection)
-
-
-@contextmanager
-def _server_timeouts(connection: BaseDatabaseWrapper) -> Iterator[None]:
-    # Not on SQLite: a transaction there would wait for the writer.
-    if connection.vendor != "postgresql":
-        yield
-        return
     with transaction.atomic(using=connection.alias):
         with connection.cursor() as cursor:
             cursor.execute(_SERVER_TIMEOUTS)
-        yield
+        return query(connection)
 
 
 def _cache_health(call: BoundedCall[CacheHealth], budget: TimeBudget) -> CacheHealth:
@@ -166,41 +157,22 @@ def _cache_health(call: BoundedCall[CacheHealth], budget: TimeBudget) -> CacheHe
         return CacheHealth("unhealthy", error=str(error))
 
 
-def _index_usage(app: MonitoredApp, checks: tuple[PlanCheck, ...]) -> tuple[IndexUsage, ...]:
+def _index_usage(
+    app: MonitoredApp, checks: Sequence[PlanCheck], tables: Sequence[TableFigures]
+) -> tuple[IndexUsage, ...]:
     if not checks:  # without plans it is unknown which index serves which query
         return ()
-    return index_usage.index_usage(checks, reasons=app.kept_indexes(), queries=app.hot_queries())
+    return index_usage.index_usage(checks, tables, reasons=app.kept_indexes(), queries=app.hot_queries())
 
 
 def _with_findings(report: DatabaseReport, sections: _Sections) -> DatabaseReport:
     report = replace(report, errors=dict(sections.errors))
-    known = sections.read(
-        "acknowledgements", lambda _: findings.acknowledgements(), findings.NO_ACKNOWLEDGEMENTS
-    )
-    own = (_app_findings(rule, report, sections) for rule in registry.monitored_app().rules)
-    found = findings.by_severity(chain(rules.findings(report), *own), known)
-    return replace(report, findings=found, errors=dict(sections.errors))
+    known = sections.read("acknowledgements", lambda _: findings.acknowledgements(), {})
+    found = [*rules.findings(report)]
+    for rule in registry.monitored_app().rules:
+        found += sections.read(rule.__name__, partial(_apply, rule, report), [])
+    return replace(report, findings=findings.by_severity(found, known), errors=dict(sections.errors))
 
 
-def _app_findings(rule: Rule, report: DatabaseReport, sections: _Sections) -> tuple[Finding, ...]:
-    """Return what a rule of the application finds. It may query the database, so it is a section."""
-    return sections.read(rule.__name__, lambda _: tuple(rule(report)), ())
-
-
-def _sessions(connection: BaseDatabaseWrapper) -> Sequence[Mapping[str, Any]]:
-    rows = engines.of(connection).sessions(connection)
-    return [{**row, "query": query_stats.normalize_sql(row["query"] or "")} for row in rows]
-
-
-def _slow_queries(connection: BaseDatabaseWrapper) -> list[dict[str, Any]]:
-    """Return the statements with the largest total time, from the server's statistics and from our own."""
-    counted = engines.of(connection).statements(connection)
-    from_server = [
-        {**row, "query": query_stats.normalize_sql(row["query"]), "source": "server"} for row in counted or ()
-    ]
-    return [*from_server, *query_stats.slow_queries()]
-
-
-def _replication(connection: BaseDatabaseWrapper) -> tuple[Mapping[str, Any], ...] | None:
-    rows = engines.of(connection).replication(connection)
-    return None if rows is None else tuple(rows)
+def _apply(rule: Rule, report: DatabaseReport, _: BaseDatabaseWrapper) -> list[Finding]:
+    return list(rule(report))

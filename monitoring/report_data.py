@@ -1,11 +1,10 @@
 """The values of the database report. The rules read them, the endpoint and the commands show them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from monitoring.cache_report import CacheHealth
-from monitoring.connection_pools import PoolFigures
 from monitoring.disk_space import Disk
 from monitoring.findings import ABOUT_QUERIES, Finding
 from monitoring.index_usage import IndexUsage
@@ -22,8 +21,6 @@ class DatabaseReport:
     """The state of the database and of the cache, and the findings that follow from it.
 
     Args:
-        cache: health of the cache.
-        tables: size, use and growth of each monitored table.
         plans: one check of the query plan for each hot query.
         server: figures of the whole database server, or of the SQLite file.
         connections: connections of the server by state, and their limit.
@@ -32,30 +29,27 @@ class DatabaseReport:
         slow_queries: statements with the largest total time.
         suspects: routes that may run one query for each row.
         replication: lag of each replica; None if this server is a replica or the engine has none.
-        disk: free space; None if the database did not respond.
-        expired: rows older than their table's retention.
-        missing_indexes: indexes that a model declares and the database lacks.
-        index_usage: use of each index, and whether it can be dropped.
+        disk: None if the database did not respond.
         errors: why a section is missing, by the section's name.
-        findings: problems and recommendations, the most severe first.
+        findings: the most severe first.
     """
 
     cache: CacheHealth
-    tables: tuple[TableFigures, ...] = ()
-    plans: tuple[PlanCheck, ...] = ()
+    tables: Sequence[TableFigures] = ()
+    plans: Sequence[PlanCheck] = ()
     server: Figures = field(default_factory=dict)
     connections: Figures = field(default_factory=dict)
-    pools: tuple[PoolFigures, ...] = ()
-    sessions: tuple[Figures, ...] = ()
-    slow_queries: tuple[Figures, ...] = ()
-    suspects: tuple[Figures, ...] = ()
-    replication: tuple[Figures, ...] | None = None
+    pools: Sequence[Figures] = ()
+    sessions: Sequence[Figures] = ()
+    slow_queries: Sequence[Figures] = ()
+    suspects: Sequence[Figures] = ()
+    replication: Sequence[Figures] | None = None
     disk: Disk | None = None
-    expired: tuple[Expired, ...] = ()
-    missing_indexes: tuple[MissingIndex, ...] = ()
-    index_usage: tuple[IndexUsage, ...] = ()
+    expired: Sequence[Expired] = ()
+    missing_indexes: Sequence[MissingIndex] = ()
+    index_usage: Sequence[IndexUsage] = ()
     errors: Mapping[str, str] = field(default_factory=dict)
-    findings: tuple[Finding, ...] = ()
+    findings: Sequence[Finding] = ()
 
     @property
     def database_down(self) -> bool:
@@ -71,12 +65,12 @@ class DatabaseReport:
             "query_plans": [plan.as_json() for plan in self.plans],
             "index_upkeep": [usage.as_json() for usage in self.index_usage],
             "server": dict(self.server),
-            "connections": {**self.connections, "pools": [pool.as_json() for pool in self.pools]},
-            "sessions": list(self.sessions),
-            "replication": None if self.replication is None else list(self.replication),
+            "connections": {**self.connections, "pools": self.pools},
+            "sessions": self.sessions,
+            "replication": self.replication,
             "disk": self.disk and self.disk.as_json(),
-            "slow_queries": list(self.slow_queries),
-            "n_plus_one_suspects": list(self.suspects),
+            "slow_queries": self.slow_queries,
+            "n_plus_one_suspects": self.suspects,
             "errors": dict(self.errors),
             "recommendations": [finding.as_json() for finding in self.findings],
             "query_optimization": [finding.as_json() for finding in about_queries],

@@ -22,11 +22,7 @@ current: ContextVar[str] = ContextVar("request id", default="-")
 
 
 class RequestIds:
-    """WSGI middleware that gives every request an id and adds it to the response.
-
-    Args:
-        application: the wrapped WSGI application.
-    """
+    """WSGI middleware that gives every request an id and adds it to the response."""
 
     def __init__(self, application: Callable[..., Iterable[bytes]]) -> None:
         self._application = application

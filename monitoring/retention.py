@@ -23,12 +23,14 @@ class Retention:
         days: the maximum age.
         setting: the setting with the number of days.
         condition: SQL that limits which rows may go. It must not contain values that a client sent.
+        partition_above: with more rows, partitions by ``column`` are recommended; None: never.
     """
 
     column: str
     days: int
     setting: str
     condition: str = ""
+    partition_above: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,13 +52,7 @@ class Expired:
 def expired(
     connection: BaseDatabaseWrapper, kept: Mapping[str, Retention], measured: Sequence[TableFigures]
 ) -> tuple[Expired, ...]:
-    """Return the tables that have expired rows.
-
-    Args:
-        connection: to the database.
-        kept: the retention by table.
-        measured: the tables' figures.
-    """
+    """Return the tables that have rows older than their retention in ``kept``."""
     found = [
         _expired(connection, table, kept[table.name])
         for table in measured

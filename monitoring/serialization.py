@@ -1,9 +1,6 @@
 """The JSON documents that the endpoints and the commands share."""
 
-from collections.abc import Mapping
 from typing import Any
-
-import orjson
 
 from monitoring.cache_report import CacheHealth
 from monitoring.formatting import iso_now
@@ -18,8 +15,3 @@ def cache_document(health: CacheHealth) -> dict[str, Any]:
 def performance_document(report: DatabaseReport) -> dict[str, Any]:
     """Return the document of ``/monitoring/performance/database``."""
     return {"database_performance": report.as_json(), "timestamp": iso_now()}
-
-
-def to_json_text(document: Mapping[str, Any]) -> str:
-    """Return a document as indented JSON."""
-    return orjson.dumps(document, option=orjson.OPT_INDENT_2).decode()

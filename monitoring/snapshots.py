@@ -1,17 +1,15 @@
 """Hourly snapshots of table sizes, for growth. Large SQLite files are measured only here."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
 from django.db import DEFAULT_DB_ALIAS, connections
-from django.db.models import Max, Min, Q
 from django.utils import timezone
 
 from monitoring import registry, table_statistics
 from monitoring.models import TableSnapshot
-from monitoring.table_statistics import Growth, TableFigures
+from monitoring.table_statistics import TableFigures
 
 #: Growth is computed over this time; snapshots are deleted after ``KEPT_FOR``.
 GROWTH_OVER: Final = timedelta(days=7)
@@ -25,7 +23,6 @@ def take() -> int:
     """Measure every monitored table and store the result; return the number of new snapshots.
 
     There is one snapshot for each table and hour: running it twice, even at the same time, changes nothing.
-    Snapshots older than ``KEPT_FOR`` are deleted.
     """
     app, now = registry.monitored_app(), timezone.now()
     hour = now.replace(minute=0, second=0, microsecond=0)
@@ -55,22 +52,13 @@ def _snapshot(table: TableFigures, hour: datetime, now: datetime) -> TableSnapsh
 
 def with_history(measured: tuple[TableFigures, ...]) -> tuple[TableFigures, ...]:
     """Return the tables with their growth, and with the last snapshot's sizes if they were not measured."""
-    now = timezone.now()
-    first = _snapshots(Min("hour"), Q(hour__gte=now - GROWTH_OVER))
-    last = _snapshots(Max("hour"), Q())
-    return tuple(
-        _with_growth(_with_sizes(table, last.get(table.name)), first.get(table.name), now)
-        for table in measured
-    )
+    return tuple(_with_history(table, timezone.now()) for table in measured)
 
 
-def _snapshots(which: Min | Max, among: Q) -> Mapping[str, TableSnapshot]:
-    """Return the first or the last snapshot of each table."""
-    hours = TableSnapshot.objects.filter(among).values_list("table").annotate(which)
-    wanted = Q(pk__in=[])
-    for table, hour in hours:
-        wanted |= Q(table=table, hour=hour)
-    return {snapshot.table: snapshot for snapshot in TableSnapshot.objects.filter(wanted)}
+def _with_history(table: TableFigures, now: datetime) -> TableFigures:
+    snapshots = TableSnapshot.objects.filter(table=table.name).order_by("hour")
+    first, last = snapshots.filter(hour__gte=now - GROWTH_OVER).first(), snapshots.last()
+    return _with_growth(_with_sizes(table, last), first, now)
 
 
 def _with_sizes(table: TableFigures, last: TableSnapshot | None) -> TableFigures:
@@ -89,14 +77,12 @@ def _with_growth(table: TableFigures, first: TableSnapshot | None, now: datetime
     if first is None or table.row_count is None or now - first.measured_at < MIN_GROWTH_TIME:
         return table
     days = (now - first.measured_at) / timedelta(days=1)
-    bytes_then = None if first.table_bytes is None else first.table_bytes + (first.index_bytes or 0)
-    bytes_now = table.total_bytes
-    grown = None if bytes_then is None or bytes_now is None else bytes_now - bytes_then
+    grown = None
+    if first.table_bytes is not None and table.total_bytes is not None:
+        grown = table.total_bytes - first.table_bytes - (first.index_bytes or 0)
     return replace(
         table,
-        growth=Growth(
-            rows_a_day=round((table.row_count - first.rows) / days, 1),
-            bytes_a_day=None if grown is None else round(grown / days, 1),
-            since=first.measured_at,
-        ),
+        rows_per_day=round((table.row_count - first.rows) / days, 1),
+        bytes_per_day=None if grown is None else round(grown / days, 1),
+        growth_since=first.measured_at,
     )

@@ -32,14 +32,10 @@ class TimeBudgetExceeded(Exception):
 
 
 class BoundedCall(Generic[T]):
-    """A call that may hang, started in a thread of its own.
+    """A call that may hang, started in a thread with its own database connections.
 
-    The thread has its own database connections. A thread that hangs is abandoned: there is no other way to
-    stop waiting for a frozen server.
-
-    Args:
-        function: the call to make.
-        server: the server that it may hang at. Calls that hang at one server do not block calls to the other.
+    A thread that hangs is abandoned: there is no other way to stop waiting for a frozen server. Calls that
+    hang at one ``server`` do not block calls to the other.
     """
 
     def __init__(self, function: Callable[[], T], server: Server = "database") -> None:
@@ -62,9 +58,6 @@ class BoundedCall(Generic[T]):
     def result(self, seconds: float) -> T:
         """Wait for the result; raise what the call raised. May be called again after a time-out.
 
-        Args:
-            seconds: the maximum time to wait.
-
         Raises:
             TimeBudgetExceeded: if there is no result in time, or if the call was not made because too many
                 others hang.
@@ -82,9 +75,6 @@ class TimeBudget:
     """The time that one response may wait for unresponsive servers, over all its calls.
 
     Only waiting in vain counts. Other work, and calls that succeed, may take long on a busy machine.
-
-    Args:
-        seconds: the budget; None: ``TIME_BUDGET_SECONDS``.
     """
 
     def __init__(self, seconds: float | None = None) -> None:
@@ -95,12 +85,9 @@ class TimeBudget:
     def result(self, call: BoundedCall[T], at_most: float | None = None) -> T:
         """Return a call's result, or raise what it raised. Either one renews the budget.
 
-        Args:
-            call: the call to wait for.
-            at_most: seconds to wait, if less than what is left.
-
         Raises:
-            TimeBudgetExceeded: if there is no result in time. The time spent waiting is subtracted.
+            TimeBudgetExceeded: if there is no result within what is left, or within ``at_most`` seconds. The
+                time spent waiting is subtracted.
         """
         started = time.monotonic()
         try:

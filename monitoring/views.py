@@ -19,7 +19,6 @@ from django.views.decorators.http import require_safe
 from drf_spectacular.utils import extend_schema
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 from rest_framework.exceptions import APIException
-from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.permissions import IsAdminUser
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -44,13 +43,11 @@ def healthz(request: HttpRequest) -> JsonResponse:  # noqa: ARG001 - Django pass
 @require_safe
 def readyz(request: HttpRequest) -> JsonResponse:  # noqa: ARG001 - Django passes it
     """Return 200 if requests may be sent to this process, else 503 with the reason."""
-    state = readiness.readiness()
-    if state.ready:
-        return JsonResponse({"status": "ready", "cache": state.cache})
-    return JsonResponse(
-        {"status": "unavailable", "reason": state.reason, "cache": state.cache},
-        status=HTTPStatus.SERVICE_UNAVAILABLE,
-    )
+    reason, cache = readiness.readiness(registry.monitored_app().cache_state)
+    if reason is None:
+        return JsonResponse({"status": "ready", "cache": cache})
+    unavailable = {"status": "unavailable", "reason": reason, "cache": cache}
+    return JsonResponse(unavailable, status=HTTPStatus.SERVICE_UNAVAILABLE)
 
 
 class DatabaseUnresponsive(APIException):
@@ -75,7 +72,7 @@ class StaffView(APIView):
         self.budget = TimeBudget()
 
     def get_authenticators(self) -> list[Any]:
-        """Return no authenticators for METRICS_TOKEN: it belongs to no user and needs no query."""
+        """Return none for METRICS_TOKEN: it belongs to no user and needs no query."""
         return [] if self._has_token() else super().get_authenticators()
 
     def get_permissions(self) -> list[Any]:
@@ -87,7 +84,6 @@ class StaffView(APIView):
 
         Raises:
             DatabaseUnresponsive: if the database does not respond.
-            AuthenticationFailed: if the credentials are wrong.
         """
         if self._has_token():
             return  # before the call below, which fails once too many calls hang
@@ -136,20 +132,12 @@ class DatabasePerformanceView(StaffView):
         return Response(performance_document(database_report(budget=self.budget)))
 
 
-class _OneFormat(BaseContentNegotiation):
-    """Ignores the Accept header, because there is one format."""
-
-    def select_parser(self, request: Request, parsers: Any) -> Any:
-        return parsers[0]
-
-    def select_renderer(self, request: Request, renderers: Any, format_suffix: str | None = None) -> Any:
-        return renderers[0], renderers[0].media_type
-
-
 class MetricsView(StaffView):
     """The metrics of all processes."""
 
-    content_negotiation_class = _OneFormat
+    def perform_content_negotiation(self, request: Request, force: bool = False) -> Any:  # noqa: FBT001, FBT002 - DRF's
+        """Accept every Accept header, because there is one format."""
+        return super().perform_content_negotiation(request, force=True)
 
     @extend_schema(exclude=True)
     def get(self, request: Request) -> HttpResponse:

@@ -4,7 +4,7 @@ Every change of a job writes its event in the same transaction. A function locks
 a row lock on PostgreSQL; on SQLite the write transaction itself, which is ``IMMEDIATE``, is the lock.
 
 The functions that update or delete take a ``precondition``: a function that gets the locked row before
-anything is written. If it raises, nothing is changed.
+anything is written. If it raises, nothing is changed. They raise ``DoesNotExist`` if there is no such row.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -25,13 +25,7 @@ _Row = TypeVar("_Row", Job, Task)
 
 @transaction.atomic
 def create_job(*, by: str, **fields: Any) -> Job:
-    """Create a pending job and its first event.
-
-    Args:
-        by: the username for the history.
-        fields: ``name`` and, if given, ``description``, ``priority``, ``queue``, ``metadata``,
-            ``available_at`` and ``max_attempts``.
-    """
+    """Create a pending job and its first event; ``by`` is the username for the history."""
     job = Job.objects.create(**fields)
     _record(job, JobEvent.CREATED, by=by, previous=None)
     return job
@@ -41,17 +35,7 @@ def create_job(*, by: str, **fields: Any) -> Job:
 def update_job(
     job_id: UUID, *, by: str, precondition: Callable[[Job], None] | None = None, **fields: Any
 ) -> Job:
-    """Change the fields of a job that its creator may set. Values that it already has change nothing.
-
-    Args:
-        job_id: the job.
-        by: the username for the history.
-        precondition: see the module.
-        fields: the columns to set.
-
-    Raises:
-        Job.DoesNotExist: if the job does not exist.
-    """
+    """Change the fields of a job that its creator may set. Values that it already has change nothing."""
     job = _locked(Job, job_id, precondition)
     changed = {name: value for name, value in fields.items() if getattr(job, name) != value}
     if changed:
@@ -64,11 +48,7 @@ def update_job(
 
 @transaction.atomic
 def delete_job(job_id: UUID, *, by: str, precondition: Callable[[Job], None] | None = None) -> None:
-    """Delete a job; its history stays.
-
-    Raises:
-        Job.DoesNotExist: if the job does not exist.
-    """
+    """Delete a job; its history stays."""
     job = _locked(Job, job_id, precondition)
     _record(job, JobEvent.DELETED, by=by, previous=JobStatus(job.status))
     job.delete()
@@ -95,7 +75,6 @@ def change_status(  # noqa: PLR0913 - the fields of a worker's report
         result: what a completed job produced; ignored with any other status.
 
     Raises:
-        Job.DoesNotExist: if the job does not exist.
         LeaseLost: if the token is not the job's.
         TransitionNotAllowed: if the new status may not follow the current one.
     """
@@ -127,11 +106,7 @@ def create_task(**fields: Any) -> Task:
 
 @transaction.atomic
 def update_task(task_id: UUID, *, precondition: Callable[[Task], None] | None = None, **fields: Any) -> Task:
-    """Change a task; every change raises its version.
-
-    Raises:
-        Task.DoesNotExist: if the task does not exist.
-    """
+    """Change a task; every change raises its version."""
     task = _locked(Task, task_id, precondition)
     for name, value in fields.items():
         setattr(task, name, value)
@@ -141,20 +116,12 @@ def update_task(task_id: UUID, *, precondition: Callable[[Task], None] | None = 
 
 @transaction.atomic
 def delete_task(task_id: UUID, *, precondition: Callable[[Task], None] | None = None) -> None:
-    """Delete a task.
-
-    Raises:
-        Task.DoesNotExist: if the task does not exist.
-    """
+    """Delete a task."""
     _locked(Task, task_id, precondition).delete()
 
 
 def create_user(*, password: str | None, **fields: Any) -> User:
-    """Create a user.
-
-    Args:
-        password: the plain password, or None for a user who cannot sign in. The caller validates it.
-        fields: ``username``, ``email`` and, if given, ``role`` and ``active``.
+    """Create a user with a password that the caller has validated; None for a user who cannot sign in.
 
     Raises:
         DuplicateValue: if another user has the username or the email address.
@@ -174,7 +141,6 @@ def update_user(
     """Change a user. A new ``password`` ends the user's sessions and tokens.
 
     Raises:
-        User.DoesNotExist: if the user does not exist.
         DuplicateValue: if another user has the username or the email address.
         LastAdmin: if no active admin would be left.
     """
@@ -196,7 +162,6 @@ def delete_user(user_id: UUID, *, precondition: Callable[[User], None] | None = 
     """Delete a user; the history keeps the username.
 
     Raises:
-        User.DoesNotExist: if the user does not exist.
         LastAdmin: if no active admin would be left.
     """
     user = _locked_user(user_id, precondition)
@@ -264,16 +229,6 @@ def build_job_event(  # noqa: PLR0913 - the members of an entry in the history
     reason: str | None = None,
     **more: Any,
 ) -> Event:
-    """Return an unsaved event that records a job's change in its history.
-
-    Args:
-        job_id: the job.
-        event: the type of the event.
-        by: the username of the user who made the change.
-        previous: the status before; None for a new job.
-        to: the status after.
-        reason: why.
-        more: further members of the payload.
-    """
+    """Return an unsaved event that records a job's change in its history; ``more`` adds to the payload."""
     payload = {"job_id": str(job_id), "from": previous, "to": to, "by": by, "reason": reason, **more}
     return Event(type=event, payload=payload, job_id=job_id)

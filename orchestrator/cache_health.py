@@ -18,11 +18,7 @@ from orchestrator.cache.tags import TTL_SETTINGS
 
 
 def health(budget: TimeBudget) -> CacheHealth:
-    """Measure the cache and return its health.
-
-    Args:
-        budget: limits the wait for a server or database that hangs.
-    """
+    """Measure the cache within a time budget, also if its server or the database hangs."""
     cache = client.current()
     ttls = {group: getattr(settings, name) for group, name in TTL_SETTINGS.items()}
     unmeasured = {group: Family(ttl=ttl) for group, ttl in ttls.items()}
@@ -71,7 +67,6 @@ def _figures(server: ServerMeasurement) -> ServerFigures:
         memory_bytes=int(info["used_memory"]),
         memory_limit_bytes=int(info.get("maxmemory", 0)) or None,
         evicted_keys=int(info["evicted_keys"]),
-        max_clients=info.get("maxclients"),
     )
 
 

@@ -8,14 +8,12 @@ from django.core import checks
 
 from monitoring.plan_checks import HotQuery
 from monitoring.plans import PRIMARY_KEY
+from orchestrator.hot_queries import UNMANAGED_INDEXES, hot_queries
 
 
 @checks.register(checks.Tags.models)
 def indexes_have_readers(**_: Any) -> list[checks.CheckMessage]:
     """Warn about each index that no hot query needs, and each name in a hot query that is not an index."""
-    # Imported here because it needs the models.
-    from orchestrator.hot_queries import UNMANAGED_INDEXES, hot_queries  # noqa: PLC0415
-
     models = apps.get_app_config("orchestrator").get_models()
     declared = {index.name for model in models for index in model._meta.indexes}
     return compare(declared, hot_queries(), known=UNMANAGED_INDEXES)
@@ -24,13 +22,7 @@ def indexes_have_readers(**_: Any) -> list[checks.CheckMessage]:
 def compare(
     declared: Collection[str], queries: Iterable[HotQuery], known: Collection[str] = ()
 ) -> list[checks.CheckMessage]:
-    """Return a warning for each difference between the models' indexes and the hot queries.
-
-    Args:
-        declared: names of the models' indexes.
-        queries: the hot queries.
-        known: names of indexes that no model declares.
-    """
+    """Return a warning for each difference between indexes, declared and otherwise known, and hot queries."""
     queries = tuple(queries)
     read = {query.index for query in queries}
     named = read.union(*(query.alternatives for query in queries)) - {PRIMARY_KEY, *known}

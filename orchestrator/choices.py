@@ -69,14 +69,9 @@ class Role(models.TextChoices):
     MODERATOR = "moderator", "Moderator"
     ADMIN = "admin", "Admin"
 
-    @property
-    def rank(self) -> int:
-        """Return this role's position in the order user < moderator < admin, from 0."""
-        return _RANKS[self]
-
     def covers(self, needed: "Role") -> bool:
         """Return whether this role includes the permissions of ``needed``."""
-        return self.rank >= needed.rank
+        return _RANKS[self] >= _RANKS[needed]
 
 
 _RANKS: Final = {role: rank for rank, role in enumerate(Role)}

@@ -9,7 +9,6 @@ from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import QuerySet
 from django.utils import timezone
 
@@ -43,18 +42,18 @@ _POSITIONS: Final[Mapping[str, Callable[[], Any]]] = {
 UNMANAGED_INDEXES: Final = frozenset({"ix_cache_outbox_transaction", "ix_cache_outbox_tags"})
 
 #: Why an index stays although a wider one could replace it, by name.
-KEEP_REASONS: Final = {
-    name: f"one of the performance report's indexes, and the narrowest for {reader}"
-    for name, reader in {
-        "ix_jobs_status": "jobs of one status in any order",
-        "ix_jobs_priority": "jobs of one priority in any order",
-        "ix_jobs_status_priority": "jobs of one status and priority in any order",
-        "ix_events_type": "events of one type in any order",
-        "ix_tasks_title": "tasks of one title in any order",
-        "ix_users_role": "users of one role in any order",
-        "ix_users_active": "active or inactive users in any order",
-    }.items()
-}
+KEEP_REASONS: Final = dict.fromkeys(
+    (
+        "ix_jobs_status",
+        "ix_jobs_priority",
+        "ix_jobs_status_priority",
+        "ix_events_type",
+        "ix_tasks_title",
+        "ix_users_role",
+        "ix_users_active",
+    ),
+    "one of the performance report's indexes, and the narrowest for its columns in any order",
+)
 
 
 def hot_queries() -> tuple[HotQuery, ...]:
@@ -119,42 +118,17 @@ def _caller(definition: ListDefinition, names: tuple[str, ...], order: Order) ->
 def _single_rows() -> Iterator[HotQuery]:
     """Yield the queries that find one row or a few, and that of the recent events."""
     for model in (Job, Event, Task, User):
-        yield _hot(
-            f"{model._meta.model_name} by id",
-            f"GET /api/v1/{model._meta.db_table}/{{id}}/",
-            model.objects.filter(pk=_NIL_ID),
-            PRIMARY_KEY,
-            ("id",),
-        )
-    yield _hot(
-        "user by username",
-        "sign-in, and the check that a username is unique",
-        User.objects.filter(username="ada"),
-        "ix_users_username",
-        ("username",),
-    )
-    yield _hot(
-        "user by email",
-        "the check that an email address is unique",
-        User.objects.filter(email="ada@example.com"),
-        "ix_users_email",
-        ("email",),
-    )
-    yield _hot(
-        "active admins",
-        "the check that an admin is left",
-        User.objects.filter(role=Role.ADMIN, active=True),
-        "ix_users_role",
-        ("role",),
-        alternatives=("ix_users_active",),
-    )
-    yield _hot(
-        "recent events",
-        "GET /api/v1/events/recent/",
-        Event.objects.recent()[:MAX_RECENT_EVENTS],
-        "ix_events_created_at",
-        ("created_at",),
-    )
+        caller = f"GET /api/v1/{model._meta.db_table}/{{id}}/"
+        rows = model.objects.filter(pk=_NIL_ID)
+        yield _hot(f"{model._meta.model_name} by id", caller, rows, "id", index=PRIMARY_KEY)
+    users, unique = User.objects.all(), "the check that an email address is unique"
+    signing_in = "sign-in, and the check that a username is unique"
+    yield _hot("user by username", signing_in, users.filter(username="ada"), "username")
+    yield _hot("user by email", unique, users.filter(email="ada@example.com"), "email")
+    admins, other = users.filter(role=Role.ADMIN, active=True), ("ix_users_active",)
+    yield _hot("active admins", "the check that an admin is left", admins, "role", alternatives=other)
+    recent = Event.objects.recent()[:MAX_RECENT_EVENTS]
+    yield _hot("recent events", "GET /api/v1/events/recent/", recent, "created_at")
 
 
 def _in_any_order() -> Iterator[HotQuery]:
@@ -180,34 +154,19 @@ def _in_any_order() -> Iterator[HotQuery]:
         ("inactive users", users.filter(active__in=[False]), ("active",), ()),
     )
     for name, rows, columns, wider in queries:
-        table = rows.model._meta.db_table
-        yield _hot(
-            f"{name}, in any order",
-            "bulk changes and the performance report",
-            rows.order_by()[:DEFAULT_PAGE_SIZE],
-            "_".join(("ix", table, *columns)),
-            columns,
-            alternatives=tuple(f"ix_{table}_{suffix}" for suffix in wider),
-        )
+        limited = rows.order_by()[:DEFAULT_PAGE_SIZE]
+        alternatives = tuple(f"ix_{rows.model._meta.db_table}_{suffix}" for suffix in wider)
+        caller = "bulk changes and the performance report"
+        yield _hot(f"{name}, in any order", caller, limited, *columns, alternatives=alternatives)
 
 
 def _outbox() -> Iterator[HotQuery]:
     """Yield the queries of the cache's outbox."""
-
-    def own(connection: BaseDatabaseWrapper) -> Statement:
-        return Statement(outbox.SELECT_OWN[connection.vendor])
-
-    def pending(_: BaseDatabaseWrapper) -> Statement:
-        return Statement(outbox.SELECT_PENDING, [DEFAULT_PAGE_SIZE])
-
-    def already_pending(_: BaseDatabaseWrapper) -> Statement:
-        return Statement("SELECT 1 FROM cache_outbox WHERE tags = %s", ["jobs"])
-
     yield HotQuery(
         name="an invalidation that is already pending",
         caller="every change of a row, by the tables' triggers",
         table="cache_outbox",
-        statement=already_pending,
+        statement=lambda _: Statement("SELECT 1 FROM cache_outbox WHERE tags = %s", ["jobs"]),
         index="ix_cache_outbox_tags",
         conditions=("tags",),
         engine="sqlite",
@@ -216,7 +175,7 @@ def _outbox() -> Iterator[HotQuery]:
         name="a transaction's own invalidations",
         caller="every COMMIT",
         table="cache_outbox",
-        statement=own,
+        statement=lambda connection: Statement(outbox.SELECT_OWN[connection.vendor]),
         index="ix_cache_outbox_transaction",
         conditions=("transaction",),
         engine="postgresql",  # on SQLite a transaction takes every row
@@ -225,26 +184,23 @@ def _outbox() -> Iterator[HotQuery]:
         name="pending invalidations",
         caller="the cache's relay",
         table="cache_outbox",
-        statement=pending,
+        statement=lambda _: Statement(outbox.SELECT_PENDING, [DEFAULT_PAGE_SIZE]),
         index=PRIMARY_KEY,
         engine="postgresql",  # SQLite stores the table in this order
     )
 
 
 def _hot(
-    name: str,
-    caller: str,
-    rows: QuerySet[Any],
-    index: str,
-    conditions: tuple[str, ...] = (),
-    **more: Any,
+    name: str, caller: str, rows: QuerySet[Any], *columns: str, index: str = "", **more: Any
 ) -> HotQuery:
+    """Return the declaration of a query with conditions on some columns, by default with their index."""
+    table = rows.model._meta.db_table
     return HotQuery(
         name=name,
         caller=caller,
-        table=rows.model._meta.db_table,
+        table=table,
         statement=from_queryset(rows),
-        index=index,
-        conditions=conditions,
+        index=index or "_".join(("ix", table, *columns)),
+        conditions=columns,
         **more,
     )

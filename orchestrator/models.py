@@ -23,7 +23,7 @@ from orchestrator.db.fields import ByteOrderedCharField, ExactJSONField, UniqueB
 from orchestrator.db.functions import CurrentTimestamp
 from orchestrator.db.ids import new_id
 from orchestrator.limits import MAX_MAX_ATTEMPTS, MAX_PROGRESS, MAX_QUEUE_LENGTH, MAX_USERNAME_LENGTH
-from orchestrator.querysets import AtomicUpdateQuerySet, EventQuerySet, JobQuerySet, TaskQuerySet
+from orchestrator.querysets import AtomicUpdateQuerySet, EventQuerySet, TaskQuerySet
 
 
 class AtomicSaveModel(models.Model):
@@ -104,7 +104,7 @@ class Job(Timestamped):
     lease_token = models.UUIDField(null=True, blank=True, editable=False)
     lease_expires_at = models.DateTimeField(null=True, blank=True, editable=False)
 
-    objects = JobQuerySet.as_manager()
+    objects = AtomicUpdateQuerySet.as_manager()
 
     class Meta:
         db_table = "jobs"
@@ -165,17 +165,7 @@ class Job(Timestamped):
         return TRANSITIONS[JobStatus(self.status)]
 
     def apply_status(self, status: JobStatus, at: datetime) -> Collection[str]:
-        """Set a status and the columns that go with it, without saving.
-
-        The caller checks that the change is allowed (``allowed_statuses``).
-
-        Args:
-            status: the new status.
-            at: the time of the change.
-
-        Returns:
-            The names of the columns that were set.
-        """
+        """Set a status, which must be allowed, and the columns that go with it; return the columns' names."""
         fields = self.fields_for_status(status, at)
         for name, value in fields.items():
             setattr(self, name, value)
@@ -183,12 +173,7 @@ class Job(Timestamped):
 
     @staticmethod
     def fields_for_status(status: JobStatus, at: datetime) -> dict[str, Any]:
-        """Return the columns that change with a status, by name.
-
-        Args:
-            status: the new status.
-            at: the time of the change.
-        """
+        """Return the values of the columns that change when a job gets a status at some time."""
         fields: dict[str, Any] = {"status": status, "completed_at": at if status in ENDED_STATUSES else None}
         if status == JobStatus.RUNNING:
             return fields | {"started_at": at}
@@ -264,14 +249,7 @@ class UserManager(BaseUserManager["User"].from_queryset(AtomicUpdateQuerySet)): 
     """Creates users and hashes their passwords."""
 
     def create_user(self, username: str, email: str, password: str | None = None, **fields: Any) -> "User":
-        """Create a user.
-
-        Args:
-            username: the name to sign in with; normalized to NFKC.
-            email: the email address; its domain is converted to lower case.
-            password: the plain password, or None for a user who cannot sign in.
-            fields: further columns, such as ``role``.
-        """
+        """Create a user; without a password they cannot sign in. Username and email are normalized."""
         user: User = self.model(
             username=self.model.normalize_username(username), email=self.normalize_email(email), **fields
         )

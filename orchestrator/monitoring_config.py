@@ -4,18 +4,18 @@ For a new finding about jobs, events, tasks or users, write a rule like ``token_
 ``rules``. A rule may query the database: if the query fails or takes too long, only its findings are missing.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from typing import Final
 
 from django.conf import settings
 
 from monitoring import registry
 from monitoring.findings import Finding
-from monitoring.plan_checks import HotQuery, PlanCheck
-from monitoring.registry import Actions, MonitoredApp, MonitoredTable, Partitioning
+from monitoring.registry import MonitoredApp, MonitoredTable
 from monitoring.report_data import DatabaseReport
 from monitoring.retention import Retention
-from orchestrator import cache_health, counts
+from orchestrator import cache_health, counts, hot_queries
+from orchestrator.cache.health import reachable
 from orchestrator.cache.tags import TTL_SETTINGS
 from orchestrator.choices import ENDED_STATUSES
 
@@ -29,18 +29,17 @@ def register_with_monitoring() -> None:
         MonitoredApp(
             tables=_tables(),
             rows=counts.rows_by_table,
-            verify=lambda repair: counts.verify(repair=repair),
+            verify=lambda repair: [vars(row) for row in counts.verify(repair=repair)],
             cache=cache_health.health,
-            hot_queries=_hot_queries,
-            query_plans=_query_plans,
-            kept_indexes=_kept_indexes,
+            cache_state=reachable,
+            hot_queries=hot_queries.hot_queries,
+            query_plans=hot_queries.query_plans,
+            kept_indexes=lambda: hot_queries.KEEP_REASONS,
             ttl_settings=TTL_SETTINGS,
             local_hosts=settings.LOCAL_HOSTS,
-            actions=Actions(
-                drain_outbox="python manage.py cache_relay",
-                audit_cache="python manage.py cache_audit",
-                explain_queries="python manage.py explain_queries",
-            ),
+            drain_outbox="python manage.py cache_relay",
+            audit_cache="python manage.py cache_audit",
+            explain_queries="python manage.py explain_queries",
             rules=(token_lifetimes,),
         )
     )
@@ -55,11 +54,14 @@ def _tables() -> tuple[MonitoredTable, ...]:
         condition=f"status IN ({ended})",
     )
     events = Retention(
-        column="created_at", days=settings.EVENT_RETENTION_DAYS, setting="EVENT_RETENTION_DAYS"
+        column="created_at",
+        days=settings.EVENT_RETENTION_DAYS,
+        setting="EVENT_RETENTION_DAYS",
+        partition_above=10_000,
     )
     return (
         MonitoredTable("jobs", ended_jobs),
-        MonitoredTable("events", events, Partitioning("created_at", min_rows=10_000)),
+        MonitoredTable("events", events),
         MonitoredTable("tasks"),
         MonitoredTable("users"),
     )
@@ -76,22 +78,3 @@ def token_lifetimes(_: DatabaseReport) -> Iterator[Finding]:
             {"JWT_ACCESS_MINUTES": access, "JWT_REFRESH_MINUTES": refresh},
             f"JWT_REFRESH_MINUTES={access * _REFRESH_FACTOR}",
         )
-
-
-def _hot_queries() -> Sequence[HotQuery]:
-    # Imported here because it loads the whole API, which not every command needs.
-    from orchestrator.hot_queries import hot_queries  # noqa: PLC0415
-
-    return hot_queries()
-
-
-def _query_plans() -> Sequence[PlanCheck]:
-    from orchestrator.hot_queries import query_plans  # noqa: PLC0415 - as above
-
-    return query_plans()
-
-
-def _kept_indexes() -> Mapping[str, str]:
-    from orchestrator.hot_queries import KEEP_REASONS  # noqa: PLC0415 - as above
-
-    return KEEP_REASONS

@@ -29,5 +29,5 @@ def sign_in(user: User, password: str = PASSWORD) -> APIClient:
 def client_for(user: User) -> APIClient:
     """Return a client that sends a valid token of ``user``, without the sign-in request."""
     client = APIClient()
-    client.credentials(HTTP_AUTHORIZATION=f"Bearer {issue_tokens(user).access_token}")
+    client.credentials(HTTP_AUTHORIZATION=f"Bearer {issue_tokens(user)['access_token']}")
     return client

@@ -1,4 +1,4 @@
-"""The steps of a start, in order; the package's docstring describes them."""
+"""The steps of a start, in order."""
 
 import os
 import shutil
@@ -38,10 +38,10 @@ def _load_settings() -> None:
 
 def _run() -> int:
     server = None if settings.CACHE_CONFIGURED else embedded_valkey.configure(settings.KYROS_DATA_DIR)
-    prepared = prepare_process.run_in_process({**os.environ, **_preparation_environment(server)})
+    password = prepare_process.run_in_process({**os.environ, **_preparation_environment(server)})
     # Metrics of the processes of an earlier start; new processes count from zero.
     shutil.rmtree(settings.METRICS_DIR, ignore_errors=True)
-    shown = banner.Banner(password=prepared.password, cache=_cache(server))
+    shown = banner.Banner(password=password, cache=_cache(server))
     return supervise(
         {**os.environ, **_process_environment(server)},
         without=_without(server),

@@ -1,8 +1,8 @@
 """Prepares the database, static files and accounts for a start: `python -m kyros.run.prepare`.
 
-It is a separate process, so that the launcher can kill it at any time, even during a migration. It writes
-its progress to standard error and its result, one JSON document for the launcher, to standard output. It ends
-when its standard input is closed, which is when the launcher ends.
+It is a separate process, so that the launcher can kill it at any time, even during a migration. It writes its
+progress to standard error, and the new account's password or null, as JSON, to standard output. It ends when
+its standard input is closed, which is when the launcher ends.
 """
 
 import json
@@ -12,7 +12,6 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
-from dataclasses import asdict
 from io import StringIO
 from pathlib import Path
 
@@ -25,19 +24,18 @@ from django.core.management import CommandError, call_command
 from django.db import DatabaseError, connection, transaction
 
 from kyros.run import output
-from kyros.run.prepare_process import PrepareResult
 from monitoring.readiness import unapplied_migrations
 from orchestrator.db.sqlite3.write_queue import LOCK_FILE_SUFFIX
 
 PASSWORD_BYTES = 12
 
 
-def prepare() -> PrepareResult:
-    """Bring the database, static files and accounts up to date; return the result for the launcher."""
+def prepare() -> str | None:
+    """Bring the database, static files and accounts up to date; return the new account's password."""
     call_command("check", stdout=StringIO())  # raises an error; the line "no issues" is not shown
     _migrate()
     call_command("collectstatic", interactive=False, verbosity=0)
-    return PrepareResult(password=_first_start())
+    return _first_start()
 
 
 def _migrate() -> None:
@@ -107,14 +105,14 @@ def main() -> int:
     try:
         django.setup()
         with redirect_stdout(sys.stderr):  # standard output is for the result only
-            prepared = prepare()
+            password = prepare()
     except DatabaseError as error:
         output.error(f"the database cannot be used: {error}")
         return 1
     except (ImproperlyConfigured, CommandError) as error:
         output.error(str(error))
         return 1
-    output.line(json.dumps(asdict(prepared)))
+    output.line(json.dumps(password))
     return 0
 
 

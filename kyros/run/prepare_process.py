@@ -1,4 +1,4 @@
-"""Runs `kyros.run.prepare` in a separate process and returns its result to the launcher."""
+"""Runs `kyros.run.prepare` in a separate process."""
 
 import json
 import os
@@ -6,20 +6,19 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from django.conf import settings
 
 
-@dataclass(frozen=True, kw_only=True)
-class PrepareResult:
-    """The result of the preparation: `password` is None unless this start created the account."""
+def run_in_process(environment: Mapping[str, str]) -> str | None:
+    """Prepare in a process with `environment`.
 
-    password: str | None
+    Returns:
+        The password of the operator's account, or None if it existed before.
 
-
-def run_in_process(environment: Mapping[str, str]) -> PrepareResult:
-    """Prepare in a process with `environment`; raise `SystemExit` if it fails, after it has printed why."""
+    Raises:
+        SystemExit: the preparation failed and has printed the reason.
+    """
     with subprocess.Popen(
         [sys.executable, "-m", "kyros.run.prepare"],
         stdin=subprocess.PIPE,
@@ -37,4 +36,5 @@ def run_in_process(environment: Mapping[str, str]) -> PrepareResult:
             raise
     if status:
         raise SystemExit(1)
-    return PrepareResult(**json.loads(document))
+    password: str | None = json.loads(document)
+    return password

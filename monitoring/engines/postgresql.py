@@ -1,14 +1,13 @@
 """Statistics of PostgreSQL. Sizes and uses of partitions are added to those of their parent."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from monitoring.engines.query import fetch
-
-#: Sessions and statements shown at most.
-SHOWN: Final = 10
+from monitoring.query_stats import normalize_sql
 
 # The table itself, or its partitions.
 _LEAVES: Final = """
@@ -23,10 +22,8 @@ _LEAVES: Final = """
 _TABLES: Final = f"""
     SELECT wanted.name,
            sum(pg_table_size(leaf.relid))::bigint AS table_bytes,
-           sum(pg_indexes_size(leaf.relid))::bigint AS index_bytes,
-           CASE WHEN min(storage.reltuples) >= 0 THEN sum(storage.reltuples)::bigint END AS estimated_rows,
+           sum(nullif(storage.reltuples, -1))::bigint AS estimated_rows,  -- -1: was never analyzed
            sum(used.n_dead_tup)::bigint AS dead_rows,
-           sum(used.n_live_tup)::bigint AS live_rows,
            sum(used.n_mod_since_analyze)::bigint AS changed_since_analyze,
            sum(used.seq_scan)::bigint AS sequential_scans,
            sum(used.seq_tup_read)::bigint AS sequential_rows,
@@ -41,14 +38,14 @@ _TABLES: Final = f"""
 """
 # last_idx_scan came with PostgreSQL 16; read like this, an older one says NULL.
 _INDEXES: Final = f"""
-    SELECT wanted.name AS table_name, index_class.relname AS name,
-           sum(pg_relation_size(state.indexrelid))::bigint AS bytes,
+    SELECT wanted.name AS table, index_class.relname AS name,
+           sum(pg_table_size(state.indexrelid))::bigint AS bytes,
            sum(used.idx_scan)::bigint AS scans,
            max((to_jsonb(used) ->> 'last_idx_scan')::timestamptz) AS last_used,
-           sum(pages.idx_blks_hit)::bigint AS pages_hit,
-           sum(pages.idx_blks_read)::bigint AS pages_read,
+           round(sum(pages.idx_blks_hit)
+                 / nullif(sum(pages.idx_blks_hit) + sum(pages.idx_blks_read), 0), 4)::float AS hit_rate,
            bool_and(state.indisvalid) AS valid,
-           bool_or(state.indisunique) AS is_unique
+           bool_or(state.indisunique) AS unique
     {_LEAVES}
     JOIN pg_index AS state ON state.indrelid = leaf.relid
     JOIN pg_class AS index_class
@@ -118,24 +115,19 @@ _DIRECTORY: Final = """
 """
 
 
-def tables(
-    connection: BaseDatabaseWrapper,
-    names: tuple[str, ...],
-    *,
-    thorough: bool = False,  # noqa: ARG001 - the signature of every engine; here it is cheap
-) -> list[dict[str, Any]]:
+def tables(connection: BaseDatabaseWrapper, names: Sequence[str], **_: bool) -> list[dict[str, Any]]:
     """Return size and maintenance of tables. Partitions are added to their parent."""
     return fetch(connection, _TABLES, [list(names)])
 
 
-def table_indexes(
-    connection: BaseDatabaseWrapper,
-    names: tuple[str, ...],
-    *,
-    thorough: bool = False,  # noqa: ARG001 - the signature of every engine; here it is cheap
-) -> list[dict[str, Any]]:
+def table_indexes(connection: BaseDatabaseWrapper, names: Sequence[str], **_: bool) -> list[dict[str, Any]]:
     """Return size, validity and use of the tables' indexes."""
     return fetch(connection, _INDEXES, [list(names)])
+
+
+def estimated_rows(connection: BaseDatabaseWrapper, names: Sequence[str]) -> dict[str, int | None]:
+    """Return the planner's estimate of each table's rows; None if a table was never analyzed."""
+    return {row["name"]: row["estimated_rows"] for row in tables(connection, names)}
 
 
 def server(connection: BaseDatabaseWrapper) -> dict[str, Any]:
@@ -145,7 +137,8 @@ def server(connection: BaseDatabaseWrapper) -> dict[str, Any]:
 
 def sessions(connection: BaseDatabaseWrapper) -> list[dict[str, Any]]:
     """Return sessions that run long, are blocked, or are idle in a transaction."""
-    return fetch(connection, _SESSIONS)
+    rows = fetch(connection, _SESSIONS)
+    return [{**row, "query": normalize_sql(row["query"] or "")} for row in rows]
 
 
 def connections(connection: BaseDatabaseWrapper) -> dict[str, Any]:
@@ -153,11 +146,12 @@ def connections(connection: BaseDatabaseWrapper) -> dict[str, Any]:
     return fetch(connection, _CONNECTIONS)[0]
 
 
-def statements(connection: BaseDatabaseWrapper) -> list[dict[str, Any]] | None:
-    """Return the statements with the largest total time; None without ``pg_stat_statements``."""
+def statements(connection: BaseDatabaseWrapper) -> list[dict[str, Any]]:
+    """Return the statements with the largest total time; none without ``pg_stat_statements``."""
     if not fetch(connection, _HAS_STATEMENTS)[0]["exists"]:
-        return None
-    return fetch(connection, _STATEMENTS)
+        return []
+    rows = fetch(connection, _STATEMENTS)
+    return [{**row, "query": normalize_sql(row["query"]), "source": "server"} for row in rows]
 
 
 def replication(connection: BaseDatabaseWrapper) -> list[dict[str, Any]] | None:
@@ -185,7 +179,7 @@ def is_served_here(process: int, session: str) -> bool:
 
     Args:
         process: the session's process number on its server.
-        session: user and database of the session, separated by a space.
+        session: user and database, separated by a space.
     """
     try:
         title = Path(f"/proc/{process}/cmdline").read_text(encoding="utf-8", errors="replace")

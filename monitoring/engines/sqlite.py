@@ -1,6 +1,7 @@
 """Statistics of SQLite, which counts no use and has no sessions and no replicas."""
 
 import sqlite3
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import median_high
 from typing import Any, Final
@@ -16,7 +17,7 @@ MAX_BYTES_MEASURED: Final = 128 * 1024 * 1024
 
 _BYTES: Final = "SELECT name, pgsize AS bytes FROM dbstat('main', 1) WHERE name IN ({})"
 _INDEXES: Final = """
-    SELECT tables.name AS table_name, listed.name AS name, listed."unique" AS is_unique
+    SELECT tables.name AS "table", listed.name AS name, listed."unique"
     FROM sqlite_schema AS tables, pragma_index_list(tables.name) AS listed
     WHERE tables.type = 'table' AND tables.name IN ({})
     ORDER BY 1, 2
@@ -27,11 +28,11 @@ _EXISTING: Final = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name
 
 
 def tables(
-    connection: BaseDatabaseWrapper, names: tuple[str, ...], *, thorough: bool = False
+    connection: BaseDatabaseWrapper, names: Sequence[str], *, thorough: bool = False
 ) -> list[dict[str, Any]]:
-    """Return the size of tables, and their rows when ``ANALYZE`` last ran."""
-    existing = tuple(row["name"] for row in _named(connection, _EXISTING, names))
-    estimates, sizes = _estimates(connection, existing), _sizes(connection, existing, thorough=thorough)
+    """Return the size of tables, of a large file only if ``thorough``, and their rows at the last ANALYZE."""
+    existing = [row["name"] for row in _named(connection, _EXISTING, names)]
+    estimates, sizes = estimated_rows(connection, existing), _sizes(connection, existing, thorough=thorough)
     return [
         {"name": name, "table_bytes": sizes.get(name), "estimated_rows": estimates.get(name)}
         for name in existing
@@ -39,20 +40,24 @@ def tables(
 
 
 def table_indexes(
-    connection: BaseDatabaseWrapper, names: tuple[str, ...], *, thorough: bool = False
+    connection: BaseDatabaseWrapper, names: Sequence[str], *, thorough: bool = False
 ) -> list[dict[str, Any]]:
     """Return the tables' indexes and their size."""
     found = _named(connection, _INDEXES, names)
-    sizes = _sizes(connection, tuple(index["name"] for index in found), thorough=thorough)
-    return [
-        {
-            **index,
-            "bytes": sizes.get(index["name"]),
-            "valid": True,
-            "is_unique": bool(index["is_unique"]),
-        }
-        for index in found
-    ]
+    sizes = _sizes(connection, [index["name"] for index in found], thorough=thorough)
+    return [{**index, "unique": bool(index["unique"]), "bytes": sizes.get(index["name"])} for index in found]
+
+
+def estimated_rows(connection: BaseDatabaseWrapper, names: Sequence[str]) -> dict[str, int]:
+    """Return the rows of tables at the last ANALYZE."""
+    if not fetch(connection, _HAS_STATISTICS):
+        return {}
+    rows = [row for row in _named(connection, _STATISTICS, names) if row["stat"]]
+    # Each index has its own estimate, which is lower for a partial index.
+    return {
+        name: median_high(int(row["stat"].split()[0]) for row in rows if row["name"] == name)
+        for name in {row["name"] for row in rows}
+    }
 
 
 def server(connection: BaseDatabaseWrapper) -> dict[str, Any]:
@@ -68,7 +73,6 @@ def server(connection: BaseDatabaseWrapper) -> dict[str, Any]:
         "free_bytes": figures["page_size"] * figures["freelist_count"],
         "wal_bytes": log.stat().st_size if log.exists() else 0,
         "journal_mode": figures["journal_mode"],
-        "statistics": bool(fetch(connection, _HAS_STATISTICS)),
     }
 
 
@@ -82,8 +86,9 @@ def connections(_: BaseDatabaseWrapper) -> dict[str, Any]:
     return {}
 
 
-def statements(_: BaseDatabaseWrapper) -> None:
-    """Return None: SQLite does not count statements."""
+def statements(_: BaseDatabaseWrapper) -> list[dict[str, Any]]:
+    """Return nothing: SQLite does not count statements."""
+    return []
 
 
 def replication(_: BaseDatabaseWrapper) -> None:
@@ -95,11 +100,11 @@ def directory(connection: BaseDatabaseWrapper) -> dict[str, Any]:
     return {"directory": Path(connection.settings_dict["NAME"]).parent, "reason": None}
 
 
-def _named(connection: BaseDatabaseWrapper, sql: str, names: tuple[str, ...]) -> list[dict[str, Any]]:
+def _named(connection: BaseDatabaseWrapper, sql: str, names: Sequence[str]) -> list[dict[str, Any]]:
     return fetch(connection, sql.format(", ".join(["%s"] * len(names))), names) if names else []
 
 
-def _sizes(connection: BaseDatabaseWrapper, names: tuple[str, ...], *, thorough: bool) -> dict[str, int]:
+def _sizes(connection: BaseDatabaseWrapper, names: Sequence[str], *, thorough: bool) -> dict[str, int]:
     """Return the bytes of tables or indexes; nothing for a large file, or without ``dbstat``."""
     if not thorough and Path(connection.settings_dict["NAME"]).stat().st_size > MAX_BYTES_MEASURED:
         return {}
@@ -107,14 +112,3 @@ def _sizes(connection: BaseDatabaseWrapper, names: tuple[str, ...], *, thorough:
         return {row["name"]: row["bytes"] for row in _named(connection, _BYTES, names)}
     except OperationalError:
         return {}
-
-
-def _estimates(connection: BaseDatabaseWrapper, names: tuple[str, ...]) -> dict[str, int]:
-    if not fetch(connection, _HAS_STATISTICS):
-        return {}
-    rows = [row for row in _named(connection, _STATISTICS, names) if row["stat"]]
-    # Each index has its own estimate, which is lower for a partial index.
-    return {
-        name: median_high(int(row["stat"].split()[0]) for row in rows if row["name"] == name)
-        for name in {row["name"] for row in rows}
-    }

@@ -4,9 +4,10 @@ from argparse import ArgumentParser
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import orjson
 from django.core.management.base import BaseCommand
 
-from monitoring.serialization import to_json_text
+from monitoring.formatting import iso_timestamp
 
 
 class ReportCommand(BaseCommand):
@@ -22,7 +23,8 @@ class ReportCommand(BaseCommand):
 
     def write_json(self, document: Mapping[str, Any]) -> None:
         """Write a document to the standard output."""
-        self.stdout.write(to_json_text(document))
+        options = orjson.OPT_INDENT_2 | orjson.OPT_PASSTHROUGH_DATETIME
+        self.stdout.write(orjson.dumps(document, iso_timestamp, options).decode())
 
     def write_table(self, heads: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
         """Write a table with columns as wide as needed. None is shown as a dash, numbers right-aligned."""

@@ -67,8 +67,8 @@ class Plan:
     conditions: tuple[str, ...]
     full_scan: bool
     sort: Sort
+    ms: float
     avoidable: bool = False
-    ms: float | None = None
     rows: int | None = None
     buffers: int | None = None
 

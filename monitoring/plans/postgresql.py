@@ -3,28 +3,18 @@
 import json
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from functools import cached_property
+from contextlib import contextmanager, nullcontext
+from functools import partial
 from typing import Any, Final
 
 from django.db import DatabaseError, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from monitoring.index_catalog import Index, fetch_rows
+from monitoring import index_catalog
+from monitoring.index_catalog import Index
 from monitoring.plans.plan import FEW_ROWS, PRIMARY_KEY, Plan, Reader, Reading, Sort, Statement
 from monitoring.plans.shadow_tables import shadowed
 
-#: For each index: its name, its partitioned parent's, whether it is a primary key, its columns.
-_INDEXES_SQL: Final = """
-    SELECT index_class.relname, root_class.relname, index_state.indisprimary,
-           array(SELECT pg_get_indexdef(index_state.indexrelid, position, true)
-                 FROM generate_series(1, index_state.indnkeyatts) AS position)
-    FROM pg_index AS index_state
-    JOIN pg_class AS index_class ON index_class.oid = index_state.indexrelid
-    JOIN pg_class AS root_class
-      ON root_class.oid = coalesce(pg_partition_root(index_state.indexrelid), index_state.indexrelid)
-    WHERE pg_table_is_visible(index_state.indrelid)
-"""
 _ROLLBACK: Final = "ROLLBACK TO SAVEPOINT plan; RELEASE SAVEPOINT plan"
 _PENALIZED: Final = ("enable_seqscan", "enable_sort")
 _SUBQUERIES: Final = ("InitPlan", "SubPlan")
@@ -33,57 +23,39 @@ Node = Mapping[str, Any]
 
 
 @contextmanager
-def reader(connection: BaseDatabaseWrapper) -> Iterator[Reader]:
-    """Yield a reader of PostgreSQL's current plans."""
-    with transaction.atomic(using=connection.alias):
-        yield _Reader(connection)
+def reader(connection: BaseDatabaseWrapper, without: Index | None = None) -> Iterator[Reader]:
+    """Yield a reader of PostgreSQL's plans.
 
-
-@contextmanager
-def reader_without(connection: BaseDatabaseWrapper, index: Index) -> Iterator[Reader]:
-    """Yield a reader of plans without an index.
-
-    They are made on an empty table, whose size the planner knows whatever the statistics say. So they show
-    whether another index can serve a query, not which one would be chosen.
+    Plans without an index are made on an empty table, whose size the planner knows whatever the statistics
+    say. So they show whether another index can serve a query, not which one would be chosen.
     """
-    with shadowed(connection, index.table, index.name):
-        yield _Reader(connection)
+    shadow = shadowed(connection, without.table, without.name) if without else nullcontext()
+    with transaction.atomic(using=connection.alias), shadow:
+        known = {index.name: index for index in index_catalog.all_indexes(connection)}
+        yield partial(_read, connection, known)
 
 
-class _Reader:
-    """Reads plans in the open transaction, each in one round trip to the server.
+def _read(
+    connection: BaseDatabaseWrapper, known: Mapping[str, Index], statement: Statement, reading: Reading
+) -> Plan:
+    """Return the plan of a query, in one round trip to the server.
 
     Settings are ``LOCAL`` and rolled back, so the session, which may belong to a pool, does not change.
-
-    Args:
-        connection: to the database.
     """
-
-    def __init__(self, connection: BaseDatabaseWrapper) -> None:
-        self._connection = connection
-
-    def __call__(self, statement: Statement, reading: Reading) -> Plan:
-        """Return the plan of a query."""
-        options = "ANALYZE, BUFFERS, TIMING OFF, " if reading.analyze else ""
-        settings = "; ".join(f"SET LOCAL {name} = {value}" for name, value in _settings(reading))
-        explain = f"EXPLAIN ({options}SUMMARY, FORMAT JSON) {statement.sql}"
-        with self._connection.cursor() as cursor:
-            try:
-                cursor.execute(f"SAVEPOINT plan; {settings}; {explain}; {_ROLLBACK}", statement.parameters)
-            except DatabaseError:
-                cursor.execute(_ROLLBACK)
-                raise
-            while cursor.description is None:
-                cursor.nextset()
-            document = cursor.fetchone()[0]
-        explained = (json.loads(document) if isinstance(document, str) else document)[0]
-        nodes = list(_nodes(explained["Plan"]))
-        return _plan(explained, nodes, self._indexes, analyzed=reading.analyze)
-
-    @cached_property
-    def _indexes(self) -> dict[str, list[Any]]:
-        """Return parent, primary flag and columns of each index by its name."""
-        return {name: facts for name, *facts in fetch_rows(self._connection, _INDEXES_SQL)}
+    options = "ANALYZE, BUFFERS, TIMING OFF, " if reading.analyze else ""
+    settings = "; ".join(f"SET LOCAL {name} = {value}" for name, value in _settings(reading))
+    explain = f"EXPLAIN ({options}SUMMARY, FORMAT JSON) {statement.sql}"
+    with connection.cursor() as cursor:
+        try:
+            cursor.execute(f"SAVEPOINT plan; {settings}; {explain}; {_ROLLBACK}", statement.parameters)
+        except DatabaseError:
+            cursor.execute(_ROLLBACK)
+            raise
+        while cursor.description is None:
+            cursor.nextset()
+        document = cursor.fetchone()[0]
+    explained = (json.loads(document) if isinstance(document, str) else document)[0]
+    return _plan(explained, list(_nodes(explained["Plan"])), known, analyzed=reading.analyze)
 
 
 def _settings(reading: Reading) -> Iterator[tuple[str, str]]:
@@ -102,7 +74,7 @@ def _nodes(node: Node) -> Iterator[Node]:
             yield from _nodes(child)
 
 
-def _plan(explained: Node, nodes: list[Node], known: Mapping[str, list[Any]], *, analyzed: bool) -> Plan:
+def _plan(explained: Node, nodes: list[Node], known: Mapping[str, Index], *, analyzed: bool) -> Plan:
     reads = [node for node in nodes if "Index Name" in node or node["Node Type"] == "Seq Scan"]
     conditions = tuple(column for node in reads for column in _columns(node, known))
     root = explained["Plan"]
@@ -118,17 +90,18 @@ def _plan(explained: Node, nodes: list[Node], known: Mapping[str, list[Any]], *,
     )
 
 
-def _name(node: Node, known: Mapping[str, list[Any]]) -> str:
-    name: str = node["Index Name"]
-    root, primary, _ = known.get(name, (name, False, ()))
-    return PRIMARY_KEY if primary else str(root)
+def _name(node: Node, known: Mapping[str, Index]) -> str:
+    index = known.get(node["Index Name"])
+    if index is None:  # it was created just now
+        return str(node["Index Name"])
+    return PRIMARY_KEY if index.primary else index.partition_of or index.name
 
 
-def _columns(node: Node, known: Mapping[str, list[Any]]) -> Iterator[str]:
+def _columns(node: Node, known: Mapping[str, Index]) -> Iterator[str]:
     """Yield the columns of the index that its condition names."""
-    *_, columns = known.get(node.get("Index Name", ""), ("", False, ()))
-    named = set(re.findall(r"\w+", re.sub(r"'(?:[^']|'')*'", "", node.get("Index Cond", ""))))
-    yield from (column for column in columns if column.strip('"') in named)
+    if index := known.get(node.get("Index Name", "")):
+        named = set(re.findall(r"\w+", re.sub(r"'(?:[^']|'')*'", "", node.get("Index Cond", ""))))
+        yield from (column for column in index.columns if column in named)
 
 
 def _sort(node: Node) -> Sort:

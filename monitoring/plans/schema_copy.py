@@ -26,13 +26,7 @@ class _Copy(sqlite3.Connection):
 
 
 def schema_copy(connection: BaseDatabaseWrapper, without: str, *, statistics: bool) -> sqlite3.Connection:
-    """Return a copy of the schema.
-
-    Args:
-        connection: to the file.
-        without: an index to leave out; "" for none.
-        statistics: whether to copy the planner's statistics too.
-    """
+    """Return a copy of the schema without an index ("" for none), with statistics or without them."""
     schema = tuple(sql for (sql,) in _rows(connection, _SCHEMA_SQL, [without]))
     if not statistics:
         return _copy(schema, None)

@@ -38,11 +38,6 @@ def shadowed(connection: BaseDatabaseWrapper, table: str, without: str) -> Itera
 
     The real table is locked as by a SELECT only, and the copy is rolled back.
 
-    Args:
-        connection: to the database.
-        table: the table.
-        without: the index.
-
     Raises:
         DatabaseError: if the table cannot be created, as on a replica.
     """

@@ -33,15 +33,9 @@ _CHECK_EVERY: Final = 10_000
 
 
 @contextmanager
-def reader(connection: BaseDatabaseWrapper) -> Iterator[Reader]:
-    """Yield a reader of SQLite's current plans."""
-    yield partial(read, connection)
-
-
-@contextmanager
-def reader_without(connection: BaseDatabaseWrapper, index: Index) -> Iterator[Reader]:
-    """Yield a reader of the plans that SQLite would choose without an index."""
-    yield partial(read, connection, without=index.name)
+def reader(connection: BaseDatabaseWrapper, without: Index | None = None) -> Iterator[Reader]:
+    """Yield a reader of SQLite's plans; those without an index are the ones it would choose."""
+    yield partial(read, connection, without=without.name if without else "")
 
 
 def read(connection: BaseDatabaseWrapper, statement: Statement, reading: Reading, without: str = "") -> Plan:
@@ -100,13 +94,11 @@ def _columns(conditions: str) -> Iterator[str]:
 
 
 def _name(access: re.Match[str]) -> str:
-    index = access["index"]
-    return PRIMARY_KEY if index is None or _is_primary(index) else index
-
-
-def _is_primary(index: str) -> bool:
+    index: str | None = access["index"]
     # SQLite numbers the automatic indexes in the order of the table's constraints, the primary key first.
-    return index.startswith("sqlite_autoindex_") and index.endswith("_1")
+    if index is None or re.fullmatch("sqlite_autoindex_.*_1", index):
+        return PRIMARY_KEY
+    return index
 
 
 def _sort(steps: list[str]) -> Sort:
@@ -117,21 +109,18 @@ def _sort(steps: list[str]) -> Sort:
 
 
 def _run(connection: BaseDatabaseWrapper, statement: Statement, seconds: float) -> tuple[float, int]:
-    with connection.cursor() as cursor, _time_limit(connection, seconds):
-        started = time.perf_counter()
-        cursor.execute(statement.sql, statement.parameters)
-        rows = len(cursor.fetchall())
-        return _elapsed(started), rows
-
-
-@contextmanager
-def _time_limit(connection: BaseDatabaseWrapper, seconds: float) -> Iterator[None]:
-    until = time.monotonic() + seconds
-    connection.connection.set_progress_handler(lambda: time.monotonic() > until, _CHECK_EVERY)
+    """Return the milliseconds and the rows of a query; interrupt it at its time limit."""
+    started = time.perf_counter()
+    until = started + seconds
+    connection.ensure_connection()
+    connection.connection.set_progress_handler(lambda: time.perf_counter() > until, _CHECK_EVERY)
     try:
-        yield
+        with connection.cursor() as cursor:
+            cursor.execute(statement.sql, statement.parameters)
+            rows = len(cursor.fetchall())
     finally:
         connection.connection.set_progress_handler(None, 0)
+    return _elapsed(started), rows
 
 
 def _elapsed(started: float) -> float:

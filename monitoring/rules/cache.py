@@ -58,7 +58,7 @@ def backlog(report: DatabaseReport) -> Iterator[Finding]:
             "warning",
             "Invalidations wait in the database: no process drains the outbox",
             {"length": waiting.length, "oldest_seconds": waiting.oldest_seconds},
-            registry.monitored_app().actions.drain_outbox,
+            registry.monitored_app().drain_outbox,
         )
 
 
@@ -70,7 +70,7 @@ def stale_responses(report: DatabaseReport) -> Iterator[Finding]:
             "critical",
             "The audit found cached responses that differ from the database",
             {"last_hour": dict(report.cache.audited)},
-            registry.monitored_app().actions.audit_cache,
+            registry.monitored_app().audit_cache,
         )
 
 

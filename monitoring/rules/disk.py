@@ -23,13 +23,13 @@ _MIN_JOURNAL_BYTES: Final = 256 * _MEBIBYTE
 def runway(report: DatabaseReport) -> Iterator[Finding]:
     """Find a disk that will soon be full at the current growth rate."""
     disk = report.disk
-    if disk is None or disk.days is None or disk.days > _WARNING_DAYS:
+    if disk is None or disk.days_left is None or disk.days_left > _WARNING_DAYS:
         return
-    level: Level = "critical" if disk.days <= _CRITICAL_DAYS else "warning"
+    level: Level = "critical" if disk.days_left <= _CRITICAL_DAYS else "warning"
     yield Finding(
         "disk:runway",
-        level if (disk.measured_days or 0) >= _MIN_DAYS_MEASURED else "info",
-        f"The disk is full in {disk.days:.0f} days at the current growth rate",
+        level if (disk.measured_over_days or 0) >= _MIN_DAYS_MEASURED else "info",
+        f"The disk is full in {disk.days_left:.0f} days at the current growth rate",
         disk.as_json(),
         _more_space(),
     )

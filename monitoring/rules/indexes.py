@@ -5,7 +5,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from monitoring.findings import Finding
-from monitoring.formatting import iso_timestamp
 from monitoring.index_usage import IndexUsage
 from monitoring.report_data import DatabaseReport
 
@@ -44,19 +43,18 @@ def invalid(report: DatabaseReport) -> Iterator[Finding]:
 def needless(report: DatabaseReport) -> Iterator[Finding]:
     """Find indexes that can be dropped: unused for days, or replaced by another one."""
     rows = {table.name: table.row_count or 0 for table in report.tables}
+    since = report.server.get("stats_reset")
+    counted = since is not None and datetime.now(UTC) - since >= _UNUSED_FOR
     for usage in report.index_usage:
         if usage.verdict != "drop" or rows.get(usage.index.table, 0) < _MIN_ROWS:
             continue
-        unused = (
-            usage.scans == 0 and usage.since is not None and datetime.now(UTC) - usage.since >= _UNUSED_FOR
-        )
-        if unused or usage.prefix_of:
+        if usage.prefix_of or (counted and usage.scans == 0):
             kind = "redundant" if usage.prefix_of else "unused"
             yield Finding(
                 f"index:{kind}:{usage.index.name}",
                 "info",
                 f"The index {usage.index.name} on {usage.index.table} is {kind}",
-                _evidence(usage),
+                _evidence(usage, since),
                 _drop(usage, report),
             )
 
@@ -69,11 +67,11 @@ def _drop(usage: IndexUsage, report: DatabaseReport) -> str:
     return f"{sql}  -- and delete it from Meta.indexes of {usage.declared_in}"
 
 
-def _evidence(usage: IndexUsage) -> dict[str, Any]:
+def _evidence(usage: IndexUsage, since: datetime | None) -> dict[str, Any]:
     return {
         "scans": usage.scans,
-        "since": usage.since and iso_timestamp(usage.since),
-        "bytes": usage.bytes,
+        "since": since,
+        "bytes": usage.figures and usage.figures.bytes,
         "begins_like": list(usage.prefix_of),
         "hot_queries_planned_without_it": usage.proof and usage.proof.planned,
         "would_lose_their_plan": list(usage.proof.losers) if usage.proof else None,

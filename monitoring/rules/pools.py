@@ -6,9 +6,8 @@ from typing import Any, Final
 
 from django.conf import settings
 
-from monitoring.connection_pools import PoolFigures
 from monitoring.findings import Finding
-from monitoring.report_data import DatabaseReport
+from monitoring.report_data import DatabaseReport, Figures
 
 #: Requests from which a pool's figures are meaningful, and the share of them that may wait.
 _MIN_REQUESTS: Final = 1000
@@ -39,20 +38,22 @@ def too_many(report: DatabaseReport) -> Iterator[Finding]:
 def too_small(report: DatabaseReport) -> Iterator[Finding]:
     """Find pools whose requests wait for a connection, or time out."""
     for alias, pools in _by_alias(report):
-        requests, waited = sum(pool.requests for pool in pools), sum(pool.queued for pool in pools)
-        errors = sum(pool.errors for pool in pools)
+        requests, waited, errors = (_sum(pools, figure) for figure in ("requests", "queued", "errors"))
         many = requests >= _MIN_REQUESTS and waited >= _MAX_WAITING_SHARE * requests
-        if not (many or (errors and _any_full(pools))):
-            continue
-        evidence = {
-            **_evidence(pools),
-            "waited": waited,
-            "waiting_now": sum(pool.waiting for pool in pools),
-            "mean_wait_ms": round(sum(pool.wait_ms for pool in pools) / waited, 1) if waited else None,
-            "errors": errors,
-        }
-        title = f"Requests wait for a connection to {alias}: the pool is too small"
-        yield Finding(f"pool:small:{alias}", "warning", title, evidence, _larger(report, pools))
+        if many or (errors and _any_full(pools)):
+            yield Finding(
+                f"pool:small:{alias}",
+                "warning",
+                f"Requests wait for a connection to {alias}: the pool is too small",
+                {
+                    **_evidence(pools),
+                    "waited": waited,
+                    "waiting_now": _sum(pools, "waiting"),
+                    "mean_wait_ms": round(_sum(pools, "wait_ms") / waited, 1) if waited else None,
+                    "errors": errors,
+                },
+                _larger(report, pools),
+            )
 
 
 def too_large(report: DatabaseReport) -> Iterator[Finding]:
@@ -63,7 +64,7 @@ def too_large(report: DatabaseReport) -> Iterator[Finding]:
         if evidence["requests"] < _MIN_REQUESTS or most > (1 - _NEVER_USED_SHARE) * maximum:
             continue
         limit = report.connections.get("maximum")
-        never_used = sum(max(0, pool.size - pool.most_used) for pool in pools)
+        never_used = sum(max(0, pool["size"] - pool["most_used"]) for pool in pools)
         if never_used >= _MIN_NEVER_USED or (limit and len(pools) * maximum >= _CLAIMED_SHARE * limit):
             yield Finding(
                 f"pool:large:{alias}",
@@ -79,26 +80,26 @@ def too_large(report: DatabaseReport) -> Iterator[Finding]:
             )
 
 
-def _by_alias(report: DatabaseReport) -> Iterator[tuple[str, Sequence[PoolFigures]]]:
-    for alias in sorted({pool.alias for pool in report.pools}):
-        yield alias, [pool for pool in report.pools if pool.alias == alias and pool.maximum]
+def _by_alias(report: DatabaseReport) -> Iterator[tuple[str, Sequence[Figures]]]:
+    used = [pool for pool in report.pools if pool["maximum"]]
+    for alias in sorted({pool["alias"] for pool in used}):
+        yield alias, [pool for pool in used if pool["alias"] == alias]
 
 
-def _any_full(pools: Sequence[PoolFigures]) -> bool:
-    return any(pool.most_used >= pool.maximum for pool in pools)
+def _any_full(pools: Sequence[Figures]) -> bool:
+    return any(pool["most_used"] >= pool["maximum"] for pool in pools)
 
 
-def _evidence(pools: Sequence[PoolFigures]) -> dict[str, Any]:
-    return {
-        "processes": len(pools),
-        "minimum": max((pool.minimum for pool in pools), default=0),
-        "maximum": max((pool.maximum for pool in pools), default=0),
-        "most_used": max((pool.most_used for pool in pools), default=0),
-        "requests": sum(pool.requests for pool in pools),
-    }
+def _sum(pools: Sequence[Figures], figure: str) -> int:
+    return sum(pool[figure] for pool in pools)
 
 
-def _larger(report: DatabaseReport, pools: Sequence[PoolFigures]) -> str:
+def _evidence(pools: Sequence[Figures]) -> dict[str, Any]:
+    most = {name: max(pool[name] for pool in pools) for name in ("minimum", "maximum", "most_used")}
+    return {"processes": len(pools), **most, "requests": _sum(pools, "requests")}
+
+
+def _larger(report: DatabaseReport, pools: Sequence[Figures]) -> str:
     """Return the setting that helps: a larger pool, or more connections opened in advance."""
     evidence = _evidence(pools)
     if not _any_full(pools):

@@ -29,7 +29,7 @@ def plans(report: DatabaseReport) -> Iterator[Finding]:
                 "warning" if plan.free else "info",
                 f"The query {plan.query!r} does not use its declared index",
                 {"index": plan.index, "expected": plan.expected, "ms": plan.ms},
-                registry.monitored_app().actions.explain_queries,
+                registry.monitored_app().explain_queries,
             )
 
 

@@ -77,23 +77,20 @@ def _days_ago(report: DatabaseReport, days: int) -> str:
 
 def partitioning(report: DatabaseReport) -> Iterator[Finding]:
     """Find tables that are large enough to be partitioned by time, on PostgreSQL."""
-    wanted = {table.name: table.partitioning for table in registry.monitored_app().tables}
+    kept = {table.name: table.retention for table in registry.monitored_app().tables}
     for table in report.tables:
-        advice, rows = wanted.get(table.name), table.row_count or 0
+        retention = kept.get(table.name)
+        limit = retention.partition_above if retention else None
         # Where the engine has no partitions, their number is None, not 0.
-        if advice and table.partitions == 0 and rows > advice.min_rows:
+        if retention and limit and table.partitions == 0 and (table.row_count or 0) > limit:
             name = f"{table.name}_partitioned"
             yield Finding(
                 f"table:partition:{table.name}",
                 "info",
-                f"{table.name} has more than {advice.min_rows} rows: with monthly partitions, old rows are "
+                f"{table.name} has more than {limit} rows: with monthly partitions, old rows are "
                 "cheap to drop",
-                {
-                    "rows": table.row_count,
-                    "bytes": table.total_bytes,
-                    "rows_per_day": table.growth.rows_a_day if table.growth else None,
-                },
-                f"CREATE TABLE {name} (LIKE {table.name}) PARTITION BY RANGE ({advice.column});",
+                {"rows": table.row_count, "bytes": table.total_bytes, "rows_per_day": table.rows_per_day},
+                f"CREATE TABLE {name} (LIKE {table.name}) PARTITION BY RANGE ({retention.column});",
             )
 
 
@@ -147,5 +144,5 @@ def sequential_scans(report: DatabaseReport) -> Iterator[Finding]:
                 "warning",
                 f"{table.name} is often read in full",
                 {"sequential_scans": scans, "index_scans": by_index, "rows_read": table.sequential_rows},
-                registry.monitored_app().actions.explain_queries,
+                registry.monitored_app().explain_queries,
             )

@@ -1,23 +1,17 @@
 """Bulk changes and exports: of selected rows, or of all rows that match the list's filters."""
 
 from collections.abc import Callable
-from typing import Any, ClassVar, Final
+from functools import partial
+from typing import Any, Final, cast
 
 from django import forms
-from django.contrib import admin
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.utils import display_for_field, label_for_field, lookup_field
 from django.contrib.admin.views.main import ORDER_VAR
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.db.models import Model, QuerySet
-from django.http import (
-    HttpRequest,
-    HttpResponse,
-    HttpResponseBase,
-    HttpResponseRedirect,
-    JsonResponse,
-    QueryDict,
-)
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect, QueryDict
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
@@ -27,6 +21,7 @@ from orchestrator.admin.base import KeysetModelAdmin, acting_username
 from orchestrator.admin.change_list import CURSOR_VAR, KeysetChangeList
 from orchestrator.console import bulk_runs
 from orchestrator.console.audit_log import log_action
+from orchestrator.console.bulk_operations import OPERATIONS
 from orchestrator.console.exports import export
 from orchestrator.console.html_formatting import NOTHING
 from orchestrator.console.models import BulkAction, BulkChange, BulkState
@@ -61,24 +56,21 @@ class PriorityForm(BulkChangeForm):
 class BulkModelAdmin(KeysetModelAdmin):
     """Pages of a table with bulk changes (``orchestrator.console.bulk_runs``) and exports."""
 
-    #: Columns of the preview.
-    preview: ClassVar[tuple[str, ...]] = ()
     #: A sentence in every preview.
     bulk_note = "The change is recorded in the admin log under your name."
     reason_help = "Optional. It is recorded in the admin log."
 
     def get_actions(self, request: HttpRequest) -> dict[str, Action]:  # type: ignore[override]
-        """Return the actions that the user may run, as Django expects them."""
-        changes = [
-            action for action in bulk_runs.OPERATIONS[self.opts.db_table] if self._may(request, action)
-        ]
-        names = {action: _NAMES.get(action, action.value) for action in changes}
-        prepared = {name: (_prepare_action(action), name, action.label) for action, name in names.items()}
-        exports = {name: (_export_action(kind), name, label) for name, (kind, label) in _EXPORTS.items()}
-        return {**prepared, **exports}
+        actions: dict[str, Action] = {}
+        for action in OPERATIONS[self.opts.db_table]:
+            if self._may(request, action):
+                name = _NAMES.get(action, action.value)
+                actions[name] = (partial(BulkModelAdmin.prepare, action=action), name, action.label)
+        for name, (kind, label) in _EXPORTS.items():
+            actions[name] = (partial(BulkModelAdmin.export, kind=kind), name, label)
+        return actions
 
     def get_urls(self) -> list[Any]:
-        """Return the URLs, including those of bulk changes."""
         pages = (
             ("", require_safe(self.bulk_view), "bulk"),
             ("start/", require_POST(self.start_view), "bulk_start"),
@@ -112,57 +104,54 @@ class BulkModelAdmin(KeysetModelAdmin):
         change = self._change(request, number)
         form = self._form(change, request.POST)
         if change.state != BulkState.PREPARED:
-            return self._back(change)
+            return self._page_of(change)
         if not form.is_valid():
             return self.bulk_view(request, number, form)
-        for name, value in form.cleaned_data.items():
+        for name, value in {**form.cleaned_data, "by": acting_username(request)}.items():
             setattr(change, name, value)
         with transaction.atomic():
-            bulk_runs.start(change, self._selection(request, change))
+            bulk_runs.start(change, self._selection(change))
             self._log(request, f"Started: {_description(change)}")
-        return self._back(change)
+        return self._page_of(change)
 
     def step_view(self, request: HttpRequest, number: int) -> HttpResponse:
         """Run a change's next step."""
         change = self._change(request, number)
-        was_open = change.is_open
-        bulk_runs.run_step(change, self._selection(request, change), acting_username(request))
-        change.refresh_from_db()
-        if was_open and not change.is_open:
+        if bulk_runs.run_step(change, self._selection(change)):
             self._log_end(request, change)
-        if "application/json" not in request.headers.get("Accept", ""):
-            return self._back(change)
-        return JsonResponse({"state": change.state, "changed": change.changed, "total": change.total})
+        return self._page_of(change)
 
     def stop_view(self, request: HttpRequest, number: int) -> HttpResponse:
         """Stop a change; rows already changed stay changed."""
         change = self._change(request, number)
         if bulk_runs.stop(change):
-            change.refresh_from_db()
             self._log_end(request, change)
-        return self._back(change)
+        return self._page_of(change)
 
-    def prepare(self, request: HttpRequest, action: BulkAction) -> HttpResponse:
+    def prepare(self, request: HttpRequest, _: QuerySet[Any], action: BulkAction) -> HttpResponse:
         """Save a new change, and redirect to its preview."""
-        across = request.POST.get("select_across") == "1"
         query = request.GET.copy()
         for name in (CURSOR_VAR, ORDER_VAR):
             query.pop(name, None)
+        ids = _selected_ids(request)
         change = BulkChange.objects.create(
             by=acting_username(request),
             table=self.opts.db_table,
             action=action,
-            row_ids=None if across else request.POST.getlist(admin.helpers.ACTION_CHECKBOX_NAME),
-            query=query.urlencode() if across else "",
+            row_ids=ids,
+            query=query.urlencode() if ids is None else "",
         )
-        return self._back(change)
+        return self._page_of(change)
 
-    def export(self, request: HttpRequest, kind: str) -> HttpResponseBase:
+    def export(self, request: HttpRequest, _: QuerySet[Any], kind: str) -> HttpResponseBase:
         """Return selected or matching rows as a file."""
-        if request.POST.get("select_across") == "1":
-            about, selection = "all matching rows", self._change_list(request).selection
+        ids = _selected_ids(request)
+        if ids is None:
+            about, selection = (
+                "all matching rows",
+                cast("KeysetChangeList", self.get_changelist_instance(request)).selection,
+            )
         else:
-            ids = request.POST.getlist(admin.helpers.ACTION_CHECKBOX_NAME)
             about, selection = "selected rows", Selection.of_ids(self.list_definition, ids)
         self._log(request, f"Exported {about} as {kind}; filter: {request.GET.urlencode() or 'none'}")
         return export(selection, kind)
@@ -178,34 +167,27 @@ class BulkModelAdmin(KeysetModelAdmin):
             raise PermissionDenied
         return change
 
-    def _change_list(self, request: HttpRequest) -> KeysetChangeList:
-        change_list = self.get_changelist_instance(request)
-        assert isinstance(change_list, KeysetChangeList)  # noqa: S101 - narrows the type
-        return change_list
-
-    def _selection(self, request: HttpRequest, change: BulkChange) -> Selection:
+    def _selection(self, change: BulkChange) -> Selection:
         """Return the rows that a change targets."""
-        query, request.GET = request.GET, QueryDict(change.query)
-        try:
-            conditions = self._change_list(request).selection.conditions
-        finally:
-            request.GET = query
-        return bulk_runs.targeted(change, self.list_definition, conditions)
+        return bulk_runs.targeted(change, self.list_definition, self.read_query(QueryDict(change.query)))
 
     def _preview(self, request: HttpRequest, change: BulkChange) -> dict[str, Any]:
-        selection = self._selection(request, change)
+        selection = self._selection(change)
         eligible = bulk_runs.eligible(change, selection)
         number = eligible.count(bulk_runs.MAX_COUNTED)
         matching = None if number is None else selection.count(bulk_runs.MAX_COUNTED)
-        rows = eligible.page(size=MAX_PREVIEWED).rows
+        columns = self.get_list_display(request)
         return {
             "number": number,
             "ineligible": None if number is None or matching is None else matching - number,
-            "headers": [label_for_field(name, self.model, model_admin=self) for name in self.preview],
-            "rows": [(row, [self._cell(row, name) for name in self.preview]) for row in rows],
+            "headers": [label_for_field(name, self.model, model_admin=self) for name in columns],
+            "rows": [
+                (row, [self._cell(row, name) for name in columns])
+                for row in eligible.page(size=MAX_PREVIEWED).rows
+            ],
         }
 
-    def _cell(self, row: Model, name: str) -> Any:
+    def _cell(self, row: Model, name: Any) -> Any:
         field, _, value = lookup_field(name, row, self)
         return value if field is None else display_for_field(value, field, NOTHING)
 
@@ -216,6 +198,7 @@ class BulkModelAdmin(KeysetModelAdmin):
         return form
 
     def _log_end(self, request: HttpRequest, change: BulkChange) -> None:
+        change.refresh_from_db()
         done = f"{change.changed} {change.table} changed"
         self._log(request, f"{change.get_state_display()}: {_description(change)}; {done}")
 
@@ -225,22 +208,15 @@ class BulkModelAdmin(KeysetModelAdmin):
     def _name(self, page: str) -> str:
         return f"{self.opts.app_label}_{self.opts.model_name}_{page}"
 
-    def _back(self, change: BulkChange) -> HttpResponse:
+    def _page_of(self, change: BulkChange) -> HttpResponse:
         return HttpResponseRedirect(reverse(f"admin:{self._name('bulk')}", args=[change.pk]))
 
 
-def _prepare_action(action: BulkAction) -> Callable[..., HttpResponseBase]:
-    def prepare(table: BulkModelAdmin, request: HttpRequest, _: QuerySet[Any]) -> HttpResponseBase:
-        return table.prepare(request, action)
-
-    return prepare
-
-
-def _export_action(kind: str) -> Callable[..., HttpResponseBase]:
-    def send(table: BulkModelAdmin, request: HttpRequest, _: QuerySet[Any]) -> HttpResponseBase:
-        return table.export(request, kind)
-
-    return send
+def _selected_ids(request: HttpRequest) -> list[str] | None:
+    """Return the IDs of the selected rows, or None for all that match."""
+    if request.POST.get("select_across") == "1":
+        return None
+    return request.POST.getlist(ACTION_CHECKBOX_NAME)
 
 
 def _description(change: BulkChange) -> str:

@@ -15,21 +15,12 @@ class JSONObjectField(forms.Field):
     widget = forms.Textarea(attrs={"class": "vLargeTextField"})
 
     def prepare_value(self, value: Any) -> Any:
-        """Return an object as JSON to edit, and a submitted text unchanged."""
         return value if isinstance(value, str) else to_json(value, indent=True).decode()
 
     def to_python(self, value: Any) -> Any:
-        """Return the object in a JSON text."""
         try:
             return StrictJSONObjectField().run_validation(from_json((value or "").strip() or "{}"))
         except ValueError as error:
             raise forms.ValidationError(f"Invalid JSON: {error}", code="invalid") from error
         except serializers.ValidationError as error:
             raise forms.ValidationError([str(detail) for detail in error.detail], code="invalid") from error
-
-    def has_changed(self, initial: Any, data: Any) -> bool:
-        """Return whether a JSON text differs from the initial object."""
-        try:
-            return bool(self.to_python(data) != (initial or {}))
-        except forms.ValidationError:
-            return True

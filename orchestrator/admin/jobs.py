@@ -13,13 +13,12 @@ from django.views.decorators.http import require_POST
 
 from monitoring.formatting import human_duration, human_timestamp
 from orchestrator import actions
-from orchestrator.admin.base import acting_username, parse_uuid
+from orchestrator.admin.base import acting_username, time_column
 from orchestrator.admin.bulk_admin import BulkModelAdmin
 from orchestrator.admin.form_fields import JSONObjectField
 from orchestrator.choices import LOCKED_STATUSES, JobStatus
 from orchestrator.console.html_formatting import (
     NOTHING,
-    ago,
     badge,
     readable_json,
     time_left,
@@ -91,10 +90,8 @@ class JobAdmin(BulkModelAdmin):
     list_display = ("name", "state", "priority", "worker", "attempts_made", "created", "took")
     list_definition = JOBS
     search_filters = ("id", "name")
-    preview = ("name", "state", "priority", "worker", "created")
     bulk_note = "Every change is recorded in the job's history under your name."
     reason_help = "Optional. It is recorded in each job's history."
-    search_fields = ("name",)
     search_help_text = "ID, or start of the name"
     fieldsets = (
         (None, {"fields": JobForm.Meta.fields}),
@@ -103,100 +100,60 @@ class JobAdmin(BulkModelAdmin):
     )
     readonly_fields = (*PROGRESS_FIELDS, *TIME_FIELDS)
 
+    submitted = time_column("created_at", "created", timestamp_and_age)
+    available = time_column("available_at", "available", timestamp_and_age)
+    started = time_column("started_at", "started", timestamp_and_age)
+    ended = time_column("completed_at", "ended", timestamp_and_age)
+    changed = time_column("updated_at", "last changed", timestamp_and_age)
+
     def get_urls(self) -> list[Any]:
-        """Return the URLs, with the one that changes a job's status."""
         status = self.admin_site.admin_view(require_POST(self.status_view))
         return [path("<path:object_id>/status/", status, name="orchestrator_job_status"), *super().get_urls()]
 
     def get_fieldsets(self, request: HttpRequest, obj: Job | None = None) -> Any:
-        """Return the groups of fields; a new job has only the first."""
         if obj and obj.status in LOCKED_STATUSES:
             return ((None, {"fields": LOCKED_FIELDS}), *self.fieldsets[1:])
         return self.fieldsets if obj else self.fieldsets[:1]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Job | None = None) -> Any:
-        """Return the fields that cannot be edited: all of them for a running or completed job."""
         if obj and obj.status in LOCKED_STATUSES:
             return (*LOCKED_FIELDS, *JobForm.Meta.fields, *self.readonly_fields)
         return self.readonly_fields
 
-    def search(self, text: str) -> dict[str, Any]:
-        """Return the condition for a job's id, or for the start of a name."""
-        job_id = parse_uuid(text)
-        return {"id": job_id} if job_id else {"name": text}
-
     @admin.display(description="status")
     def state(self, job: Job) -> SafeString:
-        """Return the job's status as a coloured badge."""
         return badge(job.status, JobStatus)
 
     @admin.display(description="progress")
     def progress_percent(self, job: Job) -> str:
-        """Return the progress that the worker reported."""
         return NOTHING if job.progress is None else f"{job.progress} %"
 
     @admin.display(description="result")
     def readable_result(self, job: Job) -> SafeString | str:
-        """Return the result as readable JSON."""
         return NOTHING if job.result is None else readable_json(job.result)
 
     @admin.display(description="attempts")
     def attempts_made(self, job: Job) -> str:
-        """Return how many leases have expired, and how many may."""
         return f"{job.attempts} of {job.max_attempts}"
-
-    @admin.display(description="created", ordering="created_at")
-    def created(self, job: Job) -> SafeString | str:
-        """Return how long ago the job was created."""
-        return ago(job.created_at)
 
     @admin.display(description="duration")
     def took(self, job: Job) -> str:
-        """Return how long the job ran, or has been running."""
         if job.started_at is None:
             return NOTHING
         return human_duration(((job.completed_at or timezone.now()) - job.started_at).total_seconds())
 
     @admin.display(description="metadata")
     def details(self, job: Job) -> SafeString:
-        """Return the metadata as readable JSON."""
         return readable_json(job.metadata)
 
     @admin.display(description="lease")
     def lease(self, job: Job) -> str:
-        """Return when the worker's lease expires."""
         if job.lease_expires_at is None:
             return NOTHING
         expires_at = job.lease_expires_at
         return f"until {human_timestamp(expires_at)} ({time_left(expires_at)})"
 
-    @admin.display(description="created")
-    def submitted(self, job: Job) -> SafeString | str:
-        """Return when the job was created."""
-        return timestamp_and_age(job.created_at)
-
-    @admin.display(description="available")
-    def available(self, job: Job) -> SafeString | str:
-        """Return when workers may claim the job."""
-        return timestamp_and_age(job.available_at)
-
-    @admin.display(description="started")
-    def started(self, job: Job) -> SafeString | str:
-        """Return when a worker started the job."""
-        return timestamp_and_age(job.started_at)
-
-    @admin.display(description="ended")
-    def ended(self, job: Job) -> SafeString | str:
-        """Return when the job ended."""
-        return timestamp_and_age(job.completed_at)
-
-    @admin.display(description="last changed")
-    def changed(self, job: Job) -> SafeString | str:
-        """Return when the row was last changed."""
-        return timestamp_and_age(job.updated_at)
-
     def save_model(self, request: HttpRequest, obj: Job, form: Any, change: bool) -> None:  # noqa: FBT001 - Django's
-        """Create or change the job, with an event."""
         values = form.cleaned_data
         if change:
             fields = {name: values[name] for name in form.changed_data}
@@ -205,23 +162,16 @@ class JobAdmin(BulkModelAdmin):
             actions.create_job(by=acting_username(request), id=obj.pk, **values)
 
     def delete_model(self, request: HttpRequest, obj: Job) -> None:
-        """Delete the job, with an event."""
         actions.delete_job(obj.pk, by=acting_username(request))
 
-    def change_view(
-        self,
-        request: HttpRequest,
-        object_id: str,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
     ) -> HttpResponse:
-        """Show a job with its history and the allowed changes of status, or save it."""
-        job = self.get_object(request, object_id)
-        context = _status_context(job) if job else {}
-        return super().change_view(request, object_id, form_url, {**context, **(extra_context or {})})
+        if job := context["original"]:
+            context |= _status_context(job)
+        return super().render_change_form(request, context, *args, **kwargs)
 
     def status_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Change a job's status, and redirect to its page."""
         job = self.get_object(request, object_id)
         if not self.has_change_permission(request, job):
             raise PermissionDenied

@@ -30,33 +30,14 @@ class SidebarFilter:
     """
 
     def __init__(self, filter_: Filter, value: Any, query: Mapping[str, list[str]]) -> None:
-        self.filter, self._query = filter_, query
+        self.filter = filter_
         self.title = filter_.name.removesuffix("_at").replace("_", " ")
         self.used = {} if value is None else filter_.texts(value)
-
-    @property
-    def template(self) -> str:
-        """The template: exact values can be typed in."""
-        return "admin/typed_filter.html" if isinstance(self.filter, Exact) else "admin/filter.html"
-
-    @property
-    def is_active(self) -> bool:
-        """Whether the filter is in use."""
-        return bool(self.used)
-
-    @property
-    def input_type(self) -> str:
-        """The HTML type of the input for a value."""
-        return "number" if self.filter.schema["type"] == "integer" else "text"
-
-    @property
-    def other_parameters(self) -> list[tuple[str, str]]:
-        """The query parameters of the other filters, which this filter's form repeats."""
-        return [
-            (name, value)
-            for name, values in self._query.items()
-            if name not in self.filter.parameters
-            for value in values
+        # Exact values can be typed in; the form repeats the parameters of the other filters.
+        self.template = "admin/typed_filter.html" if isinstance(filter_, Exact) else "admin/filter.html"
+        self.input_type = "number" if filter_.schema["type"] == "integer" else "text"
+        self.other_parameters = [
+            (name, text) for name, texts in query.items() if name not in filter_.parameters for text in texts
         ]
 
     def choices(self, changelist: ChangeList) -> Iterator[dict[str, Any]]:

@@ -5,12 +5,10 @@ from typing import Any, ClassVar
 from django import forms
 from django.contrib import admin
 from django.http import HttpRequest
-from django.utils.safestring import SafeString
 
 from orchestrator import actions
-from orchestrator.admin.base import parse_uuid
+from orchestrator.admin.base import time_column
 from orchestrator.admin.bulk_admin import BulkModelAdmin
-from orchestrator.console.html_formatting import ago
 from orchestrator.exceptions import EditConflict
 from orchestrator.lists import TASKS
 from orchestrator.models import Task
@@ -31,7 +29,6 @@ class TaskForm(forms.ModelForm):  # type: ignore[type-arg]
         self.fields["seen_version"].initial = self.instance.version
 
     def clean(self) -> dict[str, Any]:
-        """Return the values; a form made from an old version is invalid."""
         values = super().clean() or self.cleaned_data
         try:
             self.require_seen(self.instance)
@@ -58,8 +55,6 @@ class TaskAdmin(BulkModelAdmin):
     list_display = ("title", "version", "created", "updated")
     list_definition = TASKS
     search_filters = ("id", "title_prefix")
-    preview = ("title", "version", "created")
-    search_fields = ("title",)
     search_help_text = "ID, or start of the title"
     readonly_fields = ("version", "id", "created_at", "updated_at")
     fieldsets = (
@@ -67,27 +62,12 @@ class TaskAdmin(BulkModelAdmin):
         ("History", {"fields": ("version", "id", "created_at", "updated_at")}),
     )
 
+    updated = time_column("updated_at", "last changed")
+
     def get_fieldsets(self, request: HttpRequest, obj: Task | None = None) -> Any:
-        """Return the groups of fields; a new task has only the first."""
         return self.fieldsets if obj else self.fieldsets[:1]
 
-    def search(self, text: str) -> dict[str, Any]:
-        """Return the condition for a task's id, or for the start of a title."""
-        task_id = parse_uuid(text)
-        return {"id": task_id} if task_id else {"title_prefix": text}
-
-    @admin.display(description="created", ordering="created_at")
-    def created(self, task: Task) -> SafeString | str:
-        """Return how long ago the task was created."""
-        return ago(task.created_at)
-
-    @admin.display(description="last changed")
-    def updated(self, task: Task) -> SafeString | str:
-        """Return how long ago the task was changed."""
-        return ago(task.updated_at)
-
     def save_model(self, request: HttpRequest, obj: Task, form: Any, change: bool) -> None:  # noqa: FBT001 - Django's
-        """Create or change the task."""
         fields = {name: form.cleaned_data[name] for name in TaskForm.Meta.fields}
         if not change:
             actions.create_task(id=obj.pk, **fields)
@@ -95,5 +75,4 @@ class TaskAdmin(BulkModelAdmin):
             actions.update_task(obj.pk, precondition=form.require_seen, **fields)
 
     def delete_model(self, request: HttpRequest, obj: Task) -> None:
-        """Delete the task."""
         actions.delete_task(obj.pk)

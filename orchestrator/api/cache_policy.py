@@ -4,6 +4,7 @@ A response is cached under its whole URL, because its links repeat the URL. Only
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Final
 from uuid import UUID
 
@@ -30,12 +31,8 @@ def _list(
 ) -> SpecBuilder:
     """Return the spec builder of a list.
 
-    Args:
-        definition: the list.
-        group: the cache group of its pages.
-        all_tags: the tags of a page that may depend on any row.
-        narrow_by: a filter; a page that reads rows with one value of it only has fewer tags.
-        narrow_tags: returns the tags of such a page by the value.
+    A page that reads only rows with one value of the filter ``narrow_by`` has the tags that ``narrow_tags``
+    returns for this value; other pages may depend on any row and have ``all_tags``.
     """
 
     def build(request: HttpRequest, _: UUID | None, __: UUID) -> CacheSpec | None:
@@ -73,13 +70,12 @@ def _detail(group: str, tags_of: Callable[[UUID], tuple[str, ...]]) -> SpecBuild
     return build
 
 
-def _spec(group: str, request: HttpRequest, touched_by: tuple[str, ...]) -> CacheSpec:
-    return CacheSpec(group, _key(request), touched_by, _ttl(group))
-
-
-def _ttl(group: str) -> int:
-    """Return for how many seconds the responses of a group are kept."""
-    return int(getattr(settings, tags.TTL_SETTINGS[group]))
+def _spec(
+    group: str, request: HttpRequest, touched_by: tuple[str, ...], user_id: UUID | None = None
+) -> CacheSpec:
+    key = ResponseKey(request.build_absolute_uri(), user_id).encode()
+    ttl = int(getattr(settings, tags.TTL_SETTINGS[group]))
+    return CacheSpec(group, key, touched_by, ttl, per_user=user_id is not None)
 
 
 JOB_LIST: Final = _list(JOBS, "jobs", (tags.JOBS,), "status", lambda status: (tags.jobs_with_status(status),))
@@ -100,20 +96,9 @@ USER_DETAIL: Final = _detail("user", lambda pk: (tags.user(pk), tags.USERS_IN_BU
 
 def recent_events(request: HttpRequest, _: UUID | None, __: UUID) -> CacheSpec:
     """Return the cache spec of the events of the last hour."""
-    return CacheSpec(
-        "events",
-        _key(request),
-        (tags.EVENTS,),
-        _ttl("events"),
-        time_dependent=True,
-    )
+    return replace(_spec("events", request, (tags.EVENTS,)), time_dependent=True)
 
 
 def own_user(request: HttpRequest, _: UUID | None, user_id: UUID) -> CacheSpec:
     """Return the cache spec of the user's own data: one URL, another response for each user."""
-    touched_by = (tags.user(user_id), tags.USERS_IN_BULK)
-    return CacheSpec("user", _key(request, user_id), touched_by, _ttl("user"), per_user=True)
-
-
-def _key(request: HttpRequest, user_id: UUID | None = None) -> str:
-    return ResponseKey(request.build_absolute_uri(), user_id).encode()
+    return _spec("user", request, (tags.user(user_id), tags.USERS_IN_BULK), user_id)

@@ -3,8 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial, wraps
-from http import HTTPStatus
-from typing import Any, ClassVar, Final, cast
+from typing import Any, ClassVar, cast
 from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse
@@ -19,7 +18,7 @@ from orchestrator.api.renderers import JSONRenderer
 from orchestrator.auth import cached_users, tokens
 from orchestrator.auth.authentication import bearer_token
 from orchestrator.auth.cached_users import CachedUser
-from orchestrator.auth.permissions import authorize, required_role
+from orchestrator.auth.permissions import required_role
 from orchestrator.cache import lookup as cache_lookup
 from orchestrator.cache import signing
 from orchestrator.cache.lookup import CachedResponse, CacheStatus
@@ -27,22 +26,12 @@ from orchestrator.cache.spec import CacheSpec, Lookup
 from orchestrator.choices import Role
 from orchestrator.json_codec import to_json
 
-#: Characters of a response's key. Longer URLs are not cached: they would fill the memory of every process.
-MAX_KEY_LENGTH: Final = 2048
-
 Action = Callable[..., HttpResponseBase]
 
 
 @dataclass(frozen=True)
 class RequestContext:
-    """A GET request for JSON whose token and role ``dispatch`` has checked.
-
-    Args:
-        user: who sends it.
-        token: the bearer token.
-        spec: of the response.
-        lookup: what the cache said to ``spec``.
-    """
+    """A GET request for JSON whose token and role ``dispatch`` has checked, and the cache lookup for it."""
 
     user: CachedUser
     token: str
@@ -101,12 +90,7 @@ class CachedResponses:
         self.format_kwarg = None
 
     def respond(self, request: Request, run: Callable[[], HttpResponseBase]) -> HttpResponseBase:
-        """Return an action's response from the cache; else run the action and cache it where that is safe.
-
-        Args:
-            request: is authenticated and authorized.
-            run: runs the action.
-        """
+        """Return the response to an authorized request: cached, else built and cached where that is safe."""
         if not self.use_cache or request.accepted_renderer.format != "json":
             return run()
         plain, context = request._request, self.request_context  # noqa: SLF001 - Django's request
@@ -121,14 +105,7 @@ class CachedResponses:
 
     @classmethod
     def cache_spec(cls, action: str, request: HttpRequest, pk: str | None, user_id: UUID) -> CacheSpec | None:
-        """Return the cache spec of an action's response, or None if it must not be cached.
-
-        Args:
-            action: the action's name.
-            request: the GET request.
-            pk: the id in its URL, if there is one.
-            user_id: the id of the user who sends it.
-        """
+        """Return the cache spec of an action's response to a user, or None if it must not be cached."""
         build = cls.cache_policy.get(action)
         if build is None:
             return None
@@ -136,7 +113,7 @@ class CachedResponses:
             spec = build(request, None if pk is None else UUID(pk), user_id)
         except ValueError:  # the id is no UUID
             return None
-        return None if spec is None or len(spec.key) > MAX_KEY_LENGTH else spec
+        return None if spec is None or len(spec.key) > wsgi_cache.MAX_KEY_LENGTH else spec
 
     def _context(self, request: HttpRequest) -> RequestContext | None:
         """Return the request's context, or None if it needs the framework: to refuse it, for one."""
@@ -152,16 +129,14 @@ class CachedResponses:
             user = tokens.user_for(claims, user_lookup)
         except tokens.InvalidToken:
             return None
-        return (
-            RequestContext(user, token, spec, lookup) if authorize(user.role, self._required_role) else None
-        )
+        return RequestContext(user, token, spec, lookup) if user.role.covers(self._required_role) else None
 
     def _serve(
         self, request: HttpRequest, spec: CacheSpec, lookup: Lookup, build: Callable[[], bytes]
     ) -> HttpResponse:
-        answer = cache_lookup.get_or_build(spec, lookup, build)
+        cached_response = cache_lookup.get_or_build(spec, lookup, build)
         wsgi_cache.remember(request, spec, self._required_role)
-        return _response(request, answer)
+        return _response(request, cached_response)
 
     @property
     def _required_role(self) -> Role:
@@ -178,11 +153,11 @@ def body_of(response: HttpResponseBase) -> bytes:
     return to_json(response.data) if isinstance(response, Response) else response.content  # type: ignore[attr-defined]
 
 
-def _response(request: HttpRequest, answer: CachedResponse) -> HttpResponse:
+def _response(request: HttpRequest, cached_response: CachedResponse) -> HttpResponse:
     """Return a response with ``ETag`` and ``X-Cache``; a 304 if the client has this representation."""
-    response = HttpResponse(answer.body, content_type="application/json", status=HTTPStatus.OK)
-    response["X-Cache"] = answer.status.value
-    make_conditional(request, response, f'"{answer.etag}"')
+    response = HttpResponse(cached_response.body, content_type="application/json")
+    response["X-Cache"] = cached_response.status.value
+    make_conditional(request, response, f'"{cached_response.etag}"')
     return response
 
 

@@ -29,13 +29,7 @@ def is_known(if_none_match: str, etag: str) -> bool:
 
 
 def make_conditional(request: HttpRequest, response: HttpResponse, etag: str) -> None:
-    """Set the ETag of a JSON response; turn it into a 304 if the client has this representation.
-
-    Args:
-        request: the request.
-        response: its rendered response.
-        etag: of the response's body, with quotes.
-    """
+    """Set the ETag, with its quotes, of a JSON response; turn it into a 304 if the client has this body."""
     response["ETag"] = etag
     response["Cache-Control"] = "private, no-cache"
     patch_vary_headers(response, ("Accept", "Authorization", "Cookie"))

@@ -1,4 +1,4 @@
-"""The OpenAPI schema: authentication and error responses, which drf-spectacular does not derive by itself."""
+"""The OpenAPI schema: bearer tokens and error responses, which drf-spectacular does not derive by itself."""
 
 from collections.abc import Iterator, Mapping
 from http import HTTPStatus
@@ -9,7 +9,7 @@ from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.plumbing import ResolvedComponent
 from drf_spectacular.utils import OpenApiParameter
 
-from orchestrator.auth.authentication import BearerAuthentication, SessionAuthentication
+from orchestrator.auth.authentication import BearerAuthentication
 
 #: The condition of a change: the current ETag of the resource.
 IF_MATCH: Final = OpenApiParameter(
@@ -53,34 +53,18 @@ class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-c
         return {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
 
 
-class SessionScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
-    """Describes Django's session."""
-
-    target_class = SessionAuthentication
-    name = "session"
-
-    def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
-        """Return the OpenAPI description of the scheme."""
-        return {"type": "apiKey", "in": "cookie", "name": "sessionid"}
-
-
 class AutoSchema(openapi.AutoSchema):
-    """Describes each operation with its error responses: the common ones and those its view declares.
-
-    A view declares its own in ``error_responses`` (see ``ErrorResponses``).
-    """
+    """Describes each operation with the common errors and those in its view's ``error_responses``."""
 
     def get_operation(self, *args: Any, **kwargs: Any) -> Any:
         """Return the OpenAPI description of an operation, or None if it is excluded."""
         operation = super().get_operation(*args, **kwargs)
         if operation is not None:
-            for status, description in (*self._declared_errors(), *_common_errors(operation)):
+            declared: ErrorResponses = getattr(self.view, "error_responses", {})
+            own = declared.get(getattr(self.view, "action", self.method.lower()), {})
+            for status, description in (*own.items(), *_common_errors(operation)):
                 operation["responses"].setdefault(str(status.value), self._error(status, description))
         return operation
-
-    def _declared_errors(self) -> Iterator[tuple[HTTPStatus, str]]:
-        responses: ErrorResponses = getattr(self.view, "error_responses", {})
-        yield from responses.get(getattr(self.view, "action", self.method.lower()), {}).items()
 
     def _error(self, status: HTTPStatus, description: str) -> dict[str, Any]:
         name = _SCHEMA_OF.get(status, "Error")

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Collection, Mapping
+from functools import cache
 from typing import Any
 
 from django.template import loader
@@ -39,22 +40,16 @@ class KeysetPagination(BasePagination):
         Raises:
             ValidationError: when the list does not serve the query; it names the parameter.
         """
+        parameters = request.query_params
+        require_known(request, query_schemas(definition))
         try:
-            return self._page(request, definition, fixed, fields)
+            conditions = {**fixed, **definition.read(parameters, definition.api_filters)}
+            order = definition.order(parameters.get("ordering", ""), conditions, definition.api_orders)
+            scope = definition.scope(conditions, order)
+            cursor, limit = _cursor(parameters.get("cursor"), scope), _limit(parameters.get("limit"))
         except InvalidQuery as error:
             raise ValidationError({error.parameter: [error.message]}) from error
-
-    def _page(
-        self, request: Request, definition: ListDefinition, fixed: Mapping[str, Any], fields: tuple[str, ...]
-    ) -> Page:
-        parameters = request.query_params
-        require_known(request, parameter_names(definition))
-        conditions = {**fixed, **definition.read(parameters, definition.api_filters)}
-        order = definition.order(parameters.get("ordering", ""), conditions, definition.api_orders)
-        scope = definition.scope(conditions, order)
-        cursor = _cursor(parameters.get("cursor"), scope)
-        selection = Selection(definition, conditions, order)
-        found = selection.page(cursor, _limit(parameters.get("limit")), json=fields)
+        found = Selection(definition, conditions, order).page(cursor, limit, json=fields)
         self.next_url = _url(request, found.next, scope)
         self.previous_url = _url(request, found.previous, scope)
         return found
@@ -76,38 +71,29 @@ class KeysetPagination(BasePagination):
     def get_schema_operation_parameters(self, view: APIView) -> list[dict[str, Any]]:
         """Return the OpenAPI parameters of the view's list."""
         definition: ListDefinition = view.list_definition  # type: ignore[attr-defined]
-        filters = [
-            _parameter(name, schema, schema["description"])
-            for filter_ in definition.api_filters
-            for name, schema in filter_.parameters.items()
-        ]
-        orders = [order.name for order in definition.api_orders]
-        ordering = {"type": "string", "enum": orders, "default": orders[0]}
-        limit = {"type": "integer", "minimum": 1, "default": DEFAULT_PAGE_SIZE}
         return [
-            *filters,
-            _parameter(
-                "cursor", {"type": "string"}, "From `next` or `previous`, with the same filters and order."
-            ),
-            _parameter(
-                "limit", limit, f"Rows in a page; more than {MAX_PAGE_SIZE} counts as {MAX_PAGE_SIZE}."
-            ),
-            *([_parameter("ordering", ordering, "The order of the list.")] if orders[1:] else []),
+            {"name": name, "in": "query", "schema": dict(schema), "description": schema["description"]}
+            for name, schema in query_schemas(definition).items()
         ]
 
 
-def parameter_names(definition: ListDefinition) -> tuple[str, ...]:
-    """Return the names of the query parameters that a list takes."""
-    filters = [name for filter_ in definition.api_filters for name in filter_.parameters]
-    return (*filters, *(["ordering"] if definition.api_orders[1:] else []), "cursor", "limit")
+@cache
+def query_schemas(definition: ListDefinition) -> Mapping[str, Mapping[str, Any]]:
+    """Return the OpenAPI schema of each query parameter that a list takes, by name."""
+    schemas = {name: each for filter_ in definition.api_filters for name, each in filter_.parameters.items()}
+    orders = [order.name for order in definition.api_orders]
+    if len(orders) > 1:
+        order = {"type": "string", "enum": orders, "default": orders[0]}
+        schemas["ordering"] = {**order, "description": "The order of the list."}
+    same = "From `next` or `previous`, with the same filters and order."
+    schemas["cursor"] = {"type": "string", "description": same}
+    larger = f"Rows in a page; more than {MAX_PAGE_SIZE} counts as {MAX_PAGE_SIZE}."
+    limit = {"type": "integer", "minimum": 1, "default": DEFAULT_PAGE_SIZE}
+    return {**schemas, "limit": {**limit, "description": larger}}
 
 
 def require_known(request: Request, names: Collection[str] = ()) -> None:
-    """Do nothing when a request has no other query parameters than those of some names, and ``format``.
-
-    Raises:
-        ValidationError: when it has others; it names the known ones.
-    """
+    """Raise ``ValidationError`` if a request has other query parameters than these and ``format``."""
     known = (*names, "format")
     unknown = [name for name in request.query_params if name not in known]
     if unknown:
@@ -144,13 +130,3 @@ def _url(request: Request, cursor: Cursor | None, scope: list[Any]) -> str | Non
     if "cursor" in request.query_params:
         return replace_query_param(url, "cursor", text)
     return f"{url}{'&' if '?' in url else '?'}cursor={text}"
-
-
-def _parameter(name: str, schema: Mapping[str, Any], description: str) -> dict[str, Any]:
-    return {
-        "name": name,
-        "in": "query",
-        "required": False,
-        "schema": dict(schema),
-        "description": description,
-    }

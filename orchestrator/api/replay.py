@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from django.core.exceptions import ObjectDoesNotExist
 from django.core.handlers.wsgi import WSGIRequest
 from django.http import Http404
-from django.urls import Resolver404, ResolverMatch, resolve
+from django.urls import Resolver404, resolve
 
 from orchestrator.api.cached_responses import CachedResponses, body_of
 from orchestrator.auth import cached_users
@@ -20,10 +20,7 @@ from orchestrator.models import User
 
 
 def replay(key: str) -> Replayed | None:
-    """Return the response that a key names, from the database.
-
-    Args:
-        key: the key, as text.
+    """Return the response that a cache key names, from the database.
 
     Returns:
         None if there is no such response any more, or if it changes with the time of day.
@@ -33,39 +30,26 @@ def replay(key: str) -> Replayed | None:
         user = (
             User.objects.get(pk=parts.user_id) if parts.user_id else User(username="audit", role=Role.ADMIN)
         )
-        return _response(parts.url, user) if parts.url else _cached_user(user)
+        if not parts.url:
+            return Replayed(cached_users.cache_spec(user.pk), CachedUser.from_user(user).to_bytes())
+        return _response(parts.url, user)
     except (Http404, Resolver404, ObjectDoesNotExist, ValueError):
         return None
-
-
-def _cached_user(user: User) -> Replayed:
-    return Replayed(cached_users.cache_spec(user.pk), CachedUser.from_user(user).to_bytes())
 
 
 def _response(url: str, user: User) -> Replayed | None:
     request = _request(url, user)
     match = resolve(request.path_info)
-    view, action = _view_and_action(match)
-    if view is None:
+    routed: Any = match.func
+    view = getattr(routed, "cls", None)
+    if not (isinstance(view, type) and issubclass(view, CachedResponses)):
         return None
-    spec = view.cache_spec(action, request, match.kwargs.get("pk"), user.pk)
+    spec = view.cache_spec(routed.actions.get("get", ""), request, match.kwargs.get("pk"), user.pk)
     if spec is None or spec.time_dependent:
         return None
-    response = _run_uncached(match, request)
+    run: Any = routed.cls.as_view(routed.actions, **{**routed.initkwargs, "use_cache": False})
+    response = run(request, *match.args, **match.kwargs)
     return Replayed(spec, body_of(response)) if response.status_code == HTTPStatus.OK else None
-
-
-def _view_and_action(match: ResolverMatch) -> tuple[type[CachedResponses] | None, str]:
-    view = getattr(match.func, "cls", None)
-    if not (isinstance(view, type) and issubclass(view, CachedResponses)):
-        return None, ""
-    return view, match.func.actions.get("get", "")  # type: ignore[attr-defined]
-
-
-def _run_uncached(match: ResolverMatch, request: WSGIRequest) -> Any:
-    routed: Any = match.func
-    view = routed.cls.as_view(routed.actions, **{**routed.initkwargs, "use_cache": False})
-    return view(request, *match.args, **match.kwargs)
 
 
 def _request(url: str, user: User) -> WSGIRequest:

@@ -1,9 +1,7 @@
 """A WSGI middleware that serves cached responses before Django sees the request.
 
-``CachedResponseMiddleware`` knows the URLs whose responses the views have served before, and the cache spec
-of each; it knows nothing of routes, filters or hosts. A request that it does not know, or that carries no
-valid token, goes to Django, whose response teaches it. It serves what the view would serve: from the same
-cache, for the same cached user, under the same role, in one round trip.
+It knows the URLs that the views have served before, with the cache spec and the required role of each. Every
+other request, or one without a valid token, goes to Django, whose response teaches the middleware.
 """
 
 import threading
@@ -19,7 +17,6 @@ from django.http import HttpRequest
 from orchestrator.api.etags import is_known
 from orchestrator.auth import cached_users, tokens
 from orchestrator.auth.authentication import bearer_token
-from orchestrator.auth.permissions import authorize
 from orchestrator.cache import lookup
 from orchestrator.cache.lookup import UNAVAILABLE, CacheStatus
 from orchestrator.cache.spec import CacheSpec, Lookup
@@ -31,6 +28,7 @@ Application = Callable[[Environment, StartResponse], Iterable[bytes]]
 RouteKey = tuple[str | None, ...]
 
 #: Routes that one process remembers, and characters in the key of each: a few megabytes at most.
+#: Responses with longer keys are not cached at all.
 MAX_ROUTES: Final = 1024
 MAX_KEY_LENGTH: Final = 2048
 
@@ -74,23 +72,13 @@ _lock = threading.Lock()
 
 
 def remember(request: HttpRequest, spec: CacheSpec, required: Role) -> None:
-    """Let the middleware serve this URL from now on, once the response has been sent.
-
-    Args:
-        request: the request that is being answered.
-        spec: of the response.
-        required: the lowest role that may read it.
-    """
+    """Let the middleware serve this URL, once the response has been sent, to users with the required role."""
     if not spec.per_user:
         request.META[_ROUTE] = CachedRoute(spec, required)
 
 
 class CachedResponseMiddleware:
-    """A WSGI application that serves cached responses itself and passes other requests on.
-
-    Args:
-        application: Django's.
-    """
+    """A WSGI application that serves cached responses itself and passes other requests to Django's."""
 
     def __init__(self, application: Application) -> None:
         self._application = application
@@ -112,16 +100,10 @@ def _learning(environ: Environment, start_response: StartResponse) -> StartRespo
         route = environ.get(_ROUTE) if "HTTP_ORIGIN" not in environ else None
         if route and status.startswith(str(HTTPStatus.OK.value)):
             repeated = tuple((name, value) for name, value in headers if name.lower() not in _OWN_HEADERS)
-            _store(_key(environ), replace(route, headers=_shared(repeated)))
+            _store(_key(environ), replace(route, headers=repeated))
         return start_response(status, headers, *more)
 
     return start
-
-
-@lru_cache(maxsize=64)
-def _shared(headers: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
-    """Return the headers, as one object for all routes that have the same."""
-    return headers
 
 
 def _store(key: RouteKey, route: CachedRoute) -> None:
@@ -168,7 +150,7 @@ def _look_up(environ: Environment, route: CachedRoute) -> Lookup | None:
 @lru_cache(maxsize=4096)
 def _may_read(claims: tokens.Claims, user_entry: bytes, required: Role) -> bool:
     try:
-        return authorize(tokens.user_in(claims, user_entry).role, required)
+        return tokens.require_valid(claims, cached_users.from_bytes(user_entry)).role.covers(required)
     except tokens.InvalidToken:
         return False
 

@@ -46,7 +46,3 @@ class BearerAuthentication(authentication.BaseAuthentication):
     def authenticate_header(self, request: Request) -> str:
         """Return the ``WWW-Authenticate`` header of a 401."""
         return 'Bearer realm="api"'
-
-
-class SessionAuthentication(authentication.SessionAuthentication):
-    """Reads Django's session and requires its CSRF token for every unsafe method."""

@@ -75,12 +75,7 @@ def cache_spec(user_id: UUID) -> CacheSpec:
 
 
 def find(user_id: UUID, found: Lookup | None = None) -> CachedUser | None:
-    """Return a user from the cache or the database; None if there is no such user.
-
-    Args:
-        user_id: the user's id.
-        found: the result of the cache lookup, where the caller has done it already.
-    """
+    """Return a user from the lookup ``found``, the cache or the database; None if there is no such user."""
     spec = cache_spec(user_id)
     if found is None:
         (found,) = lookup.look_up(spec)

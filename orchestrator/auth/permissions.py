@@ -10,7 +10,7 @@ from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from orchestrator.auth.throttling import LoginThrottle
+from orchestrator.auth import throttling
 from orchestrator.choices import Role
 
 if TYPE_CHECKING:
@@ -58,11 +58,11 @@ class RoleBackend(ModelBackend):
         username = kwargs.get(get_user_model().USERNAME_FIELD) if username is None else username
         if request is None or username is None:
             return super().authenticate(request, username, password, **kwargs)
-        throttle = LoginThrottle(username, request.META.get("REMOTE_ADDR", ""))
-        throttle.check()
+        ip_address = request.META.get("REMOTE_ADDR", "")
+        throttling.check(username, ip_address)
         user = super().authenticate(request, username, password, **kwargs)
         if user is None:
-            throttle.record_failure()
+            throttling.record_failure(username, ip_address)
         return user
 
     def get_all_permissions(self, user_obj: "User | AnonymousUser", obj: Model | None = None) -> set[str]:
@@ -71,12 +71,6 @@ class RoleBackend(ModelBackend):
         if obj is None and user_obj.is_active and getattr(user_obj, "role", None) == Role.MODERATOR:
             return granted | MODERATOR_PERMISSIONS
         return granted
-
-    def has_module_perms(self, user_obj: Any, app_label: str) -> bool:
-        """Return whether the user has any permission in the application."""
-        return bool(user_obj.is_active) and any(
-            permission.partition(".")[0] == app_label for permission in self.get_all_permissions(user_obj)
-        )
 
 
 class HasRole(BasePermission):
@@ -88,17 +82,7 @@ class HasRole(BasePermission):
             return False
         required, role = required_role(view, getattr(view, "action", None)), Role(request.user.role)
         self.message = f"This requires the role {required}; your role is {role}."
-        return authorize(role, required)
-
-
-def authorize(role: Role, required: Role) -> bool:
-    """Return whether a user may run an action of the API. Nothing else decides it.
-
-    Args:
-        role: the user's.
-        required: the lowest role that may run the action.
-    """
-    return role.covers(required)
+        return role.covers(required)
 
 
 def required_role(view: Any, action: str | None) -> Role:

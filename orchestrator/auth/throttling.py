@@ -2,7 +2,6 @@
 
 import math
 import time
-from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final
 
@@ -27,55 +26,34 @@ class TooManyAttempts(ValidationError):
         super().__init__(f"Too many failed attempts to sign in. Try again in {wait_seconds} seconds.")
 
 
-@dataclass(frozen=True)
-class FailureWindow:
-    """At most ``max_failures`` failures in a window that starts with the first failure."""
+def check(username: str, ip_address: str) -> None:
+    """Raise ``TooManyAttempts`` while logins are refused, whether the password is correct or not."""
+    if wait := max(_wait_seconds(*window) for window in _windows(username, ip_address)):
+        raise TooManyAttempts(wait)
 
-    key: str
-    max_failures: int
 
-    def wait_seconds(self) -> int:
-        """Return for how many seconds logins are refused; 0 if they are not."""
-        deadline, failures = divmod(caches["throttle"].get(self.key, 0), _COUNTER_RANGE)
-        return max(0, deadline - math.floor(time.time())) if failures >= self.max_failures else 0
-
-    def record(self) -> None:
-        """Count one failure."""
-        first = (math.ceil(time.time()) + WINDOW_SECONDS) * _COUNTER_RANGE + 1
-        if not caches["throttle"].add(self.key, first, WINDOW_SECONDS):
+def record_failure(username: str, ip_address: str) -> None:
+    """Count a failed login. A window starts with its first failure."""
+    cache = caches["throttle"]
+    first = (math.ceil(time.time()) + WINDOW_SECONDS) * _COUNTER_RANGE + 1
+    for key, _ in _windows(username, ip_address):
+        if not cache.add(key, first, WINDOW_SECONDS):
             try:
-                caches["throttle"].incr(self.key)
+                cache.incr(key)
             except ValueError:  # the window ended between the two calls
-                caches["throttle"].add(self.key, first, WINDOW_SECONDS)
+                cache.add(key, first, WINDOW_SECONDS)
 
 
-@dataclass(frozen=True)
-class LoginThrottle:
-    """The two failure windows that apply to a login."""
+def _wait_seconds(key: str, max_failures: int) -> int:
+    deadline, failures = divmod(caches["throttle"].get(key, 0), _COUNTER_RANGE)
+    return max(0, deadline - math.floor(time.time())) if failures >= max_failures else 0
 
-    username: str
-    ip_address: str
 
-    @property
-    def windows(self) -> tuple[FailureWindow, FailureWindow]:
-        """Return the window of the username at this IP address, and the window of the IP address."""
-        # Hashed: somebody may have typed a password here, and a username may have any length and alphabet.
-        name = sha256(self.username.encode(errors="replace")).hexdigest()
-        return (
-            FailureWindow(f"login:{self.ip_address}:{name}", MAX_FAILURES_PER_USERNAME),
-            FailureWindow(f"login:{self.ip_address}", MAX_FAILURES_PER_IP),
-        )
-
-    def check(self) -> None:
-        """Let the login proceed, or refuse it.
-
-        Raises:
-            TooManyAttempts: when a window is full, whether the password is correct or not.
-        """
-        if wait := max(window.wait_seconds() for window in self.windows):
-            raise TooManyAttempts(wait)
-
-    def record_failure(self) -> None:
-        """Count a failed login in both windows."""
-        for window in self.windows:
-            window.record()
+def _windows(username: str, ip_address: str) -> tuple[tuple[str, int], tuple[str, int]]:
+    """Return the keys and the maximums: of the username at this IP address, and of the IP address."""
+    # Hashed: somebody may have typed a password here, and a username may have any length and alphabet.
+    name = sha256(username.encode(errors="replace")).hexdigest()
+    return (
+        (f"login:{ip_address}:{name}", MAX_FAILURES_PER_USERNAME),
+        (f"login:{ip_address}", MAX_FAILURES_PER_IP),
+    )

@@ -3,7 +3,7 @@
 import time
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final, Literal
+from typing import Any, Final, Literal
 from uuid import UUID, uuid4
 
 import jwt
@@ -26,24 +26,15 @@ class InvalidToken(Exception):
     """A token that is forged, expired or of the wrong kind, or whose user may no longer sign in."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class TokenPair:
-    """The tokens of a login; ``expires_in`` is the lifetime of the access token in seconds."""
-
-    access_token: str
-    refresh_token: str
-    token_type: str = "bearer"  # noqa: S105 - the name of a scheme
-    expires_in: int
-
-
-def issue_tokens(user: User) -> TokenPair:
-    """Return new tokens for an authenticated user."""
+def issue_tokens(user: User) -> dict[str, Any]:
+    """Return new tokens for an authenticated user, as the API does; ``expires_in`` is in seconds."""
     lifetime = settings.JWT_ACCESS_MINUTES * _SECONDS_A_MINUTE
-    return TokenPair(
-        access_token=_encode(user, "access", lifetime),
-        refresh_token=_encode(user, "refresh", settings.JWT_REFRESH_MINUTES * _SECONDS_A_MINUTE),
-        expires_in=lifetime,
-    )
+    return {
+        "access_token": _encode(user, "access", lifetime),
+        "refresh_token": _encode(user, "refresh", settings.JWT_REFRESH_MINUTES * _SECONDS_A_MINUTE),
+        "token_type": "bearer",
+        "expires_in": lifetime,
+    }
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,11 +47,7 @@ class Claims:
 
 
 def decode(token: str, kind: Kind = "access") -> Claims:
-    """Return the claims of a token, without checking that its user may still sign in.
-
-    Args:
-        token: what the client sent.
-        kind: the kind of token that is accepted.
+    """Return the claims of a token of a kind, without checking that its user may still sign in.
 
     Raises:
         InvalidToken: says why, but nothing about the user.
@@ -72,41 +59,16 @@ def decode(token: str, kind: Kind = "access") -> Claims:
 
 
 def user_for(claims: Claims, found: Lookup | None = None) -> CachedUser:
-    """Return the user of a token, as they are now.
-
-    Args:
-        claims: the token's.
-        found: the result of the cache lookup of the user, where the caller has done it already.
+    """Return the user of a token, as they are now; ``found`` is a cache lookup that the caller has done.
 
     Raises:
         InvalidToken: when the user may no longer sign in or has a new password.
     """
-    return _require_valid(claims, cached_users.find(claims.user_id, found))
+    return require_valid(claims, cached_users.find(claims.user_id, found))
 
 
-def user_in(claims: Claims, entry: bytes) -> CachedUser:
-    """Return the user of a token from the cache entry of that user.
-
-    Args:
-        claims: the token's.
-        entry: the bytes of the entry.
-
-    Raises:
-        InvalidToken: when the user may no longer sign in or has a new password.
-    """
-    return _require_valid(claims, cached_users.from_bytes(entry))
-
-
-def user_for_token(token: str, kind: Kind = "access") -> User:
-    """Return the user of a token, as they are now.
-
-    Raises:
-        InvalidToken: when the token is not valid or its user may no longer sign in.
-    """
-    return user_for(decode(token, kind)).as_user()
-
-
-def _require_valid(claims: Claims, user: CachedUser | None) -> CachedUser:
+def require_valid(claims: Claims, user: CachedUser | None) -> CachedUser:
+    """Return the user of a token; raise ``InvalidToken`` if they may not sign in or have a new password."""
     if not (
         user and user.active and constant_time_compare(claims.password_fingerprint, user.password_fingerprint)
     ):

@@ -12,13 +12,7 @@ _MAX_SUBJECT_LENGTH: Final = 200
 
 
 def log_action(request: HttpRequest, subject: str, text: str) -> None:
-    """Write an entry to the admin's log.
-
-    Args:
-        request: the request of the user who acted.
-        subject: what the action was about.
-        text: what the user did.
-    """
+    """Write an entry to the admin's log: what the request's user did (``text``) to what (``subject``)."""
     LogEntry.objects.create(
         user=cast("User", request.user),
         object_repr=subject[:_MAX_SUBJECT_LENGTH],

@@ -3,8 +3,9 @@
 A batch changes only rows that are still eligible, so repeating it does no harm.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
@@ -14,6 +15,7 @@ from django.utils import timezone
 
 from orchestrator.actions import build_job_event
 from orchestrator.choices import EVENT_OF_STATUS, LOCKED_STATUSES, TRANSITIONS, JobEvent, JobStatus, Role
+from orchestrator.console.models import BulkAction, BulkChange
 from orchestrator.models import Event, Job
 
 #: Rows of a batch: its transaction locks them for some hundredths of a second.
@@ -38,82 +40,78 @@ class BulkOperation:
     build_event: Callable[[UUID, JobStatus], Event] | None = None
 
 
-def set_status(to: JobStatus, *, by: str, reason: str | None = None) -> BulkOperation:
-    """Return the operation that takes jobs to a status, where their status allows it.
+def operation_of(change: BulkChange) -> BulkOperation:
+    """Return the operation of a saved change."""
+    return OPERATIONS[change.table][BulkAction(change.action)](change)
 
-    Args:
-        to: the new status.
-        by: the username for the jobs' histories.
-        reason: why, for the jobs' histories.
-    """
+
+def _set_status(to: JobStatus, change: BulkChange) -> BulkOperation:
     previous = [status for status, following in TRANSITIONS.items() if to in following]
     now = timezone.now()
     return BulkOperation(
         Q(status__in=previous),
         lambda jobs: jobs.update(updated_at=now, **Job.fields_for_status(to, now)),
-        lambda job_id, status: build_job_event(
-            job_id, EVENT_OF_STATUS[to], by=by, previous=status, to=to, reason=reason
-        ),
+        lambda job_id, status: _job_event(change, EVENT_OF_STATUS[to], job_id, status, to=to),
     )
 
 
-def set_priority(priority: int | None, *, by: str, reason: str | None = None) -> BulkOperation:
-    """Return the operation that sets the priority of jobs, except running and completed ones.
-
-    Args:
-        priority: the new priority; None for the preview, before one is chosen.
-        by: the username for the jobs' histories.
-        reason: why, for the jobs' histories.
-    """
+def _set_priority(change: BulkChange) -> BulkOperation:
     open_statuses = [status for status in JobStatus if status not in LOCKED_STATUSES]
-    has_other_priority = Q() if priority is None else ~Q(priority=priority)
+    # Without a priority it is the preview, before one is chosen.
+    has_other_priority = Q() if change.priority is None else ~Q(priority=change.priority)
     return BulkOperation(
         Q(status__in=open_statuses) & has_other_priority,
-        lambda jobs: jobs.update(updated_at=timezone.now(), priority=priority),
-        lambda job_id, status: build_job_event(
-            job_id, JobEvent.UPDATED, by=by, previous=status, to=status, reason=reason, fields=["priority"]
-        ),
+        lambda jobs: jobs.update(updated_at=timezone.now(), priority=change.priority),
+        lambda job_id, status: _job_event(change, JobEvent.UPDATED, job_id, status, fields=["priority"]),
     )
 
 
-def delete_jobs(*, by: str, reason: str | None = None) -> BulkOperation:
-    """Return the operation that deletes jobs; their events stay."""
+def _delete_jobs(change: BulkChange) -> BulkOperation:
     return BulkOperation(
         Q(),
         lambda jobs: jobs.delete(),
-        lambda job_id, status: build_job_event(
-            job_id, JobEvent.DELETED, by=by, previous=status, to=status, reason=reason
-        ),
+        lambda job_id, status: _job_event(change, JobEvent.DELETED, job_id, status),
     )
 
 
-def set_active(*, active: bool) -> BulkOperation:
-    """Return the operation that activates or deactivates users, except admins (see ``_NO_ADMINS``)."""
+def _set_active(change: BulkChange) -> BulkOperation:
+    active = change.action == BulkAction.ACTIVATE
     return BulkOperation(
         _NO_ADMINS & Q(active__in=[not active]),
         lambda users: users.update(active=active),
     )
 
 
-def delete_tasks() -> BulkOperation:
-    """Return the operation that deletes tasks."""
-    return BulkOperation(Q(), lambda tasks: tasks.delete())
+def _delete(eligible: Q, _: BulkChange) -> BulkOperation:
+    return BulkOperation(eligible, lambda rows: rows.delete())
 
 
-def delete_users() -> BulkOperation:
-    """Return the operation that deletes users, except admins (see ``_NO_ADMINS``)."""
-    return BulkOperation(_NO_ADMINS, lambda users: users.delete())
+def _job_event(change: BulkChange, event: JobEvent, job_id: UUID, status: JobStatus, **details: Any) -> Event:
+    details = {"to": status, "reason": change.reason or None, **details}
+    return build_job_event(job_id, event, by=change.by, previous=status, **details)
+
+
+#: The bulk changes of each table.
+OPERATIONS: Final[Mapping[str, Mapping[BulkAction, Callable[[BulkChange], BulkOperation]]]] = {
+    "jobs": {
+        BulkAction.RETRY: partial(_set_status, JobStatus.PENDING),
+        BulkAction.CANCEL: partial(_set_status, JobStatus.CANCELLED),
+        BulkAction.PRIORITY: _set_priority,
+        BulkAction.DELETE: _delete_jobs,
+    },
+    "events": {},
+    "tasks": {BulkAction.DELETE: partial(_delete, Q())},
+    "users": {
+        BulkAction.ACTIVATE: _set_active,
+        BulkAction.DEACTIVATE: _set_active,
+        BulkAction.DELETE: partial(_delete, _NO_ADMINS),
+    },
+}
 
 
 @transaction.atomic
 def run_batch(operation: BulkOperation, model: type[Model], ids: Sequence[UUID]) -> int:
-    """Apply an operation to those of some rows that are still eligible; return how many were changed.
-
-    Args:
-        operation: the operation.
-        model: the rows' model.
-        ids: the rows' ids.
-    """
+    """Apply an operation to those of some rows that are still eligible; return how many were changed."""
     rows: Any = model._default_manager
     # Locked in one order, so that two operators who change the same rows do not deadlock.
     column = "status" if operation.build_event else "pk"

@@ -1,18 +1,15 @@
 """Runs of bulk changes: preview, start, step by step, stop."""
 
 import time
-from collections.abc import Callable, Mapping
 from dataclasses import replace
-from types import MappingProxyType
 from typing import Final
 
 from django.db import transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
-from orchestrator.choices import JobStatus
 from orchestrator.console import bulk_operations
-from orchestrator.console.bulk_operations import BulkOperation
+from orchestrator.console.bulk_operations import BulkOperation, operation_of
 from orchestrator.console.models import BulkAction, BulkChange, BulkState
 from orchestrator.listing import Cursor, ListDefinition, Selection
 from orchestrator.listing.definition import Conditions
@@ -23,46 +20,9 @@ MAX_COUNTED: Final = 50_000
 #: Seconds of work in one request.
 STEP_SECONDS: Final = 0.5
 
-#: Builds the operation of a saved change; takes the username for the histories.
-OperationBuilder = Callable[[BulkChange, str], BulkOperation]
-
-
-def _set_status(status: JobStatus) -> OperationBuilder:
-    return lambda change, by: bulk_operations.set_status(status, by=by, reason=change.reason or None)
-
-
-#: The bulk changes of each table.
-OPERATIONS: Final[Mapping[str, Mapping[BulkAction, OperationBuilder]]] = MappingProxyType(
-    {
-        "jobs": {
-            BulkAction.RETRY: _set_status(JobStatus.PENDING),
-            BulkAction.CANCEL: _set_status(JobStatus.CANCELLED),
-            BulkAction.PRIORITY: lambda change, by: bulk_operations.set_priority(
-                change.priority, by=by, reason=change.reason or None
-            ),
-            BulkAction.DELETE: lambda change, by: bulk_operations.delete_jobs(
-                by=by, reason=change.reason or None
-            ),
-        },
-        "events": {},
-        "tasks": {BulkAction.DELETE: lambda *_: bulk_operations.delete_tasks()},
-        "users": {
-            BulkAction.ACTIVATE: lambda *_: bulk_operations.set_active(active=True),
-            BulkAction.DEACTIVATE: lambda *_: bulk_operations.set_active(active=False),
-            BulkAction.DELETE: lambda *_: bulk_operations.delete_users(),
-        },
-    }
-)
-
 
 def targeted(change: BulkChange, definition: ListDefinition, conditions: Conditions) -> Selection:
-    """Return the rows that a change targets, rows already changed included.
-
-    Args:
-        change: the change.
-        definition: the list that the operator used.
-        conditions: the list's filters.
-    """
+    """Return the rows that a change targets, rows already changed included."""
     if change.row_ids is not None:
         return Selection.of_ids(definition, change.row_ids)
     # Only rows that the operator can have seen. The bound on completion also ends the run: a job that is
@@ -76,7 +36,7 @@ def targeted(change: BulkChange, definition: ListDefinition, conditions: Conditi
 
 def eligible(change: BulkChange, selection: Selection) -> Selection:
     """Return the rows of a selection that still need a change, and allow it."""
-    return replace(selection, also=selection.also & _operation(change, change.by).eligible)
+    return replace(selection, also=selection.also & operation_of(change).eligible)
 
 
 def start(change: BulkChange, selection: Selection) -> None:
@@ -86,21 +46,21 @@ def start(change: BulkChange, selection: Selection) -> None:
     change.save()
 
 
-def run_step(change: BulkChange, selection: Selection, by: str) -> None:
-    """Run batches of a change for ``STEP_SECONDS``, and save the progress."""
-    operation, deadline = _operation(change, by), time.monotonic() + STEP_SECONDS
-    selection = replace(selection, also=selection.also & operation.eligible)
+def run_step(change: BulkChange, selection: Selection) -> bool:
+    """Run batches of a change for ``STEP_SECONDS``; return whether it has finished just now."""
+    operation, deadline = operation_of(change), time.monotonic() + STEP_SECONDS
+    selection = eligible(change, selection)
     while True:
         with transaction.atomic():
             # Locked: a request that stops the change waits for the batch, and the next batch sees it.
             change = BulkChange.objects.select_for_update().get(pk=change.pk)
             if change.state != BulkState.RUNNING:
-                return
+                return False
             if not _next_batch(change, operation, selection):
                 _end(change, BulkState.FINISHED)
-                return
+                return True
         if time.monotonic() > deadline:
-            return
+            return False
 
 
 @transaction.atomic
@@ -111,10 +71,6 @@ def stop(change: BulkChange) -> bool:
         return False
     _end(change, BulkState.STOPPED)
     return True
-
-
-def _operation(change: BulkChange, by: str) -> BulkOperation:
-    return OPERATIONS[change.table][BulkAction(change.action)](change, by)
 
 
 def _next_batch(change: BulkChange, operation: BulkOperation, selection: Selection) -> bool:

@@ -38,8 +38,15 @@ def timestamp_and_age(value: datetime | None) -> SafeString | str:
     )
 
 
-def time_left(expires_at: datetime) -> str:
+def age(value: datetime | None) -> str:
+    """Return how long ago a datetime was, without "ago"."""
+    return NOTHING if value is None else human_duration((timezone.now() - value).total_seconds())
+
+
+def time_left(expires_at: datetime | None) -> str:
     """Return how long it is until a lease expires, or how long ago it expired."""
+    if expires_at is None:
+        return "no lease"
     seconds = (expires_at - timezone.now()).total_seconds()
     if seconds < 0:
         return f"expired {human_duration(-seconds)} ago"

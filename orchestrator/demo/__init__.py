@@ -1,7 +1,5 @@
 """Demo data: a realistic past of jobs, events, tasks and users, the same for the same seed.
 
-``seed_plan`` decides how many rows there are, ``timeline`` when things happened, ``job_kinds`` and
-``vocabulary`` what they are called, ``job_lifecycles`` how jobs ended. ``jobs``, ``agent_events``, ``tasks``
-and ``users`` generate the rows, and ``bulk_load`` inserts them. All modules but ``bulk_load`` are pure: they
-use no clock, no database and no randomness except the seed's.
+A generator for each table makes the rows, ``seed_plan`` combines them, ``bulk_load`` inserts them. Only
+``bulk_load`` uses the database; no module uses the clock or randomness other than the seed's.
 """

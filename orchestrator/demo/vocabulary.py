@@ -1,7 +1,10 @@
-"""The words of the demo data: accounts, workers, and the subjects of jobs and tasks."""
+"""The words of the demo data: accounts, and the kinds and subjects of jobs and tasks."""
 
+from random import Random
 from types import MappingProxyType
-from typing import Final
+from typing import Final, NamedTuple
+
+from orchestrator.choices import Role
 
 SUBJECTS: Final = MappingProxyType(
     {
@@ -9,224 +12,105 @@ SUBJECTS: Final = MappingProxyType(
             "billing-api",
             "checkout-web",
             "identity",
-            "ledger",
             "mobile-app",
-            "notification-hub",
-            "pricing-engine",
             "search-gateway",
             "stock-sync",
-            "terraform-live",
         ),
-        "service": (
-            "auth-gateway",
-            "catalogue",
-            "checkout",
-            "invoicing",
-            "media-resizer",
-            "order-router",
-            "recommendations",
-            "webhook-relay",
-        ),
-        "dataset": (
-            "clickstream",
-            "customer_profiles",
-            "delivery_events",
-            "order_lines",
-            "product_images",
-            "returns",
-            "supplier_prices",
-            "support_transcripts",
-            "warehouse_stock",
-        ),
-        "store": ("orders-primary", "ledger-primary", "identity-primary", "media-bucket", "search-cluster"),
+        "service": ("auth-gateway", "catalogue", "checkout", "invoicing", "order-router", "webhook-relay"),
+        "dataset": ("clickstream", "customer_profiles", "order_lines", "returns", "warehouse_stock"),
         "model": ("churn-v4", "demand-v11", "embedding-small", "fraud-v7", "intent-router", "reranker-v2"),
-        "suite": (
-            "golden-tickets",
-            "long-context",
-            "multilingual",
-            "regression-2026-q3",
-            "tool-use",
-        ),
         "team": ("Finance", "Logistics", "Marketing", "Platform", "Procurement", "Sales EMEA", "Support"),
         "region": (
             "Benelux",
             "DACH",
-            "Île-de-France",
             "Iberia",
+            "Île-de-France",
             "Nordics",
             "São Paulo",
-            "東京",
             "UK & Ireland",
+            "東京",
         ),
-        "product": ("Atlas", "Beacon", "Courier", "Harbour", "Meridian"),
-        "supplier": (
-            "Ahlström Papier",
-            "Brightwater Foods",
-            "Çelik & Oğulları",  # noqa: RUF001 - Turkish
-            "Kowalczyk Logistics",
-            "Mørk Maskin",
-            "Northgate Components",
-            "Tanaka Precision",
-        ),
+        "supplier": ("Ahlström Papier", "Brightwater Foods", "Mørk Maskin", "Tanaka Precision"),
     }
 )
 
-#: Accounts of agents, which submit jobs, and of runners, which run them.
-AGENTS: Final = (
-    "planner-agent",
-    "review-agent",
-    "support-agent",
-    "data-agent",
-    "ops-agent",
-    "finance-agent",
-    "research-agent",
-    "scheduler",
-)
-RUNNERS: Final = MappingProxyType({"cpu": "runner-cpu", "gpu": "runner-gpu", "io": "runner-io"})
-#: The queue of each pool of workers. The queue for its background jobs has "-batch" appended.
-QUEUES: Final = MappingProxyType({"cpu": "default", "gpu": "gpu", "io": "transfers"})
-WORKERS: Final = MappingProxyType(
-    {
-        "cpu": tuple(f"cpu-{place}-{number:02}" for place in ("fra", "iad", "sin") for number in range(1, 6)),
-        "gpu": tuple(f"gpu-{place}-{number:02}" for place in ("fra", "iad") for number in range(1, 4)),
-        "io": tuple(f"io-{place}-{number:02}" for place in ("fra", "iad") for number in range(1, 3)),
-    }
+
+class JobKind(NamedTuple):
+    """A kind of job; its name may contain ``{number}`` and one field of ``SUBJECTS``."""
+
+    name: str
+    agent: str
+    queue: str
+    priority: int
+    seconds: int  # median duration
+    share: int  # frequency relative to other kinds
+    failure: str = "Exit status 137: out of memory"
+
+
+KINDS: Final = (
+    JobKind(
+        "Review pull request {repository}#{number}", "review-agent", "gpu", 10, 48, 30, "Diff is too large"
+    ),
+    JobKind("Run tests of {repository}", "review-agent", "default", 0, 260, 26, "14 of 2,318 tests failed"),
+    JobKind("Index repository {repository}", "review-agent", "batch", -10, 95, 12),
+    JobKind("Scan {repository} for leaked secrets", "ops-agent", "batch", -10, 34, 9),
+    JobKind("Summarise ticket #{number}", "support-agent", "gpu", 0, 11, 40, "Ticket has no text"),
+    JobKind(
+        "Draft reply to ticket #{number}", "support-agent", "gpu", 10, 23, 34, "Policy check refused the text"
+    ),
+    JobKind("Classify incoming mail, batch {number}", "support-agent", "default", 0, 17, 30),
+    JobKind("Transcribe call {number}", "support-agent", "gpu", -10, 140, 22, "Unsupported codec: amr-wb"),
+    JobKind("Export {dataset} to the warehouse", "data-agent", "transfers", 0, 310, 18, "503 after 5 tries"),
+    JobKind("Refresh embeddings of {dataset}", "data-agent", "gpu", -10, 620, 10, "CUDA out of memory"),
+    JobKind("Sync {dataset} from the CRM", "data-agent", "transfers", 0, 75, 24, "OAuth token has expired"),
+    JobKind(
+        "Evaluate {model} on every suite", "research-agent", "gpu", 0, 1900, 4, "Timed out after 3,600 s"
+    ),
+    JobKind("Fine-tune {model}, run {number}", "research-agent", "gpu", -10, 5400, 2, "Loss is not a number"),
+    JobKind("Deploy {service} to production", "ops-agent", "deployments", 50, 420, 8, "Health check failed"),
+    JobKind(
+        "Deploy {service} to staging", "ops-agent", "deployments", 10, 150, 15, "Image signature is missing"
+    ),
+    JobKind(
+        "Render invoices, batch {number}", "finance-agent", "default", 10, 58, 20, "VAT number is missing"
+    ),
+    JobKind(
+        "Reconcile payments of {region}", "finance-agent", "default", 0, 130, 10, "A statement is missing"
+    ),
+    JobKind(
+        "Import price list of {supplier}", "finance-agent", "transfers", 0, 40, 12, "Unknown currency: 'EURO'"
+    ),
+    JobKind("Forecast demand in {region}", "planner-agent", "batch", 0, 340, 8),
+    JobKind("Weekly report for {team}", "planner-agent", "batch", 0, 66, 6),
 )
 
-#: People who operate the service: one admin, then moderators.
-OPERATORS: Final = ("ines.carvalho", "tomasz.nowak", "aiko.mori", "samuel.okafor")
+#: Accounts that appear in job histories, with their roles. Agents submit jobs, runners run those of a queue.
+OPERATORS: Final = MappingProxyType({"ines.carvalho": Role.ADMIN, "tomasz.nowak": Role.MODERATOR})
+AGENTS: Final = tuple(dict.fromkeys(kind.agent for kind in KINDS))
+RUNNERS: Final = MappingProxyType({kind.queue: f"runner-{kind.queue}" for kind in KINDS})
 
-FIRST_NAMES: Final = [
-    "Adaeze",
-    "Aiko",
-    "Alice",
-    "Amara",
-    "Anders",
-    "Anouk",
-    "Arjun",
-    "Beatriz",
-    "Bram",
-    "Camille",
-    "Chidi",
-    "Clara",
-    "Daan",
-    "Dariusz",
-    "Elif",
-    "Emeka",
-    "Emma",
-    "Enzo",
-    "Farah",
-    "Fatima",
-    "Felix",
-    "Freya",
-    "Gael",
-    "Giulia",
-    "Hana",
-    "Hugo",
-    "Ines",
-    "Ingrid",
-    "Ivo",
-    "Jasper",
-    "Jun",
-    "Kaya",
-    "Kenji",
-    "Lars",
-    "Leila",
-    "Linnea",
-    "Lucia",
-    "Maeve",
-    "Malik",
-    "Mara",
-    "Mateo",
-    "Mei",
-    "Mila",
-    "Nadia",
-    "Niamh",
-    "Noor",
-    "Oskar",
-    "Otto",
-    "Priya",
-    "Quinn",
-    "Rafael",
-    "Rosa",
-    "Saoirse",
-    "Selin",
-    "Sofia",
-    "Sven",
-    "Tariq",
-    "Tomasz",
-    "Uma",
-    "Valentina",
-    "Wei",
-    "Yara",
-    "Yusuf",
-    "Zoe",
-]
-LAST_NAMES: Final = [
-    "Abadi",
-    "Adeyemi",
-    "Aksoy",
-    "Andersson",
-    "Bakker",
-    "Banerjee",
-    "Bauer",
-    "Berg",
-    "Bianchi",
-    "Brennan",
-    "Carvalho",
-    "Chen",
-    "Costa",
-    "Demir",
-    "Diallo",
-    "Dubois",
-    "Eriksen",
-    "Farouk",
-    "Ferrari",
-    "Fischer",
-    "Garcia",
-    "Gupta",
-    "Haddad",
-    "Hansen",
-    "Hoffmann",
-    "Ito",
-    "Jansen",
-    "Kaya",
-    "Keller",
-    "Kim",
-    "Kowalski",
-    "Laurent",
-    "Lee",
-    "Lindqvist",
-    "Lopez",
-    "Martin",
-    "Mendes",
-    "Meyer",
-    "Mori",
-    "Moreau",
-    "Murphy",
-    "Nakamura",
-    "Ndiaye",
-    "Novak",
-    "Nowak",
-    "Obi",
-    "Okafor",
-    "Olsen",
-    "Park",
-    "Patel",
-    "Petrov",
-    "Popescu",
-    "Ramos",
-    "Rossi",
-    "Sato",
-    "Schmidt",
-    "Silva",
-    "Singh",
-    "Sørensen",
-    "Tanaka",
-    "Vance",
-    "Visser",
-    "Walsh",
-    "Weber",
-    "Yilmaz",
-    "Zhang",
-]
+# The lengths of the two lists have no common factor, so that stepping through both yields every pair.
+# fmt: off
+FIRST_NAMES: Final = (
+    "samuel", "mila", "kenji", "freya", "tariq", "aiko", "lars", "priya", "mateo", "niamh",
+    "jun", "clara", "yusuf", "beatriz", "oskar", "hana", "chidi", "elif", "hugo", "amara",
+    "sven", "lucia", "wei",
+)
+LAST_NAMES: Final = (
+    "okafor", "novak", "tanaka", "hansen", "haddad", "mori", "lindqvist", "patel", "lopez", "murphy",
+    "chen", "rossi", "aksoy", "silva", "berg", "kim", "ndiaye", "demir", "weber", "adeyemi",
+    "eriksen", "costa", "zhang", "keller",
+)
+# fmt: on
+
+
+def with_subject(random: Random, template: str) -> tuple[str, dict[str, str]]:
+    """Return a text with a random value in its field, and that value by the field's name.
+
+    The text may contain one field of ``SUBJECTS``.
+    """
+    for field, values in SUBJECTS.items():
+        if f"{{{field}}}" in template:
+            subject = {field: random.choice(values)}
+            return template.replace(f"{{{field}}}", subject[field]), subject
+    return template, {}

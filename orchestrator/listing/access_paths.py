@@ -6,7 +6,7 @@ that serve as many, the one that serves the filter declared first. The other fil
 scan applies them to the rows that the index gives.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
@@ -15,6 +15,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db.models import Index, Q
 
 from orchestrator.listing.definition import ListDefinition, Order
+from orchestrator.listing.filters import Filter
 
 #: What the index of a primary key is called here: each engine has its own name for it.
 PRIMARY_KEY: Final = "primary key"
@@ -36,12 +37,7 @@ class AccessPath:
 
 
 def access_path(definition: ListDefinition, names: Collection[str], order: Order) -> AccessPath:
-    """Return the best access path for an order with filters.
-
-    Args:
-        definition: the list.
-        names: the filters in use.
-        order: one that the list serves with them.
+    """Return the best access path for the filters in use and an order that is served with them.
 
     Raises:
         ImproperlyConfigured: when the model has no index for the order.
@@ -51,48 +47,44 @@ def access_path(definition: ListDefinition, names: Collection[str], order: Order
 
 @lru_cache(maxsize=4096)
 def _best_path(definition: ListDefinition, names: frozenset[str], order: Order) -> AccessPath:
-    fixed = {each.column: each.name for each in definition.filters if each.name in names and each.is_equality}
+    used = [each for each in definition.filters if each.name in names]
+    fixed = {each.column for each in used if each.is_equality}
     columns = tuple(column for column in order.columns if column == "id" or column not in fixed)
     for column, index in _unique_indexes(definition):
         if column in fixed:  # one row at most: every filter and order is served
             return AccessPath(index, tuple(sorted(names)), columns)
     paths = [
-        AccessPath(index.name, _served(definition, names, index, len(columns) - 1), columns)
+        AccessPath(index.name, _served(index, used, len(columns) - 1), columns)
         for index in definition.model._meta.indexes
         if _serves(index, fixed, columns[:-1])
     ]
     if not paths:
         raise ImproperlyConfigured(f"No index of {definition.name} serves the order {order.name}")
-    return max(paths, key=lambda path: _preference(definition, path))
+    return max(paths, key=lambda path: (len(path.served), [each.name in path.served for each in used]))
 
 
-def _serves(index: Index, fixed: Collection[str], ordered: Sequence[str]) -> bool:
+def _serves(index: Index, fixed: set[str], ordered: tuple[str, ...]) -> bool:
     """Return whether an index's columns are some of the fixed ones, followed by the ordered ones."""
     if index.expressions or any(sign for _, sign in index.fields_orders):
         return False
     leading, last = _split(index, len(ordered))
     is_whole = index.condition in (None, *(Q(**{f"{column}__isnull": False}) for column in leading))
-    return is_whole and last == tuple(ordered) and set(leading) <= set(fixed)
+    return is_whole and last == ordered and set(leading) <= fixed
 
 
-def _served(definition: ListDefinition, names: frozenset[str], index: Index, ordered: int) -> tuple[str, ...]:
+def _served(index: Index, used: list[Filter], ordered: int) -> tuple[str, ...]:
     """Return the filters that an index serves: of its leading columns, and a range of the next one."""
     leading, last = _split(index, ordered)
-    used = [each for each in definition.filters if each.name in names]
     return tuple(
         each.name
         for each in used
-        if each.column in leading or (last and each.column == last[0] and not each.is_equality)
+        if each.column in leading or (each.column in last[:1] and not each.is_equality)
     )
 
 
 def _split(index: Index, ordered: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
     cut = len(index.fields) - ordered
     return tuple(index.fields[:cut]), tuple(index.fields[cut:])
-
-
-def _preference(definition: ListDefinition, path: AccessPath) -> tuple[int, list[bool]]:
-    return len(path.served), [each.name in path.served for each in definition.filters]
 
 
 def _unique_indexes(definition: ListDefinition) -> Iterator[tuple[str, str]]:

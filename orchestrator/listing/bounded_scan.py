@@ -22,13 +22,7 @@ def select(walk: QuerySet[Any], residual: Q, selected: str, size: int) -> SQL:
 
     Each row has a last column, ``scan_stopped``. It is 1 for one row, the scan's last, which comes last, and
     only if fewer than ``size`` rows match and the walk has at least ``SCAN_LIMIT`` rows. This row may match,
-    too: then it is also among the others.
-
-    Args:
-        walk: rows in order, of one table.
-        residual: the condition.
-        selected: SQL for the columns of the result.
-        size: how many rows to return at most.
+    too: then it is also among the others. ``selected`` is SQL for the columns of the result.
     """
     connection = connections[walk.db]
     scanned, scanned_parameters = _sql(walk[:SCAN_LIMIT], connection)

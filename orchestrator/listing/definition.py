@@ -26,9 +26,7 @@ Conditions = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Order:
-    """An order of a list: by a column, then perhaps by a second one, last by the id.
-
-    All columns go in one direction, so that one comparison of row values finds a page.
+    """An order by a column, then perhaps a second one, last the id: all ascending or all descending.
 
     Args:
         name: the column, with ``-`` for descending; the value of ``ordering``.
@@ -62,10 +60,10 @@ class Order:
 
 @dataclass(frozen=True, eq=False)
 class ListDefinition:
-    """A list: the rows of a model, and what may be asked of them.
+    """A list of a model's rows, with the filters and orders that it serves.
 
     Args:
-        model: whose rows.
+        model: the model.
         orders: the first one that goes with the filters is the default.
         filters: those that narrow a list most come first: of two indexes that serve as many filters, the one
             that serves the earlier filter is used.
@@ -109,11 +107,7 @@ class ListDefinition:
         return tuple({order.name: order for order in both}.values())
 
     def read(self, parameters: Mapping[str, str], filters: Collection[Filter]) -> dict[str, Any]:
-        """Return the conditions in query parameters.
-
-        Args:
-            parameters: texts by name; those of no filter are ignored.
-            filters: the filters that are offered.
+        """Return the conditions in query parameters; those of other filters are ignored.
 
         Raises:
             InvalidQuery: when a value is not allowed, or filters are not served together.
@@ -124,11 +118,7 @@ class ListDefinition:
         return conditions
 
     def require_combination(self, conditions: Conditions) -> None:
-        """Do nothing where filters are served together.
-
-        Raises:
-            InvalidQuery: when they are not; it names the parameters in use.
-        """
+        """Raise ``InvalidQuery``, which names the parameters, unless the filters are served together."""
         used = [self.by_name[name] for name in conditions]
         for one, other in permutations(used, 2):
             if one.alone or not _share_an_order(one, other):
@@ -148,12 +138,7 @@ class ListDefinition:
         )
 
     def order(self, name: str, conditions: Conditions, orders: Collection[Order]) -> Order:
-        """Return an order by its name.
-
-        Args:
-            name: the order's name; "" for the default.
-            conditions: of the filters in use.
-            orders: the orders that are offered.
+        """Return the order with a name, of those that are offered; the default for "".
 
         Raises:
             InvalidQuery: when it is not served with the filters.
@@ -163,9 +148,7 @@ class ListDefinition:
             return next(iter(served.values()))
         if name in served:
             return served[name]
-        parameters = ", ".join(
-            chain.from_iterable(self.by_name[used].texts(conditions[used]) for used in conditions)
-        )
+        parameters = ", ".join(text for text, _ in self._parameters(conditions))
         beside = f" (with {parameters})" if parameters else ""
         raise invalid_value("ordering", name, f"{', '.join(served)}{beside}")
 
@@ -176,8 +159,7 @@ class ListDefinition:
 
     def scope(self, conditions: Conditions, order: Order) -> list[Any]:
         """Return what a cursor is bound to: the list, its filters and its order."""
-        texts = [self.by_name[name].texts(value) for name, value in conditions.items()]
-        return [self.name, order.name, sorted(pair for each in texts for pair in each.items())]
+        return [self.name, order.name, sorted(self._parameters(conditions))]
 
     def combinations(self, filters: Collection[Filter]) -> Iterator[tuple[str, ...]]:
         """Yield the names of each combination of filters that is served."""
@@ -186,6 +168,10 @@ class ListDefinition:
             with suppress(InvalidQuery):
                 self.require_combination(dict(chosen))
                 yield tuple(name for name, _ in chosen)
+
+    def _parameters(self, conditions: Conditions) -> Iterator[tuple[str, str]]:
+        for name, value in conditions.items():
+            yield from self.by_name[name].texts(value).items()
 
     def _may_be_null(self, column: str) -> bool:
         return bool(self.model._meta.get_field(column).null)

@@ -6,12 +6,7 @@ _MAX_SHOWN: Final = 80
 
 
 class InvalidQuery(ValueError):
-    """A query that a list does not serve.
-
-    Args:
-        parameter: the query parameter that the message is about.
-        message: what is wrong, and what is allowed.
-    """
+    """A query that a list does not serve; the message says what is wrong, and what is allowed."""
 
     def __init__(self, parameter: str, message: str) -> None:
         super().__init__(message)
@@ -20,12 +15,6 @@ class InvalidQuery(ValueError):
 
 
 def invalid_value(parameter: str, text: str, allowed: str) -> InvalidQuery:
-    """Return the error for a value that a parameter does not take.
-
-    Args:
-        parameter: the parameter's name.
-        text: the value as the client sent it.
-        allowed: which values are allowed.
-    """
+    """Return the error for a value that a parameter does not take."""
     shown = text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}…"
     return InvalidQuery(parameter, f"Invalid value '{shown}'. Allowed: {allowed}.")

@@ -6,10 +6,9 @@ for tests and plans.
 
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass
 from datetime import UTC, datetime, timedelta
-from types import MappingProxyType
 from typing import Any, ClassVar, Final, NamedTuple
 from uuid import UUID
 
@@ -49,7 +48,7 @@ class Filter:
         help: the description in the API's documentation.
     """
 
-    #: Whether the filter compares its column with one value.
+    #: Whether it compares its column with one value. If not, it is served in order of this column only.
     is_equality: ClassVar[bool] = True
 
     name: str
@@ -63,8 +62,9 @@ class Filter:
     help: str = ""
 
     def __post_init__(self) -> None:
-        if not self.column:
-            object.__setattr__(self, "column", self.name)
+        object.__setattr__(self, "column", self.column or self.name)
+        if not self.is_equality:
+            object.__setattr__(self, "orders_by", (self.column,))
 
     @property
     def sample_value(self) -> Any:
@@ -91,12 +91,10 @@ class Filter:
         return self.parse(text) if text else None
 
     def parse(self, text: str) -> Any:
-        """Return the value that a text means, None for blanks.
-
-        Raises:
-            InvalidQuery: when it means none.
-        """
-        return _text(self.name, text)
+        """Return the value that a text means, None for blanks; raise ``InvalidQuery`` if it means none."""
+        if "\0" in text:  # PostgreSQL stores none
+            raise invalid_value(self.name, text.replace("\0", "\\0"), "text without null characters")
+        return text.strip() or None
 
     def texts(self, value: Any) -> dict[str, str]:
         """Return the query parameters of a value."""
@@ -117,16 +115,15 @@ class Exact(Filter):
     @property
     def schema(self) -> Schema:
         """The OpenAPI schema of a value."""
-        schemas: dict[type, Schema] = {
-            str: {"type": "string"},
-            int: {"type": "integer", "format": "int32", "minimum": MIN_INT32, "maximum": MAX_INT32},
-            UUID: {"type": "string", "format": "uuid"},
-        }
-        return schemas[self.value_type]
+        if self.value_type is int:
+            return {"type": "integer", "format": "int32", "minimum": MIN_INT32, "maximum": MAX_INT32}
+        return {"type": "string", "format": "uuid"} if self.value_type is UUID else super().schema
 
     def parse(self, text: str) -> Any:
         """Return the value that a text means, None for blanks."""
-        return _PARSERS[self.value_type](self.name, text)
+        if self.value_type is int:
+            return _int32(self.name, text)
+        return _uuid(self.name, text) if self.value_type is UUID else super().parse(text)
 
 
 @dataclass(frozen=True)
@@ -142,7 +139,9 @@ class OneOf(Filter):
     @property
     def labels(self) -> Mapping[str, str]:
         """What people call each value, by its text."""
-        return dict(self.choices.choices) if issubclass(self.choices, TextChoices) else _BOOLEAN_LABELS
+        if issubclass(self.choices, TextChoices):
+            return dict(self.choices.choices)
+        return {"true": "Yes", "false": "No"}
 
     @property
     def schema(self) -> Schema:
@@ -162,18 +161,7 @@ class OneOf(Filter):
 
 
 @dataclass(frozen=True)
-class _InOrder(Filter):
-    """A filter that is served in order of its own column only."""
-
-    is_equality: ClassVar[bool] = False
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        object.__setattr__(self, "orders_by", (self.column,))
-
-
-@dataclass(frozen=True)
-class Range(_InOrder):
+class Range(Filter):
     """Rows whose time is in a half-open range, listed in order of this time.
 
     The range of ``created_at`` has the parameters ``created_after`` and ``created_before``.
@@ -181,6 +169,8 @@ class Range(_InOrder):
     Args:
         sample: how long ago the sample range began; it ends now.
     """
+
+    is_equality: ClassVar[bool] = False
 
     sample: timedelta
 
@@ -222,25 +212,28 @@ class Range(_InOrder):
 
 
 @dataclass(frozen=True)
-class Prefix(_InOrder):
+class Prefix(Filter):
     """Rows whose text begins with a prefix, case-sensitively, in order of that text.
 
     The column sorts by code point (``ByteOrderedCharField``), so that an index range finds them.
     """
 
+    is_equality: ClassVar[bool] = False
+
     help: str = "How the text begins; case matters. In order of this text."
 
     def parse(self, text: str) -> str:
         """Return the prefix; blanks count."""
-        return _without_nul(self.name, text)
+        super().parse(text)
+        return text
 
     def condition(self, value: str) -> Q:
         """Return the condition that a row's text begins with the prefix."""
-        end = first_text_after(value)
+        end = _first_text_after(value)
         return Q(**{f"{self.column}__gte": value} | ({f"{self.column}__lt": end} if end else {}))
 
 
-def first_text_after(prefix: str) -> str:
+def _first_text_after(prefix: str) -> str:
     """Return the first text, by code points, after all that begin with ``prefix``; "" if there is none."""
     stem = prefix.rstrip(chr(sys.maxunicode))
     if not stem:
@@ -248,16 +241,6 @@ def first_text_after(prefix: str) -> str:
     following = ord(stem[-1]) + 1
     # Surrogates are no characters: no text has one.
     return stem[:-1] + chr(_AFTER_SURROGATES if following == _FIRST_SURROGATE else following)
-
-
-def _without_nul(name: str, text: str) -> str:
-    if "\0" in text:  # PostgreSQL stores none
-        raise invalid_value(name, text.replace("\0", "\\0"), "text without null characters")
-    return text
-
-
-def _text(name: str, text: str) -> str | None:
-    return _without_nul(name, text).strip() or None
 
 
 def _int32(name: str, text: str) -> int:
@@ -281,9 +264,3 @@ def _datetime(name: str, text: str) -> datetime:
     except (ValueError, OverflowError) as error:
         allowed = 'ISO 8601, such as 2026-11-23T09:00:00Z (write "+" as %2B in a URL)'
         raise invalid_value(name, text, allowed) from error
-
-
-_PARSERS: Final[Mapping[type, Callable[[str, str], Any]]] = MappingProxyType(
-    {str: _text, int: _int32, UUID: _uuid}
-)
-_BOOLEAN_LABELS: Final = MappingProxyType({"true": "Yes", "false": "No"})

@@ -3,7 +3,7 @@
 A resource's serializer declares its fields; a test compares the two over random rows.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any, Final
 
@@ -33,11 +33,7 @@ _SQLITE: Final[dict[type, str]] = {
 
 
 class RowAsJSON(Expression):
-    """The JSON object of a row's fields, in their order, as text.
-
-    Args:
-        fields: names of columns of the queryset's own table.
-    """
+    """The JSON object of a row's fields, which are columns of the queryset's own table, as text."""
 
     def __init__(self, *fields: str) -> None:
         super().__init__(output_field=models.TextField())
@@ -51,40 +47,22 @@ class RowAsJSON(Expression):
 
 @lru_cache(maxsize=64)
 def object_sql(model: type[models.Model], alias: str, fields: tuple[str, ...], vendor: str) -> str:
-    """Return the SQL of a row's JSON object.
-
-    Args:
-        model: the row's.
-        alias: what the query calls the table.
-        fields: names of the model's fields, which are never a client's text.
-        vendor: the engine, as Django calls it.
-    """
+    """Return the SQL of the JSON object of a row of the table ``alias``; no field is a client's text."""
+    templates, other = (_SQLITE, "{0}") if vendor == "sqlite" else (_POSTGRESQL, "to_json({0})::text")
+    columns = {}
+    for name in fields:
+        field: models.Field[Any, Any] = model._meta.get_field(name)  # type: ignore[assignment]
+        template = next((templates[kind] for kind in templates if isinstance(field, kind)), other)
+        columns[name] = template.format(f'"{alias}"."{field.column}"')
     if vendor == "sqlite":
-        columns = _columns(model, alias, fields, _SQLITE, "{0}")
-        pairs = ", ".join(f"'{name}', {column}" for name, column in columns)
+        pairs = ", ".join(f"'{name}', {column}" for name, column in columns.items())
         return f"json_object({pairs})"
     # A concatenation: PostgreSQL's own objects have spaces in them.
-    columns = _columns(model, alias, fields, _POSTGRESQL, "to_json({0})::text")
-    pairs = ", ',', ".join(f"'\"{name}\":', coalesce({column}, 'null')" for name, column in columns)
+    pairs = ", ',', ".join(f"'\"{name}\":', coalesce({column}, 'null')" for name, column in columns.items())
     return f"concat('{{', {pairs}, '}}')"
 
 
-def _columns(
-    model: type[models.Model], alias: str, fields: tuple[str, ...], kinds: dict[type, str], other: str
-) -> Iterator[tuple[str, str]]:
-    for name in fields:
-        field: models.Field[Any, Any] = model._meta.get_field(name)  # type: ignore[assignment]
-        template = next((kinds[kind] for kind in kinds if isinstance(field, kind)), other)
-        yield name, template.format(f'"{alias}"."{field.column}"')
-
-
 def page_body(texts: Iterable[str], *, next_url: str | None = None, previous_url: str | None = None) -> bytes:
-    """Return the JSON of a page of a list.
-
-    Args:
-        texts: each row's JSON.
-        next_url: the URL of the next page, or None.
-        previous_url: the URL of the page before, or None.
-    """
+    """Return the JSON of a page of a list, of each row's JSON and the URLs of the pages beside it."""
     links = b'{"next":%b,"previous":%b,"results":[' % (to_json(next_url), to_json(previous_url))
     return b"".join((links, ",".join(texts).encode(), b"]}"))

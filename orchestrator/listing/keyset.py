@@ -41,24 +41,19 @@ def ordered_after(
         descending: whether all columns descend.
     """
     if position:
-        rows = _after(rows, columns, _as_columns(rows.model, columns, position), descending=descending)
+        rows = rows.filter(_comparison(rows.model, columns, position, descending=descending))
+        # SQLite searches by the first of several conditions on one side of a column, and reads on to what the
+        # others admit. The position is the nearest bound, so it comes first: the last page costs what the
+        # first one does.
+        conditions = rows.query.where.children
+        conditions.insert(0, conditions.pop())
     sign = "-" if descending else ""
     return rows.order_by(*(f"{sign}{column}" for column in columns))
 
 
-def _after(
-    rows: QuerySet[Any], columns: Sequence[str], position: Sequence[Any], *, descending: bool
-) -> QuerySet[Any]:
-    comparison = _RowLessThan if descending else _RowGreaterThan
-    after = rows.filter(comparison(Tuple(*columns), tuple(position)))
-    # SQLite searches by the first of several conditions on one side of a column, and reads on to what the
-    # others admit. The position is the nearest bound, so it comes first: the last page costs what the first
-    # one does.
-    conditions = after.query.where.children
-    conditions.insert(0, conditions.pop())
-    return after
-
-
-def _as_columns(model: type[Model], columns: Sequence[str], position: Sequence[Any]) -> list[Any]:
+def _comparison(
+    model: type[Model], columns: Sequence[str], position: Sequence[Any], *, descending: bool
+) -> _RowValue:
     fields: list[Any] = [model._meta.get_field(column) for column in columns]
-    return [field.to_python(value) for field, value in zip(fields, position, strict=True)]
+    values = tuple(field.to_python(value) for field, value in zip(fields, position, strict=True))
+    return (_RowLessThan if descending else _RowGreaterThan)(Tuple(*columns), values)

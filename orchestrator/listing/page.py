@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from django.db import connections, router
-from django.db.models import Q, QuerySet
+from django.db.models import Q, QuerySet, Value
 
 from orchestrator.json_codec import from_json
 from orchestrator.limits import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE
@@ -85,11 +85,7 @@ class Selection:
         return ordered_after(rows, self.columns, cursor.position, descending=descending)
 
     def count(self, limit: int | None = None) -> int | None:
-        """Return how many rows there are, or None where it takes more than a bounded scan to know.
-
-        Args:
-            limit: rows to read at most; by default as many as for a page.
-        """
+        """Return how many rows there are, or None if it takes more than ``limit`` or ``SCAN_LIMIT`` rows."""
         residual = self.residual
         walk = self.walk()
         narrow = walk.defer(*self.definition.deferred) if residual else walk.values_list(*self.columns)
@@ -98,13 +94,7 @@ class Selection:
     def page(
         self, cursor: Cursor = _FIRST, size: int = DEFAULT_PAGE_SIZE, *, json: tuple[str, ...] = ()
     ) -> Page:
-        """Return a page of the rows.
-
-        Args:
-            cursor: where the page begins.
-            size: how many rows the page has at most.
-            json: fields; with them rows are texts of JSON, else model instances without deferred columns.
-        """
+        """Return a page of at most ``size`` rows: JSON of the fields ``json``, or model instances."""
         found = _found(self, cursor, size + 1, json)
         stop = found.pop()[0] if found and found[-1][1] else None
         rows = [row for row, _ in found[:size]]
@@ -115,8 +105,8 @@ class Selection:
         ahead = Cursor(cursor.backward, far) if far else None
         stopped = ahead is not None and not is_full
         if cursor.backward:
-            return Page(rows[::-1], next=behind, previous=ahead, scan_stopped=stopped)
-        return Page(rows, next=ahead, previous=behind, scan_stopped=stopped)
+            return Page(rows[::-1], behind, ahead, stopped)
+        return Page(rows, ahead, behind, stopped)
 
     def pages(self, *, json: tuple[str, ...] = ()) -> Iterator[Page]:
         """Yield all pages, each read when it is needed."""
@@ -144,58 +134,53 @@ class Selection:
         return access_path(self.definition, self.conditions, self.order)
 
 
-def _found(selection: Selection, cursor: Cursor, size: int, json: tuple[str, ...]) -> list[tuple[Any, bool]]:
-    """Return rows, each with whether it is only where a scan stopped."""
+def _found(selection: Selection, cursor: Cursor, size: int, json: tuple[str, ...]) -> list[Any]:
+    """Return rows, each with whether (1 or 0) it is only where a scan stopped."""
+    definition = selection.definition
+    if not (json or selection.residual):
+        return [(row, 0) for row in selection.walk(cursor).defer(*definition.deferred)[:size]]
+    if selection == Selection(definition, {}, selection.order) and cursor == _FIRST:
+        alias = router.db_for_read(definition.model)
+        return _execute(first_page_sql(definition, selection.order, size, json, alias), alias)
+    walk = selection.walk(cursor).defer(*definition.deferred)
     if selection.residual:
-        return _scanned(selection, cursor, size, json)
-    if not json:
-        rows = selection.walk(cursor).defer(*selection.definition.deferred)
-        return [(row, False) for row in rows[:size]]
-    if not (selection.conditions or cursor.position or cursor.backward or selection.base is not None):
-        alias = router.db_for_read(selection.definition.model)
-        sql = first_page_sql(selection.definition, selection.order, size, json, alias)
-    else:
-        walk = selection.walk(cursor)
-        alias, sql = walk.db, _json_sql(walk, size, json)
-    return [(text, False) for (text,) in _execute(sql, alias)]
+        return _scanned(selection, walk, size, json)
+    return _execute(_json_sql(walk, size, json), walk.db)
 
 
 @lru_cache(maxsize=512)
 def first_page_sql(
     definition: ListDefinition, order: Order, size: int, json: tuple[str, ...], alias: str
 ) -> SQL:
-    """Return the statement of a list's first page without filters.
+    """Return the statement of a list's first page without filters, in the database ``alias``.
 
-    Kept, because Django needs longer to compile it than the database needs to run it. The arguments are those
-    of ``Selection.page``; ``alias`` is the database's.
+    Kept, because Django needs longer to compile it than the database needs to run it.
     """
     return _json_sql(Selection(definition, {}, order).walk().using(alias), size, json)
 
 
 def _json_sql(walk: QuerySet[Any], size: int, json: tuple[str, ...]) -> SQL:
-    rows = walk.annotate(as_json=RowAsJSON(*json)).values_list("as_json")[:size]
-    sql, parameters = rows.query.get_compiler(walk.db).as_sql()
+    rows = walk.annotate(as_json=RowAsJSON(*json), scan_stopped=Value(0)).values_list(
+        "as_json", "scan_stopped"
+    )
+    sql, parameters = rows[:size].query.get_compiler(walk.db).as_sql()
     return sql, parameters
 
 
-def _scanned(
-    selection: Selection, cursor: Cursor, size: int, json: tuple[str, ...]
-) -> list[tuple[Any, bool]]:
-    deferred, model = selection.definition.deferred, selection.definition.model
-    walk = selection.walk(cursor).defer(*deferred)
+def _scanned(selection: Selection, walk: QuerySet[Any], size: int, json: tuple[str, ...]) -> list[Any]:
+    model, deferred = selection.definition.model, selection.definition.deferred
     table = model._meta.db_table
     if json:
         selected = object_sql(model, table, json, connections[walk.db].vendor)
-        sql = bounded_scan.select(walk, selection.residual, selected, size)
-        return [(text, bool(stopped)) for text, stopped in _execute(sql, walk.db)]
+        return _execute(bounded_scan.select(walk, selection.residual, selected, size), walk.db)
     columns = (each.column for each in model._meta.concrete_fields if each.name not in deferred)
     selected = ", ".join(f'"{table}"."{column}"' for column in columns)
-    statement, parameters = bounded_scan.select(walk, selection.residual, selected, size)
-    rows: Any = model._default_manager.using(walk.db).raw(statement, parameters)
-    return [(row, bool(row.scan_stopped)) for row in rows]
+    sql, parameters = bounded_scan.select(walk, selection.residual, selected, size)
+    rows: Any = model._default_manager.using(walk.db).raw(sql, parameters)
+    return [(row, row.scan_stopped) for row in rows]
 
 
-def _execute(sql: SQL, alias: str) -> list[tuple[Any, ...]]:
+def _execute(sql: SQL, alias: str) -> list[Any]:
     with connections[alias].cursor() as cursor:
         cursor.execute(*sql)
         return list(cursor.fetchall())

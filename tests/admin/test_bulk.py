@@ -11,7 +11,7 @@ from django.contrib.admin.models import LogEntry
 from django.db import connection
 from django.utils import timezone
 
-from orchestrator import actions
+from orchestrator import actions, counts
 from orchestrator.choices import JobStatus, Role
 from orchestrator.console import bulk_operations, bulk_runs
 from orchestrator.console.models import BulkChange
@@ -47,24 +47,31 @@ def prepare(client, action, rows=None, query="", page=JOBS):
     return response["Location"]
 
 
-def run(client, page, **fields):
-    assert client.post(f"{page}start/", fields).status_code == 302
-    while client.post(f"{page}step/", headers={"accept": "application/json"}).json()["state"] == "running":
-        pass
+def step(client, page):
+    assert client.post(f"{page}step/").status_code == 302
     return BulkChange.objects.get(pk=int(page.rstrip("/").rpartition("/")[2]))
 
 
+def run(client, page, **fields):
+    assert client.post(f"{page}start/", fields).status_code == 302
+    while (change := step(client, page)).state == "running":
+        pass
+    return change
+
+
+def operation(action, **fields):
+    return bulk_operations.operation_of(BulkChange(action=action, by="ada", **fields))
+
+
 def numbers():
-    return {status: number for status, number in Job.objects.counts().items() if number}
+    return {status: number for status, number in counts.jobs_by_status().items() if number}
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("to", [JobStatus.PENDING, JobStatus.CANCELLED])
-def test_a_batch_equals_single_changes(to):
+@pytest.mark.parametrize(("action", "to"), [("retry", JobStatus.PENDING), ("cancel", JobStatus.CANCELLED)])
+def test_a_batch_equals_single_changes(action, to):
     pairs = [(make(1, status)[0], make(1, status)[0]) for status in STEPS]
-    assert bulk_operations.run_batch(
-        bulk_operations.set_status(to, by="ada", reason="Why"), Job, [b.pk for _, b in pairs]
-    )
+    assert bulk_operations.run_batch(operation(action, reason="Why"), Job, [b.pk for _, b in pairs])
     for alone, together in pairs:
         alone.refresh_from_db()
         if to in alone.allowed_statuses:
@@ -90,18 +97,13 @@ def test_a_batch_runs_few_statements_at_any_size(django_assert_max_num_queries):
         make(size)
         with django_assert_max_num_queries(9):
             jobs = [job.pk for job in Job.objects.filter(status="pending")]
-            assert (
-                bulk_operations.run_batch(
-                    bulk_operations.set_status(JobStatus.CANCELLED, by="ada"), Job, jobs
-                )
-                == size
-            )
+            assert bulk_operations.run_batch(operation("cancel"), Job, jobs) == size
 
 
 @pytest.mark.django_db
 def test_a_batch_changes_only_rows_that_need_the_change():
     jobs = [job.pk for job in make(3) + make(1, "running")]
-    change = bulk_operations.set_priority(7, by="ada", reason="Urgent")
+    change = operation("priority", priority=7, reason="Urgent")
     assert [bulk_operations.run_batch(change, Job, jobs) for _ in range(2)] == [3, 0]
     assert sorted(Job.objects.values_list("priority", flat=True)) == [0, 7, 7, 7]
     event = Event.objects.filter(type="job_updated")[0]
@@ -181,11 +183,11 @@ def test_a_change_can_be_stopped_and_shows_its_progress(console, monkeypatch):
     make(10)
     page = prepare(console, "cancel")
     console.post(f"{page}start/")
-    result = console.post(f"{page}step/", headers={"accept": "application/json"}).json()
-    assert result == {"state": "running", "changed": 4, "total": 10}
+    change = step(console, page)
+    assert (change.state, change.changed, change.total) == ("running", 4, 10)
     assert 'value="4" max="10"' in console.get(page).content.decode()
     console.post(f"{page}stop/")
-    assert console.post(f"{page}step/", headers={"accept": "application/json"}).json()["state"] == "stopped"
+    assert step(console, page).state == "stopped"
     assert numbers() == {"pending": 6, "cancelled": 4}
     assert "4 of 10 jobs changed" in console.get(page).content.decode()
     assert "Stopped" in LogEntry.objects.order_by("-pk")[0].change_message

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from monitoring import findings, registry
 from monitoring.cache_report import CacheHealth
+from monitoring.formatting import human_duration
 from orchestrator import actions
 from orchestrator.choices import JobStatus
 from orchestrator.console import dashboard, rollups
@@ -150,25 +151,26 @@ def test_figures_match_the_jobs():
     ended("Fine", JobStatus.COMPLETED)
     actions.delete_job(deleted.pk, by="ada")
     current = dashboard.dashboard("nonsense")
-    assert current.range == "hour"
-    assert {tile.status.value: tile.number for tile in current.tiles} == {
+    assert current["range"] == "hour"
+    assert current["by_status"] == {
         "pending": 2, "running": 0, "completed": 1, "failed": 1, "cancelled": 0,
     }  # fmt: skip
-    assert current.total == 4
-    assert current.backlog.oldest.pk == oldest.pk
-    assert current.backlog.drains_in == timedelta(seconds=2 / current.backlog.per_second)
-    assert [(failure.job, failure.reason) for failure in current.failures] == [
-        ("", ""),
+    assert current["total"] == 4
+    assert current["oldest_pending"] == oldest
+    assert current["time_to_drain"] == human_duration(2 / current["per_minute"] * 60)
+    failures = list(current["failures"])
+    assert [(each.job_name, each.payload["reason"]) for each in failures] == [
+        (None, None),
         ("Broken", "No space left"),
     ]
-    assert current.failures[1].job_id == failed.pk
+    assert failures[1].job_id == failed.pk
 
 
 @pytest.mark.django_db
 def test_a_queue_without_throughput_has_no_drain_time():
-    assert dashboard.dashboard("hour").backlog.drains_text == "No pending jobs"
+    assert dashboard.dashboard("hour")["time_to_drain"] == "No pending jobs"
     actions.create_job(by="ada", name="Waits")
-    assert dashboard.dashboard("hour").backlog.drains_text == "Unknown: no job finished in the last hour"
+    assert dashboard.dashboard("hour")["time_to_drain"] == "Unknown: no job finished in the last hour"
 
 
 @pytest.mark.usefixtures("_three_hours")

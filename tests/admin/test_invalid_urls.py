@@ -11,8 +11,8 @@ INVALID_FILTERS = (
     "password__startswith=a",
     "banana=1",
 )
-NULLS = ("cursor=%00", "q=%00")  # PostgreSQL would refuse them
-IGNORED = ("p=99999", "o=99999999999999999999", "o=-x.3", *NULLS, "_popup=1", "_facets=1")
+NULL = "cursor=%00"  # PostgreSQL would refuse it
+IGNORED = ("p=99999", "o=99999999999999999999", "o=-x.3", NULL, "_popup=1", "_facets=1")
 INVALID_IDS = ("x", "%00", "_5F_", "0199aaaa-0000-7000-8000-000000000000")
 
 
@@ -30,8 +30,7 @@ def test_an_unknown_filter_redirects_once_with_a_message(console, model, query):
 
 
 @pytest.mark.parametrize(
-    ("model", "query"),
-    [*(("job", query) for query in IGNORED), *((model, query) for model in LISTS[1:] for query in NULLS)],
+    ("model", "query"), [*(("job", query) for query in IGNORED), *((model, NULL) for model in LISTS[1:])]
 )
 def test_a_meaningless_order_page_or_search_shows_the_list(console, model, query):
     assert console.get(f"/admin/orchestrator/{model}/?{query}").status_code == 200

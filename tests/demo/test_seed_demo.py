@@ -6,6 +6,7 @@ import subprocess
 import sys
 from datetime import UTC, datetime
 from io import StringIO
+from itertools import chain
 
 import pytest
 from django.conf import settings
@@ -13,10 +14,10 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from django.forms import model_to_dict
 
+from orchestrator.demo.bulk_load import load
 from orchestrator.demo.seed_plan import SeedPlan
 from orchestrator.models import Event, Job, Task, User
 
-UNTIL = "2026-11-23T09:30:00Z"
 MODELS = {"jobs": Job, "events": Event, "tasks": Task, "users": User}
 
 
@@ -33,23 +34,18 @@ def counts():
 @pytest.mark.django_db
 @pytest.mark.slow
 def test_rows_arrive_as_planned_and_as_django_writes_them():
-    seed(jobs=60, tasks=15, users=12, seed=3, until=UNTIL)
-    plan = SeedPlan(
-        jobs=60, events=None, tasks=15, users=12, seed=3, until=datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
-    )
-    for batch in plan.batches():
-        for rows in batch.tables:
-            columns = ", ".join(rows.columns)
-            for row in rows.rows:
-                stored = _stored(rows.table, columns, row[0])
-                MODELS[rows.table].objects.get(pk=row[0]).save()  # as Django writes what it read
-                assert _comparable(_stored(rows.table, columns, row[0])) == _comparable(stored)
+    plan = SeedPlan(jobs=60, events=None, tasks=15, users=12, seed=3, until=datetime.now(UTC))
+    load(plan, progress=lambda rows: None)
+    for row in chain.from_iterable(plan.rows()):
+        stored = _stored(row)
+        type(row).objects.get(pk=row.pk).save()  # as Django writes what it read
+        assert _comparable(_stored(row)) == _comparable(stored)
 
 
-def _stored(table, columns, pk):
+def _stored(row):
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT {columns} FROM {table} WHERE id = %s", [pk])  # noqa: S608
-        return dict(zip(columns.split(", "), cursor.fetchone(), strict=True))
+        cursor.execute(f"SELECT * FROM {row._meta.db_table} WHERE id = %s", [row.pk.hex])  # noqa: S608
+        return dict(zip((column[0] for column in cursor.description), cursor.fetchone(), strict=True))
 
 
 def _comparable(row):
@@ -75,10 +71,10 @@ def test_rows_are_valid():
 
 @pytest.mark.django_db
 def test_the_report_counts_what_was_added():
-    report = seed(jobs=50, events=400, tasks=7, users=5, seed=9, until=UNTIL)
+    report = seed(jobs=50, events=400, tasks=7, users=5, seed=9)
     assert report["rows"] == counts() == {"jobs": 50, "events": 400, "tasks": 7, "users": 5}
     assert report["seed"] == 9
-    assert report["until"] == UNTIL
+    assert datetime.fromisoformat(report["until"]) <= datetime.now(UTC)
     assert report["seconds"] > 0
 
 
@@ -92,11 +88,11 @@ def test_the_report_for_people_is_one_line():
 
 @pytest.mark.django_db
 def test_run_again_it_adds_as_many_other_rows():
-    options = {"jobs": 40, "tasks": 6, "users": 30, "until": UNTIL}
+    options = {"jobs": 40, "tasks": 6, "users": 30}
     seed(**options)
     first = counts()
     seed(**options)
-    seed(**{**options, "seed": 2})  # other rows, but people's names are the same for every seed
+    seed(**{**options, "seed": 2})  # other rows, but names are the same for every seed
     seed(**{**options, "jobs": 0, "events": 20})
     after = counts()
     assert {name: after[name] for name in ("jobs", "tasks", "users")} == {
@@ -134,22 +130,6 @@ def test_the_planner_has_statistics_afterwards():
             assert cursor.fetchone()[0].split()[0] == "500"
 
 
-@pytest.mark.sqlite
-@pytest.mark.django_db
-def test_the_settings_of_the_connection_are_restored():
-    usual = {"cache_size": -4321, "wal_autocheckpoint": 777}
-    with connection.cursor() as cursor:
-        before = {name: cursor.execute(f"PRAGMA {name}").fetchone()[0] for name in usual}
-        try:
-            for name, value in usual.items():
-                cursor.execute(f"PRAGMA {name} = {value}")
-            seed(jobs=10)
-            assert {name: cursor.execute(f"PRAGMA {name}").fetchone()[0] for name in usual} == usual
-        finally:
-            for name, value in before.items():
-                cursor.execute(f"PRAGMA {name} = {value}")
-
-
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -160,9 +140,6 @@ def test_the_settings_of_the_connection_are_restored():
         ({"tasks": "100000001"}, "--tasks '100000001'"),
         ({"users": "9" * 5000}, "--users '999"),
         ({"seed": "-3"}, "--seed '-3'"),
-        ({"until": "yesterday"}, "--until 'yesterday' cannot be used; allowed: ISO 8601"),
-        ({"until": "2026-02-30T00:00:00Z"}, "--until '2026-02-30T00:00:00Z'"),
-        ({"until": "0001-01-01T00:00:00+14:00"}, "--until '0001-01-01T00:00:00+14:00'"),
     ],
 )
 @pytest.mark.django_db
@@ -201,5 +178,5 @@ def test_an_unreachable_database_is_reported_in_one_line():
         DATABASE_URL="postgresql://nobody@127.0.0.1:1/nothing", DB_POOL_MAX_SIZE="0", DB_POOL_MIN_SIZE="0"
     )
     assert done.returncode == 2
-    assert done.stderr.startswith("CommandError: The database refuses: ")
+    assert done.stderr.startswith("CommandError: The database is not available: ")
     assert done.stderr.count("\n") == 1

@@ -196,9 +196,9 @@ class TestSnapshots:
         Task.objects.bulk_create([Task(title="t") for _ in range(100)])
 
         (tasks,) = (table for table in database_report(plans=False).tables if table.name == "tasks")
-        assert tasks.growth is not None
-        assert round(tasks.growth.rows_a_day) == 100
-        assert tasks.growth.bytes_a_day is not None
+        assert tasks.rows_per_day is not None
+        assert round(tasks.rows_per_day) == 100
+        assert tasks.bytes_per_day is not None
 
     def test_old_ones_are_deleted(self):
         long_ago = timezone.now() - snapshots.KEPT_FOR - timedelta(days=1)

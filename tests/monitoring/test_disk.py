@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from monitoring import disk_space
 from monitoring.engines import postgresql
-from monitoring.table_statistics import Growth, TableFigures
+from monitoring.table_statistics import TableFigures
 
 pytestmark = pytest.mark.django_db
 
@@ -24,20 +24,18 @@ def execute(*statements: str) -> None:
 class TestDisk:
     def test_free_space_and_days_are_measured(self):
         now = timezone.now()
-        growth = Growth(1.0, 2.0 * GIB, now - timedelta(days=3))
-        found = disk_space.measure(
-            connection, [TableFigures(name="jobs", growth=growth), TableFigures(name="tasks")]
-        )
+        grown = TableFigures(name="jobs", bytes_per_day=2.0 * GIB, growth_since=now - timedelta(days=3))
+        found = disk_space.measure(connection, [grown, TableFigures(name="tasks")])
         assert found.free_bytes is not None
         assert found.total_bytes is not None
         assert 0 < found.free_bytes < found.total_bytes
-        assert found.days == round(found.free_bytes / (2.0 * GIB), 1)
-        assert (found.measured_days, found.reason) == (3.0, None)
+        assert found.days_left == round(found.free_bytes / (2.0 * GIB), 1)
+        assert (found.measured_over_days, found.reason) == (3.0, None)
 
     def test_without_growth_there_are_no_days(self):
         found = disk_space.measure(connection, [TableFigures(name="jobs")])
         assert found.free_bytes is not None
-        assert (found.days, found.bytes_a_day) == (None, None)
+        assert (found.days_left, found.bytes_per_day) == (None, None)
         assert found.reason is not None
 
     @pytest.mark.postgres

@@ -34,7 +34,7 @@ def connected(server: PostgresServer) -> Iterator[BaseDatabaseWrapper]:
 def test_statements_are_shown_if_the_server_counts_them(postgres_server: Callable[..., PostgresServer]):
     server = postgres_server({"shared_preload_libraries": "pg_stat_statements"})
     with connected(server) as connection:
-        assert postgresql.statements(connection) is None  # the extension is not made
+        assert postgresql.statements(connection) == []  # the extension is not made
 
         with server.connect() as plain:
             plain.execute("CREATE EXTENSION pg_stat_statements")

@@ -5,19 +5,19 @@ from typing import Any
 
 import pytest
 
-from monitoring import rules
+from monitoring import connection_pools, rules
 from monitoring.cache_report import CacheHealth, Family, Hits, Outbox, ServerFigures
-from monitoring.connection_pools import PoolFigures
 from monitoring.disk_space import Disk
 from monitoring.findings import Finding
 from monitoring.index_catalog import Index
 from monitoring.index_usage import DropProof, IndexUsage
 from monitoring.report_data import DatabaseReport
-from monitoring.table_statistics import TableFigures
+from monitoring.table_statistics import IndexFigures, TableFigures
 
 pytestmark = pytest.mark.engine_neutral
 
 GIB = 1024**3
+FIGURES = (*connection_pools._FIGURES, "most_used")  # noqa: SLF001
 NO_HITS = Hits(hits=0, misses=0, bypasses=0)
 
 
@@ -36,7 +36,6 @@ def server_figures(**changed: Any) -> ServerFigures:
         "memory_bytes": 1_000_000,
         "memory_limit_bytes": 100_000_000,
         "evicted_keys": 0,
-        "max_clients": 1000,
     }
     return ServerFigures(**{**healthy, **changed})
 
@@ -133,7 +132,8 @@ class TestIndexes:
     @staticmethod
     def unused_index(**changed: Any) -> IndexUsage:
         index = Index("ix_narrow", "jobs", ("a",))
-        return IndexUsage(**{"index": index, "scans": 0, "bytes": 8192, "proof": DropProof(9, ()), **changed})
+        figures = IndexFigures(table="jobs", name="ix_narrow", scans=0, bytes=8192)
+        return IndexUsage(**{"index": index, "figures": figures, "proof": DropProof(9, ()), **changed})
 
     @pytest.mark.parametrize(
         ("prefix_of", "counted_days", "kind"),
@@ -146,8 +146,9 @@ class TestIndexes:
     )
     def test_needless_ones_are_found(self, prefix_of: tuple, counted_days: int | None, kind: str | None):
         since = datetime.now(UTC) - timedelta(days=counted_days) if counted_days else None
-        usage = self.unused_index(scans=0 if since else None, since=since, prefix_of=prefix_of)
-        findings = found(report(tables=(large_table(),), index_usage=(usage,)))
+        usage = self.unused_index(prefix_of=prefix_of)
+        server = {"stats_reset": since}
+        findings = found(report(tables=(large_table(),), index_usage=(usage,), server=server))
         assert set(findings) == ({f"index:{kind}:ix_narrow"} if kind else set())
 
     @pytest.mark.parametrize(
@@ -168,8 +169,9 @@ class TestIndexes:
 
     @pytest.mark.parametrize("proof", [None, DropProof(9, ("jobs",))], ids=["not tried", "loses a plan"])
     def test_none_is_needless_without_a_proof(self, proof: DropProof | None):
-        usage = self.unused_index(since=datetime.now(UTC) - timedelta(days=30), proof=proof)
-        assert found(report(tables=(large_table(),), index_usage=(usage,))) == {}
+        server = {"stats_reset": datetime.now(UTC) - timedelta(days=30)}
+        usage = self.unused_index(proof=proof)
+        assert found(report(tables=(large_table(),), index_usage=(usage,), server=server)) == {}
 
 
 class TestConnections:
@@ -182,8 +184,8 @@ class TestConnections:
         assert "replica:lag:copy" in found(report(replication=(replica,)))
 
 
-def pool(process: int = 1, **figures: Any) -> PoolFigures:
-    return PoolFigures(process=process, alias="default", **figures)
+def pool(process: int = 1, **figures: int) -> dict[str, Any]:
+    return {**dict.fromkeys(FIGURES, 0), "process": process, "alias": "default", **figures}
 
 
 class TestPools:
@@ -303,8 +305,8 @@ class TestDisk:
         disk = Disk(
             free_bytes=free_gib and free_gib * GIB,
             total_bytes=500 * GIB,
-            bytes_a_day=2.0 * GIB,
-            measured_days=measured_days,
+            bytes_per_day=2.0 * GIB,
+            measured_over_days=measured_days,
         )
         findings = found(report(disk=disk))
         assert [(each.level, each.evidence["days_left"]) for each in findings.values()] == (

@@ -1,13 +1,17 @@
 """The command `explain_queries`."""
 
 import json
-from collections.abc import Callable, Iterator
+import os
+import subprocess
+import sys
+from collections.abc import Callable
 from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connection, connections
+from django.db import connection
 
 Execute = Callable[[str], list[tuple[Any, ...]]]
 
@@ -84,42 +88,23 @@ def test_without_refuses_an_unknown_index_and_analyze(arguments: list[str]) -> N
 
 
 @pytest.mark.django_db
-def test_an_unknown_database_is_refused() -> None:
-    assert "'nowhere' cannot be used; allowed: default" in refused("explain_queries", "--database", "nowhere")
+def test_a_database_that_is_not_migrated_is_refused(execute: Execute) -> None:
+    execute("DELETE FROM django_migrations WHERE app = 'orchestrator' AND name LIKE '0002%'")
+    assert "is not migrated" in refused("explain_queries")
 
 
-@pytest.mark.django_db
-@pytest.mark.parametrize("seconds", ["0", "-1", "x", "²", "9999999999999"])
-def test_an_invalid_time_limit_is_refused(seconds: str) -> None:
-    assert "--seconds" in refused("explain_queries", f"--seconds={seconds}")
-
-
-def test_a_database_that_is_not_migrated_is_refused(scratch_database: str) -> None:
-    assert "is not migrated" in refused("explain_queries", "--database", scratch_database)
-
-
-@pytest.fixture
-def other(scratch_database: str) -> Iterator[Callable[..., str]]:
-    """A function that configures another database and returns its alias."""
-
-    def make(**description: Any) -> str:
-        connections.databases["other"] = {**connections[scratch_database].settings_dict, **description}
-        return "other"
-
-    yield make
-    connections["other"].close()
-    del connections["other"], connections.databases["other"]
-
-
-def test_a_database_that_cannot_be_reached_is_refused(other: Callable[..., str], tmp_path: Any) -> None:
-    location = (
-        {"NAME": str(tmp_path / "no" / "such.sqlite3")} if connection.vendor == "sqlite" else {"PORT": "1"}
+def test_a_database_that_cannot_be_reached_is_refused(tmp_path: Path) -> None:
+    url = {
+        "sqlite": f"sqlite:///{tmp_path}/no/such.sqlite3",
+        "postgresql": "postgresql://kyros@127.0.0.1:1/kyros",
+    }[connection.vendor]
+    result = subprocess.run(
+        [sys.executable, "manage.py", "explain_queries"],
+        env={**os.environ, "DATABASE_URL": url, "DB_POOL_MAX_SIZE": "0"},
+        capture_output=True,
+        text=True,
+        check=False,
     )
-    options = {key: value for key, value in connection.settings_dict["OPTIONS"].items() if key != "pool"}
-    alias = other(**location, OPTIONS=options)
-    assert "is not available" in refused("explain_queries", "--database", alias)
-
-
-def test_another_engine_is_refused(other: Callable[..., str]) -> None:
-    alias = other(ENGINE="django.db.backends.dummy")
-    assert "allowed: postgresql, sqlite" in refused("explain_queries", "--database", alias)
+    assert result.returncode == 2
+    assert "The database is not available" in result.stderr
+    assert result.stderr.count("\n") == 1

@@ -29,9 +29,9 @@ Problems = dict[str, tuple[str, ...]]
 Execute = Callable[[str], list[tuple[Any, ...]]]
 
 
-def wrong(queries: tuple[HotQuery, ...], **options: bool) -> Problems:
+def wrong(queries: tuple[HotQuery, ...]) -> Problems:
     """Return the problems of the queries that are not as declared, by name."""
-    return {one.query: one.problems for one in examine(queries, **options) if not one.ok}
+    return {one.query: one.problems for one in examine(queries) if not one.ok}
 
 
 @pytest.mark.usefixtures("empty_tables")
@@ -50,25 +50,21 @@ def test_every_hot_query_is_served_in_time_on_tables_with_rows() -> None:
 
 
 @pytest.mark.parametrize("index", INDEXES)
-@pytest.mark.django_db
+@pytest.mark.usefixtures("empty_tables")
 def test_dropping_an_index_breaks_its_queries(execute: Execute, index: str) -> None:
     declared = [query for query in every() if query.index == index]
     # Drop the table's other indexes, so that none of them can replace it.
     for other in index_catalog.existing_indexes(connection):
         if other.table == declared[0].table and not other.unique and other.name != index:
             execute(f"DROP INDEX {other.name}")
-    served = [
-        one.hot
-        for one in examine(declared, penalized=True)
-        if one.ok and one.plan and index in one.plan.indexes
-    ]
+    served = [one.hot for one in examine(declared) if one.ok and one.plan and index in one.plan.indexes]
     assert served
 
     execute(f"DROP INDEX {index}")
 
     gone = f"{index} does not exist"
-    assert all(gone in one.problems for one in examine(declared, penalized=True))
-    assert [one for one in examine(served, penalized=True) if not {*one.problems} - {gone}] == []
+    assert all(gone in one.problems for one in examine(declared))
+    assert [one for one in examine(served) if not {*one.problems} - {gone}] == []
 
 
 @pytest.mark.timeout(300)

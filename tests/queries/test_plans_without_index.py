@@ -10,7 +10,7 @@ from django.db import connection
 from monitoring import index_catalog, plans
 from monitoring.index_catalog import Index
 from monitoring.index_usage import drop_proof, index_usage
-from monitoring.plan_checks import HotQuery, examine, examine_without, from_queryset
+from monitoring.plan_checks import HotQuery, examine, from_queryset
 from monitoring.plans import schema_copy
 from orchestrator.hot_queries import KEEP_REASONS
 from orchestrator.models import Job
@@ -42,7 +42,7 @@ def attempts(execute: Execute) -> HotQuery:
 @pytest.mark.usefixtures("empty_tables")
 def test_queries_that_need_an_index_are_reported_and_the_index_stays(execute: Execute) -> None:
     index = existing("ix_events_job_id_created_at")
-    examined = examine_without(index, every())
+    examined = examine(every(), without=index)
     lost = {one.query for one in examined if {*one.problems} - {f"{index.name} does not exist"}}
     assert {"events by job", "events by job, next page"} <= lost
     assert all(query.startswith("events by job") for query in lost)
@@ -50,7 +50,7 @@ def test_queries_that_need_an_index_are_reported_and_the_index_stays(execute: Ex
 
 
 def test_an_alternative_index_is_used_instead() -> None:
-    examined = {one.query: one for one in examine_without(existing("ix_jobs_status"), every())}
+    examined = {one.query: one for one in examine(every(), without=existing("ix_jobs_status"))}
     without = examined["jobs of a status, in any order"]
     assert without.problems == ("ix_jobs_status does not exist",)
     assert without.index in without.hot.alternatives
@@ -63,7 +63,7 @@ def test_a_schema_copy_has_the_statistics_of_the_file(execute: Execute) -> None:
     copy = schema_copy.schema_copy(connection, "ix_jobs_status", statistics=True)
     assert ("ix_jobs_priority", "1000000 10") in copy.execute("SELECT idx, stat FROM sqlite_stat1").fetchall()
     of_jobs = [query for query in every() if query.table == "jobs"]
-    assert all(one.free for one in examine_without(existing("ix_jobs_status"), of_jobs))
+    assert all(one.free for one in examine(of_jobs, without=existing("ix_jobs_status")))
 
 
 def test_a_drop_proof_names_queries_that_would_lose_their_plan(attempts: HotQuery) -> None:

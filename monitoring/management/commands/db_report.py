@@ -9,6 +9,7 @@ from django.core.management.base import CommandError
 from django.db import DatabaseError
 
 from monitoring import findings
+from monitoring.formatting import first_line
 from monitoring.management.reports import ReportCommand
 from monitoring.report import database_report
 from monitoring.report_data import DatabaseReport
@@ -31,8 +32,9 @@ class Command(ReportCommand):
         try:
             self._acknowledge(options)
         except DatabaseError as error:
-            reason = str(error).strip().partition("\n")[0]
-            raise CommandError(f"The acknowledgement cannot be saved: {reason}", returncode=2) from error
+            raise CommandError(
+                f"The acknowledgement cannot be saved: {first_line(error)}", returncode=2
+            ) from error
         report = database_report()
         if options["json"]:
             self.write_json(performance_document(report))

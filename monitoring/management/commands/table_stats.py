@@ -1,18 +1,18 @@
 """`manage.py table_stats`: size and growth of the tables, size and use of their indexes."""
 
 from argparse import ArgumentParser
-from collections.abc import Sequence
 from typing import Any
 
 from django.core.management.base import CommandError
 from django.db import DatabaseError
 
 from monitoring import registry
-from monitoring.formatting import human_bytes, iso_now
+from monitoring.formatting import first_line, human_bytes, iso_now
 from monitoring.management.reports import ReportCommand
-from monitoring.registry import VerifiedRows
 from monitoring.report import database_report
 from monitoring.report_data import DatabaseReport
+
+Rows = list[dict[str, Any]]
 
 
 class Command(ReportCommand):
@@ -26,9 +26,8 @@ class Command(ReportCommand):
         parser.add_argument("--repair", action="store_true", help="correct wrong counts; implies --verify")
 
     def handle(self, **options: Any) -> None:
-        verified = None
-        if options["verify"] or options["repair"]:
-            verified = _verified(repair=options["repair"])
+        verify = options["verify"] or options["repair"]
+        verified = _verified(repair=options["repair"]) if verify else []
         report = database_report(plans=False)
         if options["json"]:
             document = {
@@ -37,11 +36,10 @@ class Command(ReportCommand):
                 "errors": dict(report.errors),
                 "timestamp": iso_now(),
             }
-            shown = {"verified": [_row(row) for row in verified]} if verified is not None else {}
-            self.write_json({**document, **shown})
+            self.write_json({**document, "verified": verified} if verify else document)
         else:
             self._write(report)
-            self._write_verified(verified or ())
+            self._write_verified(verified)
 
     def _write(self, report: DatabaseReport) -> None:
         for section, why in report.errors.items():
@@ -54,7 +52,7 @@ class Command(ReportCommand):
                 table.exact,
                 _size(table.table_bytes),
                 _size(table.index_bytes),
-                table.growth and table.growth.rows_a_day,
+                table.rows_per_day,
                 table.last_vacuum and f"{table.last_vacuum:%Y-%m-%d %H:%M}",
                 table.last_analyze and f"{table.last_analyze:%Y-%m-%d %H:%M}",
             )
@@ -71,24 +69,20 @@ class Command(ReportCommand):
             ),
         )
 
-    def _write_verified(self, verified: Any) -> None:
+    def _write_verified(self, verified: Rows) -> None:
         for row in verified:
-            name = f"{row.table} ({row.status})" if row.status else row.table
-            wrong = "" if row.kept == row.counted else "  WRONG"
-            self.stdout.write(f"{name}: {row.counted} counted, {row.kept} kept{wrong}")
+            name = f"{row['table']} ({row['status']})" if row["status"] else row["table"]
+            wrong = "" if row["right"] else "  WRONG"
+            self.stdout.write(f"{name}: {row['counted']} counted, {row['kept']} kept{wrong}")
 
 
-def _verified(*, repair: bool) -> Sequence[VerifiedRows]:
+def _verified(*, repair: bool) -> Rows:
     try:
-        return registry.monitored_app().verify(repair)
+        rows = registry.monitored_app().verify(repair)
     except DatabaseError as error:
-        reason = str(error).strip().partition("\n")[0]
-        raise CommandError(f"The rows cannot be counted: {reason}", returncode=2) from error
+        raise CommandError(f"The rows cannot be counted: {first_line(error)}", returncode=2) from error
+    return [{**row, "right": row["counted"] == row["kept"]} for row in rows]
 
 
 def _size(size: int | None) -> str | None:
     return None if size is None else human_bytes(size)
-
-
-def _row(row: VerifiedRows) -> dict[str, object]:
-    return {"table": row.table, "counted": row.counted, "kept": row.kept, "right": row.counted == row.kept}

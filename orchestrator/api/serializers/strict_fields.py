@@ -1,27 +1,56 @@
 """Strict serializer fields: each accepts its own JSON type only, so a number is never taken for a string."""
 
-from typing import Any, NoReturn
-from uuid import UUID
+from typing import Any, ClassVar, Final, NoReturn
 
 from django.db import models
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from orchestrator.api.error_messages import format_value
 from orchestrator.json_codec import exceeds_depth, strings_in, to_json
 from orchestrator.limits import MAX_INT32, MAX_JSON_BYTES, MAX_JSON_DEPTH, MIN_INT32
 
+#: Characters of a value that an error message repeats.
+_MAX_SHOWN: Final = 80
 
-class StrictCharField(serializers.CharField):
+
+class _StrictField(serializers.Field[Any, Any, Any, Any]):
+    """Refuses values of other JSON types before the field converts them."""
+
+    json_type: ClassVar[tuple[type, str]] = (str, "a string")
+
+    def to_internal_value(self, data: Any) -> Any:
+        json_type, name = self.json_type
+        if type(data) is not json_type:
+            raise serializers.ValidationError(f"{_shown(data)} is not {name}.", code="invalid")
+        return super().to_internal_value(data)
+
+
+class StrictCharField(_StrictField, serializers.CharField):
     """A string without NUL and without unpaired surrogates."""
 
-    default_error_messages = {"invalid": "{input} is not a string."}
+
+class StrictBooleanField(_StrictField, serializers.BooleanField):
+    """True or false."""
+
+    json_type = (bool, "true or false")
+
+
+class StrictUUIDField(_StrictField, serializers.UUIDField):
+    """A UUID."""
+
+    default_error_messages = {"invalid": "{value} is not a UUID."}
+    json_type = (str, "a UUID")
+
+
+class StrictEmailField(_StrictField, serializers.EmailField):
+    """An email address."""
+
+    default_error_messages = {"invalid": '"%(value)s" is not an email address, such as name@example.org.'}
 
     def to_internal_value(self, data: Any) -> str:
-        """Return the string, trimmed unless the field says otherwise."""
-        if not isinstance(data, str):
-            self.fail("invalid", input=format_value(data))
-        return super().to_internal_value(data)
+        """Return the email address with its domain in lower case."""
+        name, at, domain = super().to_internal_value(data).rpartition("@")
+        return f"{name}{at}{domain.lower()}"
 
 
 class SecretField(serializers.CharField):
@@ -30,7 +59,6 @@ class SecretField(serializers.CharField):
     default_error_messages = {"invalid": "This is not a string."}
 
     def __init__(self, **kwargs: Any) -> None:
-        """Make the field write-only and untrimmed."""
         super().__init__(**{"write_only": True, "trim_whitespace": False, **kwargs})
 
     def to_internal_value(self, data: Any) -> str:
@@ -40,26 +68,12 @@ class SecretField(serializers.CharField):
         return super().to_internal_value(data)
 
 
-class StrictEmailField(serializers.EmailField):
-    """An email address."""
-
-    default_error_messages = {"invalid": '"%(value)s" is not an email address, such as name@example.org.'}
-
-    def to_internal_value(self, data: Any) -> str:
-        """Return the email address with its domain in lower case."""
-        if not isinstance(data, str):
-            raise serializers.ValidationError(f"{format_value(data)} is not a string.", code="invalid")
-        name, at, domain = super().to_internal_value(data).rpartition("@")
-        return f"{name}{at}{domain.lower()}"
-
-
 class Int32Field(serializers.IntegerField):
     """A 32-bit integer."""
 
     default_error_messages = {"invalid": "{input} is not an integer from {minimum} to {maximum}."}
 
     def __init__(self, *, min_value: int | None = None, max_value: int | None = None, **kwargs: Any) -> None:
-        """Set the bounds, which default to those of 32 bits."""
         self.minimum = MIN_INT32 if min_value is None else max(min_value, MIN_INT32)
         self.maximum = MAX_INT32 if max_value is None else min(max_value, MAX_INT32)
         super().__init__(min_value=self.minimum, max_value=self.maximum, **kwargs)
@@ -67,19 +81,7 @@ class Int32Field(serializers.IntegerField):
     def to_internal_value(self, data: Any) -> int:
         """Return the integer."""
         if type(data) is not int or not self.minimum <= data <= self.maximum:
-            self.fail("invalid", input=format_value(data), minimum=self.minimum, maximum=self.maximum)
-        return data
-
-
-class StrictBooleanField(serializers.BooleanField):
-    """True or false."""
-
-    default_error_messages = {"invalid": "{input} is neither true nor false."}
-
-    def to_internal_value(self, data: Any) -> bool:
-        """Return the boolean."""
-        if not isinstance(data, bool):
-            self.fail("invalid", input=format_value(data))
+            self.fail("invalid", input=_shown(data), minimum=self.minimum, maximum=self.maximum)
         return data
 
 
@@ -91,27 +93,8 @@ class StrictChoiceField(serializers.ChoiceField):
         if key != "invalid_choice":
             super().fail(key, **kwargs)
         allowed = ", ".join(str(choice) for choice in self.choices)
-        raise serializers.ValidationError(
-            f"Invalid value {format_value(kwargs['input'])}. Allowed: {allowed}.", code=key
-        )
-
-    def to_internal_value(self, data: Any) -> Any:
-        """Return the choice."""
-        if not isinstance(data, str):
-            self.fail("invalid_choice", input=data)
-        return super().to_internal_value(data)
-
-
-class StrictUUIDField(serializers.UUIDField):
-    """A UUID."""
-
-    default_error_messages = {"invalid": "{value} is not a UUID."}
-
-    def to_internal_value(self, data: Any) -> UUID:
-        """Return the UUID."""
-        if not isinstance(data, str):
-            self.fail("invalid", value=format_value(data))
-        return super().to_internal_value(data)
+        message = f"Invalid value {_shown(kwargs['input'])}. Allowed: {allowed}."
+        raise serializers.ValidationError(message, code=key)
 
 
 @extend_schema_field({"type": "object", "additionalProperties": {}})
@@ -126,13 +109,13 @@ class StrictJSONObjectField(serializers.JSONField):
     }
 
     def __init__(self, **kwargs: Any) -> None:
-        """Let the browsable API's form start with an empty object."""
+        # An empty object is what the browsable API's form starts with.
         super().__init__(**{"initial": dict, **kwargs})
 
     def to_internal_value(self, data: Any) -> dict[str, Any]:
         """Return the object."""
         if not isinstance(data, dict):
-            self.fail("not_an_object", input=format_value(data))
+            self.fail("not_an_object", input=_shown(data))
         if exceeds_depth(data, MAX_JSON_DEPTH):
             self.fail("too_deep", maximum=MAX_JSON_DEPTH)
         if any("\0" in text for text in strings_in(data)):
@@ -157,3 +140,11 @@ class ResourceSerializer(serializers.ModelSerializer[Any]):
         models.JSONField: StrictJSONObjectField,
     }
     serializer_choice_field = StrictChoiceField
+
+
+def _shown(value: Any) -> str:
+    """Return a value as JSON, cut to a readable length; a list or an object only as ``[…]`` or ``{…}``."""
+    if isinstance(value, dict | list):
+        return "{…}" if isinstance(value, dict) else "[…]"
+    text = to_json(value).decode()
+    return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}…"

@@ -1,25 +1,23 @@
 """Login with username and password, and refresh with a refresh token: both return new tokens."""
 
-from dataclasses import asdict
 from http import HTTPStatus
 from typing import Any
 
 from django.contrib.auth import authenticate
 from drf_spectacular.utils import extend_schema
 from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.generics import GenericAPIView
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.serializers import Serializer
-from rest_framework.views import APIView
 
 from orchestrator.api.serializers import Credentials, RefreshRequest, TokenResponse
 from orchestrator.auth.authentication import BearerAuthentication
-from orchestrator.auth.tokens import InvalidToken, issue_tokens, user_for_token
+from orchestrator.auth.tokens import InvalidToken, decode, issue_tokens, user_for
 from orchestrator.models import User
 
 
-class _TokenView(APIView):
+class _TokenView(GenericAPIView[Any]):
     """A view that issues tokens.
 
     It reads credentials from the body only: a client with an expired token in its header must get a new one.
@@ -27,15 +25,10 @@ class _TokenView(APIView):
 
     authentication_classes = ()
     permission_classes = (AllowAny,)
-    serializer_class: type[Serializer[Any]]
 
     def get_authenticate_header(self, request: Request) -> str:
         """Return the ``WWW-Authenticate`` header of a 401."""
         return BearerAuthentication().authenticate_header(request)
-
-    def get_serializer(self, *args: Any, **kwargs: Any) -> Serializer[Any]:
-        """Return the body's serializer, which also fills the browsable API's form."""
-        return self.serializer_class(*args, **kwargs)
 
     def validated(self) -> dict[str, Any]:
         """Return the body's valid values."""
@@ -45,7 +38,7 @@ class _TokenView(APIView):
 
     def tokens(self, user: User) -> Response:
         """Return a response with new tokens, which no cache may store."""
-        return Response(asdict(issue_tokens(user)), headers={"Cache-Control": "no-store"})
+        return Response(issue_tokens(user), headers={"Cache-Control": "no-store"})
 
 
 class LoginView(_TokenView):
@@ -78,6 +71,7 @@ class RefreshView(_TokenView):
     def post(self, request: Request) -> Response:
         """Return new tokens for a refresh token."""
         try:
-            return self.tokens(user_for_token(self.validated()["refresh_token"], "refresh"))
+            user = user_for(decode(self.validated()["refresh_token"], "refresh"))
+            return self.tokens(user.as_user())
         except InvalidToken as error:
             raise AuthenticationFailed(str(error)) from error

@@ -1,12 +1,12 @@
 """The base of the view sets."""
 
-from collections.abc import Callable, Iterable
-from functools import cache, partial
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache
 from http import HTTPStatus
 from typing import Any, ClassVar, Final
 from uuid import UUID
 
-from django.db.models import Model, QuerySet
+from django.db.models import Model
 from django.http import Http404, HttpResponse
 from django.http.response import HttpResponseBase
 from rest_framework.request import Request
@@ -22,7 +22,7 @@ from orchestrator.auth.permissions import HasRole
 from orchestrator.exceptions import PreconditionFailed
 from orchestrator.json_codec import from_json, to_json
 from orchestrator.listing import ListDefinition
-from orchestrator.listing.json_rows import RowAsJSON, page_body
+from orchestrator.listing.json_rows import page_body
 
 #: The description of the response to a change whose ``If-Match`` is out of date.
 CHANGED_MEANWHILE: Final = {
@@ -48,11 +48,7 @@ class ResourceViewSet(CachedResponses, GenericViewSet[Any]):
 
     @property
     def row_id(self) -> UUID:
-        """Return the id in the URL.
-
-        Raises:
-            Http404: when it is no UUID.
-        """
+        """Return the id in the URL; 404 if it is no UUID."""
         try:
             return UUID(self.kwargs["pk"])
         except ValueError as error:
@@ -65,45 +61,26 @@ class ResourceViewSet(CachedResponses, GenericViewSet[Any]):
     @cached
     def list(self, request: Request) -> HttpResponseBase:
         """Return a page of the list."""
-        return self.page_of(self.list_definition)
+        return self.page_response(self.read_page(self.list_definition))
 
     @cached
     def retrieve(self, request: Request, pk: str) -> Response:
         """Return one row."""
         require_known(request)
-        return self.answer(self.get_object())
+        return self.row_response(self.get_object())
 
-    def page_of(self, definition: ListDefinition, **fixed: Any) -> HttpResponseBase:
-        """Return the page of a list that the request is for.
+    def read_page(self, definition: ListDefinition, **fixed: Any) -> Sequence[str]:
+        """Return the rows, as JSON, of a list's page; ``fixed`` are conditions from the URL's path."""
+        return self.paginator.page(self.request, definition, fixed, self.shown_fields).rows
 
-        Args:
-            definition: the list.
-            fixed: conditions that come from the URL's path.
-        """
-        found = self.paginator.page(self.request, definition, fixed, self.shown_fields)
-        return self.rows_response(found.rows, self.paginator.next_url, self.paginator.previous_url)
-
-    def rows_of(self, rows: QuerySet[Any]) -> HttpResponseBase:
-        """Return a response with all rows of a queryset, in the shape of a page."""
-        require_known(self.request)
-        return self.rows_response(
-            rows.annotate(as_json=RowAsJSON(*self.shown_fields)).values_list("as_json", flat=True)
-        )
-
-    def rows_response(
-        self, texts: Iterable[str], next_url: str | None = None, previous_url: str | None = None
-    ) -> HttpResponseBase:
-        """Return a response with a page.
-
-        Args:
-            texts: each row's JSON.
-            next_url: the URL of the next page, or None.
-            previous_url: the URL of the page before, or None.
-        """
+    def page_response(self, rows: Iterable[str]) -> HttpResponseBase:
+        """Return a response with a page of rows, each of which is JSON."""
+        next_url = getattr(self.paginator, "next_url", None)
+        previous_url = getattr(self.paginator, "previous_url", None)
         if self.request.accepted_renderer.format == "json":
-            body = page_body(texts, next_url=next_url, previous_url=previous_url)
+            body = page_body(rows, next_url=next_url, previous_url=previous_url)
             return HttpResponse(body, content_type="application/json")
-        results = [from_json(text) for text in texts]
+        results = [from_json(row) for row in rows]
         return Response({"next": next_url, "previous": previous_url, "results": results})
 
     @property
@@ -111,14 +88,14 @@ class ResourceViewSet(CachedResponses, GenericViewSet[Any]):
         """The names of the fields in the JSON of a row."""
         return shown_fields(self.get_serializer_class())  # type: ignore[arg-type]
 
-    def answer(self, row: Model, **more: Any) -> Response:
+    def row_response(self, row: Model, **more: Any) -> Response:
         """Return a response with one row."""
         return Response(self.get_serializer(row).data, **more)
 
     def created(self, row: Model, **headers: str) -> Response:
         """Return a 201 with a new row and its URL."""
         location = reverse(f"{self.basename}-detail", args=[row.pk], request=self.request)
-        return self.answer(row, status=HTTPStatus.CREATED, headers={"Location": location, **headers})
+        return self.row_response(row, status=HTTPStatus.CREATED, headers={"Location": location, **headers})
 
     def etag(self, row: Model) -> str:
         """Return the ETag of a row's detail."""
@@ -128,23 +105,18 @@ class ResourceViewSet(CachedResponses, GenericViewSet[Any]):
     def precondition(self) -> Callable[[Model], None] | None:
         """The check of ``If-Match``, for the domain to call with the locked row; None without the header."""
         if_match = self.request.META.get("HTTP_IF_MATCH")
-        return None if if_match is None else partial(self._require_current, if_match)
+        if if_match is None:
+            return None
 
-    def _require_current(self, if_match: str, row: Model) -> None:
-        etag = self.etag(row)
-        if not is_current(if_match, etag):
-            raise PreconditionFailed(etag)
+        def require_current(row: Model) -> None:
+            etag = self.etag(row)
+            if not is_current(if_match, etag):
+                raise PreconditionFailed(etag)
+
+        return require_current
 
     def validated(self, row: Model | None = None, *, partial: bool = False) -> dict[str, Any]:
-        """Return the body's valid values.
-
-        Args:
-            row: the row to be changed, where validation depends on it.
-            partial: whether fields may be missing.
-
-        Raises:
-            ValidationError: names each invalid field.
-        """
+        """Return the body's valid values; ``row`` is the row to be changed, if validation depends on it."""
         serializer = self.get_serializer(row, data=self.request.data, partial=partial)
         serializer.is_valid(raise_exception=True)
         return dict(serializer.validated_data)

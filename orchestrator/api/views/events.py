@@ -9,9 +9,11 @@ from rest_framework.response import Response
 from orchestrator import actions
 from orchestrator.api import cache_policy
 from orchestrator.api.cached_responses import cached
+from orchestrator.api.pagination import require_known
 from orchestrator.api.serializers import EventSerializer, RecentEvents
 from orchestrator.api.views.base import ResourceViewSet
 from orchestrator.limits import MAX_RECENT_EVENTS
+from orchestrator.listing.json_rows import RowAsJSON
 from orchestrator.lists import EVENTS
 from orchestrator.models import Event
 
@@ -37,4 +39,6 @@ class EventViewSet(ResourceViewSet):
     @cached
     def recent(self, request: Request) -> HttpResponseBase:
         """List the events of the last hour, newest first, at most 100."""
-        return self.rows_of(Event.objects.recent()[:MAX_RECENT_EVENTS])
+        require_known(request)
+        rows = Event.objects.recent().annotate(as_json=RowAsJSON(*self.shown_fields))
+        return self.page_response(rows.values_list("as_json", flat=True)[:MAX_RECENT_EVENTS])

@@ -9,7 +9,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from orchestrator import actions
+from orchestrator import actions, counts
 from orchestrator.api import cache_policy
 from orchestrator.api.cached_responses import cached
 from orchestrator.api.openapi import IF_MATCH
@@ -52,7 +52,7 @@ class JobViewSet(ResourceViewSet):
             self.row_id, by=request.user.username, precondition=self.precondition, **fields
         )
         # No ETag: PostgreSQL orders the keys of JSON objects, so a GET may have other bytes.
-        return self.answer(job)
+        return self.row_response(job)
 
     @extend_schema(parameters=[IF_MATCH])
     def destroy(self, request: Request, pk: str) -> Response:
@@ -75,15 +75,15 @@ class JobViewSet(ResourceViewSet):
     def counts(self, request: Request) -> Response:
         """Count the jobs, in total and by status."""
         require_known(request)
-        counts = Job.objects.counts()
-        return Response({"counts": counts, "total": sum(counts.values())})
+        by_status = counts.jobs_by_status()
+        return Response({"counts": by_status, "total": sum(by_status.values())})
 
     @extend_schema(responses=EventSerializer(many=True))
     @action(detail=True, serializer_class=EventSerializer, list_definition=JOB_HISTORY)
     @cached
     def events(self, request: Request, pk: str) -> HttpResponseBase:
         """List a job's history, newest first. It outlives the job."""
-        found = self.paginator.page(request, JOB_HISTORY, {"job": self.row_id}, self.shown_fields)
-        if not found.rows and not Job.objects.filter(pk=self.row_id).exists():
+        rows = self.read_page(JOB_HISTORY, job=self.row_id)
+        if not rows and not Job.objects.filter(pk=self.row_id).exists():
             raise Http404
-        return self.rows_response(found.rows, self.paginator.next_url, self.paginator.previous_url)
+        return self.page_response(rows)

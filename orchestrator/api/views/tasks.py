@@ -35,13 +35,13 @@ class TaskViewSet(ResourceViewSet):
     def update(self, request: Request, pk: str) -> Response:
         """Replace a task."""
         # No ETag: after a PUT it would mean that the body was stored unchanged (RFC 9110, section 9.3.4).
-        return self.answer(self._changed(partial=False))
+        return self.row_response(self._changed(partial=False))
 
     @extend_schema(parameters=[IF_MATCH])
     def partial_update(self, request: Request, pk: str) -> Response:
         """Change a task's title or description."""
         task = self._changed(partial=True)
-        return self.answer(task, headers={"ETag": self.etag(task)})
+        return self.row_response(task, headers={"ETag": self.etag(task)})
 
     @extend_schema(parameters=[IF_MATCH])
     def destroy(self, request: Request, pk: str) -> Response:

@@ -55,7 +55,7 @@ class UserViewSet(ResourceViewSet):
         """Change a user; a new password ends their sessions and tokens."""
         fields = self.validated(self.get_object(), partial=True)  # the password must not resemble the name
         user = actions.update_user(self.row_id, precondition=self.precondition, **fields)
-        return self.answer(user, headers={"ETag": self.etag(user)})
+        return self.row_response(user, headers={"ETag": self.etag(user)})
 
     @extend_schema(parameters=[IF_MATCH])
     def destroy(self, request: Request, pk: str) -> Response:

@@ -1,49 +1,27 @@
 """Filters of the console's templates."""
 
-from datetime import datetime
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Any
 
 from django import template
-from django.utils import timezone
 
-from monitoring.formatting import human_bytes, human_duration
+from monitoring.formatting import human_bytes
 from orchestrator.console import html_formatting
 from orchestrator.console.html_formatting import NOTHING
 
 register = template.Library()
 register.filter("ago", html_formatting.ago)
+register.filter("age", html_formatting.age)
+register.filter("time_left", html_formatting.time_left)
 register.filter("readable", html_formatting.readable_json)
 register.filter("payload_text", html_formatting.payload_text)
 
-#: What a template passes for a missing value: None, or "" for an attribute of a missing object.
-_MISSING: Final = (None, "")
+
+def _known(text: Callable[[Any], str]) -> Callable[[Any], str]:
+    """Return a filter that shows a dash for None, and for "": an attribute of a missing object."""
+    return lambda value: NOTHING if value in (None, "") else text(value)
 
 
-@register.filter
-def age(value: datetime | None) -> str:
-    """Return how long ago a datetime was, without "ago"."""
-    return NOTHING if value is None else human_duration((timezone.now() - value).total_seconds())
-
-
-@register.filter
-def time_left(expires_at: datetime | None) -> str:
-    """Return how long it is until a lease expires, or how long ago it expired."""
-    return "no lease" if expires_at is None else html_formatting.time_left(expires_at)
-
-
-@register.filter
-def grouped(number: Any) -> str:
-    """Return a whole number with thousands separators."""
-    return NOTHING if number in _MISSING else f"{number:,.0f}"
-
-
-@register.filter
-def percentage(share: Any) -> str:
-    """Return a share of 1 as a percentage."""
-    return NOTHING if share in _MISSING else f"{share:.1%}"
-
-
-@register.filter
-def size(number: Any) -> str:
-    """Return a number of bytes with its unit."""
-    return NOTHING if number in _MISSING else human_bytes(number)
+register.filter("grouped", _known("{:,.0f}".format))
+register.filter("percentage", _known("{:.1%}".format))
+register.filter("size", _known(human_bytes))

@@ -5,26 +5,24 @@ from argparse import ArgumentParser
 from dataclasses import asdict
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from tqdm import tqdm
 
+from monitoring.management.reports import ReportCommand
 from orchestrator.api.replay import replay
 from orchestrator.cache import audit, client
 from orchestrator.cache.audit import AuditReport, Verdict
 from orchestrator.cache.interface import CacheUnavailable
-from orchestrator.json_codec import to_json
 
 
-class Command(BaseCommand):
-    """Compares cached responses with the database."""
-
+class Command(ReportCommand):
     help = "Compare cached responses with the database. Exit status: 0 all equal, 1 otherwise."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
+        super().add_arguments(parser)
         parser.add_argument(
             "--sample", type=_positive, metavar="N", help="compare at most N responses (default: all)"
         )
-        parser.add_argument("--json", action="store_true", help="print one JSON document instead of text")
 
     def handle(self, *args: Any, sample: int | None, json: bool, **options: Any) -> None:
         try:
@@ -33,7 +31,7 @@ class Command(BaseCommand):
         except CacheUnavailable as unavailable:
             report, error = AuditReport({verdict.value: 0 for verdict in Verdict}, ()), str(unavailable)
         if json:
-            self.stdout.write(to_json({**asdict(report), "error": error}, indent=True).decode())
+            self.write_json({**asdict(report), "error": error})
         else:
             self._print(report, error)
         if report.stale:

@@ -12,8 +12,6 @@ from orchestrator.cache.audit import audit_live
 
 
 class Command(BaseCommand):
-    """Runs the relay until SIGTERM or SIGINT."""
-
     help = (
         "Drain the outbox of cache invalidations, renew the lease on trust and audit a sample of the hits, "
         "until SIGTERM or Ctrl-C. `make run` starts one. Several may run at the same time."

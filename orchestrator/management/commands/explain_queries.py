@@ -2,20 +2,16 @@
 
 import sys
 from argparse import ArgumentParser
-from collections.abc import Iterable
 from typing import Any
 
 from django.core.management.base import CommandError
-from django.db import connections
+from django.db import connection
 
 from monitoring import index_catalog
 from monitoring.management.reports import ReportCommand
-from monitoring.plan_checks import SECONDS_IN_ALL, HotQuery, PlanCheck, examine, examine_without
-from monitoring.plans import UnknownEngineError
+from monitoring.plan_checks import PlanCheck, examine
 from orchestrator.hot_queries import hot_queries
-from orchestrator.management.databases import reported_database
-
-MAX_SECONDS = 3600
+from orchestrator.management.databases import migrated_database
 
 
 class Command(ReportCommand):
@@ -36,29 +32,10 @@ class Command(ReportCommand):
             metavar="INDEX",
             help="plan the queries of its table as if this index did not exist, to see if it can be dropped",
         )
-        parser.add_argument(
-            "--database", metavar="ALIAS", default="default", help="which database (default: %(default)s)"
-        )
-        parser.add_argument(
-            "--seconds",
-            metavar="N",
-            default=str(round(SECONDS_IN_ALL)),
-            help="time limit for all queries; a query that is not reached in time counts as not as declared "
-            "(default: %(default)s)",
-        )
 
     def handle(self, **options: Any) -> None:
-        seconds = _seconds(str(options["seconds"]))
-        queries = hot_queries()
-        with reported_database(options["database"]) as alias:
-            try:
-                examined = (
-                    _examined_without(options["without"], queries, alias, analyze=options["analyze"])
-                    if options["without"]
-                    else examine(queries, alias, analyze=options["analyze"], seconds=seconds)
-                )
-            except UnknownEngineError as error:
-                raise CommandError(str(error), returncode=2) from error
+        with migrated_database():
+            examined = _examined(options["without"], analyze=options["analyze"])
         ok = all(one.ok for one in examined)
         if options["json"]:
             self.write_json(
@@ -86,21 +63,18 @@ class Command(ReportCommand):
         self.stdout.write(f"{len(examined)} hot queries, {wrong} not as declared.")
 
 
-def _examined_without(
-    name: str, queries: Iterable[HotQuery], alias: str, *, analyze: bool
-) -> tuple[PlanCheck, ...]:
+def _examined(without: str | None, *, analyze: bool) -> tuple[PlanCheck, ...]:
+    if not without:
+        return examine(hot_queries(), analyze=analyze)
     if analyze:
         raise CommandError("--without cannot be used with --analyze; use only one of them", returncode=2)
-    droppable = [
-        index
-        for index in index_catalog.existing_indexes(connections[alias])
-        if not (index.primary or index.unique)
-    ]
-    for index in droppable:
-        if index.name == name:
-            return examine_without(index, [one for one in queries if one.table == index.table], alias)
-    known = ", ".join(sorted(index.name for index in droppable))
-    raise CommandError(f"--without {name!r} cannot be used; allowed: {known}", returncode=2)
+    indexes = index_catalog.existing_indexes(connection)
+    droppable = {index.name: index for index in indexes if not (index.primary or index.unique)}
+    if without not in droppable:
+        known = ", ".join(sorted(droppable))
+        raise CommandError(f"--without {without!r} cannot be used; allowed: {known}", returncode=2)
+    index = droppable[without]
+    return examine((query for query in hot_queries() if query.table == index.table), without=index)
 
 
 def _figures(one: PlanCheck, *, analyzed: bool) -> tuple[object, ...]:
@@ -113,29 +87,11 @@ def _figures(one: PlanCheck, *, analyzed: bool) -> tuple[object, ...]:
 def _entry(one: PlanCheck) -> dict[str, Any]:
     plan = one.plan
     return {
-        "query": one.query,
+        **one.as_json(),
         "caller": one.hot.caller,
         "table": one.hot.table,
-        "index": one.index,
-        "expected": one.expected,
-        "declared": [one.hot.index, *one.hot.alternatives],
-        "ok": one.ok,
         "problems": list(one.problems),
-        "ms": one.ms,
-        "planner_was_free": one.free,
-        "cost_grows_with": one.hot.cost_grows_with or None,
         "conditions": list(plan.conditions) if plan else None,
-        "full_scan": plan.full_scan if plan else None,
-        "sort": plan.sort.value if plan else None,
         "rows": plan.rows if plan else None,
         "buffers": plan.buffers if plan else None,
     }
-
-
-def _seconds(text: str) -> float:
-    if text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= MAX_SECONDS:
-        return float(text)
-    raise CommandError(
-        f"--seconds {text!r} cannot be used; allowed: a whole number from 1 to {MAX_SECONDS}",
-        returncode=2,
-    )

@@ -2,33 +2,29 @@
 
 import time
 from argparse import ArgumentParser
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 import orjson
 from django.core.management.base import BaseCommand, CommandError
-from django.db import DatabaseError, connection
 from django.utils import timezone
-from django.utils.dateparse import parse_datetime
 from tqdm import tqdm
 
-from monitoring.readiness import unapplied_migrations
 from orchestrator.demo.bulk_load import load
 from orchestrator.demo.seed_plan import SeedPlan
+from orchestrator.management.databases import migrated_database
 
 MAX_COUNT: Final = 100_000_000
 MAX_SEED: Final = 2**63 - 1
-MIN_YEAR: Final = 1972
-MAX_YEAR: Final = 9000
-#: The default of --until is rounded down to a multiple of this, so that runs shortly after each other agree.
-UNTIL_STEP: Final = timedelta(minutes=5)
+#: The end of the data is rounded down to a multiple of this, so that runs shortly after each other agree.
+UNTIL_MINUTES: Final = 5
 
 
 class Command(BaseCommand):
     help = (
         "Adds realistic jobs with their histories, events, tasks and users. The same seed gives the same "
-        "names, priorities, statuses and intervals; with the same --until also the same timestamps and ids, "
-        "on any engine. Users have no password. Each run adds new rows."
+        "names, priorities, statuses and intervals, on any engine. Everything happened in the last 90 days. "
+        "Users have no password. Each run adds new rows."
     )
     # The only condition, applied migrations, is checked in `handle`.
     requires_system_checks = ()
@@ -39,7 +35,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--events",
             metavar="N",
-            help="number of events: those of job histories, newest first, then events of agents "
+            help="number of events: histories of the newest jobs, then events of agents "
             "(default: all histories and a few events of agents, about three events for each job)",
         )
         parser.add_argument(
@@ -47,24 +43,16 @@ class Command(BaseCommand):
         )
         parser.add_argument("--users", metavar="N", default=40, help="number of users (default: %(default)s)")
         parser.add_argument("--seed", metavar="S", default=1, help="a whole number (default: %(default)s)")
-        parser.add_argument(
-            "--until",
-            metavar="TIMESTAMP",
-            help="ISO 8601; everything happened in the 90 days before it "
-            "(default: now, rounded down to five minutes)",
-        )
         parser.add_argument("--json", action="store_true", help="report as one JSON document")
 
     def handle(self, **options: Any) -> None:
         plan = _plan(options)
         started = time.perf_counter()
-        try:
-            _require_migrated()
-            with tqdm(total=plan.entries, unit=" rows", unit_scale=True, disable=None, leave=False) as bar:
-                rows = load(plan, progress=bar.update)
-        except DatabaseError as error:
-            reason = str(error).strip().partition("\n")[0]
-            raise CommandError(f"The database refuses: {reason}", returncode=2) from error
+        with (
+            migrated_database(),
+            tqdm(total=plan.size, unit=" rows", unit_scale=True, disable=None, leave=False) as bar,
+        ):
+            rows = load(plan, progress=bar.update)
         self._report(plan, rows, time.perf_counter() - started, as_json=options["json"])
 
     def _report(self, plan: SeedPlan, rows: dict[str, int], seconds: float, *, as_json: bool) -> None:
@@ -87,7 +75,7 @@ def _plan(options: dict[str, Any]) -> SeedPlan:
     counts = {name: _integer(name, options[name], MAX_COUNT) for name in ("jobs", "tasks", "users")}
     events = None if options["events"] is None else _integer("events", options["events"], MAX_COUNT)
     seed = _integer("seed", options["seed"], MAX_SEED)
-    return SeedPlan(**counts, events=events, seed=seed, until=_until(options["until"]))
+    return SeedPlan(**counts, events=events, seed=seed, until=_until())
 
 
 def _integer(name: str, value: str | int, maximum: int) -> int:
@@ -99,22 +87,6 @@ def _integer(name: str, value: str | int, maximum: int) -> int:
     )
 
 
-def _until(value: str | datetime | None) -> datetime:
-    if value is None:
-        now = timezone.now()
-        return now - (now - datetime.min.replace(tzinfo=UTC)) % UNTIL_STEP
-    try:
-        until = value if isinstance(value, datetime) else parse_datetime(value)
-    except ValueError:  # the right format, but no such day or hour
-        until = None
-    if until is None or not MIN_YEAR <= until.year <= MAX_YEAR:
-        allowed = f"ISO 8601 in the years {MIN_YEAR} to {MAX_YEAR}, such as 2026-11-23T09:00:00Z"
-        raise CommandError(f"--until {str(value)!r} cannot be used; allowed: {allowed}", returncode=2)
-    if until.tzinfo is None:
-        until = until.replace(tzinfo=UTC)
-    return until.astimezone(UTC).replace(microsecond=0)
-
-
-def _require_migrated() -> None:
-    if unapplied_migrations(connection):
-        raise CommandError("The database is not migrated; run `manage.py migrate` first.", returncode=2)
+def _until() -> datetime:
+    now = timezone.now().replace(second=0, microsecond=0)
+    return now - timedelta(minutes=now.minute % UNTIL_MINUTES)
