@@ -18,15 +18,16 @@ INVALID_IDS = ("x", "%00", "_5F_", "0199aaaa-0000-7000-8000-000000000000")
 
 @pytest.mark.one_engine
 @pytest.mark.parametrize("model", LISTS)
-@pytest.mark.parametrize("query", INVALID_FILTERS)
-def test_an_unknown_filter_redirects_once_with_a_message(console, model, query):
+def test_an_unknown_filter_redirects_once_with_a_message(console, model):
     url = f"/admin/orchestrator/{model}/"
-    response = console.get(f"{url}?{query}", follow=True)
-    assert response.redirect_chain == [(url, 302)]
+    for query in INVALID_FILTERS:
+        response = console.get(f"{url}?{query}")
+        assert (response.status_code, response["Location"]) == (302, url), query
+    response = console.get(url)
     assert response.status_code == 200
-    (message,) = response.context["messages"]
-    assert str(message).startswith(query.partition("=")[0])
-    assert "Showing the whole list." in str(message)
+    for query, message in zip(INVALID_FILTERS, response.context["messages"], strict=True):
+        assert str(message).startswith(query.partition("=")[0])
+        assert "Showing the whole list." in str(message)
 
 
 @pytest.mark.parametrize(

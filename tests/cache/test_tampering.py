@@ -65,18 +65,16 @@ def assert_current(client: APIClient, path: str) -> None:
     assert response.content == uncached_body(client, path)
 
 
-@pytest.mark.parametrize("value", GARBAGE, ids=lambda value: repr(value[:8]))
 @pytest.mark.parametrize("field", ["version", "etag", "signature", "body"])
-def test_an_altered_field_of_an_entry_is_a_miss(
-    field: str, value: bytes, as_user: APIClient, valkey: ValkeyServer
-):
-    warm(as_user, LIST)
-    for name in key_names(valkey, "*:e:*"):
-        valkey.execute("HSET", name, field, value)
-    local_entries.entries.clear()
+def test_an_altered_field_of_an_entry_is_a_miss(field: str, as_user: APIClient, valkey: ValkeyServer):
+    for value in GARBAGE:
+        warm(as_user, LIST)
+        for name in key_names(valkey, "*:e:*"):
+            valkey.execute("HSET", name, field, value)
+        local_entries.entries.clear()
 
-    assert cache_status(as_user, LIST) == "MISS"
-    assert_current(as_user, LIST)
+        assert cache_status(as_user, LIST) == "MISS", value[:8]
+        assert_current(as_user, LIST)
 
 
 @pytest.mark.parametrize("field", ["version", "etag", "signature"])
