@@ -31,7 +31,6 @@ def paths_of(job: Job) -> tuple[str, ...]:
         "/api/v1/jobs/",
         "/api/v1/jobs/?status=pending",
         "/api/v1/jobs/?status=running",
-        "/api/v1/jobs/?status=cancelled",
         "/api/v1/jobs/counts/",
         f"/api/v1/jobs/{job.pk}/",
         f"/api/v1/jobs/{job.pk}/events/",

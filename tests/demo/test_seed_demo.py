@@ -130,6 +130,7 @@ def test_the_planner_has_statistics_afterwards():
             assert cursor.fetchone()[0].split()[0] == "500"
 
 
+@pytest.mark.one_engine
 @pytest.mark.parametrize(
     ("options", "message"),
     [
