@@ -5,10 +5,12 @@ import signal
 import pytest
 from rest_framework.test import APIClient
 
+from orchestrator.cache import keys, tags
 from orchestrator.models import Job
 from tests.cache.assertions import assert_current, cache_status, uncached_body, warm
 from tests.cache.writer import STEPS
 from tests.polling import wait_until
+from tests.servers.valkey import ValkeyServer
 from tests.servers.web import free_port
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -37,7 +39,7 @@ def test_a_killed_writer_leaves_no_stale_response(step: str, job: Job, as_user: 
 
     committed = STEPS[step]
     assert Job.objects.get(pk=job.pk).priority == (7 if committed else 0)
-    for path in paths:  # it blocks them only until it expires
+    for path in paths:
         wait_until(lambda path=path: is_current_hit(as_user, path), what=f"the next hit of {path}")
     # The next writer ends what the dead one has begun.
     Job.objects.update(priority=8)
@@ -48,6 +50,16 @@ def is_current_hit(client: APIClient, path: str) -> bool:
     response = client.get(path)
     assert response.content == uncached_body(client, path), "stale"
     return bool(response["X-Cache"] == "HIT")
+
+
+def test_a_dead_writer_blocks_its_tags_only_until_it_expires(
+    job: Job, as_user: APIClient, script, valkey: ValkeyServer
+):
+    assert_killed(script("writer", job.pk, 7, "before end"))
+    writers = keys.writers(tags.JOBS)
+    wait_until(lambda: not valkey.execute("EXISTS", writers), what="the dead writer's expiry")
+
+    warm(as_user, *paths_of(job))
 
 
 @pytest.mark.parametrize("step", ["before COMMIT", "after COMMIT", "before waiting"])
