@@ -155,6 +155,11 @@ def postgres_server(server_folder: Callable[[str], Path]) -> Iterator[Callable[.
 @pytest.fixture
 def database_url(db: None) -> str:
     """The ``DATABASE_URL`` of this test's database, for other processes."""
+    return url_of_database()
+
+
+def url_of_database() -> str:
+    """Return the ``DATABASE_URL`` of this process's database, which must be set up."""
     name = connection.settings_dict["NAME"]
     if connection.vendor == "sqlite":
         return f"sqlite:///{name}"

@@ -8,6 +8,8 @@ from orchestrator.choices import Role
 from orchestrator.models import User
 from tests.users import PASSWORD, make_user
 
+pytestmark = pytest.mark.one_engine
+
 MODELS = ("job", "event", "task", "user")
 ADDABLE = {"admin": {"job", "task", "user"}, "moderator": {"job", "task"}}
 CHANGEABLE = DELETABLE = ADDABLE

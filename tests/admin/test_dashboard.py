@@ -186,6 +186,7 @@ def test_it_runs_few_queries_and_scans_no_large_table(console, job, django_asser
     ]
 
 
+@pytest.mark.one_engine
 @pytest.mark.parametrize("status", ["unhealthy", "disabled"])
 def test_pages_work_without_the_cache(console, monkeypatch, status):
     down = registry.MonitoredApp(
@@ -205,6 +206,7 @@ def test_every_range_has_its_charts(console, chosen):
     assert "<x>" not in content
 
 
+@pytest.mark.one_engine
 def test_client_texts_are_escaped(console):
     ended("<script>alert(1)</script>", reason="<img src=x>")
     content = console.get("/admin/dashboard/now/").content.decode()
@@ -213,6 +215,7 @@ def test_client_texts_are_escaped(console):
     assert "<img" not in content
 
 
+@pytest.mark.one_engine
 @pytest.mark.parametrize(
     "page", ["", "cache/", "tables/", "queries/", "findings/", "dashboard/now/", "dashboard/database/"]
 )
@@ -223,6 +226,7 @@ def test_only_staff_can_open_the_pages(console, client, user, page):
     assert client.get(f"/admin/{page}").status_code == 302
 
 
+@pytest.mark.one_engine
 @pytest.mark.parametrize("page", ["", "cache/", "orchestrator/job/", "login/", "nothing-here/"])
 def test_the_policy_allows_only_files_of_this_host(console, page):
     response = console.get(f"/admin/{page}", follow=True)
@@ -235,6 +239,7 @@ def test_the_policy_allows_only_files_of_this_host(console, page):
     )
 
 
+@pytest.mark.one_engine
 def test_other_pages_have_their_own_policy(client):
     assert "Content-Security-Policy" not in client.get("/healthz").headers
 

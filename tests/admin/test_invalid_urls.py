@@ -11,28 +11,33 @@ INVALID_FILTERS = (
     "password__startswith=a",
     "banana=1",
 )
-IGNORED = ("p=99999", "o=99999999999999999999", "o=-x.3", "cursor=%00", "_popup=1", "_facets=1")
+NULL = "cursor=%00"  # PostgreSQL would refuse it
+IGNORED = ("p=99999", "o=99999999999999999999", "o=-x.3", NULL, "_popup=1", "_facets=1")
 INVALID_IDS = ("x", "%00", "_5F_", "0199aaaa-0000-7000-8000-000000000000")
 
 
+@pytest.mark.one_engine
 @pytest.mark.parametrize("model", LISTS)
-@pytest.mark.parametrize("query", INVALID_FILTERS)
-def test_an_unknown_filter_redirects_once_with_a_message(console, model, query):
+def test_an_unknown_filter_redirects_once_with_a_message(console, model):
     url = f"/admin/orchestrator/{model}/"
-    response = console.get(f"{url}?{query}", follow=True)
-    assert response.redirect_chain == [(url, 302)]
+    for query in INVALID_FILTERS:
+        response = console.get(f"{url}?{query}")
+        assert (response.status_code, response["Location"]) == (302, url), query
+    response = console.get(url)
     assert response.status_code == 200
-    (message,) = response.context["messages"]
-    assert str(message).startswith(query.partition("=")[0])
-    assert "Showing the whole list." in str(message)
+    for query, message in zip(INVALID_FILTERS, response.context["messages"], strict=True):
+        assert str(message).startswith(query.partition("=")[0])
+        assert "Showing the whole list." in str(message)
 
 
-@pytest.mark.parametrize("model", LISTS)
-@pytest.mark.parametrize("query", IGNORED)
+@pytest.mark.parametrize(
+    ("model", "query"), [*(("job", query) for query in IGNORED), *((model, NULL) for model in LISTS[1:])]
+)
 def test_a_meaningless_order_page_or_search_shows_the_list(console, model, query):
     assert console.get(f"/admin/orchestrator/{model}/?{query}").status_code == 200
 
 
+@pytest.mark.one_engine
 @pytest.mark.parametrize("model", LISTS)
 @pytest.mark.parametrize("row_id", INVALID_IDS)
 def test_an_unknown_id_redirects_with_a_message(admin_console, model, row_id):
@@ -43,6 +48,7 @@ def test_an_unknown_id_redirects_with_a_message(admin_console, model, row_id):
         assert (response.status_code, response["Location"]) == (302, "/admin/"), view
 
 
+@pytest.mark.one_engine
 @pytest.mark.parametrize(
     "url",
     [

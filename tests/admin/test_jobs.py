@@ -73,6 +73,7 @@ def test_saving_without_a_change_writes_no_event(console, job):
     assert Event.objects.count() == 1
 
 
+@pytest.mark.one_engine
 @pytest.mark.parametrize(
     ("field", "value"),
     [
@@ -112,6 +113,7 @@ def test_the_form_does_not_set_the_status(console, job):
     assert (job.status, job.started_at, job.worker) == ("pending", None, None)
 
 
+@pytest.mark.one_engine
 @pytest.mark.parametrize("status", [JobStatus.RUNNING, JobStatus.COMPLETED])
 def test_running_and_completed_jobs_cannot_be_edited(console, job, status):
     actions.change_status(job.pk, JobStatus.RUNNING, by="w")
@@ -136,6 +138,7 @@ def test_the_page_shows_queue_progress_and_result(console, job):
     assert "&quot;documents&quot;: 7" in console.get(page(job, "change/")).content.decode()
 
 
+@pytest.mark.one_engine
 @pytest.mark.parametrize("status", JobStatus)
 def test_the_page_offers_the_allowed_statuses(console, job, status):
     steps = {
@@ -178,6 +181,7 @@ def test_a_change_against_the_life_cycle_is_an_error_message(console, job):
     assert Event.objects.count() == 1
 
 
+@pytest.mark.one_engine
 @pytest.mark.parametrize("fields", [{}, {"status": "banana"}, {"status": "cancelled", "reason": "x" * 1025}])
 def test_an_invalid_change_of_status_is_an_error_message(console, job, fields):
     response = console.post(page(job, "status/"), fields, follow=True)

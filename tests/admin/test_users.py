@@ -7,6 +7,8 @@ from orchestrator.choices import Role
 from orchestrator.models import User
 from tests.users import PASSWORD, make_user, sign_in
 
+pytestmark = pytest.mark.one_engine
+
 USERS = "/admin/orchestrator/user/"
 NEW = {"username": "grace", "email": "Grace@EXAMPLE.com", "role": "moderator", "usable_password": "true"}
 GOOD = {"password1": "seven silent sailors", "password2": "seven silent sailors"}

@@ -40,6 +40,7 @@ def urls(moderator):
     return [f"/api/v1/{path.format(**ids)}" for path in READ]
 
 
+@pytest.mark.one_engine
 @pytest.mark.parametrize("place", range(len(READ)), ids=READ)
 def test_if_none_match_with_the_current_etag_is_304(as_moderator, urls, place):
     url = urls[place]

@@ -60,6 +60,7 @@ def test_a_job_has_the_requested_queue_available_at_and_max_attempts(as_user):
     assert as_user.get(JOBS).json()["results"] == [job]
 
 
+@pytest.mark.one_engine
 @pytest.mark.parametrize(
     ("field", "value"),
     [
@@ -178,6 +179,7 @@ WAY_TO = {
 }
 
 
+@pytest.mark.one_engine
 @pytest.mark.parametrize(("old", "new"), EVERY_CHANGE)
 def test_each_status_change_is_made_refused_or_a_no_op(as_user, old, new):
     job = submit(as_user)
@@ -203,6 +205,7 @@ def test_each_status_change_is_made_refused_or_a_no_op(as_user, old, new):
         assert (after, Event.objects.count()) == (before, events)
 
 
+@pytest.mark.one_engine
 @pytest.mark.parametrize(
     "body",
     [

@@ -210,7 +210,7 @@ def filters_together(path):
 def test_filters_and_orders_are_served_as_the_contract_says(as_moderator, path):
     for chosen in filters_together(path):
         orders = served_orders(path, chosen)
-        for order in ("", *ORDERS):
+        for order in ("", *ORDERS) if len(chosen) != 2 else ("", "-created_at"):
             query = {name: VALUES[name] for name in chosen} | ({"ordering": order} if order else {})
             response = as_moderator.get(f"/api/v1/{path}/", query)
             is_served = bool(orders) and order in ("", *orders)
@@ -221,6 +221,7 @@ def test_filters_and_orders_are_served_as_the_contract_says(as_moderator, path):
                 assert "Allowed: " in message
 
 
+@pytest.mark.one_engine
 @pytest.mark.parametrize(
     ("query", "parameter", "message"),
     [
@@ -245,6 +246,7 @@ def test_errors_say_what_is_allowed(as_user, query, parameter, message):
     assert as_user.get(f"/api/v1/jobs/?{query}").json() == {parameter: [message]}
 
 
+@pytest.mark.one_engine
 @pytest.mark.parametrize(
     ("path", "known"),
     [
@@ -321,6 +323,7 @@ def test_a_short_page_has_a_next_one_until_every_row_is_reached(as_user, jobs, m
     assert list(chain.from_iterable(pages)) == ["b"]
 
 
+@pytest.mark.one_engine
 @pytest.mark.parametrize(
     "other",
     [
@@ -339,6 +342,7 @@ def test_a_cursor_is_valid_for_its_list_filters_and_order_alone(as_user, seven, 
     assert list(response.json()) == ["cursor"]
 
 
+@pytest.mark.one_engine
 def test_links_keep_the_other_parameters(as_user, seven):
     first = as_user.get("/api/v1/jobs/?status=pending&limit=3&worker=%20&ordering=created_at").json()
     second = as_user.get(first["next"]).json()

@@ -9,7 +9,7 @@ from orchestrator.api.pagination import KeysetPagination
 from orchestrator.models import Job, Task
 from tests.users import PASSWORD, make_user
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.one_engine]
 
 HTML = {"HTTP_ACCEPT": "text/html,application/xhtml+xml,*/*;q=0.8"}
 

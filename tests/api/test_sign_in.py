@@ -16,7 +16,7 @@ from orchestrator.choices import Role
 from orchestrator.models import User
 from tests.users import PASSWORD, make_user
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.one_engine]
 
 LOGIN, REFRESH, ME = "/auth/login/", "/auth/refresh/", "/api/v1/users/me/"
 WRONG = "wrong horse battery staple"

@@ -40,6 +40,7 @@ def test_a_new_user_can_log_in_and_no_response_has_the_password(as_admin):
     assert ada.get(f"{USERS}me/").status_code == 401
 
 
+@pytest.mark.one_engine
 @pytest.mark.parametrize("name", ["Ada.L+x@y_-9", "a" * 150, "7"])
 def test_a_username_has_letters_digits_and_a_few_signs(as_admin, name):
     body = {"username": name, "email": "new@example.org", "password": PASSWORD}
@@ -49,6 +50,7 @@ def test_a_username_has_letters_digits_and_a_few_signs(as_admin, name):
 OTHER_NAMES = ["ä", "\uff41da", "a b", "a/b", "a" * 151, "", "\u0430da", "a\tb", "ada\u200b"]
 
 
+@pytest.mark.one_engine
 @pytest.mark.parametrize("name", OTHER_NAMES)
 def test_another_username_is_400(as_admin, user, name):
     body = {"username": name, "email": "new@example.org", "password": PASSWORD}
@@ -67,6 +69,7 @@ def test_a_password_is_hashed_exactly_as_typed(as_admin):
     assert check_password("  spaces at both ends  ", User.objects.get(username="ada").password)
 
 
+@pytest.mark.one_engine
 @pytest.mark.parametrize(
     ("password", "why"),
     [

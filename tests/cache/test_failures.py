@@ -63,6 +63,7 @@ def assert_recovers(client: APIClient, job: Job) -> None:
     warm(client, *paths_of(job))
 
 
+@pytest.mark.one_engine
 def test_a_connection_that_broke_while_idle_is_replaced(
     own_cache: OwnCache, long_lease: None, job: Job, as_user: APIClient
 ):
@@ -98,6 +99,7 @@ class TestRefused:
         cache.restart()
         assert_recovers(as_user, job)
 
+    @pytest.mark.one_engine
     def test_from_the_start(self, web, job: Job, user: User, valkey_server):
         cache = valkey_server()
         cache.kill()
@@ -127,6 +129,7 @@ class TestFrozen:
 
         assert_recovers(as_user, job)
 
+    @pytest.mark.one_engine
     def test_only_the_first_call_times_out(self, cache: ValkeyServer, job: Job, as_user: APIClient):
         warm(as_user, *paths_of(job))
         before = metrics._counts["failures:read"]  # noqa: SLF001
@@ -161,6 +164,7 @@ class TestFrozen:
 
         assert sleeps == []
 
+    @pytest.mark.one_engine
     def test_an_idle_process_serves_nothing_stale_after_the_thaw(
         self, cache: ValkeyServer, web, job: Job, user: User
     ):
@@ -179,6 +183,7 @@ class TestFrozen:
             wait_until(lambda: writer.get(LIST).headers["X-Cache"] == "HIT", what="the breaker's closing")
 
 
+@pytest.mark.one_engine
 class TestKilledMidRequest:
     def test_the_request_gets_a_response(self, own_cache: OwnCache, job: Job, as_user: APIClient):
         cache = own_cache()
@@ -248,6 +253,7 @@ class TestRestarted:
         assert_recovers(as_user, Job.objects.get())
 
 
+@pytest.mark.one_engine
 class TestMemory:
     def test_full_and_not_evicting(self, own_cache: OwnCache, job: Job, as_user: APIClient):
         cache = own_cache({"maxmemory-policy": "noeviction"})
@@ -280,7 +286,7 @@ class TestMemory:
         thread = threading.Thread(target=fill)
         thread.start()
         try:
-            write_and_read(as_user, job, times=20)
+            write_and_read(as_user, job, times=12)
         finally:
             filler.set()
             thread.join()
@@ -288,6 +294,7 @@ class TestMemory:
             assert client.info("stats")["evicted_keys"] > 500
 
 
+@pytest.mark.one_engine
 class TestReadOnly:
     def test_a_replica_serves_nothing_stale(self, own_cache: OwnCache, job: Job, as_user: APIClient):
         cache = own_cache({"replica-serve-stale-data": "yes"})

@@ -69,6 +69,7 @@ def test_one_caller_of_many_builds_and_the_others_wait(monkeypatch: pytest.Monke
     assert statuses == {CacheStatus.MISS: 1, CacheStatus.HIT: callers - 1}
 
 
+@pytest.mark.one_engine
 def test_one_request_of_200_to_two_workers_queries_the_database(web, valkey_server, user: User):
     Job.objects.bulk_create([Job(name=f"{number}") for number in range(1000)])
     # Long time-outs: on a busy machine a slow response must not look like a frozen server.

@@ -11,7 +11,11 @@ from orchestrator.cache.response_key import ResponseKey
 from orchestrator.models import Event, Job, User
 from tests.cache.assertions import warm
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("long_lease")]
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.usefixtures("long_lease"),
+    pytest.mark.one_engine,
+]
 
 SITE = "http://testserver"
 

@@ -13,7 +13,11 @@ from tests.http_client import HttpClient
 from tests.polling import wait_until
 from tests.users import client_for
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("long_lease")]
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.usefixtures("long_lease"),
+    pytest.mark.one_engine,
+]
 
 HOST = "localhost"
 JOBS, ME = "/api/v1/jobs/", "/api/v1/users/me/"

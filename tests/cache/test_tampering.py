@@ -15,7 +15,11 @@ from tests.cache.assertions import cache_status, uncached_body, warm
 from tests.servers.valkey import ValkeyServer
 from tests.users import PASSWORD, make_user, sign_in
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("long_lease")]
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.usefixtures("long_lease"),
+    pytest.mark.one_engine,
+]
 
 LIST = "/api/v1/jobs/"
 ME = "/api/v1/users/me/"
@@ -61,18 +65,16 @@ def assert_current(client: APIClient, path: str) -> None:
     assert response.content == uncached_body(client, path)
 
 
-@pytest.mark.parametrize("value", GARBAGE, ids=lambda value: repr(value[:8]))
 @pytest.mark.parametrize("field", ["version", "etag", "signature", "body"])
-def test_an_altered_field_of_an_entry_is_a_miss(
-    field: str, value: bytes, as_user: APIClient, valkey: ValkeyServer
-):
-    warm(as_user, LIST)
-    for name in key_names(valkey, "*:e:*"):
-        valkey.execute("HSET", name, field, value)
-    local_entries.entries.clear()
+def test_an_altered_field_of_an_entry_is_a_miss(field: str, as_user: APIClient, valkey: ValkeyServer):
+    for value in GARBAGE:
+        warm(as_user, LIST)
+        for name in key_names(valkey, "*:e:*"):
+            valkey.execute("HSET", name, field, value)
+        local_entries.entries.clear()
 
-    assert cache_status(as_user, LIST) == "MISS"
-    assert_current(as_user, LIST)
+        assert cache_status(as_user, LIST) == "MISS", value[:8]
+        assert_current(as_user, LIST)
 
 
 @pytest.mark.parametrize("field", ["version", "etag", "signature"])
@@ -136,6 +138,8 @@ def test_keys_of_a_wrong_type_do_no_harm(pattern: str, kind: str, as_user: APICl
         assert_current(as_user, path)
 
 
+@pytest.mark.sqlite
+@pytest.mark.postgres
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_writers_key_of_a_wrong_type_hides_no_change_made_in_sql(
     kind: str, as_user: APIClient, valkey: ValkeyServer, database_url: str

@@ -31,7 +31,6 @@ def paths_of(job: Job) -> tuple[str, ...]:
         "/api/v1/jobs/",
         "/api/v1/jobs/?status=pending",
         "/api/v1/jobs/?status=running",
-        "/api/v1/jobs/?status=cancelled",
         "/api/v1/jobs/counts/",
         f"/api/v1/jobs/{job.pk}/",
         f"/api/v1/jobs/{job.pk}/events/",
@@ -46,34 +45,29 @@ def rolled_back() -> Iterator[None]:
         transaction.set_rollback(True)
 
 
+#: Methods that end the transaction, or write over another connection, cannot run inside one.
+NOT_NESTED = {"manual_transaction", "other_thread"}
+
+
 @pytest.mark.parametrize("name", WRITE_METHODS)
 @pytest.mark.slow
-def test_a_write_is_seen_by_the_next_read(name: str, job: Job, as_user: APIClient):
+def test_a_rollback_invalidates_nothing_and_a_write_is_seen_by_the_next_read(
+    name: str, job: Job, as_user: APIClient
+):
     paths = paths_of(job)
     before = warm(as_user, *paths)
+
+    if name not in NOT_NESTED:
+        with rolled_back():
+            WRITE_METHODS[name](Job.objects.get())
+        for path in paths:
+            assert as_user.get(path).content == before[path] == uncached_body(as_user, path)
+            assert cache_status(as_user, path) == "HIT", path
 
     WRITE_METHODS[name](job)
 
     assert any(uncached_body(as_user, path) != before[path] for path in paths), "nothing was written"
     assert_current(as_user, paths)
-
-
-#: Methods that end the transaction, or write over another connection, cannot run inside one.
-NOT_NESTED = {"manual_transaction", "other_thread"}
-
-
-@pytest.mark.parametrize("name", sorted(WRITE_METHODS.keys() - NOT_NESTED))
-@pytest.mark.slow
-def test_a_rollback_invalidates_nothing(name: str, job: Job, as_user: APIClient):
-    paths = paths_of(job)
-    before = warm(as_user, *paths)
-
-    with rolled_back():
-        WRITE_METHODS[name](job)
-
-    for path in paths:
-        assert as_user.get(path).content == before[path] == uncached_body(as_user, path)
-        assert cache_status(as_user, path) == "HIT", path
 
 
 def test_a_constraint_that_fails_at_commit_leaves_responses_current(job: Job, as_user: APIClient, user: User):

@@ -51,6 +51,7 @@ def comparable(response: WSGIResponse) -> tuple[int, dict[str, str], bytes]:
     return response.status, {name: headers[name] for name in headers.keys() - UNIQUE_HEADERS}, response.body
 
 
+@pytest.mark.one_engine
 @pytest.mark.parametrize("path", LISTS)
 def test_serves_what_django_would_serve(
     path: str, job: Job, as_moderator: APIClient, middleware: MiddlewareClient
@@ -75,6 +76,7 @@ def test_serves_what_django_would_serve(
         ), headers
 
 
+@pytest.mark.one_engine
 def test_without_a_cache_django_serves_every_request(
     job: Job, as_user: APIClient, middleware: MiddlewareClient, settings: LazySettings
 ):
@@ -98,6 +100,7 @@ def test_serves_a_detail(job: Job, as_user: APIClient, middleware: MiddlewareCli
     assert comparable(middleware.get(as_user, path)) == comparable(middleware.get_from_django(as_user, path))
 
 
+@pytest.mark.one_engine
 @pytest.mark.parametrize(
     "headers",
     [
@@ -124,6 +127,7 @@ def test_leaves_content_negotiation_cors_and_other_hosts_to_django(
     assert comparable(response) == comparable(middleware.get_from_django(as_user, LIST, **headers))
 
 
+@pytest.mark.one_engine
 def test_leaves_html_to_django(job: Job, as_user: APIClient, middleware: MiddlewareClient):
     warm(as_user, LIST)
     middleware.remember(as_user, LIST)
@@ -134,6 +138,7 @@ def test_leaves_html_to_django(job: Job, as_user: APIClient, middleware: Middlew
     assert response.headers["Content-Type"].startswith("text/html")
 
 
+@pytest.mark.one_engine
 @pytest.mark.parametrize(
     "headers",
     [
@@ -154,12 +159,14 @@ def test_a_route_remembered_from_one_kind_of_request_fits_the_others(
     assert comparable(middleware.get(as_user, LIST)) == comparable(middleware.get_from_django(as_user, LIST))
 
 
+@pytest.mark.one_engine
 def test_remembers_no_route_of_an_error(as_user: APIClient, middleware: MiddlewareClient):
     for path in ("/api/v1/users/", f"{LIST}?status=banana", "/api/v1/users/me/", f"{LIST}?cursor=x"):
         for _ in range(3):
             assert middleware.get(as_user, path).by_django, path
 
 
+@pytest.mark.one_engine
 @pytest.mark.parametrize(
     ("path", "headers"),
     [
@@ -182,6 +189,7 @@ def test_remembers_no_request_with_a_long_key(
     assert all(sum(map(len, filter(None, key))) < 2048 for key in wsgi_cache._routes)  # noqa: SLF001
 
 
+@pytest.mark.one_engine
 def test_caches_no_response_with_a_long_url(job: Job, as_user: APIClient):
     long, short = (f"{LIST}?worker={'x' * length}" for length in (wsgi_cache.MAX_KEY_LENGTH, 1000))
     warm(as_user, short)
@@ -220,6 +228,7 @@ def test_leaves_requests_to_django_while_the_cache_is_down(
 # --- Headers ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.one_engine
 @pytest.mark.parametrize("path", [*LISTS, "/api/v1/users/me/"])
 def test_cacheable_responses_have_etag_cache_control_and_x_cache(
     path: str, job: Job, as_moderator: APIClient

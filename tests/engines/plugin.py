@@ -23,6 +23,8 @@ from tests.servers.child_process import ServerError
 WORKERS_PER_CORE = 2
 MAX_WORKERS = 8
 NEUTRAL = "engine_neutral"
+# A test with this marker uses the database, but nothing in it depends on the engine.
+ONE_ENGINE = "one_engine"
 # A test that requests one of these fixtures uses the database of its process.
 DATABASE_FIXTURES = frozenset({"db", "transactional_db", "scratch_database"})
 
@@ -35,6 +37,7 @@ SLOW_FIXTURES = frozenset(
         "scratch_database",
         "script",
         "service",
+        "started_browser",
         "valkey_server",
         "web",
     }
@@ -142,7 +145,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if metafunc.definition.get_closest_marker(NEUTRAL):
         return
     named = [engine for engine in ENGINES if metafunc.definition.get_closest_marker(engine)]
-    metafunc.parametrize("engine", named or ENGINES, indirect=True)
+    default = [SQLITE] if metafunc.definition.get_closest_marker(ONE_ENGINE) else ENGINES
+    metafunc.parametrize("engine", named or default, indirect=True)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -70,6 +70,8 @@ def test_client_without_credentials_is_refused(api: APIClient) -> None:
     assert api.get("/api/v1/users/me/").status_code == 401
 
 
+# Many tests of tests/cache need this on PostgreSQL.
+@pytest.mark.sqlite
 def test_web_server_uses_the_same_database(web: Callable[..., str], user: User) -> None:
     url = urlsplit(web(workers=1))
     client = http.client.HTTPConnection(str(url.hostname), url.port, timeout=30)

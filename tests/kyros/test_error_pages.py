@@ -10,6 +10,7 @@ from tests.servers.web import WebServer
 pytestmark = pytest.mark.django_db
 
 
+@pytest.mark.one_engine
 def test_root_redirects_to_the_api(client):
     assert client.get("/").headers["Location"] == "/api/v1/"
 
@@ -20,6 +21,7 @@ NO_PAGE = pytest.mark.parametrize(
 
 
 @NO_PAGE
+@pytest.mark.one_engine
 @pytest.mark.parametrize("accept", ["*/*", "application/json", "application/json, text/html;q=0.9", ""])
 def test_an_unknown_url_is_json_for_a_program(client, path, accept):
     response = client.get(path, HTTP_ACCEPT=accept)
@@ -27,6 +29,7 @@ def test_an_unknown_url_is_json_for_a_program(client, path, accept):
 
 
 @NO_PAGE
+@pytest.mark.one_engine
 def test_an_unknown_url_is_a_page_for_a_browser(client, path):
     response = client.get(path, HTTP_ACCEPT="text/html,application/xhtml+xml,*/*;q=0.8")
     assert response.status_code == 404
@@ -65,6 +68,7 @@ def test_ready_requires_that_migrations_are_applied(client):
     assert response.json()["reason"] == f"migrations are not applied: {'.'.join(migration)}"
 
 
+@pytest.mark.one_engine
 @pytest.mark.slow
 def test_service_without_its_database_is_alive_but_not_ready(tmp_path):
     name = "ENGINE_THAT_IS_NOT_THERE"

@@ -1,7 +1,7 @@
 """Cursors: what we made comes back, and nothing else does."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.listing.cursors import Cursor, InvalidCursor, decode
@@ -9,6 +9,7 @@ from orchestrator.listing.cursors import Cursor, InvalidCursor, decode
 pytestmark = pytest.mark.engine_neutral
 
 
+@settings(max_examples=50)
 @given(
     data=st.data(),
     position=st.lists(st.one_of(st.text(), st.integers(-(2**31), 2**31))),

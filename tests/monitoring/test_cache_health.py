@@ -144,6 +144,7 @@ def run_command(env: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.django_db(transaction=True)
 class TestProcesses:
+    @pytest.mark.one_engine
     def test_a_frozen_server_leaves_the_rest_of_the_report(
         self,
         web: Callable[..., str],

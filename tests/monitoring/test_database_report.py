@@ -53,6 +53,7 @@ def vacuumed() -> None:
 
 
 class TestShape:
+    @pytest.mark.one_engine
     def test_is_for_moderators(self, api: APIClient, as_user: APIClient):
         assert api.get(PATH).status_code == 401
         assert as_user.get(PATH).status_code == 403
@@ -98,13 +99,13 @@ class TestFindings:
 
     def test_a_dropped_index_is_found_and_the_action_creates_it(self):
         execute("DROP INDEX ix_tasks_title")
-        finding = found(database_report())["index:missing:ix_tasks_title"]
+        finding = found(database_report(plans=False))["index:missing:ix_tasks_title"]
         assert finding.level == "critical"
         assert finding.evidence
 
         execute(*finding.action.removesuffix(";").split(";"))
 
-        assert "index:missing:ix_tasks_title" not in found(database_report())
+        assert "index:missing:ix_tasks_title" not in found(database_report(plans=False))
 
     def test_a_dropped_table_is_found(self, as_moderator: APIClient):
         execute("ALTER TABLE tasks RENAME TO tasks_away")
@@ -122,7 +123,7 @@ class TestFindings:
         Event.objects.bulk_create([Event(type="x", created_at=old) for _ in range(3)])
         Event.objects.create(type="x")
 
-        finding = found(database_report())["table:archive:events"]
+        finding = found(database_report(plans=False))["table:archive:events"]
         assert finding.level == "info"
         assert finding.evidence["rows"] == 3
         assert finding.evidence["bytes"] > 0
@@ -131,9 +132,9 @@ class TestFindings:
     @pytest.mark.postgres
     def test_an_invalid_index_is_found(self):
         execute("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'ix_tasks_title'::regclass")
-        finding = found(database_report())["index:invalid:ix_tasks_title"]
+        finding = found(database_report(plans=False))["index:invalid:ix_tasks_title"]
         execute(finding.action.removesuffix(";"))
-        assert "index:invalid:ix_tasks_title" not in found(database_report())
+        assert "index:invalid:ix_tasks_title" not in found(database_report(plans=False))
 
     @pytest.mark.postgres
     def test_partitions_are_recommended_for_many_rows(self):
@@ -141,7 +142,7 @@ class TestFindings:
             "INSERT INTO events (id, type, payload, created_at)"
             " SELECT gen_random_uuid(), 'x', '{}', now() FROM generate_series(1, 10001)"
         )
-        finding = found(database_report())["table:partition:events"]
+        finding = found(database_report(plans=False))["table:partition:events"]
         assert finding.evidence["rows"] == 10001
 
     @pytest.mark.slow
@@ -151,16 +152,18 @@ class TestFindings:
         if connection.vendor == "postgresql":
             # PostgreSQL reports changes late unless they are flushed.
             execute("ANALYZE tasks", "UPDATE tasks SET version = 2", "SELECT pg_stat_force_next_flush()")
-        assert found(database_report())["table:statistics:tasks"].level == "warning"
+        assert found(database_report(plans=False))["table:statistics:tasks"].level == "warning"
 
         execute("ANALYZE tasks")
-        assert "table:statistics:tasks" not in found(database_report())
+        assert "table:statistics:tasks" not in found(database_report(plans=False))
 
+    @pytest.mark.one_engine
     def test_contradicting_settings_are_found(self, settings):
         settings.JWT_ACCESS_MINUTES, settings.JWT_REFRESH_MINUTES = 60, 10
-        assert found(database_report())["settings:tokens"].evidence["JWT_ACCESS_MINUTES"] == 60
+        assert found(database_report(plans=False))["settings:tokens"].evidence["JWT_ACCESS_MINUTES"] == 60
 
 
+@pytest.mark.one_engine
 class TestAcknowledgements:
     def test_an_acknowledged_finding_is_info_with_its_reason(self, vacuumed, settings, capsys):
         settings.JWT_ACCESS_MINUTES, settings.JWT_REFRESH_MINUTES = 60, 10
@@ -192,7 +195,7 @@ class TestSnapshots:
         TableSnapshot.objects.update(hour=yesterday, measured_at=yesterday)
         Task.objects.bulk_create([Task(title="t") for _ in range(100)])
 
-        (tasks,) = (table for table in database_report().tables if table.name == "tasks")
+        (tasks,) = (table for table in database_report(plans=False).tables if table.name == "tasks")
         assert tasks.rows_per_day is not None
         assert round(tasks.rows_per_day) == 100
         assert tasks.bytes_per_day is not None
@@ -204,6 +207,7 @@ class TestSnapshots:
         assert not TableSnapshot.objects.filter(hour=long_ago).exists()
 
 
+@pytest.mark.one_engine
 class TestCommands:
     def test_table_stats_agrees_with_the_endpoint(self, as_moderator: APIClient, capsys):
         Job.objects.create(name="j")
@@ -218,6 +222,7 @@ class TestCommands:
         assert "ix_jobs_status_created_at" in capsys.readouterr().out
 
 
+@pytest.mark.one_engine
 def test_a_frozen_cache_leaves_the_figures_of_the_database(
     valkey_server: Callable[..., ValkeyServer], settings
 ):

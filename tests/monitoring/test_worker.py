@@ -24,6 +24,8 @@ def start(log: Path, env: Mapping[str, str]) -> ChildProcess:
     return ChildProcess(["/bin/sh", "-c", procfile("worker")], log, env={**os.environ, "PATH": path, **env})
 
 
+# On SQLite processes write one after another, which tests/kyros/test_write_queue.py tests.
+@pytest.mark.postgres
 @pytest.mark.django_db(transaction=True)
 def test_two_workers_make_one_snapshot(
     valkey_server: Callable[..., ValkeyServer], database_url: str, tmp_path: Path

@@ -32,12 +32,13 @@ def data_dir() -> Iterator[Path]:
 def running() -> Iterator[Service]:
     """A running service, started once for all tests of a file. The tests must leave it running.
 
-    Afterwards SIGTERM must end every process, whatever the tests did to them.
+    Afterwards SIGTERM must end every process, whatever the tests did to them, even one that ignores it.
     """
     with new_data_dir() as folder:
         started = Service(folder.parent / "log", {**DEFAULTS, "KYROS_DATA_DIR": folder})
         try:
             yield started.until_ready()
+            started.process("valkey-server").suspend()  # it can receive no signal but SIGKILL
             assert started.end() == 128 + signal.SIGTERM
         finally:
             started.close()

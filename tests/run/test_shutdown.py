@@ -1,4 +1,7 @@
-"""However the service ends, no process is left. `test_running` covers signals to a running service."""
+"""However the service ends, no process is left.
+
+The fixture `running` covers SIGTERM to a running service with a process that ignores it.
+"""
 
 import signal
 import socket
@@ -109,9 +112,3 @@ def test_killed_guard_ends_the_service(service):
     started.process("granian").parent().kill()
     assert started.ended(processes) == 1
     assert "kyros: the process 'web' ended by itself" in started.output
-
-
-def test_process_that_ignores_sigterm_is_killed(service):
-    started = service().until_ready()
-    started.process("valkey-server").suspend()  # it can receive no signal but SIGKILL
-    assert started.end() == 128 + signal.SIGTERM
