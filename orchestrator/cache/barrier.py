@@ -40,10 +40,9 @@ def barrier_middleware(
 
 def wait() -> None:
     """Return when no process can serve a response from before what is committed now."""
-    cache = client.current()
-    if not cache.enabled:
+    cache, connection = client.current(), connections[DEFAULT_DB_ALIAS]
+    if not cache.enabled or connection.in_atomic_block:
         return
-    connection = connections[DEFAULT_DB_ALIAS]
     try:
         row_id = outbox.last_id(connection) if drain.outbox_exists(connection) else None
         if row_id is not None and not (cache.usable and _drained()):
