@@ -33,7 +33,7 @@ WEB_WORKERS = env.integer("WEB_WORKERS", 0, minimum=1, maximum=256) or None  # N
 KYROS_ADMIN_USERNAME = env.text(
     "KYROS_ADMIN_USERNAME",
     "admin",
-    pattern=r"[\w.@+-]{1,150}",
+    pattern=r"[A-Za-z0-9@.+_-]{1,150}",  # as the API demands of a username
     allowed="1 to 150 letters, digits and @ . + - _",
 )
 KYROS_ADMIN_PASSWORD = env.secret("KYROS_ADMIN_PASSWORD", minimum_bytes=1)  # None: `make run` creates one
@@ -43,7 +43,7 @@ DEMO_JOBS = env.integer("DEMO_JOBS", 2000, minimum=0, maximum=100_000_000, unit=
 
 
 def _minutes(name: str, default: int) -> int:
-    """Return the lifetime in minutes of the tokens that `name` is about."""
+    """Return the lifetime of a kind of token, in minutes, from the variable `name`."""
     return env.integer(name, default, minimum=1, maximum=MAX_MINUTES, unit="minutes")
 
 

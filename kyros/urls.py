@@ -1,4 +1,4 @@
-"""The URLs of the whole site. `orchestrator.urls` has those of the API."""
+"""The URLs of the whole site. `orchestrator.api.urls` and `monitoring.urls` have those of the applications."""
 
 from django.contrib import admin
 from django.urls import include, path
