@@ -156,8 +156,7 @@ class JobAdmin(BulkModelAdmin):
     def save_model(self, request: HttpRequest, obj: Job, form: Any, change: bool) -> None:  # noqa: FBT001 - Django's
         values = form.cleaned_data
         if change:
-            fields = {name: values[name] for name in form.changed_data}
-            actions.update_job(obj.pk, by=acting_username(request), **fields)
+            actions.update_job(obj.pk, by=acting_username(request), **values)
         else:
             actions.create_job(by=acting_username(request), id=obj.pk, **values)
 

@@ -51,8 +51,7 @@ class JobViewSet(ResourceViewSet):
         job = actions.update_job(
             self.row_id, by=request.user.username, precondition=self.precondition, **fields
         )
-        # No ETag: PostgreSQL orders the keys of JSON objects, so a GET may have other bytes.
-        return self.row_response(job)
+        return self.changed(job)
 
     @extend_schema(parameters=[IF_MATCH])
     def destroy(self, request: Request, pk: str) -> Response:
