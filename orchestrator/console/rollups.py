@@ -3,6 +3,7 @@
 import statistics
 import time
 from collections import Counter, defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -99,7 +100,7 @@ def buckets(number: int, length: int, now: datetime) -> tuple[Bucket, ...]:
     current = _minute(now)
     last = current // length
     first = last - number + 1
-    sums = defaultdict(Counter, _stored_sums(first * length, length))
+    sums: dict[int, dict[str, Any]] = defaultdict(Counter, _stored_sums(first * length, length))
     for rollup in _count(_first_unstored(now), current):
         _add(sums[rollup.minute // length], rollup)
     return tuple(
@@ -178,7 +179,7 @@ def _waits(start: datetime, end: datetime) -> dict[int, list[float]]:
     return waits
 
 
-def _stored_sums(first: int, length: int) -> dict[int, Counter[str]]:
+def _stored_sums(first: int, length: int) -> dict[int, dict[str, Any]]:
     """Return the sums of the stored rollups, and how many of them have a wait, by the bucket's number."""
     rows = (
         MinuteRollup.objects.filter(minute__gte=first)
@@ -192,17 +193,18 @@ def _stored_sums(first: int, length: int) -> dict[int, Counter[str]]:
             total_wait=Sum("wait", default=0.0),
         )
     )
-    return {row.pop("bucket"): Counter(row) for row in map(dict, rows)}
+    return {row["bucket"]: dict(row) for row in rows}
 
 
-def _add(sums: Counter[str], rollup: MinuteRollup) -> None:
-    sums.update({name: getattr(rollup, name) for name in _COUNTED.values()})
+def _add(sums: dict[str, Any], rollup: MinuteRollup) -> None:
+    for name in _COUNTED.values():
+        sums[name] += getattr(rollup, name)
     if rollup.wait is not None:
         sums["waits"] += 1
         sums["total_wait"] += rollup.wait
 
 
-def _figures(sums: Counter[str]) -> dict[str, Any]:
+def _figures(sums: Mapping[str, Any]) -> dict[str, Any]:
     wait = sums["total_wait"] / sums["waits"] if sums["waits"] else None
     return {name: int(sums[name]) for name in _COUNTED.values()} | {"wait": wait}
 
