@@ -138,6 +138,8 @@ def _replicas(urls: str) -> list[dict[str, Any]]:
     ]
 
 
+# Without ATOMIC_REQUESTS: only writes run in transactions. With SQLite's IMMEDIATE mode every reading request
+# would otherwise wait for the write lock.
 DATABASES: dict[str, dict[str, Any]] = {
     "default": env.url(
         "DATABASE_URL",
@@ -152,9 +154,6 @@ for number, replica in enumerate(
     DATABASES[f"replica{number}"] = replica
 DATABASE_REPLICAS = [alias for alias in DATABASES if alias != "default"]
 
-# Only writes run in transactions: with SQLite's IMMEDIATE mode every reading request would otherwise wait for
-# the write lock.
-ATOMIC_REQUESTS = False
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 EVENT_RETENTION_DAYS = env.integer("EVENT_RETENTION_DAYS", 90, minimum=1, maximum=MAX_DAYS, unit="days")
@@ -273,9 +272,7 @@ ROOT_URLCONF = "kyros.urls"
 WSGI_APPLICATION = "kyros.wsgi.application"
 STATIC_URL = "/static/"
 STATIC_ROOT = KYROS_DATA_DIR / "static"
-LANGUAGE_CODE = "en-us"
 USE_I18N = False
-USE_TZ = True
 TIME_ZONE = "UTC"
 # The largest legal body is a job with 64 KiB of metadata. Larger bodies are refused with 413 unread.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
