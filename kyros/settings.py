@@ -33,7 +33,7 @@ WEB_WORKERS = env.integer("WEB_WORKERS", 0, minimum=1, maximum=256) or None  # N
 KYROS_ADMIN_USERNAME = env.text(
     "KYROS_ADMIN_USERNAME",
     "admin",
-    pattern=r"[\w.@+-]{1,150}",
+    pattern=r"[A-Za-z0-9@.+_-]{1,150}",  # as the API demands of a username
     allowed="1 to 150 letters, digits and @ . + - _",
 )
 KYROS_ADMIN_PASSWORD = env.secret("KYROS_ADMIN_PASSWORD", minimum_bytes=1)  # None: `make run` creates one
@@ -43,7 +43,7 @@ DEMO_JOBS = env.integer("DEMO_JOBS", 2000, minimum=0, maximum=100_000_000, unit=
 
 
 def _minutes(name: str, default: int) -> int:
-    """Return the lifetime in minutes of the tokens that `name` is about."""
+    """Return the lifetime of a kind of token, in minutes, from the variable `name`."""
     return env.integer(name, default, minimum=1, maximum=MAX_MINUTES, unit="minutes")
 
 
@@ -138,6 +138,8 @@ def _replicas(urls: str) -> list[dict[str, Any]]:
     ]
 
 
+# Without ATOMIC_REQUESTS: only writes run in transactions. With SQLite's IMMEDIATE mode every reading request
+# would otherwise wait for the write lock.
 DATABASES: dict[str, dict[str, Any]] = {
     "default": env.url(
         "DATABASE_URL",
@@ -152,9 +154,6 @@ for number, replica in enumerate(
     DATABASES[f"replica{number}"] = replica
 DATABASE_REPLICAS = [alias for alias in DATABASES if alias != "default"]
 
-# Only writes run in transactions: with SQLite's IMMEDIATE mode every reading request would otherwise wait for
-# the write lock.
-ATOMIC_REQUESTS = False
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 EVENT_RETENTION_DAYS = env.integer("EVENT_RETENTION_DAYS", 90, minimum=1, maximum=MAX_DAYS, unit="days")
@@ -274,9 +273,7 @@ ROOT_URLCONF = "kyros.urls"
 WSGI_APPLICATION = "kyros.wsgi.application"
 STATIC_URL = "/static/"
 STATIC_ROOT = KYROS_DATA_DIR / "static"
-LANGUAGE_CODE = "en-us"
 USE_I18N = False
-USE_TZ = True
 TIME_ZONE = "UTC"
 # The largest legal body is a job with 64 KiB of metadata. Larger bodies are refused with 413 unread.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024

@@ -1,4 +1,4 @@
-"""The URLs of the whole site. `orchestrator.urls` has those of the API."""
+"""The URLs of the whole site. Those of the API are in `orchestrator.api.urls`."""
 
 from django.contrib import admin
 from django.urls import include, path

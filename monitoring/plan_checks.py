@@ -59,7 +59,7 @@ class PlanCheck:
         hot: the query and its declaration.
         plan: its plan; None if it could not be read.
         problems: how the plan differs from the declaration; empty if it does not.
-        free: whether the planner chose freely, as for large tables; else it was made to avoid full scans.
+        free: whether the planner chose freely, as for large tables; False if it had to avoid full scans.
     """
 
     hot: HotQuery
@@ -169,7 +169,7 @@ def _plan_problems(
     query: HotQuery, plan: Plan, present: Mapping[tuple[str, str], Index], *, free: bool
 ) -> Iterator[str]:
     """Yield how a plan differs from the declaration."""
-    if not plan.indexes or plan.avoidable:
+    if not plan.indexes or plan.uses_disabled_node:
         yield "no index serves it"
         return
     if free and plan.sort is Sort.FEW and not plan.full_scan:

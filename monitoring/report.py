@@ -88,8 +88,8 @@ def _measured(
         replication=read("replication", engine.replication, None),
         disk=read("disk", lambda c: disk_space.measure(c, known), None),
         expired=read("retention", lambda c: retention.expired(c, kept, known), ()),
-        missing_indexes=read("schema", lambda c: missing_indexes.missing_indexes(c, known), ()),
-        index_usage=read("index_uses", lambda _: _index_usage(app, checks, known), ()),
+        missing_indexes=read("missing_indexes", lambda c: missing_indexes.missing_indexes(c, known), ()),
+        index_usage=read("index_usage", lambda _: _index_usage(app, checks, known), ()),
     )
 
 

@@ -63,7 +63,7 @@ class DatabaseReport:
             "table_statistics": {table.name: table.as_json() for table in self.tables},
             "cache_status": self.cache.as_json(),
             "query_plans": [plan.as_json() for plan in self.plans],
-            "index_upkeep": [usage.as_json() for usage in self.index_usage],
+            "index_usage": [usage.as_json() for usage in self.index_usage],
             "server": dict(self.server),
             "connections": {**self.connections, "pools": self.pools},
             "sessions": self.sessions,

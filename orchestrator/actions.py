@@ -18,6 +18,7 @@ from django.utils import timezone
 
 from orchestrator.choices import EVENT_OF_STATUS, JobEvent, JobStatus, Role
 from orchestrator.exceptions import DuplicateValue, LastAdmin, LeaseLost, TransitionNotAllowed
+from orchestrator.json_codec import to_json
 from orchestrator.models import Event, Job, Task, User
 
 _Row = TypeVar("_Row", Job, Task)
@@ -37,7 +38,8 @@ def update_job(
 ) -> Job:
     """Change the fields of a job that its creator may set. Values that it already has change nothing."""
     job = _locked(Job, job_id, precondition)
-    changed = {name: value for name, value in fields.items() if getattr(job, name) != value}
+    # Compared as JSON: in Python {"a": 1} == {"a": True}, and objects are equal in any order of their keys.
+    changed = {name: value for name, value in fields.items() if to_json(getattr(job, name)) != to_json(value)}
     if changed:
         for name, value in changed.items():
             setattr(job, name, value)

@@ -57,7 +57,7 @@ class Plan:
         conditions: columns whose conditions bound the range of the index that is read.
         full_scan: whether the table or an index is read without bounds, up to its end or the LIMIT.
         sort: the part of the order that the index does not provide.
-        avoidable: whether the planner had to use a node that ``penalized`` disables.
+        uses_disabled_node: whether the planner had to use a node that ``penalized`` disables.
         ms: milliseconds of the query if it was run, else of planning it.
         rows: rows that the query returned; None if it was not run.
         buffers: pages that it read; None if unknown.
@@ -68,7 +68,7 @@ class Plan:
     full_scan: bool
     sort: Sort
     ms: float
-    avoidable: bool = False
+    uses_disabled_node: bool = False
     rows: int | None = None
     buffers: int | None = None
 

@@ -83,7 +83,7 @@ def _plan(explained: Node, nodes: list[Node], known: Mapping[str, Index], *, ana
         conditions=tuple(dict.fromkeys(conditions)),
         full_scan=any("Index Cond" not in node for node in reads),
         sort=max((_sort(node) for node in nodes), key=list(Sort).index),
-        avoidable=any(node.get("Disabled", False) for node in nodes),
+        uses_disabled_node=any(node.get("Disabled", False) for node in nodes),
         ms=explained["Execution Time" if analyzed else "Planning Time"],
         rows=int(root["Actual Rows"]) if analyzed else None,
         buffers=root["Shared Hit Blocks"] + root["Shared Read Blocks"] if analyzed else None,

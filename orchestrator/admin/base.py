@@ -76,7 +76,8 @@ class KeysetModelAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     empty_value_display = NOTHING
     #: The list's filters, orders and access paths.
     list_definition: ClassVar[ListDefinition]
-    #: Filters that the search box sets, the last one with texts that are no ID. The sidebar shows the others.
+    #: Filters that the search box sets: ``id`` for an ID, the last one for any other text. The sidebar shows
+    #: all other filters.
     search_filters: ClassVar[tuple[str, ...]] = ("id",)
 
     created = time_column("created_at", "created", ordering="created_at")

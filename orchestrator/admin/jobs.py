@@ -43,8 +43,9 @@ STATUS_BUTTONS: Final = {
     JobStatus.CANCELLED: "Cancel",
 }
 
-#: The first fields of a job that can no longer be edited.
-LOCKED_FIELDS: Final = ("name", "description", "priority", "max_attempts", "details")
+#: The fields of the form for a new job. Once a job can no longer be edited, its page shows their values.
+FORM_FIELDS: Final = ("name", "description", "priority", "max_attempts", "metadata")
+LOCKED_FIELDS: Final = (*FORM_FIELDS[:-1], "details")  # the metadata as readable JSON
 PROGRESS_FIELDS: Final = (
     "state",
     "queue",
@@ -68,7 +69,7 @@ class JobForm(forms.ModelForm):  # type: ignore[type-arg]
 
     class Meta:
         model = Job
-        fields = ("name", "description", "priority", "max_attempts", "metadata")
+        fields = FORM_FIELDS
         widgets: ClassVar = {
             "name": forms.TextInput(attrs={"class": "vLargeTextField"}),
             "description": forms.Textarea(attrs={"class": "vLargeTextField", "rows": 3}),
@@ -94,7 +95,7 @@ class JobAdmin(BulkModelAdmin):
     reason_help = "Optional. It is recorded in each job's history."
     search_help_text = "ID, or start of the name"
     fieldsets = (
-        (None, {"fields": JobForm.Meta.fields}),
+        (None, {"fields": FORM_FIELDS}),
         ("Progress", {"fields": PROGRESS_FIELDS}),
         ("Times", {"fields": TIME_FIELDS}),
     )
@@ -117,7 +118,7 @@ class JobAdmin(BulkModelAdmin):
 
     def get_readonly_fields(self, request: HttpRequest, obj: Job | None = None) -> Any:
         if obj and obj.status in LOCKED_STATUSES:
-            return (*LOCKED_FIELDS, *JobForm.Meta.fields, *self.readonly_fields)
+            return (*FORM_FIELDS, *LOCKED_FIELDS, *self.readonly_fields)
         return self.readonly_fields
 
     @admin.display(description="status")
@@ -156,8 +157,7 @@ class JobAdmin(BulkModelAdmin):
     def save_model(self, request: HttpRequest, obj: Job, form: Any, change: bool) -> None:  # noqa: FBT001 - Django's
         values = form.cleaned_data
         if change:
-            fields = {name: values[name] for name in form.changed_data}
-            actions.update_job(obj.pk, by=acting_username(request), **fields)
+            actions.update_job(obj.pk, by=acting_username(request), **values)
         else:
             actions.create_job(by=acting_username(request), id=obj.pk, **values)
 

@@ -20,7 +20,7 @@ from orchestrator.console.html_formatting import badge
 from orchestrator.lists import USERS
 from orchestrator.models import User
 
-# The role says what a user may do; groups would be a second home for it.
+# The role alone decides what a user may do, so there are no groups.
 admin.site.unregister(Group)
 
 

@@ -1,4 +1,4 @@
-"""Responses of views from the cache: before the framework runs where possible, else around an action."""
+"""Serves responses from the cache: before the framework runs where possible, else in place of an action."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -116,7 +116,7 @@ class CachedResponses:
         return None if spec is None or len(spec.key) > wsgi_cache.MAX_KEY_LENGTH else spec
 
     def _context(self, request: HttpRequest) -> RequestContext | None:
-        """Return the request's context, or None if it needs the framework: to refuse it, for one."""
+        """Return the request's context, or None if the framework must handle it, for example to refuse it."""
         try:
             token = bearer_token(request.META)
             if token is None:

@@ -31,7 +31,7 @@ RouteKey = tuple[str | None, ...]
 MAX_ROUTES: Final = 1024
 MAX_KEY_LENGTH: Final = 2048
 
-#: Everything that a URL is built from: requests with the same values have the same response.
+#: The variables that a URL is built from: requests with the same values have the same response.
 _KEY_VARIABLES: Final = (
     "wsgi.url_scheme",
     "HTTP_HOST",

@@ -27,7 +27,7 @@ class InvalidToken(Exception):
 
 
 def issue_tokens(user: User) -> dict[str, Any]:
-    """Return new tokens for an authenticated user, as the API does; ``expires_in`` is in seconds."""
+    """Return a response body with new tokens for an authenticated user; ``expires_in`` is in seconds."""
     lifetime = settings.JWT_ACCESS_MINUTES * _SECONDS_A_MINUTE
     return {
         "access_token": _encode(user, "access", lifetime),

@@ -2,13 +2,14 @@
 
 import statistics
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from django.db import transaction
-from django.db.models import Avg, BigIntegerField, Count, F, FloatField, Func, Max, Min, Sum, Window
+from django.db.models import BigIntegerField, Count, F, FloatField, Func, Max, Min, Sum, Window
 from django.db.models.functions import RowNumber
 
 from orchestrator.choices import JobEvent
@@ -99,11 +100,11 @@ def buckets(number: int, length: int, now: datetime) -> tuple[Bucket, ...]:
     current = _minute(now)
     last = current // length
     first = last - number + 1
-    sums = _stored_sums(first * length, length)
+    sums: dict[int, dict[str, Any]] = defaultdict(Counter, _stored_sums(first * length, length))
     for rollup in _count(_first_unstored(now), current):
-        _add(sums, rollup, length)
+        _add(sums[rollup.minute // length], rollup)
     return tuple(
-        Bucket(start=_start_of(index * length), minutes=length, **_totals(sums.get(index, {})))
+        Bucket(start=_start_of(index * length), minutes=length, **_figures(sums[index]))
         for index in range(first, last + 1)
     )
 
@@ -179,27 +180,33 @@ def _waits(start: datetime, end: datetime) -> dict[int, list[float]]:
 
 
 def _stored_sums(first: int, length: int) -> dict[int, dict[str, Any]]:
-    """Return the sums of the stored rollups, by the number of the bucket."""
+    """Return the sums of the stored rollups, and how many of them have a wait, by the bucket's number."""
     rows = (
         MinuteRollup.objects.filter(minute__gte=first)
         .order_by()
         .values(bucket=F("minute") / length)
-        .annotate(created=Sum("created"), completed=Sum("completed"), failed=Sum("failed"), wait=Avg("wait"))
+        .annotate(
+            created=Sum("created"),
+            completed=Sum("completed"),
+            failed=Sum("failed"),
+            waits=Count("wait"),
+            total_wait=Sum("wait", default=0.0),
+        )
     )
     return {row["bucket"]: dict(row) for row in rows}
 
 
-def _add(sums: dict[int, dict[str, Any]], rollup: MinuteRollup, length: int) -> None:
-    bucket = sums.setdefault(rollup.minute // length, {})
+def _add(sums: dict[str, Any], rollup: MinuteRollup) -> None:
     for name in _COUNTED.values():
-        bucket[name] = bucket.get(name, 0) + getattr(rollup, name)
+        sums[name] += getattr(rollup, name)
     if rollup.wait is not None:
-        known = bucket.get("wait")
-        bucket["wait"] = rollup.wait if known is None else (known + rollup.wait) / 2
+        sums["waits"] += 1
+        sums["total_wait"] += rollup.wait
 
 
-def _totals(sums: dict[str, Any]) -> dict[str, Any]:
-    return {name: int(sums.get(name) or 0) for name in _COUNTED.values()} | {"wait": sums.get("wait")}
+def _figures(sums: Mapping[str, Any]) -> dict[str, Any]:
+    wait = sums["total_wait"] / sums["waits"] if sums["waits"] else None
+    return {name: int(sums[name]) for name in _COUNTED.values()} | {"wait": wait}
 
 
 def _minute(value: datetime) -> int:

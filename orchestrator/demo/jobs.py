@@ -45,16 +45,15 @@ _CANCEL_REASONS: Final = (None, "Duplicate", "No longer needed", "Submitted by m
 _PRIORITY_OFFSETS: Final = (0,) * 10 + (5, 10)
 _FIRST_NUMBER: Final = 2_000
 
-# Median times in seconds: until a worker claims a job, also if its priority is low; until the lease of a lost
-# worker expires; until an operator decides.
-_WAIT: Final = 15
+# Median times in seconds. The times are log-normal with this spread.
+_WAIT: Final = 15  # until a worker claims a job
 _LOW_PRIORITY_WAIT: Final = 360
-_LEASE: Final = 75
-_DECISION: Final = 720
-_SPREAD: Final = 0.8  # of these times, which are log-normal
+_LEASE: Final = 75  # until the lease of a lost worker expires
+_DECISION: Final = 720  # until an operator decides
+_SPREAD: Final = 0.8
 # Workers report the progress of jobs that take at least so many seconds.
 _REPORTED_SECONDS: Final = 60
-# How long the leases of running jobs last yet, so that they do not expire soon after the load.
+# The remaining time of the leases of running jobs: long enough that they do not expire soon after the load.
 _LEASE_MINUTES_LEFT: Final = (20, 60)
 
 

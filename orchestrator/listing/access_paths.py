@@ -1,24 +1,21 @@
 """Which index serves the filters and the order of a list: read off the model's ``Meta.indexes``.
 
 An index serves an order when its columns are some columns that filters fix to one value, followed by the
-columns of the order. Of the indexes that serve the order, the one that serves most filters is used; of those
-that serve as many, the one that serves the filter declared first. The other filters are residual: a bounded
-scan applies them to the rows that the index gives.
+columns of the order. If several indexes serve the order, the list uses the one that serves most filters; if
+two serve the same number, the one that serves the filter declared first. The other filters are residual: a
+bounded scan applies them to the rows that the index gives.
 """
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final
 
 from django.core.exceptions import ImproperlyConfigured
 from django.db.models import Index, Q
 
+from monitoring.plans import PRIMARY_KEY
 from orchestrator.listing.definition import ListDefinition, Order
 from orchestrator.listing.filters import Filter
-
-#: What the index of a primary key is called here: each engine has its own name for it.
-PRIMARY_KEY: Final = "primary key"
 
 
 @dataclass(frozen=True)

@@ -20,9 +20,9 @@ SQL = tuple[str, Sequence[Any]]
 def select(walk: QuerySet[Any], residual: Q, selected: str, size: int) -> SQL:
     """Return the statement for the rows of a walk that match, and for the row where its scan stopped.
 
-    Each row has a last column, ``scan_stopped``. It is 1 for one row, the scan's last, which comes last, and
-    only if fewer than ``size`` rows match and the walk has at least ``SCAN_LIMIT`` rows. This row may match,
-    too: then it is also among the others. ``selected`` is SQL for the columns of the result.
+    The last column, ``scan_stopped``, is 0 for the rows that match. If they are fewer than ``size`` and the
+    walk has at least ``SCAN_LIMIT`` rows, one more row follows: the last one scanned, with 1. If this row
+    matches, it is in the result twice. ``selected`` is SQL for the columns of the result.
     """
     connection = connections[walk.db]
     scanned, scanned_parameters = _sql(walk[:SCAN_LIMIT], connection)
@@ -65,7 +65,7 @@ def _sql(rows: QuerySet[Any], connection: BaseDatabaseWrapper) -> SQL:
 
 
 def _where(walk: QuerySet[Any], residual: Q, connection: BaseDatabaseWrapper) -> SQL:
-    """Return the SQL of a condition, whose columns go by the table's name."""
+    """Return the SQL of a condition, in which columns are qualified with the table's name."""
     query = walk.model._default_manager.filter(residual).query
     sql, parameters = query.get_compiler(connection=connection).compile(query.where)
     return sql, parameters

@@ -19,8 +19,7 @@ class Cursor:
 
     Attributes:
         backward: whether the page is the one before the position.
-        position: the values of the ordering columns there; none for the list's own end: its first page, or,
-            backward, its last.
+        position: the values of the order's columns; empty for the first page or, backward, for the last one.
     """
 
     backward: bool = False

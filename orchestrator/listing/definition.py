@@ -127,7 +127,7 @@ class ListDefinition:
                 raise InvalidQuery(parameter, f"Not served together with {others}. Allowed: one of them.")
 
     def orders_with(self, names: Collection[str], orders: Collection[Order]) -> tuple[Order, ...]:
-        """Return those of some orders that are served with filters, the default first."""
+        """Return those of ``orders`` that are served with the filters ``names``, the default first."""
         used = [self.by_name[name] for name in names]
         ranged = {filter_.column for filter_ in used if isinstance(filter_, Range)}
         return tuple(
@@ -138,7 +138,7 @@ class ListDefinition:
         )
 
     def order(self, name: str, conditions: Conditions, orders: Collection[Order]) -> Order:
-        """Return the order with a name, of those that are offered; the default for "".
+        """Return the order called ``name``, or the default if it is "". ``orders`` are those on offer.
 
         Raises:
             InvalidQuery: when it is not served with the filters.
@@ -153,7 +153,7 @@ class ListDefinition:
         raise invalid_value("ordering", name, f"{', '.join(served)}{beside}")
 
     def condition(self, conditions: Conditions, names: Collection[str] | None = None) -> Q:
-        """Return what rows have to pass: all conditions, or those of some filters."""
+        """Return the condition of all filters, or only of those in ``names``."""
         chosen = conditions if names is None else [name for name in conditions if name in names]
         return Q(*(self.by_name[name].condition(conditions[name]) for name in chosen))
 

@@ -91,7 +91,7 @@ class Filter:
         return self.parse(text) if text else None
 
     def parse(self, text: str) -> Any:
-        """Return the value that a text means, None for blanks; raise ``InvalidQuery`` if it means none."""
+        """Return the value of a parameter's text, None for blanks; raise ``InvalidQuery`` if not allowed."""
         if "\0" in text:  # PostgreSQL stores none
             raise invalid_value(self.name, text.replace("\0", "\\0"), "text without null characters")
         return text.strip() or None
@@ -120,7 +120,7 @@ class Exact(Filter):
         return {"type": "string", "format": "uuid"} if self.value_type is UUID else super().schema
 
     def parse(self, text: str) -> Any:
-        """Return the value that a text means, None for blanks."""
+        """Return the value of a parameter's text, None for blanks."""
         if self.value_type is int:
             return _int32(self.name, text)
         return _uuid(self.name, text) if self.value_type is UUID else super().parse(text)
@@ -149,7 +149,7 @@ class OneOf(Filter):
         return {"type": "boolean"} if self.choices is bool else {"type": "string", "enum": list(self.labels)}
 
     def parse(self, text: str) -> Any:
-        """Return the value that a text means; booleans in capitals or not."""
+        """Return the value of a parameter's text; booleans are not case-sensitive."""
         key = text.lower() if self.choices is bool else text
         if key not in self.labels:
             raise invalid_value(self.name, text, ", ".join(self.labels))
@@ -220,7 +220,7 @@ class Prefix(Filter):
 
     is_equality: ClassVar[bool] = False
 
-    help: str = "How the text begins; case matters. In order of this text."
+    help: str = "The beginning of the text, case-sensitive. The list is in order of the text."
 
     def parse(self, text: str) -> str:
         """Return the prefix; blanks count."""
@@ -257,7 +257,7 @@ def _uuid(name: str, text: str) -> UUID:
 
 
 def _datetime(name: str, text: str) -> datetime:
-    """Return the time that a text means; without an offset it is in UTC."""
+    """Return the datetime of a parameter's text; without an offset it is in UTC."""
     try:
         time = datetime.fromisoformat(text.strip())
         return time.replace(tzinfo=time.tzinfo or UTC).astimezone(UTC)

@@ -47,7 +47,7 @@ class RowAsJSON(Expression):
 
 @lru_cache(maxsize=64)
 def object_sql(model: type[models.Model], alias: str, fields: tuple[str, ...], vendor: str) -> str:
-    """Return the SQL of the JSON object of a row of the table ``alias``; no field is a client's text."""
+    """Return the SQL of a row of the table ``alias`` as JSON. ``fields`` never come from a client."""
     templates, other = (_SQLITE, "{0}") if vendor == "sqlite" else (_POSTGRESQL, "to_json({0})::text")
     columns = {}
     for name in fields:

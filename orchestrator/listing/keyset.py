@@ -1,8 +1,8 @@
 """Keyset pages: the rows after a position, by one comparison of row values: ``(created_at, id) < (?, ?)``.
 
-An index on the leading columns serves such a comparison as a single range, where a chain of OR is two
-searches and a sort. Django writes that chain for SQLite, which has row values since 3.15, older than any that
-Django supports.
+An index on the leading columns serves such a comparison as a single range. For SQLite, Django would write a
+chain of OR instead, which takes two searches and a sort, although every SQLite that Django supports has row
+values.
 """
 
 from collections.abc import Sequence
@@ -42,9 +42,9 @@ def ordered_after(
     """
     if position:
         rows = rows.filter(_comparison(rows.model, columns, position, descending=descending))
-        # SQLite searches by the first of several conditions on one side of a column, and reads on to what the
-        # others admit. The position is the nearest bound, so it comes first: the last page costs what the
-        # first one does.
+        # Of several lower (or upper) bounds of a column SQLite uses the first one to search the index, and
+        # only filters by the others. The position is the tightest bound, so it comes first; otherwise a page
+        # would cost more, the deeper it is.
         conditions = rows.query.where.children
         conditions.insert(0, conditions.pop())
     sign = "-" if descending else ""

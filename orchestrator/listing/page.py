@@ -117,7 +117,7 @@ class Selection:
             cursor = one.next
 
     def _position(self, row: Any) -> tuple[Any, ...]:
-        """Return where a row is; nothing for no row."""
+        """Return the position of a row, or an empty one for None."""
         if row is None:
             return ()
         if isinstance(row, str):
@@ -135,7 +135,7 @@ class Selection:
 
 
 def _found(selection: Selection, cursor: Cursor, size: int, json: tuple[str, ...]) -> list[Any]:
-    """Return rows, each with whether (1 or 0) it is only where a scan stopped."""
+    """Return pairs of a row and 0; a 1 in the last pair means that its row marks where the scan stopped."""
     definition = selection.definition
     if not (json or selection.residual):
         return [(row, 0) for row in selection.walk(cursor).defer(*definition.deferred)[:size]]
@@ -154,7 +154,7 @@ def first_page_sql(
 ) -> SQL:
     """Return the statement of a list's first page without filters, in the database ``alias``.
 
-    Kept, because Django needs longer to compile it than the database needs to run it.
+    It is cached, because Django needs longer to compile it than the database needs to run it.
     """
     return _json_sql(Selection(definition, {}, order).walk().using(alias), size, json)
 

@@ -110,6 +110,17 @@ def test_the_wait_is_the_median_from_creation_to_start():
 
 
 @pytest.mark.django_db
+def test_a_bucket_is_the_mean_of_its_minutes_stored_or_not():
+    for minutes_ago, wait in ((9, 10), (8, 20), (0, 60)):
+        started = NOW - timedelta(minutes=minutes_ago)
+        created = started - timedelta(seconds=wait)
+        Job.objects.create(name="j", status="running", started_at=started, created_at=created)
+    rollups.update_rollups(NOW)
+    assert MinuteRollup.objects.filter(wait__isnull=False).count() == 2
+    assert rollups.buckets(24, 60, NOW)[-1].wait == pytest.approx(30, abs=0.01)
+
+
+@pytest.mark.django_db
 @pytest.mark.usefixtures("_three_hours")
 def test_the_last_microsecond_of_a_minute_is_in_that_minute():
     for minute in range(1, 150):

@@ -68,7 +68,7 @@ def test_a_change_is_recorded_in_the_history(console, job):
 
 
 def test_saving_without_a_change_writes_no_event(console, job):
-    fields = form(name=job.name, priority="0", metadata='{"note": "<b>",\n "pages": 7}')
+    fields = form(name=job.name, priority="0", metadata='{"pages": 7,\n "note": "<b>"}')
     assert console.post(page(job, "change/"), fields).status_code == 302
     assert Event.objects.count() == 1
 

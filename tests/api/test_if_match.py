@@ -87,7 +87,7 @@ def test_a_job_whose_status_changed_meanwhile_is_412(as_admin, urls):
     assert as_admin.delete(urls["jobs"], HTTP_IF_MATCH=etag).status_code == 412
 
 
-@pytest.mark.parametrize(("path", "field"), [("tasks", "title"), ("users", "username")])
+@pytest.mark.parametrize(("path", "field"), [("jobs", "name"), ("tasks", "title"), ("users", "username")])
 def test_the_etag_of_a_patch_is_good_for_the_next_patch(as_admin, urls, path, field):
     etag = as_admin.get(urls[path])["ETag"]
     for number in range(3):

@@ -271,6 +271,16 @@ def test_a_patch_with_the_current_values_is_a_no_op(as_user):
     assert Event.objects.count() == 1
 
 
+def test_a_patch_with_metadata_that_only_python_finds_equal_is_a_change(as_user):
+    url = f"{JOBS}{submit(as_user, metadata={'a': 1, 'b': 0.0})['id']}/"
+    for metadata in ('{"a":true,"b":0.0}', '{"a":1.0,"b":0.0}', '{"a":1.0,"b":-0.0}', '{"b":-0.0,"a":1.0}'):
+        body = f'{{"metadata":{metadata}}}'
+        response = as_user.patch(url, body, content_type="application/json")
+        assert f'"metadata":{metadata},' in response.content.decode()
+        read = as_user.get(url)
+        assert (read.content, read["ETag"]) == (response.content, response["ETag"])
+
+
 def test_a_refused_change_changes_nothing(as_user):
     job = submit(as_user)
     answer = as_user.patch(f"{JOBS}{job['id']}/", {"name": "other", "priority": "high"})

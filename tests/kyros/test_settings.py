@@ -115,7 +115,7 @@ CACHE = "redis://:PASSWORD@HOST:PORT/DB, rediss://…, unix:///SOCKET?db=DB, or 
         ("HOST", "http://localhost", "a host name or IP address"),
         ("WEB_WORKERS", "0", "a whole number from 1 to 256"),
         ("DEMO_JOBS", "-5", "a whole number of jobs from 0 to 100000000"),
-        ("KYROS_ADMIN_USERNAME", "a b", "1 to 150 letters, digits and @ . + - _"),
+        ("KYROS_ADMIN_USERNAME", "jörg", "1 to 150 letters, digits and @ . + - _"),
         (
             "ALLOWED_HOSTS",
             "https://kyros.example",

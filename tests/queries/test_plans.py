@@ -37,7 +37,7 @@ def test_a_search_by_two_columns() -> None:
     plan = plan_of("SELECT note FROM things WHERE kind = %s AND size > %s", 3, 2)
     assert plan.indexes == ("ix_things_kind_size",)
     assert plan.conditions == ("kind", "size")
-    assert (plan.full_scan, plan.sort, plan.avoidable) == (False, Sort.NONE, False)
+    assert (plan.full_scan, plan.sort, plan.uses_disabled_node) == (False, Sort.NONE, False)
     assert plan.ms is not None
     assert plan.rows is plan.buffers is None
 
@@ -102,10 +102,10 @@ def test_a_small_table_shows_whether_its_index_can_serve(execute: Execute) -> No
     execute("ANALYZE things")
     query = "SELECT * FROM things WHERE kind = 3"
     penalized = plan_of(query, penalized=True)
-    assert (penalized.indexes, penalized.avoidable) == (("ix_things_kind_size",), False)
+    assert (penalized.indexes, penalized.uses_disabled_node) == (("ix_things_kind_size",), False)
     without = plan_of("SELECT * FROM things WHERE note = 'x'", penalized=True)
     assert not without.indexes
-    assert without.avoidable == (connection.vendor == "postgresql")
+    assert without.uses_disabled_node == (connection.vendor == "postgresql")
 
 
 @pytest.mark.postgres
@@ -143,10 +143,10 @@ def test_one_reader_reads_many_independent_plans() -> None:
     penalized, invalid = Reading(penalized=True), Statement("SELECT nothing FROM things")
     with reader(connection) as plan:
         if connection.vendor == "postgresql":
-            assert plan(whole, penalized).avoidable
-        assert not plan(whole, Reading()).avoidable
+            assert plan(whole, penalized).uses_disabled_node
+        assert not plan(whole, Reading()).uses_disabled_node
         with pytest.raises(DatabaseError):
             plan(invalid, penalized)
         by_key = plan(Statement("SELECT * FROM things WHERE id = %s", ["77"]), Reading())
         assert by_key.indexes == (PRIMARY_KEY,)
-        assert not plan(whole, Reading()).avoidable
+        assert not plan(whole, Reading()).uses_disabled_node

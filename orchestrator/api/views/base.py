@@ -92,10 +92,15 @@ class ResourceViewSet(CachedResponses, GenericViewSet[Any]):
         """Return a response with one row."""
         return Response(self.get_serializer(row).data, **more)
 
-    def created(self, row: Model, **headers: str) -> Response:
-        """Return a 201 with a new row and its URL."""
+    def created(self, row: Model) -> Response:
+        """Return a 201 with a new row, its URL and its ETag."""
         location = reverse(f"{self.basename}-detail", args=[row.pk], request=self.request)
-        return self.row_response(row, status=HTTPStatus.CREATED, headers={"Location": location, **headers})
+        headers = {"Location": location, "ETag": self.etag(row)}
+        return self.row_response(row, status=HTTPStatus.CREATED, headers=headers)
+
+    def changed(self, row: Model) -> Response:
+        """Return a 200 with a changed row and its new ETag."""
+        return self.row_response(row, headers={"ETag": self.etag(row)})
 
     def etag(self, row: Model) -> str:
         """Return the ETag of a row's detail."""

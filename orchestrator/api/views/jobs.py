@@ -46,13 +46,12 @@ class JobViewSet(ResourceViewSet):
 
     @extend_schema(parameters=[IF_MATCH])
     def partial_update(self, request: Request, pk: str) -> Response:
-        """Change a job's name, description, priority, queue, metadata, available_at or max_attempts."""
+        """Change the fields of a job that its creator may set."""
         fields = self.validated(partial=True)
         job = actions.update_job(
             self.row_id, by=request.user.username, precondition=self.precondition, **fields
         )
-        # No ETag: PostgreSQL orders the keys of JSON objects, so a GET may have other bytes.
-        return self.row_response(job)
+        return self.changed(job)
 
     @extend_schema(parameters=[IF_MATCH])
     def destroy(self, request: Request, pk: str) -> Response:

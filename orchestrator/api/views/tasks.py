@@ -28,20 +28,18 @@ class TaskViewSet(ResourceViewSet):
 
     def create(self, request: Request) -> Response:
         """Create a task."""
-        task = actions.create_task(**self.validated())
-        return self.created(task, ETag=self.etag(task))
+        return self.created(actions.create_task(**self.validated()))
 
     @extend_schema(parameters=[IF_MATCH])
     def update(self, request: Request, pk: str) -> Response:
         """Replace a task."""
         # No ETag: after a PUT it would mean that the body was stored unchanged (RFC 9110, section 9.3.4).
-        return self.row_response(self._changed(partial=False))
+        return self.row_response(self._updated(partial=False))
 
     @extend_schema(parameters=[IF_MATCH])
     def partial_update(self, request: Request, pk: str) -> Response:
         """Change a task's title or description."""
-        task = self._changed(partial=True)
-        return self.row_response(task, headers={"ETag": self.etag(task)})
+        return self.changed(self._updated(partial=True))
 
     @extend_schema(parameters=[IF_MATCH])
     def destroy(self, request: Request, pk: str) -> Response:
@@ -49,6 +47,6 @@ class TaskViewSet(ResourceViewSet):
         actions.delete_task(self.row_id, precondition=self.precondition)
         return Response(status=HTTPStatus.NO_CONTENT)
 
-    def _changed(self, *, partial: bool) -> Task:
+    def _updated(self, *, partial: bool) -> Task:
         fields = self.validated(partial=partial)
         return actions.update_task(self.row_id, precondition=self.precondition, **fields)

@@ -47,15 +47,13 @@ class UserViewSet(ResourceViewSet):
 
     def create(self, request: Request) -> Response:
         """Create a user."""
-        user = actions.create_user(**self.validated())
-        return self.created(user, ETag=self.etag(user))
+        return self.created(actions.create_user(**self.validated()))
 
     @extend_schema(parameters=[IF_MATCH])
     def partial_update(self, request: Request, pk: str) -> Response:
         """Change a user; a new password ends their sessions and tokens."""
         fields = self.validated(self.get_object(), partial=True)  # the password must not resemble the name
-        user = actions.update_user(self.row_id, precondition=self.precondition, **fields)
-        return self.row_response(user, headers={"ETag": self.etag(user)})
+        return self.changed(actions.update_user(self.row_id, precondition=self.precondition, **fields))
 
     @extend_schema(parameters=[IF_MATCH])
     def destroy(self, request: Request, pk: str) -> Response:

@@ -5,11 +5,12 @@ from argparse import ArgumentParser
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-import orjson
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.utils import timezone
 from tqdm import tqdm
 
+from monitoring.formatting import iso_timestamp
+from monitoring.management.reports import ReportCommand
 from orchestrator.demo.bulk_load import load
 from orchestrator.demo.seed_plan import SeedPlan
 from orchestrator.management.databases import migrated_database
@@ -20,16 +21,15 @@ MAX_SEED: Final = 2**63 - 1
 UNTIL_MINUTES: Final = 5
 
 
-class Command(BaseCommand):
+class Command(ReportCommand):
     help = (
         "Adds realistic jobs with their histories, events, tasks and users. The same seed gives the same "
         "names, priorities, statuses and intervals, on any engine. Everything happened in the last 90 days. "
         "Users have no password. Each run adds new rows."
     )
-    # The only condition, applied migrations, is checked in `handle`.
-    requires_system_checks = ()
 
     def add_arguments(self, parser: ArgumentParser) -> None:
+        super().add_arguments(parser)
         # Strings, not integers: an invalid number gives a one-line message, also with call_command.
         parser.add_argument("--jobs", metavar="N", default=2000, help="number of jobs (default: %(default)s)")
         parser.add_argument(
@@ -43,7 +43,6 @@ class Command(BaseCommand):
         )
         parser.add_argument("--users", metavar="N", default=40, help="number of users (default: %(default)s)")
         parser.add_argument("--seed", metavar="S", default=1, help="a whole number (default: %(default)s)")
-        parser.add_argument("--json", action="store_true", help="report as one JSON document")
 
     def handle(self, **options: Any) -> None:
         plan = _plan(options)
@@ -61,10 +60,10 @@ class Command(BaseCommand):
             "seconds": round(seconds, 3),
             "rows_per_second": round(sum(rows.values()) / seconds),
             "seed": plan.seed,
-            "until": plan.until.isoformat().replace("+00:00", "Z"),
+            "until": iso_timestamp(plan.until),
         }
         if as_json:
-            self.stdout.write(orjson.dumps(report).decode())
+            self.write_json(report)
         else:
             counts = ", ".join(f"{count:,} {table}" for table, count in rows.items())
             self.stdout.write(f"Added {counts} in {seconds:.1f} s ({report['rows_per_second']:,} rows/s).")
