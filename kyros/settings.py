@@ -68,6 +68,8 @@ CORS_URLS_REGEX = r"^/(api|auth|monitoring)/"
 CORS_ALLOW_HEADERS = [*default_headers, "if-match", "if-none-match", "idempotency-key", "last-event-id"]
 CORS_EXPOSE_HEADERS = ["ETag", "Location", "Retry-After", "X-Cache", "X-Request-ID"]
 
+# The networks of the proxies whose X-Forwarded-For is believed.
+TRUSTED_PROXIES = env.networks("TRUSTED_PROXIES")
 # Behind a proxy that ends TLS. Off, so that http://localhost works.
 HTTPS_ONLY = env.boolean("HTTPS_ONLY", default=False)
 SECURE_SSL_REDIRECT = HTTPS_ONLY
@@ -217,12 +219,6 @@ CACHES: dict[str, dict[str, Any]] = {
     }
     if CACHE_ENABLED
     else {"BACKEND": "django.core.cache.backends.dummy.DummyCache"},
-    "throttle": {
-        "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
-        "LOCATION": "throttle",
-        # A high limit, so that attackers cannot evict their own counters by trying other names.
-        "OPTIONS": {"MAX_ENTRIES": 50_000},
-    },
 }
 
 # --- Django -------------------------------------------------------------------------------------------------
