@@ -142,18 +142,33 @@ def update_user(
 
     Raises:
         DuplicateValue: if another user has the username or the email address.
-        LastAdmin: if no active admin would be left.
+        LastAdmin: if no admin who can sign in would be left.
     """
     user = _locked_user(user_id, precondition)
-    was_admin = _is_active_admin(user)
+    was_admin = _can_administer(user)
     for name, value in fields.items():
         setattr(user, name, value)
     if password is not None:
         user.set_password(password)
-    if was_admin and not _is_active_admin(user):
+    if was_admin and not _can_administer(user):
         _require_another_admin(user)
     with _reporting_duplicates(fields, user_id):
         user.save()
+    return user
+
+
+@transaction.atomic
+def remove_password(user_id: UUID) -> User:
+    """Remove a user's password: they cannot sign in until they get a new one.
+
+    Raises:
+        LastAdmin: if no admin who can sign in would be left.
+    """
+    user = _locked_user(user_id)
+    if _can_administer(user):
+        _require_another_admin(user)
+    user.set_unusable_password()
+    user.save()
     return user
 
 
@@ -162,10 +177,10 @@ def delete_user(user_id: UUID, *, precondition: Callable[[User], None] | None = 
     """Delete a user; the history keeps the username.
 
     Raises:
-        LastAdmin: if no active admin would be left.
+        LastAdmin: if no admin who can sign in would be left.
     """
     user = _locked_user(user_id, precondition)
-    if _is_active_admin(user):
+    if _can_administer(user):
         _require_another_admin(user)
     user.delete()
 
@@ -177,7 +192,7 @@ def _locked(model: type[_Row], row_id: UUID, precondition: Callable[[_Row], None
     return row
 
 
-def _locked_user(user_id: UUID, precondition: Callable[[User], None] | None) -> User:
+def _locked_user(user_id: UUID, precondition: Callable[[User], None] | None = None) -> User:
     """Return a user, locked together with all active admins.
 
     The order of the locks is always the same. If two admins demote each other at once, the second transaction
@@ -193,12 +208,13 @@ def _locked_user(user_id: UUID, precondition: Callable[[User], None] | None) -> 
     return user
 
 
-def _is_active_admin(user: User) -> bool:
-    return user.active and user.role == Role.ADMIN
+def _can_administer(user: User) -> bool:
+    return user.can_sign_in and user.role == Role.ADMIN
 
 
 def _require_another_admin(leaving: User) -> None:
-    if not User.objects.filter(role=Role.ADMIN, active=True).exclude(pk=leaving.pk).exists():
+    others = User.objects.filter(role=Role.ADMIN, active=True).exclude(pk=leaving.pk)
+    if not any(_can_administer(user) for user in others):
         raise LastAdmin
 
 

@@ -42,7 +42,7 @@ def time_column(
     return column
 
 
-def _errors_as_messages(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+def errors_as_messages(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
     """Return a view that runs in a transaction, and that shows domain errors as messages on the same page."""
 
     @wraps(view)
@@ -103,15 +103,15 @@ class KeysetModelAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         text = query.get(SEARCH_VAR, "").strip()
         return self.list_definition.read({**parameters, **(self.search(text) if text else {})}, filters)
 
-    @_errors_as_messages
+    @errors_as_messages
     def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         return super().changeform_view(request, *args, **kwargs)
 
-    @_errors_as_messages
+    @errors_as_messages
     def delete_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         return super().delete_view(request, *args, **kwargs)
 
-    @_errors_as_messages
+    @errors_as_messages
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         if request.POST.get("select_across", "0") != "0":
             selection = request.POST.copy()
