@@ -33,8 +33,8 @@ WEB_WORKERS = env.integer("WEB_WORKERS", 0, minimum=1, maximum=256) or None  # N
 KYROS_ADMIN_USERNAME = env.text(
     "KYROS_ADMIN_USERNAME",
     "admin",
-    pattern=r"[\w.@+-]{1,150}",
-    allowed="1 to 150 letters, digits and @ . + - _",
+    pattern=r"[A-Za-z0-9@.+_-]{1,150}",
+    allowed="1 to 150 of A-Z, a-z, 0-9, @ . + - and _",
 )
 KYROS_ADMIN_PASSWORD = env.secret("KYROS_ADMIN_PASSWORD", minimum_bytes=1)  # None: `make run` creates one
 DEMO_JOBS = env.integer("DEMO_JOBS", 2000, minimum=0, maximum=100_000_000, unit="jobs")

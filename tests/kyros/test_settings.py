@@ -62,6 +62,7 @@ DAYS = "a whole number of days from 1 to 36500"
 POOL = "a whole number of connections from 0 to 1000"
 PORT = "a whole number from 1 to 65535"
 NETWORKS = "comma separated, each an IP address or a network like 10.0.0.0/8"
+USERNAME = "1 to 150 of A-Z, a-z, 0-9, @ . + - and _"
 BOOLEAN = "true, yes, on, 1 or false, no, off, 0"
 DATABASE = "sqlite:///FILE or postgresql://USER:PASSWORD@HOST:PORT/NAME"
 CACHE = "redis://:PASSWORD@HOST:PORT/DB, rediss://…, unix:///SOCKET?db=DB, or none"
@@ -119,7 +120,9 @@ CACHE = "redis://:PASSWORD@HOST:PORT/DB, rediss://…, unix:///SOCKET?db=DB, or 
         ("HOST", "http://localhost", "a host name or IP address"),
         ("WEB_WORKERS", "0", "a whole number from 1 to 256"),
         ("DEMO_JOBS", "-5", "a whole number of jobs from 0 to 100000000"),
-        ("KYROS_ADMIN_USERNAME", "a b", "1 to 150 letters, digits and @ . + - _"),
+        ("KYROS_ADMIN_USERNAME", "a b", USERNAME),
+        ("KYROS_ADMIN_USERNAME", "ä", USERNAME),
+        ("KYROS_ADMIN_USERNAME", "a" * 151, USERNAME),
         (
             "ALLOWED_HOSTS",
             "https://kyros.example",
