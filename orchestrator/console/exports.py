@@ -20,9 +20,9 @@ _SERIALIZERS: Final[dict[str, type[ModelSerializer[Any]]]] = {
     "users": UserSerializer,
 }
 
-#: Where text, which clients choose, would be a formula in a spreadsheet: at the start of a cell, and after what
-#: separates cells in a spreadsheet that takes semicolons or tabs for separators and then ignores the quotes.
-_FORMULA: Final = re.compile(r"(^|[;\t\r\n])(?=[^\S\t\r\n]*[=+\-@\uff1d\uff0b\uff0d\uff20])|^(?=[\t\r\n])")
+#: Where a text, which clients choose, would be a formula: at the start of a cell, and where another cell starts
+#: for a spreadsheet that takes semicolons or tabs for separators, because it ignores the quotes.
+_FORMULA: Final = re.compile(r"^(?=[\t\r\n])|(^|[;\t\r\n])(?=[^\S\t\r\n]*[=+\-@\uff1d\uff0b\uff0d\uff20])")
 
 
 def export(selection: Selection, kind: str) -> StreamingHttpResponse:
