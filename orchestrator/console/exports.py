@@ -20,8 +20,8 @@ _SERIALIZERS: Final[dict[str, type[ModelSerializer[Any]]]] = {
     "users": UserSerializer,
 }
 
-#: Where a text, which clients choose, would be a formula: at the start of a cell, and where another cell starts
-#: for a spreadsheet that takes semicolons or tabs for separators, because it ignores the quotes.
+#: Where a text, which clients choose, would be a formula: at the start of a cell, and of what is a cell for
+#: spreadsheets that take semicolons or tabs for separators and ignore the quotes.
 _FORMULA: Final = re.compile(r"^(?=[\t\r\n])|(^|[;\t\r\n])(?=[^\S\t\r\n]*[=+\-@\uff1d\uff0b\uff0d\uff20])")
 
 

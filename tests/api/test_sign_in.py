@@ -1,5 +1,6 @@
 """Signing in: what it gives, what it refuses, and how soon a change of the user counts."""
 
+import hmac
 import json
 import time
 import urllib.error
@@ -14,6 +15,7 @@ import pytest
 from django.conf import settings
 from django.contrib.auth import hashers
 from django.db import connection
+from jwt.utils import base64url_encode
 from rest_framework.test import APIClient
 
 from orchestrator.auth import cached_users, tokens
@@ -127,6 +129,75 @@ def test_a_forged_or_truncated_token_is_401(user, change):
     answer = me(forged(user, **change))
     assert answer.status_code == 401
     assert answer["WWW-Authenticate"] == 'Bearer realm="api"'
+
+
+ODD_VALUES = [
+    None,
+    True,
+    0,
+    -1,
+    1.5,
+    10**30,
+    float("inf"),
+    float("nan"),
+    "",
+    "99999999999",
+    "x" * 5000,
+    "\u0000",
+    "\udcff",
+    [],
+    ["access"],
+    {},
+    {"a": {"b": 1}},
+]
+
+
+@pytest.mark.parametrize("claim", ["sub", "type", "iat", "exp", "jti", "pwd", "nbf", "aud", "iss", "crit"])
+def test_a_correctly_signed_token_with_an_odd_claim_is_never_an_error(user, claim):
+    for value in ODD_VALUES:
+        claims = {"sub": str(user.pk), "type": "access", "iat": int(time.time()), "exp": 2**32, "jti": "x"}
+        claims |= {"pwd": cached_users.password_fingerprint(user), claim: value}
+        status = me(signed(json.dumps(claims))).status_code
+        assert status == 401 or (status == 200 and claim not in ("sub", "type", "pwd")), value
+
+
+@pytest.mark.parametrize(
+    "payload",
+    ["[]", "1", "null", '"x"', "{}", "", "{", "[" * 100_000, '{"exp":' + "9" * 5000 + "}", "\ud800", "NaN"],
+    ids=lambda payload: payload[:10],
+)
+def test_a_correctly_signed_token_of_another_shape_is_401(user, payload):
+    assert me(signed(payload)).status_code == 401
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "[]",
+        "{}",
+        '{"alg":null}',
+        '{"alg":["HS256"]}',
+        '{"alg":{}}',
+        '{"alg":"HS256","kid":1}',
+        '{"alg":"HS256","b64":false}',
+        '{"alg":"HS256","b64":false,"crit":["b64"]}',
+        '{"alg":"HS256","crit":["x"]}',
+        '{"alg":"HS256","crit":1}',
+        '{"alg":' + "[" * 100_000,
+        '{"alg":"HS256","x":' + "9" * 5000 + "}",
+    ],
+    ids=lambda header: header[:30],
+)
+def test_a_token_with_an_odd_header_is_401(user, header):
+    assert me(signed("{}", header)).status_code == 401
+    assert me(signed("{}", header, key="another")).status_code == 401
+
+
+def signed(payload, header='{"alg":"HS256","typ":"JWT"}', key=None):
+    """Return a token of any two texts, correctly signed."""
+    parts = b".".join(base64url_encode(text.encode(errors="surrogatepass")) for text in (header, payload))
+    signature = hmac.digest((key or settings.SECRET_KEY).encode(), parts, "sha256")
+    return b".".join((parts, base64url_encode(signature))).decode()
 
 
 @pytest.mark.parametrize(
