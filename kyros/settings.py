@@ -240,6 +240,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "monitoring.middleware.ObservabilityMiddleware",  # first, because it measures the others
+    "kyros.csp.content_security_policy",
     "django.middleware.security.SecurityMiddleware",
     "kyros.middleware.buffer_chunked_body",
     "corsheaders.middleware.CorsMiddleware",
@@ -249,7 +250,6 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "orchestrator.console.csp.content_security_policy",
 ]
 TEMPLATES = [
     {
