@@ -63,6 +63,7 @@ def change_status(  # noqa: PLR0913 - the fields of a worker's report
     reason: str | None = None,
     lease_token: UUID | None = None,
     result: dict[str, Any] | None = None,
+    precondition: Callable[[Job], None] | None = None,
 ) -> Job:
     """Change a job's status. The status that it already has changes nothing.
 
@@ -73,12 +74,13 @@ def change_status(  # noqa: PLR0913 - the fields of a worker's report
         reason: why, for the history.
         lease_token: the token that the worker got with the job; if given, it must be the job's current one.
         result: what a completed job produced; ignored with any other status.
+        precondition: see the module.
 
     Raises:
         LeaseLost: if the token is not the job's.
         TransitionNotAllowed: if the new status may not follow the current one.
     """
-    job = _locked(Job, job_id)
+    job = _locked(Job, job_id, precondition)
     if lease_token is not None and lease_token != job.lease_token:
         raise LeaseLost
     current = JobStatus(job.status)

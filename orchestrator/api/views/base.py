@@ -98,8 +98,8 @@ class ResourceViewSet(CachedResponses, GenericViewSet[Any]):
         return self.row_response(row, status=HTTPStatus.CREATED, headers={"Location": location, **headers})
 
     def etag(self, row: Model) -> str:
-        """Return the ETag of a row's detail."""
-        return etag_of(to_json(self.get_serializer(row).data))
+        """Return the ETag of a row's detail, whose serializer is not that of every action."""
+        return etag_of(to_json(type(self).serializer_class(row).data))
 
     @property
     def precondition(self) -> Callable[[Model], None] | None:
