@@ -8,7 +8,7 @@ from uuid import UUID
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.views.main import ERROR_FLAG, IGNORED_PARAMS, PAGE_VAR, SEARCH_VAR
-from django.core.exceptions import ObjectDoesNotExist, ValidationError
+from django.core.exceptions import FieldDoesNotExist, ObjectDoesNotExist, SuspiciousOperation, ValidationError
 from django.db import transaction
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
@@ -59,6 +59,9 @@ def errors_as_messages(view: Callable[..., HttpResponse]) -> Callable[..., HttpR
             return HttpResponseRedirect(request.path)
         except DomainError as error:
             table.message_user(request, str(error), messages.ERROR)
+        except (FieldDoesNotExist, SuspiciousOperation):
+            table.message_user(request, "The URL has an invalid parameter.", messages.WARNING)
+            return HttpResponseRedirect(request.path)
         except ObjectDoesNotExist:
             table.message_user(request, "This row has been deleted.", messages.ERROR)
         except ValidationError:
