@@ -6,7 +6,7 @@ from typing import Any, Final
 
 Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
-#: Characters of a request's head. Python remembers parts of requests, such as the last 128 URLs that it parsed;
+#: Characters of a request's head. Python remembers parts of requests, such as the last 128 URLs it parsed;
 #: with this limit they are a few megabytes. The web server alone allows more than 400 kB.
 MAX_HEAD_LENGTH: Final = 32 * 1024
 

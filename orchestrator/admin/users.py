@@ -58,10 +58,11 @@ class PasswordForm(AdminPasswordChangeForm):  # type: ignore[type-arg]
     def save(self, commit: bool = True) -> User:  # noqa: FBT001, FBT002 - Django's
         """Save the password, or raise ``LastAdmin`` instead of removing it."""
         if self.cleaned_data["set_usable_password"]:
-            self.user = actions.update_user(self.user.pk, password=self.cleaned_data["password1"])
+            user = actions.update_user(self.user.pk, password=self.cleaned_data["password1"])
         else:
-            self.user = actions.remove_password(self.user.pk)
-        return self.user
+            user = actions.remove_password(self.user.pk)
+        self.user = user  # Django renews the session of a user who changes their own password
+        return user
 
 
 @admin.register(User)

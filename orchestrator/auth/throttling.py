@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from django.core.exceptions import ValidationError
 from django.db import DEFAULT_DB_ALIAS, connections, transaction
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 
 WINDOW_SECONDS: Final = 60
 #: Failed logins in a window for one username from one client.
@@ -74,11 +74,11 @@ def take_back(counted: Counted) -> None:
         cursor.executemany(_TAKE_BACK, counted)
 
 
-def with_status_429(login_page: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+def with_status_429(login_page: Callable[..., Any]) -> Callable[..., Any]:
     """Return the login page with status 429 and ``Retry-After`` where its form has been throttled."""
 
     @wraps(login_page)
-    def page(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+    def page(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         response = login_page(request, *args, **kwargs)
         form = (getattr(response, "context_data", None) or {}).get("form")
         for error in form.non_field_errors().as_data() if form else ():

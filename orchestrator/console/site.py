@@ -37,7 +37,8 @@ class Console(AdminSite):
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Show the sign-in page."""
         page = with_status_429(self._require_database(super().login))
-        return page(request, extra_context)
+        response: HttpResponse = page(request, extra_context)
+        return response
 
     def _require_database(self, page: Page) -> Page:
         """Return a view that shows ``page``, or at once a 503 page while the database does not respond.

@@ -99,7 +99,8 @@ class ResourceViewSet(CachedResponses, GenericViewSet[Any]):
 
     def etag(self, row: Model) -> str:
         """Return the ETag of a row's detail, whose serializer is not that of every action."""
-        return etag_of(to_json(type(self).serializer_class(row).data))
+        serializer: Any = type(self).serializer_class
+        return etag_of(to_json(serializer(row).data))
 
     @property
     def precondition(self) -> Callable[[Model], None] | None:
