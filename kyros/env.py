@@ -7,6 +7,7 @@ allowed. The value of a secret, and a password inside a URL, are never shown.
 import io
 import re
 from collections.abc import Callable, Iterable
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import NoReturn, TypeVar
 
@@ -113,6 +114,16 @@ class Environment:
             if not re.fullmatch(pattern, item):
                 raise_invalid(name, item, f"comma separated, each {allowed}")
         return items
+
+    def networks(self, name: str) -> list[IPv4Network | IPv6Network]:
+        """Return the comma-separated IP networks of `name`; none when it is not set."""
+        networks = []
+        for item in self.comma_separated(name, [], pattern=".*", allowed=""):
+            try:
+                networks.append(ip_network(item))
+            except ValueError:
+                raise_invalid(name, item, "comma separated, each an IP address or a network like 10.0.0.0/8")
+        return networks
 
     def secret(self, name: str, *, minimum_bytes: int) -> str | None:
         """Return the secret `name`, or None when it is not set; the error message shows only its length."""

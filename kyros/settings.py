@@ -33,8 +33,8 @@ WEB_WORKERS = env.integer("WEB_WORKERS", 0, minimum=1, maximum=256) or None  # N
 KYROS_ADMIN_USERNAME = env.text(
     "KYROS_ADMIN_USERNAME",
     "admin",
-    pattern=r"[A-Za-z0-9@.+_-]{1,150}",  # as the API demands of a username
-    allowed="1 to 150 letters, digits and @ . + - _",
+    pattern=r"[A-Za-z0-9@.+_-]{1,150}",
+    allowed="1 to 150 of A-Z, a-z, 0-9, @ . + - and _",
 )
 KYROS_ADMIN_PASSWORD = env.secret("KYROS_ADMIN_PASSWORD", minimum_bytes=1)  # None: `make run` creates one
 DEMO_JOBS = env.integer("DEMO_JOBS", 2000, minimum=0, maximum=100_000_000, unit="jobs")
@@ -68,6 +68,8 @@ CORS_URLS_REGEX = r"^/(api|auth|monitoring)/"
 CORS_ALLOW_HEADERS = [*default_headers, "if-match", "if-none-match", "idempotency-key", "last-event-id"]
 CORS_EXPOSE_HEADERS = ["ETag", "Location", "Retry-After", "X-Cache", "X-Request-ID"]
 
+# The networks of the proxies whose X-Forwarded-For is believed.
+TRUSTED_PROXIES = env.networks("TRUSTED_PROXIES")
 # Behind a proxy that ends TLS. Off, so that http://localhost works.
 HTTPS_ONLY = env.boolean("HTTPS_ONLY", default=False)
 SECURE_SSL_REDIRECT = HTTPS_ONLY
@@ -216,12 +218,6 @@ CACHES: dict[str, dict[str, Any]] = {
     }
     if CACHE_ENABLED
     else {"BACKEND": "django.core.cache.backends.dummy.DummyCache"},
-    "throttle": {
-        "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
-        "LOCATION": "throttle",
-        # A high limit, so that attackers cannot evict their own counters by trying other names.
-        "OPTIONS": {"MAX_ENTRIES": 50_000},
-    },
 }
 
 # --- Django -------------------------------------------------------------------------------------------------
@@ -243,6 +239,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "monitoring.middleware.ObservabilityMiddleware",  # first, because it measures the others
+    "kyros.csp.content_security_policy",
     "orchestrator.cache.barrier.barrier_middleware",
     "django.middleware.security.SecurityMiddleware",
     "kyros.middleware.buffer_chunked_body",
@@ -253,7 +250,6 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "orchestrator.console.csp.content_security_policy",
 ]
 TEMPLATES = [
     {

@@ -10,6 +10,7 @@ from rest_framework.permissions import SAFE_METHODS, BasePermission
 from rest_framework.request import Request
 
 from orchestrator.auth import throttling
+from orchestrator.auth.client_ip import client_network
 from orchestrator.choices import Role
 
 if TYPE_CHECKING:
@@ -58,11 +59,10 @@ class RoleBackend(ModelBackend):
         username = kwargs.get(get_user_model().USERNAME_FIELD) if username is None else username
         if request is None or username is None:
             return super().authenticate(request, username, password, **kwargs)
-        ip_address = request.META.get("REMOTE_ADDR", "")
-        throttling.check(username, ip_address)
+        counted = throttling.count(username, client_network(request.META))
         user = super().authenticate(request, username, password, **kwargs)
-        if user is None:
-            throttling.record_failure(username, ip_address)
+        if user is not None:
+            throttling.take_back(counted)
         return user
 
     def get_all_permissions(self, user_obj: "User | AnonymousUser", obj: Model | None = None) -> set[str]:

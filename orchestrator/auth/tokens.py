@@ -99,11 +99,13 @@ def _encode(user: User, kind: Kind, lifetime: int) -> str:
 def _decoded(token: str, kind: Kind, key: str) -> Claims:
     try:
         claims = jwt.decode(token, key, algorithms=[_ALGORITHM], options={"require": list(_CLAIMS)})
-        user_id = UUID(claims["sub"])
+        user_id, expires_at, fingerprint = UUID(claims["sub"]), claims["exp"], claims["pwd"]
+        if not (isinstance(expires_at, int) and isinstance(fingerprint, str) and fingerprint.isascii()):
+            raise jwt.InvalidTokenError  # noqa: TRY301 - as for the claims that the library checks
     except jwt.ExpiredSignatureError:
         raise InvalidToken("The token has expired.") from None
     except (jwt.InvalidTokenError, ValueError):
         raise InvalidToken("The token is not valid.") from None
     if claims["type"] != kind:
         raise InvalidToken(f'A token of type "{kind}" is required here.')
-    return Claims(user_id, claims["exp"], claims["pwd"])
+    return Claims(user_id, expires_at, fingerprint)

@@ -16,6 +16,7 @@ from django.views.decorators.cache import never_cache
 
 from monitoring.readiness import ping
 from monitoring.timeouts import BoundedCall, TimeBudget, TimeBudgetExceeded
+from orchestrator.auth.throttling import with_status_429
 
 Page = Callable[..., Any]
 
@@ -35,7 +36,8 @@ class Console(AdminSite):
 
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Show the sign-in page."""
-        response: HttpResponse = self._require_database(super().login)(request, extra_context)
+        page = with_status_429(self._require_database(super().login))
+        response: HttpResponse = page(request, extra_context)
         return response
 
     def _require_database(self, page: Page) -> Page:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 from django.core.management import call_command
+from django.db import OperationalError
 from rest_framework.test import APIClient
 
 from orchestrator.api.replay import replay
@@ -49,6 +50,38 @@ def test_verdict(run: audit.Replay, verdict: Verdict, as_user: APIClient):
 
     assert report.verdicts == {each.value: int(each is verdict) for each in Verdict}
     assert report.stale == ((KEY,) if verdict is Verdict.STALE else ())
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        f"http://other.example{LIST}",
+        f"{KEY}?{'a=1&' * 2000}",
+        f"http://testserver:999999{LIST}",
+        "http://[",
+        "http://testserver/\0\udcff",
+        "user 0",
+        "",
+        "x" * 100_000,
+    ],
+    ids=lambda key: key[:30],
+)
+def test_a_bad_key_does_not_end_the_audit(bad: str, as_user: APIClient):
+    warm(as_user, LIST)
+    assert audit.audit([bad, KEY], replay).verdicts == {"equal": 1, "stale": 0, "gone": 1}
+
+
+def test_a_failed_replay_does_not_end_the_audit(as_user: APIClient):
+    warm(as_user, LIST)
+    calls = []
+
+    def fail_once(key: str) -> Replayed | None:
+        calls.append(key)
+        if len(calls) == 1:
+            raise OperationalError("the database restarts")
+        return replay(key)
+
+    assert audit.audit([KEY, KEY], fail_once).verdicts == {"equal": 1, "stale": 0, "gone": 1}
 
 
 def test_a_response_that_is_replaced_during_the_comparison_is_gone(as_user: APIClient):

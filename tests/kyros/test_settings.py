@@ -61,6 +61,8 @@ MINUTES = "a whole number of minutes from 1 to 525600"
 DAYS = "a whole number of days from 1 to 36500"
 POOL = "a whole number of connections from 0 to 1000"
 PORT = "a whole number from 1 to 65535"
+NETWORKS = "comma separated, each an IP address or a network like 10.0.0.0/8"
+USERNAME = "1 to 150 of A-Z, a-z, 0-9, @ . + - and _"
 BOOLEAN = "true, yes, on, 1 or false, no, off, 0"
 DATABASE = "sqlite:///FILE or postgresql://USER:PASSWORD@HOST:PORT/NAME"
 CACHE = "redis://:PASSWORD@HOST:PORT/DB, rediss://…, unix:///SOCKET?db=DB, or none"
@@ -104,6 +106,9 @@ CACHE = "redis://:PASSWORD@HOST:PORT/DB, rediss://…, unix:///SOCKET?db=DB, or 
         ("DB_POOL_MIN_SIZE", "11", "at most DB_POOL_MAX_SIZE, which is 10"),
         ("DB_POOL_MAX_SIZE", "1e3", POOL),
         ("DB_POOL_TIMEOUT", "0", "a whole number of seconds from 1 to 3600"),
+        ("TRUSTED_PROXIES", "10.0.0.1/8", NETWORKS),
+        ("TRUSTED_PROXIES", "10.0.0.0/33", NETWORKS),
+        ("TRUSTED_PROXIES", "proxy", NETWORKS),
         ("JWT_ACCESS_MINUTES", "0", MINUTES),
         ("JWT_REFRESH_MINUTES", "soon", MINUTES),
         ("EVENT_RETENTION_DAYS", "0", DAYS),
@@ -115,7 +120,9 @@ CACHE = "redis://:PASSWORD@HOST:PORT/DB, rediss://…, unix:///SOCKET?db=DB, or 
         ("HOST", "http://localhost", "a host name or IP address"),
         ("WEB_WORKERS", "0", "a whole number from 1 to 256"),
         ("DEMO_JOBS", "-5", "a whole number of jobs from 0 to 100000000"),
-        ("KYROS_ADMIN_USERNAME", "jörg", "1 to 150 letters, digits and @ . + - _"),
+        ("KYROS_ADMIN_USERNAME", "a b", USERNAME),
+        ("KYROS_ADMIN_USERNAME", "ä", USERNAME),
+        ("KYROS_ADMIN_USERNAME", "a" * 151, USERNAME),
         (
             "ALLOWED_HOSTS",
             "https://kyros.example",
@@ -261,6 +268,11 @@ def test_relative_paths_start_at_the_project_folder(tmp_path):
 def test_host_is_an_allowed_host_unless_it_is_a_wildcard():
     assert "192.168.0.7" in loaded("ALLOWED_HOSTS", HOST="192.168.0.7")
     assert "0.0.0.0" not in loaded("ALLOWED_HOSTS", HOST="0.0.0.0")
+
+
+def test_trusted_proxies_are_addresses_and_networks():
+    proxies = loaded("TRUSTED_PROXIES", TRUSTED_PROXIES="10.0.0.0/8, ::1,")
+    assert proxies == ["10.0.0.0/8", "::1/128"]
 
 
 @pytest.fixture
