@@ -6,6 +6,7 @@
 
 import os
 import secrets
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -49,13 +50,28 @@ def _minutes(name: str, default: int) -> int:
 
 LOCAL_HOSTS = ["localhost", "127.0.0.1", "[::1]"]
 WILDCARD_HOSTS = ("0.0.0.0", "::")  # noqa: S104 - compared with, not bound to
+IPV6 = 6
 ORIGIN = r"https?://[^/\s,]+"
 
-ALLOWED_HOSTS = env.comma_separated(
-    "ALLOWED_HOSTS",
-    LOCAL_HOSTS if HOST in (*LOCAL_HOSTS, *WILDCARD_HOSTS) else [*LOCAL_HOSTS, HOST],
-    pattern=r"[^/\s:]+|\[[0-9A-Fa-f:.]+\]",
-    allowed="a host name without scheme or port",
+
+def _with_host(allowed: list[str]) -> list[str]:
+    """Return the `allowed` hosts and HOST, as clients send it: an IPv6 address in brackets."""
+    try:
+        address = ip_address(HOST)
+    except ValueError:
+        name = HOST
+    else:
+        name = f"[{address}]" if address.version == IPV6 else str(address)
+    return allowed if HOST in WILDCARD_HOSTS or name in allowed else [*allowed, name]
+
+
+ALLOWED_HOSTS = _with_host(
+    env.comma_separated(
+        "ALLOWED_HOSTS",
+        LOCAL_HOSTS,
+        pattern=r"[^/\s:]+|\[[0-9A-Fa-f:.]+\]",
+        allowed="a host name without scheme or port",
+    )
 )
 _LOCAL_ORIGINS = [f"http://{host}:{PORT}" for host in LOCAL_HOSTS]
 CSRF_TRUSTED_ORIGINS = env.comma_separated(
@@ -248,7 +264,7 @@ MIDDLEWARE = [
     "kyros.middleware.buffer_chunked_body",
     "corsheaders.middleware.CorsMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
-    "django.middleware.common.CommonMiddleware",
+    "kyros.middleware.HostCheckMiddleware",  # Django's CommonMiddleware
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",

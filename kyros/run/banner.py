@@ -75,7 +75,7 @@ def _problem() -> str | None:
     host = service_url().removeprefix("http://")
     connection = http.client.HTTPConnection(host, timeout=RESPONSE_TIMEOUT_SECONDS)
     try:
-        connection.request("GET", "/readyz", headers={"Host": _allowed_host()})
+        connection.request("GET", "/readyz")
         response = connection.getresponse()
         body = response.read()
     except (OSError, http.client.HTTPException) as error:
@@ -92,9 +92,3 @@ def _reason(status: int, body: bytes) -> str:
         return str(json.loads(body)["reason"])
     except (ValueError, KeyError, TypeError):
         return f"it returned {status}"
-
-
-def _allowed_host() -> str:
-    """Return a host name that `ALLOWED_HOSTS` accepts; the request uses it whatever the URL is."""
-    first = settings.ALLOWED_HOSTS[0].removeprefix(".")
-    return "localhost" if first == "*" else first

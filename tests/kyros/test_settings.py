@@ -258,9 +258,26 @@ def test_relative_paths_start_at_the_project_folder(tmp_path):
     assert folder == str(settings.BASE_DIR / "data")
 
 
-def test_host_is_an_allowed_host_unless_it_is_a_wildcard():
-    assert "192.168.0.7" in loaded("ALLOWED_HOSTS", HOST="192.168.0.7")
-    assert "0.0.0.0" not in loaded("ALLOWED_HOSTS", HOST="0.0.0.0")
+@pytest.mark.parametrize(
+    ("host", "allowed"),
+    [
+        ("192.168.0.7", "192.168.0.7"),
+        ("jobs.local", "jobs.local"),
+        ("::1", "[::1]"),
+        ("2001:DB8::07", "[2001:db8::7]"),
+        ("127.0.0.1", "127.0.0.1"),
+    ],
+)
+@pytest.mark.parametrize("others", ["", "jobs.example.org"])
+def test_host_is_an_allowed_host_as_clients_send_it(host, allowed, others):
+    hosts = loaded("ALLOWED_HOSTS", HOST=host, ALLOWED_HOSTS=others)
+    assert hosts.count(allowed) == 1
+    assert set(hosts) == {allowed, *(others.split() or settings.LOCAL_HOSTS)}
+
+
+@pytest.mark.parametrize("wildcard", ["0.0.0.0", "::"])
+def test_wildcard_is_no_allowed_host(wildcard):
+    assert loaded("ALLOWED_HOSTS", HOST=wildcard, ALLOWED_HOSTS="jobs.example.org") == ["jobs.example.org"]
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import re
 import signal
+import socket
 import stat
 from collections.abc import Callable
 
@@ -19,6 +20,15 @@ def test_it_is_ready_and_prints_its_url(running: Service):
     assert running.get("/readyz") == {"status": "ready", "cache": "up"}
     assert f"  address   {running.url}/" in running.output
     assert str(running.data_dir) in running.output
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+@pytest.mark.parametrize("version", ["HTTP/1.0", "HTTP/1.0\r\nHost: evil.example", "HTTP/1.1\r\nHost: a b"])
+def test_health_checks_accept_any_host_and_none(running: Service, path: str, version: str):
+    port = int(running.url.rpartition(":")[2])
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as probe:
+        probe.sendall(f"GET {path} {version}\r\nConnection: close\r\n\r\n".encode())
+        assert probe.makefile("rb").readline().split()[1] == b"200"
 
 
 def test_operator_has_a_random_password(running: Service):
