@@ -4,7 +4,7 @@ from collections.abc import Callable
 from io import BytesIO
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponseBase
+from django.http import HttpRequest, HttpResponseBase, HttpResponsePermanentRedirect
 from django.middleware.common import CommonMiddleware
 
 View = Callable[[HttpRequest], HttpResponseBase]
@@ -16,7 +16,7 @@ PROBES = frozenset({"/healthz", "/readyz"})
 class HostCheckMiddleware(CommonMiddleware):
     """Django's `CommonMiddleware`, which checks the `Host` header of every request; here not of probes."""
 
-    def process_request(self, request: HttpRequest) -> HttpResponseBase | None:
+    def process_request(self, request: HttpRequest) -> HttpResponsePermanentRedirect | None:
         """Refuse a request whose `Host` is not allowed, or redirect it."""
         return None if request.path_info in PROBES else super().process_request(request)
 
