@@ -13,7 +13,7 @@ from typing import Any
 from corsheaders.defaults import default_headers
 from django.core.exceptions import ImproperlyConfigured
 
-from kyros import __version__, connection_urls, secret_key
+from kyros import __version__, connection_urls, embedded_cache, secret_key
 from kyros.env import Environment
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -208,16 +208,19 @@ _REDIS_URL = env.url(
 # Whether the settings name a cache server or turn the cache off; if not, `make run` starts a server.
 CACHE_CONFIGURED = bool(_REDIS_URL or _REDIS_HOST)
 CACHE_ENABLED = _REDIS_URL != "none"
-CACHE_URL: str | None = (
-    (
-        _REDIS_URL
-        or connection_urls.cache_url_from_parts(
-            _REDIS_HOST or "localhost", _REDIS_PORT, _REDIS_DB, _REDIS_PASSWORD
-        )
-    )
-    if CACHE_ENABLED
-    else None
-)
+
+
+def _cache_url() -> str | None:
+    """Return the URL that the settings name, or that of the embedded server, or the default."""
+    if not CACHE_ENABLED:
+        return None
+    if not CACHE_CONFIGURED and (embedded := embedded_cache.published_url(KYROS_DATA_DIR)):
+        return connection_urls.cache_url(embedded)
+    host = _REDIS_HOST or "localhost"
+    return _REDIS_URL or connection_urls.cache_url_from_parts(host, _REDIS_PORT, _REDIS_DB, _REDIS_PASSWORD)
+
+
+CACHE_URL = _cache_url()
 CACHES: dict[str, dict[str, Any]] = {
     "default": {
         "BACKEND": "django_redis.cache.RedisCache",

@@ -3,11 +3,12 @@
 import os
 import shutil
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 from django.conf import settings
 
-from kyros import secret_key
+from kyros import embedded_cache, secret_key
 from kyros.run import banner, data_dir, embedded_valkey, ports, prepare_process
 from kyros.run.supervisor import supervise
 
@@ -42,11 +43,12 @@ def _run() -> int:
     # Metrics of the processes of an earlier start; new processes count from zero.
     shutil.rmtree(settings.METRICS_DIR, ignore_errors=True)
     shown = banner.Banner(password=password, cache=_cache(server))
-    return supervise(
-        {**os.environ, **_process_environment(server)},
-        without=_without(server),
-        on_started=shown.print_when_ready,
-    )
+    with embedded_cache.published(settings.KYROS_DATA_DIR, server.url) if server else nullcontext():
+        return supervise(
+            {**os.environ, **_process_environment(server)},
+            without=_without(server),
+            on_started=shown.print_when_ready,
+        )
 
 
 def _without(server: embedded_valkey.EmbeddedServer | None) -> frozenset[str]:

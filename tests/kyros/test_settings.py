@@ -14,7 +14,7 @@ import pytest
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
-from kyros import connection_urls
+from kyros import connection_urls, embedded_cache
 from tests.run.service import clean_environment
 
 pytestmark = pytest.mark.engine_neutral
@@ -232,6 +232,23 @@ def test_cache_url_includes_the_timeouts(variables, url):
     assert loaded("CACHE_URL", **variables) == url
 
 
+def test_embedded_cache_is_used_only_while_its_launcher_runs(tmp_path):
+    file, url = tmp_path / "cache.url", "unix:///a/b.sock?db=0"
+    with embedded_cache.published(tmp_path, url):
+        assert file.stat().st_mode & 0o777 == 0o600
+        assert loaded("CACHE_URL", "CACHE_CONFIGURED", KYROS_DATA_DIR=tmp_path) == [
+            f"{url}&{TIMEOUTS}",
+            False,
+        ]
+        assert "redis://h:1/0" in loaded("CACHE_URL", KYROS_DATA_DIR=tmp_path, REDIS_URL="redis://h:1/0")
+        left = file.read_text()
+    assert not file.exists()
+    with subprocess.Popen(["true"]) as ended:
+        pass
+    file.write_text(left.replace(f"{os.getpid()} ", f"{ended.pid} "))
+    assert "localhost" in loaded("CACHE_URL", KYROS_DATA_DIR=tmp_path)
+
+
 def test_postgresql_gets_a_pool_that_can_be_turned_off():
     url = "postgresql://me:p%40ss@db:5433/kyros?sslmode=require"
     database = loaded("DATABASES", DATABASE_URL=url)["default"]
@@ -282,11 +299,12 @@ def test_wildcard_is_no_allowed_host(wildcard):
 
 @pytest.fixture
 def project(tmp_path):
-    """A copy of the settings package, for which tests can write a `.env`."""
+    """A copy of the settings and what they import, for which tests can write a `.env`."""
     folder = tmp_path / "project"
-    shutil.copytree(
-        settings.BASE_DIR / "kyros", folder / "kyros", ignore=shutil.ignore_patterns("__pycache__")
-    )
+    for package in ("kyros", "monitoring"):
+        shutil.copytree(
+            settings.BASE_DIR / package, folder / package, ignore=shutil.ignore_patterns("__pycache__")
+        )
     return folder
 
 

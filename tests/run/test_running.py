@@ -1,17 +1,23 @@
 """A running service, and how it recovers. All tests share one service and leave it running."""
 
+import json
 import re
 import signal
 import socket
 import stat
+import subprocess
+import sys
 from collections.abc import Callable
+from typing import Any
 
 import psutil
 import pytest
+from django.conf import settings
 from django.contrib.auth.hashers import check_password
 
+from tests.http_client import HttpClient
 from tests.polling import wait_until
-from tests.run.service import Service, rows
+from tests.run.service import Service, clean_environment, rows
 
 pytestmark = pytest.mark.engine_neutral
 
@@ -72,6 +78,30 @@ def test_another_service_runs_beside_it_until_ctrl_c_ends_the_other(
     # The fixture `running` covers SIGTERM.
     assert other.end(signal.SIGINT) == 128 + signal.SIGINT
     assert running.get("/readyz") == {"status": "ready", "cache": "up"}
+
+
+def command(service: Service, *arguments: str) -> Any:
+    """Run a management command that is told only the data folder; return its JSON document."""
+    environment = clean_environment({"KYROS_DATA_DIR": service.data_dir})
+    output = subprocess.check_output(
+        [sys.executable, "manage.py", *arguments, "--json"],
+        cwd=settings.BASE_DIR,
+        env=environment,
+        timeout=60,
+    )
+    return json.loads(output)
+
+
+def test_commands_beside_it_find_its_cache(running: Service):
+    client = HttpClient(running.url).sign_in("admin", running.password)
+    assert client.get("/api/v1/tasks/").status == 200
+    wait_until(lambda: client.get("/api/v1/tasks/").headers["X-Cache"] == "HIT", what="a cached response")
+    assert command(running, "cache_health")["cache_health"]["status"] == "healthy"
+    report = command(running, "cache_audit")
+    assert report["error"] is None
+    assert report["verdicts"]["equal"] > 0
+    found = command(running, "db_report")["database_performance"]["recommendations"]
+    assert [each["id"] for each in found if each["level"] != "info"] == []
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ def test_second_start_keeps_the_data_of_the_first_and_can_use_another_cache_serv
     first = service(DEMO_JOBS=30).until_ready()
     password, key = first.password, (data_dir / "secret_key").read_text()
     first.end()
+    assert not (data_dir / "cache.url").exists()
     assert rows(data_dir, "SELECT count(*) FROM jobs") == [(30,)]
     files = [file for file in data_dir.rglob("*") if file.is_file() and "static" not in file.parts]
     assert not [file for file in files if password.encode() in file.read_bytes()]
