@@ -292,6 +292,7 @@ ROOT_URLCONF = "kyros.urls"
 WSGI_APPLICATION = "kyros.wsgi.application"
 STATIC_URL = "/static/"
 STATIC_ROOT = KYROS_DATA_DIR / "static"
+FILE_UPLOAD_PERMISSIONS = None  # those of the umask, so that `make run` keeps its static files private, too
 LANGUAGE_CODE = "en-us"
 USE_I18N = False
 USE_TZ = True
@@ -408,8 +409,11 @@ def _secret_key() -> str:
         return secrets.token_urlsafe(48)  # sessions and tokens are valid as long as this process
 
 
-# Last, because `make run` creates a key if only the key is missing.
+# After all others, because `make run` creates a key if only the key is missing.
 SECRET_KEY = _secret_key()
+
+# Only once nothing above has failed, because `make run` loads the settings again if the key is missing.
+env.erase("KYROS_ADMIN_PASSWORD")
 
 # Every variable that was read; `.env.example` must describe each.
 ENVIRONMENT_VARIABLES = frozenset(env.names)

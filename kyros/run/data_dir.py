@@ -2,9 +2,10 @@
 
 import fcntl
 import os
+import stat
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from kyros.run import LaunchError
@@ -12,17 +13,40 @@ from monitoring.processes import is_alive
 
 #: How long to wait for the processes of a killed launcher, which end by themselves in less time.
 LOCK_TIMEOUT_SECONDS = 15.0
+OWNER_ONLY = 0o700
 POLL_SECONDS = 0.1
 
 
 def create(folder: Path) -> None:
     """Create the data folder and its parents if they do not exist; raise `LaunchError` if that fails."""
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.mkdir(mode=OWNER_ONLY, parents=True, exist_ok=True)
     except OSError as error:
         raise LaunchError(f"KYROS_DATA_DIR={str(folder)!r} cannot be created: {error.strerror}") from None
     if not os.access(folder, os.W_OK | os.X_OK):
         raise LaunchError(f"KYROS_DATA_DIR={str(folder)!r} is not writable")
+
+
+def make_private(paths: Iterable[Path]) -> None:
+    """Take the rights of group and others from `paths` and from everything in those that are folders.
+
+    Raises `LaunchError` for a file whose rights cannot be changed. Symbolic links are not followed.
+    """
+    for path in paths:
+        try:
+            for each in (path, *path.rglob("*")):
+                _make_private(each)
+        except PermissionError as error:
+            raise LaunchError(
+                f"{error.filename} can be used by others, and its mode cannot be changed"
+            ) from None
+
+
+def _make_private(path: Path) -> None:
+    with suppress(FileNotFoundError):  # a command beside the start has removed it
+        mode = path.lstat().st_mode
+        if mode & ~OWNER_ONLY & 0o777 and not stat.S_ISLNK(mode):
+            path.chmod(stat.S_IMODE(mode) & OWNER_ONLY)
 
 
 @contextmanager

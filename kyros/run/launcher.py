@@ -21,9 +21,11 @@ def launch() -> int:
         ImproperlyConfigured: a setting is invalid.
         SystemExit: the preparation failed and has printed the reason.
     """
+    os.umask(0o077)  # every process of the service creates files for its owner only
     _load_settings()
     data_dir.create(settings.KYROS_DATA_DIR)
     with data_dir.locked(settings.KYROS_DATA_DIR, banner.service_url()):
+        data_dir.make_private([settings.KYROS_DATA_DIR, *_sqlite_files()])
         ports.require_free(settings.HOST, settings.PORT)
         return _run()
 
@@ -35,6 +37,14 @@ def _load_settings() -> None:
     except secret_key.MissingKeyError as missing:
         data_dir.create(missing.file.parent)
         secret_key.create(missing.file)
+
+
+def _sqlite_files() -> list[Path]:
+    """Return the file of the SQLite database and the names of those that SQLite keeps beside it."""
+    database = settings.DATABASES["default"]
+    if not database["ENGINE"].endswith("sqlite3"):
+        return []
+    return [Path(f"{database['NAME']}{ending}") for ending in ("", "-wal", "-shm")]
 
 
 def _run() -> int:

@@ -153,6 +153,12 @@ def test_error_message_shows_no_secret(name, value, secret):
     assert secret not in line
 
 
+def test_admin_password_does_not_stay_in_the_environment():
+    with patch.dict(os.environ, {"SECRET_KEY": KEY, "KYROS_ADMIN_PASSWORD": "hunter2"}):
+        assert runpy.run_path(str(settings.BASE_DIR / "kyros" / "settings.py"))["KYROS_ADMIN_PASSWORD"]
+        assert "KYROS_ADMIN_PASSWORD" not in os.environ
+
+
 @pytest.mark.slow
 def test_every_program_prints_the_same_line(tmp_path):
     expected = "kyros: PORT='0' cannot be used; allowed: a whole number from 1 to 65535"

@@ -4,7 +4,6 @@ import json
 import re
 import signal
 import socket
-import stat
 import subprocess
 import sys
 from collections.abc import Callable
@@ -42,11 +41,6 @@ def test_operator_has_a_random_password(running: Service):
     assert (username, role) == ("admin", "admin")
     assert len(running.password) >= 16
     assert check_password(running.password, digest)
-
-
-def test_only_its_owner_can_read_its_data(running: Service):
-    assert stat.S_IMODE(running.data_dir.stat().st_mode) == 0o700
-    assert stat.S_IMODE((running.data_dir / "secret_key").stat().st_mode) == 0o600
 
 
 def test_only_the_web_server_listens_on_tcp_and_only_on_its_host(running: Service):

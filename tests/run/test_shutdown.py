@@ -1,7 +1,6 @@
 """However the service ends, no process is left. `test_running` covers signals to a running service."""
 
 import signal
-import socket
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -70,18 +69,6 @@ def test_after_a_kill_of_launcher_or_web_server_no_process_is_left_and_the_next_
     again.process("granian").kill()
     assert again.ended(processes) == 1
     assert "kyros: the process 'web' ended by itself" in again.output.splitlines()[-1]
-
-
-@pytest.fixture
-def hanging_preparation(service):
-    """A service whose preparation waits for a database that never responds."""
-    with socket.create_server(("127.0.0.1", 0)) as database:
-        database.settimeout(60)
-        host = f"127.0.0.1:{database.getsockname()[1]}"
-        started = service(DATABASE_URL=f"postgresql://{host}/kyros?connect_timeout=600")
-        connection, _ = database.accept()
-        with connection:
-            yield started
 
 
 def test_preparation_ends_when_the_launcher_is_killed(hanging_preparation):
