@@ -9,7 +9,7 @@ from pathlib import Path
 from django.conf import settings
 
 from kyros import embedded_cache, secret_key
-from kyros.run import banner, data_dir, embedded_valkey, ports, prepare_process
+from kyros.run import banner, data_dir, embedded_valkey, ports, prepare_process, sqlite_files
 from kyros.run.supervisor import supervise
 
 
@@ -24,10 +24,13 @@ def launch() -> int:
     os.umask(0o077)  # every process of the service creates files for its owner only
     _load_settings()
     data_dir.create(settings.KYROS_DATA_DIR)
-    with data_dir.locked(settings.KYROS_DATA_DIR, banner.service_url()):
-        data_dir.make_private([settings.KYROS_DATA_DIR, *_sqlite_files()])
+    with data_dir.locked(settings.KYROS_DATA_DIR, banner.service_url()) as lock:
+        data_dir.make_private([settings.KYROS_DATA_DIR, *sqlite_files.paths()])
         ports.require_free(settings.HOST, settings.PORT)
-        return _run()
+        try:
+            return _run(lock)
+        finally:
+            sqlite_files.checkpoint()
 
 
 def _load_settings() -> None:
@@ -39,15 +42,7 @@ def _load_settings() -> None:
         secret_key.create(missing.file)
 
 
-def _sqlite_files() -> list[Path]:
-    """Return the file of the SQLite database and the names of those that SQLite keeps beside it."""
-    database = settings.DATABASES["default"]
-    if not database["ENGINE"].endswith("sqlite3"):
-        return []
-    return [Path(f"{database['NAME']}{ending}") for ending in ("", "-wal", "-shm")]
-
-
-def _run() -> int:
+def _run(lock: int) -> int:
     server = None if settings.CACHE_CONFIGURED else embedded_valkey.configure(settings.KYROS_DATA_DIR)
     password = prepare_process.run_in_process({**os.environ, **_preparation_environment(server)})
     # Metrics of the processes of an earlier start; new processes count from zero.
@@ -56,6 +51,7 @@ def _run() -> int:
     with embedded_cache.published(settings.KYROS_DATA_DIR, server.url) if server else nullcontext():
         return supervise(
             {**os.environ, **_process_environment(server)},
+            lock=lock,
             without=_without(server),
             on_started=shown.print_when_ready,
         )

@@ -103,7 +103,7 @@ def main() -> int:
     """Prepare and write the result for the launcher; return the exit status."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "kyros.settings")
     # Not in the environment, which every process of the same user can read.
-    chosen_password = json.loads(sys.stdin.buffer.raw.readline() or "null")
+    chosen_password = json.loads(sys.stdin.readline() or "null")
     threading.Thread(target=_end_with_launcher, daemon=True).start()
     try:
         django.setup()
