@@ -76,6 +76,17 @@ def test_cache_server_uses_a_password_when_the_folder_is_too_deep_for_a_socket(s
         assert client.recv(100).startswith(b"-NOAUTH")
 
 
+@pytest.mark.parametrize(
+    ("password", "database"), [("wrong", 0), ("right", 99)], ids=["wrong password", "no such database"]
+)
+def test_banner_says_that_the_cache_cannot_be_used(service, valkey_server, password, database):
+    server = valkey_server()
+    server.execute("CONFIG", "SET", "requirepass", "right")
+    started = service(REDIS_URL=f"unix://:{password}@{server.socket}?db={database}").until_ready()
+    assert started.get("/readyz") == {"status": "ready", "cache": "down"}
+    assert "  cache     down: the server of REDIS_URL or REDIS_HOST cannot be used" in started.output
+
+
 def test_taken_port_is_refused_with_one_line(service, data_dir):
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
