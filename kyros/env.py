@@ -4,6 +4,7 @@ An invalid value raises `ImproperlyConfigured` with one line that names the vari
 allowed. The value of a secret, and a password inside a URL, are never shown.
 """
 
+import ctypes
 import io
 import re
 from collections.abc import Callable, Iterable
@@ -35,6 +36,15 @@ def raise_invalid(name: str, shown: str, allowed: str) -> NoReturn:
     if len(shown) > MAX_SHOWN_CHARACTERS:
         shown = f"{shown[:MAX_SHOWN_CHARACTERS]}…"
     raise ImproperlyConfigured(f"{name}={shown!r} cannot be used; allowed: {allowed}")
+
+
+def _overwrite(name: str) -> None:
+    """Overwrite the variable in this process's memory, which /proc shows, and forked processes inherit."""
+    getenv = ctypes.CDLL(None).getenv
+    getenv.restype = ctypes.c_void_p
+    if value := getenv(name.encode()):
+        start = value - len(f"{name}=")
+        ctypes.memset(start, 0, len(ctypes.string_at(start)))
 
 
 class Environment:
@@ -134,6 +144,12 @@ class Environment:
                 f"{name} (not shown) has {size} bytes; allowed: at least {minimum_bytes}"
             )
         return value
+
+    def erase(self, name: str) -> None:
+        """Remove `name` from the environment of this process and of the processes it will start."""
+        if name in self._env.ENVIRON:
+            _overwrite(name)
+            del self._env.ENVIRON[name]
 
     def path(self, name: str, default: Path, *, base: Path) -> Path:
         """Return `name` as an absolute path; a relative one starts at the folder `base`."""

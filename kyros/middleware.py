@@ -4,9 +4,21 @@ from collections.abc import Callable
 from io import BytesIO
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponseBase
+from django.http import HttpRequest, HttpResponseBase, HttpResponsePermanentRedirect
+from django.middleware.common import CommonMiddleware
 
 View = Callable[[HttpRequest], HttpResponseBase]
+
+#: Load balancers and container platforms request these with any `Host`, or with none.
+PROBES = frozenset({"/healthz", "/readyz"})
+
+
+class HostCheckMiddleware(CommonMiddleware):
+    """Django's `CommonMiddleware`, which checks the `Host` header of every request; here not of probes."""
+
+    def process_request(self, request: HttpRequest) -> HttpResponsePermanentRedirect | None:
+        """Refuse a request whose `Host` is not allowed, or redirect it."""
+        return None if request.path_info in PROBES else super().process_request(request)
 
 
 def buffer_chunked_body(get_response: View) -> View:

@@ -6,13 +6,14 @@
 
 import os
 import secrets
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 from corsheaders.defaults import default_headers
 from django.core.exceptions import ImproperlyConfigured
 
-from kyros import __version__, connection_urls, secret_key
+from kyros import __version__, connection_urls, embedded_cache, secret_key
 from kyros.env import Environment
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -49,13 +50,28 @@ def _minutes(name: str, default: int) -> int:
 
 LOCAL_HOSTS = ["localhost", "127.0.0.1", "[::1]"]
 WILDCARD_HOSTS = ("0.0.0.0", "::")  # noqa: S104 - compared with, not bound to
+IPV6 = 6
 ORIGIN = r"https?://[^/\s,]+"
 
-ALLOWED_HOSTS = env.comma_separated(
-    "ALLOWED_HOSTS",
-    LOCAL_HOSTS if HOST in (*LOCAL_HOSTS, *WILDCARD_HOSTS) else [*LOCAL_HOSTS, HOST],
-    pattern=r"[^/\s:]+|\[[0-9A-Fa-f:.]+\]",
-    allowed="a host name without scheme or port",
+
+def _with_host(allowed: list[str]) -> list[str]:
+    """Return the `allowed` hosts and HOST, as clients send it: an IPv6 address in brackets."""
+    try:
+        address = ip_address(HOST)
+    except ValueError:
+        name = HOST
+    else:
+        name = f"[{address}]" if address.version == IPV6 else str(address)
+    return allowed if HOST in WILDCARD_HOSTS or name in allowed else [*allowed, name]
+
+
+ALLOWED_HOSTS = _with_host(
+    env.comma_separated(
+        "ALLOWED_HOSTS",
+        LOCAL_HOSTS,
+        pattern=r"[^/\s:]+|\[[0-9A-Fa-f:.]+\]",
+        allowed="a host name without scheme or port",
+    )
 )
 _LOCAL_ORIGINS = [f"http://{host}:{PORT}" for host in LOCAL_HOSTS]
 CSRF_TRUSTED_ORIGINS = env.comma_separated(
@@ -193,16 +209,19 @@ _REDIS_URL = env.url(
 # Whether the settings name a cache server or turn the cache off; if not, `make run` starts a server.
 CACHE_CONFIGURED = bool(_REDIS_URL or _REDIS_HOST)
 CACHE_ENABLED = _REDIS_URL != "none"
-CACHE_URL: str | None = (
-    (
-        _REDIS_URL
-        or connection_urls.cache_url_from_parts(
-            _REDIS_HOST or "localhost", _REDIS_PORT, _REDIS_DB, _REDIS_PASSWORD
-        )
-    )
-    if CACHE_ENABLED
-    else None
-)
+
+
+def _cache_url() -> str | None:
+    """Return the URL that the settings name, or that of the embedded server, or the default."""
+    if not CACHE_ENABLED:
+        return None
+    if not CACHE_CONFIGURED and (embedded := embedded_cache.published_url(KYROS_DATA_DIR)):
+        return connection_urls.cache_url(embedded)
+    host = _REDIS_HOST or "localhost"
+    return _REDIS_URL or connection_urls.cache_url_from_parts(host, _REDIS_PORT, _REDIS_DB, _REDIS_PASSWORD)
+
+
+CACHE_URL = _cache_url()
 CACHES: dict[str, dict[str, Any]] = {
     "default": {
         "BACKEND": "django_redis.cache.RedisCache",
@@ -245,7 +264,7 @@ MIDDLEWARE = [
     "kyros.middleware.buffer_chunked_body",
     "corsheaders.middleware.CorsMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
-    "django.middleware.common.CommonMiddleware",
+    "kyros.middleware.HostCheckMiddleware",  # Django's CommonMiddleware
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
@@ -269,6 +288,7 @@ ROOT_URLCONF = "kyros.urls"
 WSGI_APPLICATION = "kyros.wsgi.application"
 STATIC_URL = "/static/"
 STATIC_ROOT = KYROS_DATA_DIR / "static"
+FILE_UPLOAD_PERMISSIONS = None  # those of the umask, so that `make run` keeps its static files private, too
 USE_I18N = False
 TIME_ZONE = "UTC"
 # The largest legal body is a job with 64 KiB of metadata. Larger bodies are refused with 413 unread.
@@ -383,8 +403,11 @@ def _secret_key() -> str:
         return secrets.token_urlsafe(48)  # sessions and tokens are valid as long as this process
 
 
-# Last, because `make run` creates a key if only the key is missing.
+# After all others, because `make run` creates a key if only the key is missing.
 SECRET_KEY = _secret_key()
+
+# Only once nothing above has failed, because `make run` loads the settings again if the key is missing.
+env.erase("KYROS_ADMIN_PASSWORD")
 
 # Every variable that was read; `.env.example` must describe each.
 ENVIRONMENT_VARIABLES = frozenset(env.names)

@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable
 
 import pytest
+from django.conf import LazySettings
 from django.core.management import call_command
 from django.db import OperationalError
 from rest_framework.test import APIClient
@@ -131,3 +132,25 @@ def test_the_command_exits_with_1_for_a_stale_response(as_user: APIClient, monke
         run_command()
 
     assert ended.value.code == 1
+
+
+def test_the_command_exits_with_1_if_it_compared_nothing(
+    as_user: APIClient, own_cache: Callable[..., ValkeyServer], capsys: pytest.CaptureFixture[str]
+):
+    own_cache().kill()
+
+    with pytest.raises(SystemExit) as ended:
+        call_command("cache_audit")
+
+    assert ended.value.code == 1
+    output = capsys.readouterr().out
+    assert output.startswith("Nothing was compared: ")
+    assert "stale" not in output
+
+
+def test_the_command_has_nothing_to_compare_if_the_cache_is_off(
+    settings: LazySettings, capsys: pytest.CaptureFixture[str]
+):
+    settings.CACHE_URL = None
+    call_command("cache_audit")
+    assert capsys.readouterr().out == "Nothing was compared: the cache is off.\n"

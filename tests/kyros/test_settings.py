@@ -14,7 +14,7 @@ import pytest
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
-from kyros import connection_urls
+from kyros import connection_urls, embedded_cache
 from tests.run.service import clean_environment
 
 pytestmark = pytest.mark.engine_neutral
@@ -160,6 +160,12 @@ def test_error_message_shows_no_secret(name, value, secret):
     assert secret not in line
 
 
+def test_admin_password_does_not_stay_in_the_environment():
+    with patch.dict(os.environ, {"SECRET_KEY": KEY, "KYROS_ADMIN_PASSWORD": "hunter2"}):
+        assert runpy.run_path(str(settings.BASE_DIR / "kyros" / "settings.py"))["KYROS_ADMIN_PASSWORD"]
+        assert "KYROS_ADMIN_PASSWORD" not in os.environ
+
+
 @pytest.mark.slow
 def test_every_program_prints_the_same_line(tmp_path):
     expected = "kyros: PORT='0' cannot be used; allowed: a whole number from 1 to 65535"
@@ -239,6 +245,23 @@ def test_cache_url_includes_the_timeouts(variables, url):
     assert loaded("CACHE_URL", **variables) == url
 
 
+def test_embedded_cache_is_used_only_while_its_launcher_runs(tmp_path):
+    file, url = tmp_path / "cache.url", "unix:///a/b.sock?db=0"
+    with embedded_cache.published(tmp_path, url):
+        assert file.stat().st_mode & 0o777 == 0o600
+        assert loaded("CACHE_URL", "CACHE_CONFIGURED", KYROS_DATA_DIR=tmp_path) == [
+            f"{url}&{TIMEOUTS}",
+            False,
+        ]
+        assert "redis://h:1/0" in loaded("CACHE_URL", KYROS_DATA_DIR=tmp_path, REDIS_URL="redis://h:1/0")
+        left = file.read_text()
+    assert not file.exists()
+    with subprocess.Popen(["true"]) as ended:
+        pass
+    file.write_text(left.replace(f"{os.getpid()} ", f"{ended.pid} "))
+    assert "localhost" in loaded("CACHE_URL", KYROS_DATA_DIR=tmp_path)
+
+
 def test_postgresql_gets_a_pool_that_can_be_turned_off():
     url = "postgresql://me:p%40ss@db:5433/kyros?sslmode=require"
     database = loaded("DATABASES", DATABASE_URL=url)["default"]
@@ -265,9 +288,26 @@ def test_relative_paths_start_at_the_project_folder(tmp_path):
     assert folder == str(settings.BASE_DIR / "data")
 
 
-def test_host_is_an_allowed_host_unless_it_is_a_wildcard():
-    assert "192.168.0.7" in loaded("ALLOWED_HOSTS", HOST="192.168.0.7")
-    assert "0.0.0.0" not in loaded("ALLOWED_HOSTS", HOST="0.0.0.0")
+@pytest.mark.parametrize(
+    ("host", "allowed"),
+    [
+        ("192.168.0.7", "192.168.0.7"),
+        ("jobs.local", "jobs.local"),
+        ("::1", "[::1]"),
+        ("2001:DB8::07", "[2001:db8::7]"),
+        ("127.0.0.1", "127.0.0.1"),
+    ],
+)
+@pytest.mark.parametrize("others", ["", "jobs.example.org"])
+def test_host_is_an_allowed_host_as_clients_send_it(host, allowed, others):
+    hosts = loaded("ALLOWED_HOSTS", HOST=host, ALLOWED_HOSTS=others)
+    assert hosts.count(allowed) == 1
+    assert set(hosts) == {allowed, *(others.split() or settings.LOCAL_HOSTS)}
+
+
+@pytest.mark.parametrize("wildcard", ["0.0.0.0", "::"])
+def test_wildcard_is_no_allowed_host(wildcard):
+    assert loaded("ALLOWED_HOSTS", HOST=wildcard, ALLOWED_HOSTS="jobs.example.org") == ["jobs.example.org"]
 
 
 def test_trusted_proxies_are_addresses_and_networks():
@@ -277,11 +317,12 @@ def test_trusted_proxies_are_addresses_and_networks():
 
 @pytest.fixture
 def project(tmp_path):
-    """A copy of the settings package, for which tests can write a `.env`."""
+    """A copy of the settings and what they import, for which tests can write a `.env`."""
     folder = tmp_path / "project"
-    shutil.copytree(
-        settings.BASE_DIR / "kyros", folder / "kyros", ignore=shutil.ignore_patterns("__pycache__")
-    )
+    for package in ("kyros", "monitoring"):
+        shutil.copytree(
+            settings.BASE_DIR / package, folder / package, ignore=shutil.ignore_patterns("__pycache__")
+        )
     return folder
 
 
