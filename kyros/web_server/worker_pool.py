@@ -127,9 +127,10 @@ def _signals() -> Iterator[socket.socket]:
     with reader, writer:
         writer.settimeout(0)  # a signal handler must not wait
         signal.set_wakeup_fd(writer.fileno())
-        for each in STOP_SIGNALS:
-            signal.signal(each, lambda *_: None)
+        before = [signal.signal(each, lambda *_: None) for each in STOP_SIGNALS]
         try:
             yield reader
         finally:
+            for each, handler in zip(STOP_SIGNALS, before, strict=True):
+                signal.signal(each, handler)
             signal.set_wakeup_fd(-1)
