@@ -19,7 +19,7 @@ from kyros.web_server.request_handler import THREADS, Application, RequestHandle
 MAX_CONNECTIONS: Final = 4096
 #: A connection is closed if a request's headers, or the next request, take longer.
 HEADERS_TIMEOUT_MS: Final = 30_000
-#: Most that granian keeps of a connection's input and output: longer headers are 431.
+#: About what granian keeps of a connection's input and output; it refuses headers of twice as much with 431.
 BUFFER_BYTES: Final = 64 * 1024
 #: A thread that was idle for so long ends.
 THREAD_IDLE_SECONDS: Final = 30
