@@ -261,8 +261,8 @@ MIDDLEWARE = [
     "kyros.csp.content_security_policy",
     "orchestrator.cache.barrier.barrier_middleware",
     "django.middleware.security.SecurityMiddleware",
-    "kyros.middleware.buffer_chunked_body",
     "corsheaders.middleware.CorsMiddleware",
+    "kyros.middleware.refuse_unread_body",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "kyros.middleware.HostCheckMiddleware",  # Django's CommonMiddleware
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -291,8 +291,9 @@ STATIC_ROOT = KYROS_DATA_DIR / "static"
 FILE_UPLOAD_PERMISSIONS = None  # those of the umask, so that `make run` keeps its static files private, too
 USE_I18N = False
 TIME_ZONE = "UTC"
-# The largest legal body is a job with 64 KiB of metadata. Larger bodies are refused with 413 unread.
+# The web server reads bodies. A larger one is refused with 413, one that takes longer with 408.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
+REQUEST_BODY_TIMEOUT = env.integer("REQUEST_BODY_TIMEOUT", 10, minimum=1, maximum=3600, unit="seconds")
 
 LOG_LEVEL = env.choice("LOG_LEVEL", "INFO", choices=("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"))
 LOG_FORMAT = env.choice("LOG_FORMAT", "LINE", choices=("LINE", "JSON"))
@@ -320,6 +321,7 @@ LOGGING: dict[str, Any] = {
         "psycopg.pool": {"level": "ERROR"},
         # Django's own SQL log shows parameter values, and some are secrets.
         "django.db.backends": {"level": "INFO"},
+        "_granian": {"level": "WARNING"},
         "monitoring.sql": {"level": "INFO" if SQL_ECHO else "WARNING"},
     },
 }

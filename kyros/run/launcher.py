@@ -83,8 +83,6 @@ def _process_environment(server: embedded_valkey.EmbeddedServer | None) -> dict[
         "DJANGO_SETTINGS_MODULE": "kyros.settings",
         "HOST": settings.HOST,
         "PORT": str(settings.PORT),
-        "WEB_WORKERS": str(settings.WEB_WORKERS or _cores()),
-        "STATIC_ROOT": str(settings.STATIC_ROOT),
     }
     if server:
         environment |= {
@@ -93,13 +91,6 @@ def _process_environment(server: embedded_valkey.EmbeddedServer | None) -> dict[
             "REDIS_URL": server.url,
         }
     return environment
-
-
-def _cores() -> int:
-    """Return the number of cores this process may use; a container or taskset may restrict it."""
-    if hasattr(os, "sched_getaffinity"):  # not on macOS
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _cache(server: embedded_valkey.EmbeddedServer | None) -> str:

@@ -80,7 +80,7 @@ def test_after_a_kill_of_launcher_or_web_server_no_process_is_left_and_the_next_
     killed.ended(processes)
     assert again.until_ready().get("/readyz") == {"status": "ready", "cache": "up"}
     processes = again.processes
-    again.process("granian").kill()
+    again.process("kyros.web_server").kill()
     assert again.ended(processes) == 1
     assert "kyros: the process 'web' ended by itself" in again.output.splitlines()[-1]
 
@@ -147,6 +147,6 @@ def test_process_that_fails_at_every_restart_ends_the_service(service, tmp_path)
 def test_killed_guard_ends_the_service(service):
     started = service().until_ready()
     processes = started.processes
-    started.process("granian").parent().kill()
+    started.process("kyros.web_server").parent().kill()
     assert started.ended(processes) == 1
     assert "kyros: the process 'web' ended by itself" in started.output
