@@ -10,5 +10,6 @@ django = get_wsgi_application()
 # Imported here because they need the apps to be loaded.
 from monitoring.request_ids import RequestIds  # noqa: E402
 from orchestrator.api.wsgi_cache import CachedResponseMiddleware  # noqa: E402
+from orchestrator.db.database_breaker import bounded  # noqa: E402
 
-application = RequestIds(CachedResponseMiddleware(django))
+application = bounded(RequestIds(CachedResponseMiddleware(django)))
