@@ -114,10 +114,11 @@ class DatabaseBreaker:
         """Raise the error if the thread has waited for too long, or if others are waiting for it already."""
         now = time.monotonic()
         in_time = now < began + longest
-        silent = self._last_response < max(began, now - SILENT_AFTER)
+        # Not the whole time, because a wait may end a little early.
+        silent = now - max(began, self._last_response) > 0.9 * SILENT_AFTER
         if in_time and (patient or not silent):
             return
-        if in_time or self._last_response < began:
+        if in_time or self._last_response <= began:
             self._open()
         raise self._error(_GIVEN_UP)
 

@@ -75,8 +75,9 @@ class DatabaseWrapper(CommitHookMixin, base.DatabaseWrapper):
         return connection
 
     def _connect(self, conn_params: dict[str, Any]) -> Any:
+        connect = super().get_new_connection
         try:
-            return self._breaker.wait(lambda _: super().get_new_connection(conn_params), _WaitTimeout)
+            return self._breaker.wait(lambda _: connect(conn_params), _WaitTimeout)
         except psycopg.OperationalError:
             self._breaker.failed_to_connect()
             raise
