@@ -62,6 +62,11 @@ def post_at_once(client: HttpClient) -> list[Response]:
         return list(threads.map(lambda _: client.post("/api/v1/jobs/", {"name": "x"}), range(CLIENTS)))
 
 
+def wait_until_lists_are_unavailable(client: HttpClient) -> None:
+    """Wait until no process may trust the cache any more without looking at the database."""
+    wait_until(lambda: client.get(LISTS[0]).status == 503, what="end of the lease")
+
+
 def assert_unavailable(responses: list[Response]) -> None:
     assert {(each.status, each.headers["Retry-After"]) for each in responses} == {(503, "1")}
 
@@ -77,6 +82,7 @@ def test_a_frozen_database_holds_up_only_what_needs_it(service: Service):
     client, console = HttpClient(url).sign_in("moderator"), browser(url)
     assert {each.status for each in get_at_once(client, LISTS)} == {200}
     with service.frozen_database():
+        wait_until_lists_are_unavailable(client)
         assert_unavailable(get_at_once(client, LISTS))
         assert_unavailable(post_at_once(client))
         assert_alive_without_database(url)
@@ -93,6 +99,7 @@ def test_a_database_that_is_away_is_never_a_500(service: Service):
     client = HttpClient(url).sign_in("moderator")
     get_at_once(client, LISTS)
     service.database.kill()
+    wait_until_lists_are_unavailable(client)
     assert_unavailable(get_at_once(client, LISTS))
     assert_alive_without_database(url)
     service.database.start()
@@ -106,10 +113,12 @@ def test_without_a_pool_as_well(service: Service, monkeypatch: pytest.MonkeyPatc
     url = service.web()
     client = HttpClient(url).sign_in("moderator")
     with service.frozen_database():
+        wait_until_lists_are_unavailable(client)
         assert_unavailable(get_at_once(client, LISTS))
         assert_alive_without_database(url)
     wait_until(lambda: client.get(LISTS[0]).status == 200, what="a list")
     service.database.kill()
+    wait_until_lists_are_unavailable(client)
     assert_unavailable(get_at_once(client, LISTS))
     service.database.start()
     wait_until(lambda: client.get(LISTS[0]).status == 200, what="a list")

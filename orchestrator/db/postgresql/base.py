@@ -75,12 +75,16 @@ class DatabaseWrapper(CommitHookMixin, base.DatabaseWrapper):
         return connection
 
     def _connect(self, conn_params: dict[str, Any]) -> Any:
-        connect = super().get_new_connection
-        try:
-            return self._breaker.wait(lambda _: connect(conn_params), _WaitTimeout)
-        except psycopg.OperationalError:
-            self._breaker.failed_to_connect()
-            raise
+        get_new_connection = super().get_new_connection
+
+        def connect(_: float | None) -> Any:  # the connection has a time-out of its own
+            try:
+                return get_new_connection(conn_params)
+            except psycopg.OperationalError:
+                self._breaker.failed_to_connect()
+                raise
+
+        return self._breaker.wait(connect, _WaitTimeout)
 
     def _pooled(self) -> Any:
         """Return a connection of the pool; close those that the server has closed."""
