@@ -31,9 +31,7 @@ _PAGE_COST = "-c random_page_cost=1.1"
 # On connections with this option the triggers send the stale cache tags as notices, which saves one query per
 # COMMIT (orchestrator/db/postgresql).
 _LISTENS = "-c kyros.notices=on"
-# A statement ends when the thread that waited for it has given up, also one that waits for a lock.
-_ENDS_WITH_CLIENT = "-c client_connection_check_interval=1s"
-POSTGRESQL_SETTINGS = f"{_PAGE_COST} {_LISTENS} {_ENDS_WITH_CLIENT}"
+POSTGRESQL_SETTINGS = f"{_PAGE_COST} {_LISTENS}"
 MAX_PORT = 65535
 MAX_CACHE_DB = 15
 

@@ -85,7 +85,8 @@ class DatabaseBreaker:
         longest = max_wait()
         if longest is None:
             return attempt(None)
-        self._require_closed()
+        if self._retry_at is not None:
+            self._require_permission()
         result = self._wait(attempt, timed_out, longest)
         if responds:
             self._responded()
@@ -122,9 +123,8 @@ class DatabaseBreaker:
             self._open()
         raise self._error(_GIVEN_UP)
 
-    def _require_closed(self) -> None:
-        if self._retry_at is None:
-            return
+    def _require_permission(self) -> None:
+        """Raise the error unless it is time to try again, and this thread is the first to do so."""
         with self._lock:
             if self._retry_at is None or self._trying == threading.get_ident():
                 return

@@ -9,6 +9,7 @@ is not SERIALIZABLE and READ ONLY as well (https://www.postgresql.org/docs/18/sq
 import json
 import select
 from collections import defaultdict
+from contextlib import suppress
 from functools import partial
 from types import SimpleNamespace
 from typing import Any, Final
@@ -31,6 +32,9 @@ _TRIGGERS_SEND_NOTICES: Final = (
     " AND tgrelid = to_regclass('cache_outbox'))"
 )
 
+#: Seconds that a request to cancel a statement may take. A frozen server does not read it.
+_CANCEL_SECONDS: Final = 0.2
+
 #: By alias.
 _breakers: Final[defaultdict[str, DatabaseBreaker]] = defaultdict(
     partial(DatabaseBreaker, psycopg.OperationalError)
@@ -41,6 +45,7 @@ class BoundedConnection(psycopg.Connection[Any]):
     """A connection on which the web server's threads wait for a bounded time only."""
 
     breaker: DatabaseBreaker | None = None
+    _committing = False
 
     def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
         """Run a generator that sends a statement and receives the response."""
@@ -51,14 +56,31 @@ class BoundedConnection(psycopg.Connection[Any]):
             return self.breaker.wait(wait, _WaitTimeout)
         except psycopg.OperationalError:
             if self.pgconn.transaction_status == TransactionStatus.ACTIVE:
-                self.pgconn.finish()  # or a late response would be taken for that to the next statement
+                self._abandon()
             raise
+
+    def commit(self) -> None:
+        """Commit the open transaction."""
+        self._committing = True
+        try:
+            super().commit()
+        finally:
+            self._committing = False
+
+    def _abandon(self) -> None:
+        """Close the connection: a late response must not be taken for that to the next statement."""
+        # The server would go on waiting for a lock. A COMMIT that waits for a standby must not end early.
+        if not self._committing:
+            with suppress(psycopg.Error):
+                self.cancel_safe(timeout=_CANCEL_SECONDS)
+        self.pgconn.finish()
 
 
 class DatabaseWrapper(CommitHookMixin, base.DatabaseWrapper):
     """A connection to PostgreSQL that collects the triggers' notices, and has a circuit breaker."""
 
-    Database = SimpleNamespace(**{**vars(psycopg), "connect": BoundedConnection.connect})
+    # The driver that connects without a pool.
+    Database = SimpleNamespace(**{**vars(psycopg), "connect": BoundedConnection.connect})  # type: ignore[assignment]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
