@@ -31,6 +31,7 @@ HOST = env.text("HOST", "127.0.0.1", pattern=HOST_PATTERN, allowed="a host name 
 PORT = env.integer("PORT", 8000, minimum=1, maximum=connection_urls.MAX_PORT)
 KYROS_DATA_DIR = env.path("KYROS_DATA_DIR", BASE_DIR / "var", base=BASE_DIR)
 WEB_WORKERS = env.integer("WEB_WORKERS", 0, minimum=1, maximum=256) or None  # None: one per core
+WEB_THREADS = 4  # of each web worker, for requests without a body; as many again for those with one
 KYROS_ADMIN_USERNAME = env.text(
     "KYROS_ADMIN_USERNAME",
     "admin",
@@ -141,7 +142,13 @@ SQL_ECHO = env.boolean("SQL_ECHO", default=False)
 def _pooled(database: dict[str, Any]) -> dict[str, Any]:
     """Add the connection pool to the PostgreSQL `database`; return other databases unchanged."""
     if database["ENGINE"].endswith("postgresql"):
-        pool = {"min_size": DB_POOL_MIN_SIZE, "max_size": DB_POOL_MAX_SIZE, "timeout": DB_POOL_TIMEOUT}
+        pool = {
+            "min_size": DB_POOL_MIN_SIZE,
+            "max_size": DB_POOL_MAX_SIZE,
+            "timeout": DB_POOL_TIMEOUT,
+            # Requests for a connection start further attempts, so none needs to go on for minutes.
+            "reconnect_timeout": 2,
+        }
         database["OPTIONS"]["pool"] = pool if DB_POOL_MAX_SIZE else False
     return database
 

@@ -11,5 +11,6 @@ django = get_wsgi_application()
 # Imported here because they need the apps to be loaded.
 from monitoring.request_ids import RequestIds  # noqa: E402
 from orchestrator.api.wsgi_cache import CachedResponseMiddleware  # noqa: E402
+from orchestrator.db.database_breaker import bounded  # noqa: E402
 
-application = RequestIds(limit_head(CachedResponseMiddleware(django)))
+application = bounded(RequestIds(limit_head(CachedResponseMiddleware(django))))

@@ -9,6 +9,8 @@ from http import HTTPStatus
 from threading import BoundedSemaphore
 from typing import Any, Final, Protocol
 
+from django.conf import settings
+
 from kyros.web_server.request_body import REFUSAL, AsgiProtocol, BodyReader, has_body
 from kyros.web_server.wsgi_environ import Environ, environ_of
 
@@ -16,10 +18,6 @@ logger = logging.getLogger(__name__)
 
 Application = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
 
-#: Threads for requests without a body, and as many again for those with one.
-THREADS: Final = 4
-#: Responses that are produced while they are sent. Each holds a thread, so there are fewer than threads.
-MAX_STREAMS: Final = THREADS - 1
 #: Parts of such a response are sent together in pieces of about this size.
 STREAM_PIECE_BYTES: Final = 64 * 1024
 
@@ -51,8 +49,8 @@ class Head:
 class RequestHandler:
     """Handles the requests of a worker.
 
-    granian calls it on one of its `THREADS`. A request without a body is handled there. A body is first read
-    in the event loop; then the request is handled on another thread.
+    granian calls it on one of its `WEB_THREADS`. A request without a body is handled there. A body is first
+    read in the event loop; then the request is handled on another thread.
     """
 
     def __init__(self, application: Application, loop: asyncio.AbstractEventLoop, bodies: BodyReader) -> None:
@@ -66,8 +64,9 @@ class RequestHandler:
         self._application = application
         self._loop = loop
         self._bodies = bodies
-        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="request-with-body")
-        self._streams = BoundedSemaphore(MAX_STREAMS)
+        self._threads = ThreadPoolExecutor(settings.WEB_THREADS, thread_name_prefix="request-with-body")
+        # Each response that is produced while it is sent holds a thread, so there are fewer than threads.
+        self._streams = BoundedSemaphore(settings.WEB_THREADS - 1)
         self._reading: set[asyncio.Task[None]] = set()
 
     def __call__(self, request: GranianRequest) -> None:

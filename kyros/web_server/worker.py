@@ -13,7 +13,7 @@ from granian._granian import ASGIWorker, CallbackScheduler, SocketHolder, Worker
 from granian.http import HTTP1Settings
 
 from kyros.web_server.request_body import BodyReader
-from kyros.web_server.request_handler import THREADS, Application, RequestHandler
+from kyros.web_server.request_handler import Application, RequestHandler
 
 #: Open connections, idle ones included; more wait to be accepted.
 MAX_CONNECTIONS: Final = 4096
@@ -76,7 +76,7 @@ def _http_server(number: int, listener: SocketHolder) -> ASGIWorker:
         number,
         (None, listener),
         None,
-        py_threads=THREADS,
+        py_threads=settings.WEB_THREADS,
         py_threads_idle_timeout=THREAD_IDLE_SECONDS,
         backpressure=MAX_CONNECTIONS,
         # Not "auto": then a connection that sends nothing is never closed.

@@ -6,6 +6,7 @@ from functools import partial, wraps
 from typing import Any, ClassVar, cast
 from uuid import UUID
 
+from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from rest_framework.request import Request
@@ -128,7 +129,7 @@ class CachedResponses:
             user_lookup, lookup = cache_lookup.look_up(cached_users.cache_spec(claims.user_id), spec)
             needs_current = self._required_role != Role.USER
             user = tokens.current_user_for(claims) if needs_current else tokens.user_for(claims, user_lookup)
-        except tokens.InvalidToken:
+        except (tokens.InvalidToken, OperationalError, InterfaceError):
             return None
         return RequestContext(user, token, spec, lookup) if user.role.covers(self._required_role) else None
 

@@ -25,6 +25,8 @@ logger = logging.getLogger(__name__)
 #: Seconds after which a client may try again when the database is unavailable.
 RETRY_AFTER_SECONDS: Final = 1
 
+DATABASE_UNAVAILABLE: Final = "The database is unavailable. Try again."
+
 
 def handle_exception(error: Exception, context: Mapping[str, Any]) -> Response | None:
     """Return the response to an exception, or None for an unexpected one, which becomes a 500."""
@@ -45,9 +47,9 @@ def handle_exception(error: Exception, context: Mapping[str, Any]) -> Response |
         case ObjectDoesNotExist():
             return exception_handler(exceptions.NotFound(), context)  # type: ignore[arg-type]
         case OperationalError() | InterfaceError():
-            logger.error("The database is unavailable", exc_info=error)
-            message = "The database is unavailable. Try again."
-            response = _retry_later(HTTPStatus.SERVICE_UNAVAILABLE, message, RETRY_AFTER_SECONDS)
+            # Without a traceback: while the database is away, every request gets here.
+            logger.error("The database is unavailable: %s", error)
+            response = _retry_later(HTTPStatus.SERVICE_UNAVAILABLE, DATABASE_UNAVAILABLE, RETRY_AFTER_SECONDS)
         case _:
             return exception_handler(error, context)  # type: ignore[arg-type]
     return response

@@ -19,6 +19,7 @@ class Lease:
 
     def __init__(self) -> None:
         self._until = 0.0
+        self._renewal_began = 0.0
         self._epoch_kept = 0.0
         self._history: database.History | None = None
         self._renewing = threading.Lock()
@@ -39,8 +40,10 @@ class Lease:
         if self.fresh:
             return
         valid = self._left() > 0
-        # While one thread renews it, the others use what is left.
-        if not self._renewing.acquire(timeout=0 if valid else timing.LEASE):
+        # While one thread renews it, the others use what is left. Where nothing is left, a renewal that takes
+        # longer than a lease is not worth waiting for: the database may hang.
+        worth_waiting = max(0.0, self._renewal_began + timing.LEASE - time.monotonic())
+        if not self._renewing.acquire(timeout=0 if valid else worth_waiting):
             if valid:
                 return
             raise CacheUnavailable("another thread renews the lease")
@@ -64,7 +67,7 @@ class Lease:
             self._renew(cache)
 
     def _renew(self, cache: CacheClient) -> None:
-        started = time.monotonic()
+        started = self._renewal_began = time.monotonic()
         connection = connections[DEFAULT_DB_ALIAS]
         with database.errors_as_unavailable():
             if not drain.outbox_exists(connection):

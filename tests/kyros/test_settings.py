@@ -258,7 +258,7 @@ def test_postgresql_gets_a_pool_that_can_be_turned_off():
     database = loaded("DATABASES", DATABASE_URL=url)["default"]
     options = database["OPTIONS"]
     assert (database["PASSWORD"], database["PORT"], options["sslmode"]) == ("p@ss", 5433, "require")
-    assert options["pool"] == {"min_size": 2, "max_size": 10, "timeout": 5}
+    assert options["pool"] == {"min_size": 2, "max_size": 10, "timeout": 5, "reconnect_timeout": 2}
     assert database["CONN_MAX_AGE"] == 0
     off = loaded("DATABASES", DATABASE_URL=url, DB_POOL_MAX_SIZE="0")["default"]
     assert off["OPTIONS"]["pool"] is False
