@@ -12,6 +12,7 @@ from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
 from orchestrator.auth.throttling import TooManyAttempts
+from orchestrator.db.disk_full import is_disk_full
 from orchestrator.exceptions import (
     DuplicateValue,
     LastAdmin,
@@ -24,6 +25,8 @@ logger = logging.getLogger(__name__)
 
 #: Seconds after which a client may try again when the database is unavailable.
 RETRY_AFTER_SECONDS: Final = 1
+
+_DISK_FULL: Final = "The disk is full, so the database cannot store changes. Reading still works."
 
 
 def handle_exception(error: Exception, context: Mapping[str, Any]) -> Response | None:
@@ -46,7 +49,7 @@ def handle_exception(error: Exception, context: Mapping[str, Any]) -> Response |
             return exception_handler(exceptions.NotFound(), context)  # type: ignore[arg-type]
         case OperationalError() | InterfaceError():
             logger.error("The database is unavailable", exc_info=error)
-            message = "The database is unavailable. Try again."
+            message = _DISK_FULL if is_disk_full(error) else "The database is unavailable. Try again."
             response = _retry_later(HTTPStatus.SERVICE_UNAVAILABLE, message, RETRY_AFTER_SECONDS)
         case _:
             return exception_handler(error, context)  # type: ignore[arg-type]

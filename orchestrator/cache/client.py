@@ -153,7 +153,7 @@ class RedisCacheClient:
 
 
 #: A command of which kilobytes are sent in each direction, and how often a probe sends it.
-_PROBE: Final = hiredis.pack_command(("EVAL", "return ARGV[1]", 0, bytes(8 * 1024)))
+_PROBE: Final = hiredis.pack_command((b"EVAL", b"return ARGV[1]", b"0", bytes(8 * 1024)))  # type: ignore[arg-type]
 _PROBE_EXCHANGES: Final = 5
 
 _RETRY: Final = Retry(NoBackoff(), 1, supported_errors=(redis.exceptions.ConnectionError,))

@@ -53,7 +53,7 @@ def deadline_at(deadline: float) -> Iterator[None]:
         _thread.deadline = None
 
 
-class BoundedParser(DefaultParser):
+class BoundedParser(DefaultParser):  # type: ignore[misc, valid-type]
     """The library's parser of replies, which keeps the thread's deadline."""
 
     def read_from_socket(self, timeout: Any = SENTINEL, raise_on_timeout: bool = True) -> bool:  # noqa: FBT001, FBT002 - the library's

@@ -92,8 +92,8 @@ class TcpProxy:
         self.replies += 1
         self._never.wait(self.delay)
         for part in self._drip(data, self.reply_bytes_per_second):
+            self.reply_bytes += len(part)  # first: once the client has a reply, all of it is counted
             client.sendall(part)
-            self.reply_bytes += len(part)
 
     def _drip(self, data: bytes, bytes_per_second: float) -> Iterator[bytes]:
         """Yield the data in parts, with pauses between them if the bytes per second are limited."""
