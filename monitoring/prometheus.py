@@ -22,7 +22,7 @@ from monitoring.processes import is_alive
 logger = logging.getLogger(__name__)
 
 # The library has no setting for it; its metrics look the class up when they are made.
-values.MmapedDict = MetricsFile  # type: ignore[attr-defined]
+values.MmapedDict = MetricsFile  # type: ignore[attr-defined, assignment]
 
 #: Buckets in seconds, from a cache hit to a response that no client waits for.
 _BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
