@@ -336,7 +336,7 @@ LOGGING: dict[str, Any] = {
 # --- Monitoring ---------------------------------------------------------------------------------------------
 
 SLOW_REQUEST_MS = env.integer("SLOW_REQUEST_MS", 500, minimum=1, maximum=3_600_000, unit="milliseconds")
-# Every process writes its metrics here, so that each of them can report the sums.
+# Every process publishes its metrics here, so that each of them can report the sums.
 METRICS_DIR = KYROS_DATA_DIR / "metrics"
 os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(METRICS_DIR)  # prometheus_client has no other setting for it
 
@@ -353,7 +353,8 @@ CELERY_TASK_IGNORE_RESULT = True
 CELERY_TIMEZONE = TIME_ZONE
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
-CELERY_BEAT_SCHEDULE_FILENAME = str(KYROS_DATA_DIR / "timetable")
+# In memory: the schedule in a file ends when the disk is full. After a restart each task waits its interval.
+CELERY_BEAT_SCHEDULER = "celery.beat:Scheduler"
 CELERY_BEAT_SCHEDULE: dict[str, Any] = {
     task: {"task": task, "schedule": seconds, "options": {"expires": seconds}}
     for task, seconds in {

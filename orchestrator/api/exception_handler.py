@@ -12,6 +12,7 @@ from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
 from orchestrator.auth.throttling import TooManyAttempts
+from orchestrator.db.disk_full import is_disk_full
 from orchestrator.exceptions import (
     DuplicateValue,
     LastAdmin,
@@ -25,7 +26,13 @@ logger = logging.getLogger(__name__)
 #: Seconds after which a client may try again when the database is unavailable.
 RETRY_AFTER_SECONDS: Final = 1
 
-DATABASE_UNAVAILABLE: Final = "The database is unavailable. Try again."
+_DATABASE_UNAVAILABLE: Final = "The database is unavailable. Try again."
+_DISK_FULL: Final = "The disk is full, so the database cannot store changes. Reading still works."
+
+
+def unavailable(error: Exception) -> str:
+    """Return why the database cannot be used, as a client is told it."""
+    return _DISK_FULL if is_disk_full(error) else _DATABASE_UNAVAILABLE
 
 
 def handle_exception(error: Exception, context: Mapping[str, Any]) -> Response | None:
@@ -49,7 +56,7 @@ def handle_exception(error: Exception, context: Mapping[str, Any]) -> Response |
         case OperationalError() | InterfaceError():
             # Without a traceback: while the database is away, every request gets here.
             logger.error("The database is unavailable: %s", error)
-            response = _retry_later(HTTPStatus.SERVICE_UNAVAILABLE, DATABASE_UNAVAILABLE, RETRY_AFTER_SECONDS)
+            response = _retry_later(HTTPStatus.SERVICE_UNAVAILABLE, unavailable(error), RETRY_AFTER_SECONDS)
         case _:
             return exception_handler(error, context)  # type: ignore[arg-type]
     return response

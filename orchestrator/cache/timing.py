@@ -43,8 +43,21 @@ FILL_POLL_EVERY: Final = 0.004
 #: together do not expire together.
 TTL_JITTER: Final = 0.1
 
-#: Between two probes of a server that failed.
+#: The share of the time-out from which an exchange with the cache server is slow: 4 ms of 0.1 s. The database
+#: responds about as fast.
+SLOW_SHARE: Final = 1 / 25
+
+#: After which a server that is always slow is not called any more.
+SLOW_FOR: Final = 0.5
+
+#: How long an operation of the client library may take, in time-outs: it may be several exchanges.
+LIBRARY_TIMEOUTS: Final = 5
+
+#: Between two probes of a server that failed or was slow. After a circuit breaker that opens again within
+#: ``FLAPPING_WITHIN`` the pause is twice as long as the last one, up to the maximum.
 PROBE_EVERY: Final = 1.0
+MAX_PROBE_EVERY: Final = 30.0
+FLAPPING_WITHIN: Final = 5.0
 
 #: While the cache is off: between two prunings of the outbox, and how old a row must be to be pruned. The
 #: epoch of every entry that it invalidates has expired by then.

@@ -88,7 +88,7 @@ def test_a_frozen_database_holds_up_only_what_needs_it(service: Service):
         assert_alive_without_database(url)
         page = console.get(DASHBOARD)
         assert_unavailable([page])
-        assert "The database is not responding" in page.text
+        assert "The database is unavailable" in page.text
     wait_until(lambda: client.get(LISTS[0]).status == 200, what="a list")
     assert client.post("/api/v1/jobs/", {"name": "x"}).status == 201
 

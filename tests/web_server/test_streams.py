@@ -5,8 +5,8 @@ from contextlib import ExitStack, closing
 from urllib.parse import urlsplit
 
 import pytest
+from django.conf import settings
 
-from kyros.web_server.request_handler import MAX_STREAMS
 from tests.http_client import HttpClient
 from tests.polling import wait_until
 
@@ -27,10 +27,10 @@ def start_stream(url: str) -> http.client.HTTPConnection:
 def test_streams_that_nobody_reads_leave_a_thread_and_end_with_their_clients(url):
     client = HttpClient(url)
     with ExitStack() as opened:
-        for _ in range(MAX_STREAMS):
+        for _ in range(settings.WEB_THREADS - 1):
             connection = opened.enter_context(closing(start_stream(url)))
             assert connection.getresponse().read(100) == b"x" * 100
-        assert client.get("/").text == str(MAX_STREAMS)
+        assert client.get("/").text == str(settings.WEB_THREADS - 1)
         with closing(start_stream(url)) as refused:
             answer = refused.getresponse()
             assert (answer.status, answer.headers["Retry-After"]) == (503, "10")
