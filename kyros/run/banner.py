@@ -20,7 +20,7 @@ RESPONSE_TIMEOUT_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
-class Readiness:
+class ReadyzResponse:
     """A response of `/readyz`: why the web server is not ready, None if it is, and the state of the cache."""
 
     problem: str | None
@@ -80,7 +80,7 @@ def _database() -> str:
     return f"PostgreSQL, {default['NAME']} at {default['HOST'] or 'a local socket'}"
 
 
-def _wait(seconds: float, *, until: Callable[[Readiness], bool]) -> Readiness:
+def _wait(seconds: float, *, until: Callable[[ReadyzResponse], bool]) -> ReadyzResponse:
     """Return the first state for which `until` is true, or the last one after `seconds`."""
     deadline = time.monotonic() + seconds
     while not until(state := _readiness()) and time.monotonic() < deadline:
@@ -88,17 +88,17 @@ def _wait(seconds: float, *, until: Callable[[Readiness], bool]) -> Readiness:
     return state
 
 
-def _readiness() -> Readiness:
+def _readiness() -> ReadyzResponse:
     host = service_url().removeprefix("http://")
     connection = http.client.HTTPConnection(host, timeout=RESPONSE_TIMEOUT_SECONDS)
     try:
         connection.request("GET", "/readyz")
         response = connection.getresponse()
         body = json.loads(response.read())
-        return Readiness(body.get("reason"), body["cache"])
+        return ReadyzResponse(body.get("reason"), body["cache"])
     except (OSError, http.client.HTTPException) as error:
-        return Readiness(f"no response ({type(error).__name__})")
+        return ReadyzResponse(f"no response ({type(error).__name__})")
     except (ValueError, KeyError, TypeError, AttributeError):
-        return Readiness(f"it returned {response.status}")
+        return ReadyzResponse(f"it returned {response.status}")
     finally:
         connection.close()

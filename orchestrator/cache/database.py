@@ -23,8 +23,12 @@ _LOOK: Final = {
         " (SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'cache_outbox')"
     ),
 }
-_NEXT_TRANSACTION: Final = "SELECT pg_current_xact_id()"
-_ALL_OVER: Final = "SELECT pg_snapshot_xmin(pg_current_snapshot()) > %s::text::xid8"
+_CURRENT_TRANSACTION: Final = "SELECT pg_current_xact_id()"
+_OPEN_TRANSACTIONS: Final = (
+    "SELECT backend_xid::text FROM pg_stat_activity"
+    " WHERE datname = current_database() AND backend_xid IS NOT NULL AND pid <> pg_backend_pid()"
+    " UNION SELECT transaction::text FROM pg_prepared_xacts WHERE database = current_database()"
+)
 _STATUS: Final = "SELECT pg_xact_status(%s::text::xid8)"
 #: The error for a transaction id that was not assigned yet: it belongs to a history that was restored away.
 _INVALID_PARAMETER: Final = "22023"
@@ -44,9 +48,9 @@ class History(NamedTuple):
     identity: str
     number: int
 
-    def continues(self, earlier: "History | None") -> bool:
-        """Return whether this is certainly the same history as earlier: no data was brought back."""
-        return earlier is not None and self.identity == earlier.identity and self.number >= earlier.number
+    def continues(self, earlier: "History") -> bool:
+        """Return whether this is the same history as earlier: no older data was brought back."""
+        return self.identity == earlier.identity and self.number >= earlier.number
 
 
 @contextmanager
@@ -66,27 +70,27 @@ def look(connection: BaseDatabaseWrapper) -> tuple[bool, History]:
     return bool(pending), History(identity, number)
 
 
-def next_transaction(connection: BaseDatabaseWrapper) -> str:
-    """Return the open transaction's id, or else that of a new one; on SQLite an empty string.
-
-    A new one is above those of all transactions that have written so far.
-    """
+def current_transaction(connection: BaseDatabaseWrapper) -> str:
+    """Return the open transaction's id; on SQLite an empty string."""
     if connection.vendor == "sqlite":
         return ""
     with connection.cursor() as cursor:
-        cursor.execute(_NEXT_TRANSACTION)
+        cursor.execute(_CURRENT_TRANSACTION)
         return str(cursor.fetchone()[0])
 
 
-def all_over(connection: BaseDatabaseWrapper, transaction: str) -> bool:
-    """Return whether every transaction has ended that began before ``next_transaction`` returned this id."""
+def open_transactions(connection: BaseDatabaseWrapper) -> frozenset[str]:
+    """Return the ids of the database's transactions that have written and are open, or prepared.
+
+    On SQLite one transaction writes at a time and has no id: the result is one word while the write lock is
+    not free.
+    """
     if connection.vendor == "sqlite":
-        # One transaction writes at a time: whoever has the lock knows that all before it are over.
         with no_other_writer(connection) as alone:
-            return alone
+            return frozenset() if alone else frozenset({"some"})
     with connection.cursor() as cursor:
-        cursor.execute(_ALL_OVER, [transaction])
-        return bool(cursor.fetchone()[0])
+        cursor.execute(_OPEN_TRANSACTIONS)
+        return frozenset(row[0] for row in cursor.fetchall())
 
 
 def is_over(connection: BaseDatabaseWrapper, transaction: str) -> bool:

@@ -15,8 +15,8 @@ from orchestrator.cache.interface import CacheClient
 #: The first byte of an epoch in doubt; a token follows. The read script knows it as well.
 _IN_DOUBT: Final = b"?"
 
-# The last epoch in doubt that this process has met, with an id above those of all transactions until then.
-_met: tuple[bytes, str] = (b"", "")
+# The last epoch in doubt that this process has met, and the transactions from before it that are still open.
+_met: tuple[bytes, frozenset[str]] = (b"", frozenset())
 
 
 def void(cache: CacheClient) -> None:
@@ -65,6 +65,16 @@ def establish(cache: CacheClient) -> bool:
     return bool(cache.call(lambda redis_client: redis_client.execute_command(*call.parts)))
 
 
+def looked_lately(cache: CacheClient) -> bool:
+    """Record that this process looks at the database; return whether one has within ``LOOK_KEPT`` seconds.
+
+    Raises:
+        CacheUnavailable: when the cache server does not respond.
+    """
+    kept = int(timing.LOOK_KEPT * 1000)
+    return bool(cache.call(lambda redis_client: redis_client.set(keys.looked(), 1, px=kept, get=True)))
+
+
 def keep(cache: CacheClient) -> None:
     """Let the epoch expire ``EPOCH_KEPT`` seconds from now.
 
@@ -80,12 +90,10 @@ def _read(cache: CacheClient) -> bytes | None:
 
 
 def _all_over_since(value: bytes) -> bool:
-    """Return whether every transaction is over that began before this process met the epoch in doubt."""
+    """Return whether every transaction is over that was open when this process met the epoch in doubt."""
     global _met  # noqa: PLW0603 - a process remembers one
-    connection = connections[DEFAULT_DB_ALIAS]
-    met, transaction = _met
+    met, before = _met
     with database.errors_as_unavailable():
-        if met != value:
-            transaction = database.next_transaction(connection)
-            _met = (value, transaction)
-        return database.all_over(connection, transaction)
+        still_open = database.open_transactions(connections[DEFAULT_DB_ALIAS])
+    _met = (value, still_open & before if met == value else still_open)
+    return not _met[1]

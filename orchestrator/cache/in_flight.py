@@ -78,7 +78,7 @@ def begin(
     tags = _bounded(rows.tags.union(known))
     if not tags:
         return None
-    writer = f"{transaction or database.next_transaction(connection)}:{keys.token()}"
+    writer = f"{transaction or database.current_transaction(connection)}:{keys.token()}"
     try:
         client.current().run(scripts.begin(tags, writer=writer))
     except CacheUnavailable:

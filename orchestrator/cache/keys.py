@@ -12,6 +12,11 @@ def epoch() -> str:
     return f"{_prefix()}:epoch"
 
 
+def looked() -> str:
+    """Return the key that exists for a moment after a process has looked at the database."""
+    return f"{_prefix()}:looked"
+
+
 def generation(tag: str) -> str:
     """Return the key of a tag's generation."""
     return f"{_prefix()}:g:{tag}"

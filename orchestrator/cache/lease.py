@@ -76,7 +76,10 @@ class Lease:
             pending, history = database.look(connection)
         if pending:
             drain.drain_outbox(cache)
-        if not history.continues(self._history):
+        looked_lately = epoch.looked_lately(cache)
+        # A process that starts relies on those that run: they would have seen another history.
+        same = history.continues(self._history) if self._history else looked_lately
+        if not same:
             epoch.void(cache)
         self._history = history
         if started - self._epoch_kept > timing.EPOCH_KEPT / 10:

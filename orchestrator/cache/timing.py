@@ -26,6 +26,10 @@ OUTBOX_POLL_EVERY: Final = 0.005
 WRITER_SUSPECTED_AFTER: Final = 1
 WRITERS_CHECKED_EVERY: Final = 0.25
 
+#: For how long a look at the database guards its history: longer than a late run of the relay, shorter than
+#: it takes to restore a database and to start the service.
+LOOK_KEPT: Final = 1
+
 #: How long an epoch is kept after the last look at the database. Without it every entry is void.
 EPOCH_KEPT: Final = 3600
 

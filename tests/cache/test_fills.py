@@ -77,7 +77,7 @@ def test_one_request_of_200_to_two_workers_queries_the_database(web, valkey_serv
     url = web(workers=2, env=env, application="tests.cache.slow_app:patient")
     client = HttpClient(url).sign_in("user")
     with ThreadPoolExecutor(50) as pool:
-        # A worker voids the cache when it first looks at the database.
+        # A worker that starts may void the cache when it first looks at the database.
         for _ in range(2):
             list(pool.map(lambda _: client.get("/api/v1/users/me/"), range(50)))
         responses = list(pool.map(lambda _: client.get(f"{LIST}?limit=1000"), range(200)))

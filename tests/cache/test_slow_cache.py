@@ -1,6 +1,7 @@
 """A slow cache server: it is not called any more, no exchange outlasts its deadline, and it is used again."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 
 import hiredis
@@ -160,7 +161,16 @@ class TestDripping:
 def test_the_probes_of_a_breaker_that_flaps_become_rare(monkeypatch: pytest.MonkeyPatch):
     pauses: list[float] = []
     changed = threading.Semaphore(0)
-    monkeypatch.setattr("orchestrator.cache.breaker.time.sleep", pauses.append)
+    others, sleep = threading.enumerate(), time.sleep
+
+    def record(seconds: float) -> None:
+        # The breakers of other tests go on probing.
+        if threading.current_thread() in others:
+            sleep(seconds)
+        else:
+            pauses.append(seconds)
+
+    monkeypatch.setattr("orchestrator.cache.breaker.time.sleep", record)
     breaker = CircuitBreaker(probe=lambda: None, on_change=lambda _: changed.release())
 
     def open_and_close() -> None:
