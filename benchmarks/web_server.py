@@ -34,7 +34,6 @@ class SingleWorkerServer:
         *,
         settings: str = "kyros.settings",
         application: str = SERVICE,
-        threads: int = 4,
     ) -> None:
         """Start the server and wait until it responds.
 
@@ -43,18 +42,14 @@ class SingleWorkerServer:
             folder: where its log is written.
             settings: Django's settings module.
             application: the WSGI application, as "module:name".
-            threads: requests that it handles concurrently.
         """
         self.port = free_port()
-        arguments = (
-            f"--interface wsgi --host {HOST} --port {self.port} --workers 1 --blocking-threads {threads}"
-        )
-        options = "--backpressure 512 --no-ws --log-level warning"
         environment = {**os.environ, **deployment.environment, "DJANGO_SETTINGS_MODULE": settings}
+        own = {"HOST": HOST, "PORT": str(self.port), "WEB_WORKERS": "1", "ALLOWED_HOSTS": HOST}
         self.process = ChildProcess(
-            [Path(sys.executable).parent / "granian", *arguments.split(), *options.split(), application],
+            [sys.executable, "-m", "kyros.web_server", application],
             folder / f"web-{self.port}.log",
-            env={**environment, "PYTHONPATH": str(ROOT), "ALLOWED_HOSTS": HOST},
+            env={**environment, **own, "PYTHONPATH": str(ROOT)},
         )
         self._wait()
 

@@ -17,14 +17,20 @@ CACHE_URL_FORMS = "redis://:PASSWORD@HOST:PORT/DB, rediss://…, unix:///SOCKET?
 # A cache that needs longer is slower than the database. A frozen server delays every request by this much
 # until the circuit breaker opens.
 CACHE_TIMEOUT_SECONDS = "0.1"
-# Without it, connecting to a server that drops packets takes 130 seconds to fail.
-POSTGRESQL_CONNECT_TIMEOUT_SECONDS = 10
+# Without them a network that drops packets goes unnoticed for minutes; when connecting for 130 seconds.
+POSTGRESQL_TIMEOUTS = {
+    "connect_timeout": 4,  # seconds; below the default of DB_POOL_TIMEOUT
+    "tcp_user_timeout": 10_000,  # milliseconds
+    "keepalives_idle": 10,  # seconds
+    "keepalives_interval": 3,
+    "keepalives_count": 3,
+}
 # The cost of a random page relative to a sequential one. The default of 4 is for spinning disks: with it the
 # planner scans far along a list's order for rows that the filter's own index would find at once.
 _PAGE_COST = "-c random_page_cost=1.1"
 # On connections with this option the triggers send the stale cache tags as notices, which saves one query per
 # COMMIT (orchestrator/db/postgresql).
-_LISTENS = "-c kyros.listens=on"
+_LISTENS = "-c kyros.notices=on"
 POSTGRESQL_SETTINGS = f"{_PAGE_COST} {_LISTENS}"
 MAX_PORT = 65535
 MAX_CACHE_DB = 15
@@ -97,7 +103,7 @@ def postgresql_config(url: str) -> dict[str, Any]:
     options = {
         "application_name": "kyros",
         "options": POSTGRESQL_SETTINGS,
-        "connect_timeout": POSTGRESQL_CONNECT_TIMEOUT_SECONDS,
+        **POSTGRESQL_TIMEOUTS,
         **config.get("OPTIONS", {}),
     }
     return {
@@ -105,8 +111,8 @@ def postgresql_config(url: str) -> dict[str, Any]:
         "ENGINE": "orchestrator.db.postgresql",
         # The pool keeps connections open; Django must not.
         "CONN_MAX_AGE": 0,
-        # A connection is checked before use, so that no request fails after the server restarts.
-        "CONN_HEALTH_CHECKS": True,
+        # The engine checks a connection of the pool before use, without a query that could hang.
+        "CONN_HEALTH_CHECKS": False,
         "OPTIONS": options,
     }
 

@@ -4,9 +4,11 @@ An invalid value raises `ImproperlyConfigured` with one line that names the vari
 allowed. The value of a secret, and a password inside a URL, are never shown.
 """
 
+import ctypes
 import io
 import re
 from collections.abc import Callable, Iterable
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import NoReturn, TypeVar
 
@@ -34,6 +36,15 @@ def raise_invalid(name: str, shown: str, allowed: str) -> NoReturn:
     if len(shown) > MAX_SHOWN_CHARACTERS:
         shown = f"{shown[:MAX_SHOWN_CHARACTERS]}…"
     raise ImproperlyConfigured(f"{name}={shown!r} cannot be used; allowed: {allowed}")
+
+
+def _overwrite(name: str) -> None:
+    """Overwrite the variable in this process's memory, which /proc shows, and forked processes inherit."""
+    getenv = ctypes.CDLL(None).getenv
+    getenv.restype = ctypes.c_void_p
+    if value := getenv(name.encode()):
+        start = value - len(f"{name}=")
+        ctypes.memset(start, 0, len(ctypes.string_at(start)))
 
 
 class Environment:
@@ -114,6 +125,16 @@ class Environment:
                 raise_invalid(name, item, f"comma separated, each {allowed}")
         return items
 
+    def networks(self, name: str) -> list[IPv4Network | IPv6Network]:
+        """Return the comma-separated IP networks of `name`; none when it is not set."""
+        networks = []
+        for item in self.comma_separated(name, [], pattern=".*", allowed=""):
+            try:
+                networks.append(ip_network(item))
+            except ValueError:
+                raise_invalid(name, item, "comma separated, each an IP address or a network like 10.0.0.0/8")
+        return networks
+
     def secret(self, name: str, *, minimum_bytes: int) -> str | None:
         """Return the secret `name`, or None when it is not set; the error message shows only its length."""
         value = self.optional(name)
@@ -123,6 +144,12 @@ class Environment:
                 f"{name} (not shown) has {size} bytes; allowed: at least {minimum_bytes}"
             )
         return value
+
+    def erase(self, name: str) -> None:
+        """Remove `name` from the environment of this process and of the processes it will start."""
+        if name in self._env.ENVIRON:
+            _overwrite(name)
+            del self._env.ENVIRON[name]
 
     def path(self, name: str, default: Path, *, base: Path) -> Path:
         """Return `name` as an absolute path; a relative one starts at the folder `base`."""

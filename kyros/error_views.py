@@ -1,9 +1,16 @@
 """Django's error pages; as JSON for clients that do not accept HTML."""
 
+import sys
 from http import HTTPStatus
 
-from django.http import HttpRequest, HttpResponseBase, JsonResponse
+from django.contrib import admin
+from django.db import InterfaceError, OperationalError
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.template.loader import render_to_string
+from django.utils.cache import add_never_cache_headers
 from django.views import defaults
+
+from orchestrator.api.exception_handler import RETRY_AFTER_SECONDS, unavailable
 
 
 def _json(request: HttpRequest, status: HTTPStatus, detail: str) -> JsonResponse | None:
@@ -30,6 +37,29 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponseBase:
 
 
 def server_error(request: HttpRequest) -> HttpResponseBase:
-    """Return a 500 without details of the error, which is in the log."""
+    """Return a 500, or a 503 if the database is unavailable. The details are in the log."""
+    error = sys.exception()
+    if isinstance(error, (OperationalError, InterfaceError)):
+        return _database_unavailable(request, unavailable(error))
     detail = "A server error occurred."
     return _json(request, HTTPStatus.INTERNAL_SERVER_ERROR, detail) or defaults.server_error(request)
+
+
+def _database_unavailable(request: HttpRequest, reason: str) -> HttpResponseBase:
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    response = _json(request, status, reason) or HttpResponse(_page(reason), status=status)
+    response["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    add_never_cache_headers(response)
+    return response
+
+
+def _page(reason: str) -> str:
+    # Rendered without the request: its user would have to be read from the database.
+    site = admin.site
+    context = {
+        "site_header": site.site_header,
+        "site_title": site.site_title,
+        "title": "Database unavailable",
+        "reason": reason,
+    }
+    return render_to_string("console/database_unavailable.html", context)

@@ -6,13 +6,14 @@
 
 import os
 import secrets
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 from corsheaders.defaults import default_headers
 from django.core.exceptions import ImproperlyConfigured
 
-from kyros import __version__, connection_urls, secret_key
+from kyros import __version__, connection_urls, embedded_cache, secret_key
 from kyros.env import Environment
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -30,11 +31,12 @@ HOST = env.text("HOST", "127.0.0.1", pattern=HOST_PATTERN, allowed="a host name 
 PORT = env.integer("PORT", 8000, minimum=1, maximum=connection_urls.MAX_PORT)
 KYROS_DATA_DIR = env.path("KYROS_DATA_DIR", BASE_DIR / "var", base=BASE_DIR)
 WEB_WORKERS = env.integer("WEB_WORKERS", 0, minimum=1, maximum=256) or None  # None: one per core
+WEB_THREADS = 4  # of each web worker, for requests without a body; as many again for those with one
 KYROS_ADMIN_USERNAME = env.text(
     "KYROS_ADMIN_USERNAME",
     "admin",
-    pattern=r"[A-Za-z0-9@.+_-]{1,150}",  # as the API demands of a username
-    allowed="1 to 150 letters, digits and @ . + - _",
+    pattern=r"[A-Za-z0-9@.+_-]{1,150}",
+    allowed="1 to 150 of A-Z, a-z, 0-9, @ . + - and _",
 )
 KYROS_ADMIN_PASSWORD = env.secret("KYROS_ADMIN_PASSWORD", minimum_bytes=1)  # None: `make run` creates one
 DEMO_JOBS = env.integer("DEMO_JOBS", 2000, minimum=0, maximum=100_000_000, unit="jobs")
@@ -49,13 +51,28 @@ def _minutes(name: str, default: int) -> int:
 
 LOCAL_HOSTS = ["localhost", "127.0.0.1", "[::1]"]
 WILDCARD_HOSTS = ("0.0.0.0", "::")  # noqa: S104 - compared with, not bound to
+IPV6 = 6
 ORIGIN = r"https?://[^/\s,]+"
 
-ALLOWED_HOSTS = env.comma_separated(
-    "ALLOWED_HOSTS",
-    LOCAL_HOSTS if HOST in (*LOCAL_HOSTS, *WILDCARD_HOSTS) else [*LOCAL_HOSTS, HOST],
-    pattern=r"[^/\s:]+|\[[0-9A-Fa-f:.]+\]",
-    allowed="a host name without scheme or port",
+
+def _with_host(allowed: list[str]) -> list[str]:
+    """Return the `allowed` hosts and HOST, as clients send it: an IPv6 address in brackets."""
+    try:
+        address = ip_address(HOST)
+    except ValueError:
+        name = HOST
+    else:
+        name = f"[{address}]" if address.version == IPV6 else str(address)
+    return allowed if HOST in WILDCARD_HOSTS or name in allowed else [*allowed, name]
+
+
+ALLOWED_HOSTS = _with_host(
+    env.comma_separated(
+        "ALLOWED_HOSTS",
+        LOCAL_HOSTS,
+        pattern=r"[^/\s:]+|\[[0-9A-Fa-f:.]+\]",
+        allowed="a host name without scheme or port",
+    )
 )
 _LOCAL_ORIGINS = [f"http://{host}:{PORT}" for host in LOCAL_HOSTS]
 CSRF_TRUSTED_ORIGINS = env.comma_separated(
@@ -68,6 +85,8 @@ CORS_URLS_REGEX = r"^/(api|auth|monitoring)/"
 CORS_ALLOW_HEADERS = [*default_headers, "if-match", "if-none-match", "idempotency-key", "last-event-id"]
 CORS_EXPOSE_HEADERS = ["ETag", "Location", "Retry-After", "X-Cache", "X-Request-ID"]
 
+# The networks of the proxies whose X-Forwarded-For is believed.
+TRUSTED_PROXIES = env.networks("TRUSTED_PROXIES")
 # Behind a proxy that ends TLS. Off, so that http://localhost works.
 HTTPS_ONLY = env.boolean("HTTPS_ONLY", default=False)
 SECURE_SSL_REDIRECT = HTTPS_ONLY
@@ -123,7 +142,13 @@ SQL_ECHO = env.boolean("SQL_ECHO", default=False)
 def _pooled(database: dict[str, Any]) -> dict[str, Any]:
     """Add the connection pool to the PostgreSQL `database`; return other databases unchanged."""
     if database["ENGINE"].endswith("postgresql"):
-        pool = {"min_size": DB_POOL_MIN_SIZE, "max_size": DB_POOL_MAX_SIZE, "timeout": DB_POOL_TIMEOUT}
+        pool = {
+            "min_size": DB_POOL_MIN_SIZE,
+            "max_size": DB_POOL_MAX_SIZE,
+            "timeout": DB_POOL_TIMEOUT,
+            # Requests for a connection start further attempts, so none needs to go on for minutes.
+            "reconnect_timeout": 2,
+        }
         database["OPTIONS"]["pool"] = pool if DB_POOL_MAX_SIZE else False
     return database
 
@@ -191,16 +216,19 @@ _REDIS_URL = env.url(
 # Whether the settings name a cache server or turn the cache off; if not, `make run` starts a server.
 CACHE_CONFIGURED = bool(_REDIS_URL or _REDIS_HOST)
 CACHE_ENABLED = _REDIS_URL != "none"
-CACHE_URL: str | None = (
-    (
-        _REDIS_URL
-        or connection_urls.cache_url_from_parts(
-            _REDIS_HOST or "localhost", _REDIS_PORT, _REDIS_DB, _REDIS_PASSWORD
-        )
-    )
-    if CACHE_ENABLED
-    else None
-)
+
+
+def _cache_url() -> str | None:
+    """Return the URL that the settings name, or that of the embedded server, or the default."""
+    if not CACHE_ENABLED:
+        return None
+    if not CACHE_CONFIGURED and (embedded := embedded_cache.published_url(KYROS_DATA_DIR)):
+        return connection_urls.cache_url(embedded)
+    host = _REDIS_HOST or "localhost"
+    return _REDIS_URL or connection_urls.cache_url_from_parts(host, _REDIS_PORT, _REDIS_DB, _REDIS_PASSWORD)
+
+
+CACHE_URL = _cache_url()
 CACHES: dict[str, dict[str, Any]] = {
     "default": {
         "BACKEND": "django_redis.cache.RedisCache",
@@ -216,12 +244,6 @@ CACHES: dict[str, dict[str, Any]] = {
     }
     if CACHE_ENABLED
     else {"BACKEND": "django.core.cache.backends.dummy.DummyCache"},
-    "throttle": {
-        "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
-        "LOCATION": "throttle",
-        # A high limit, so that attackers cannot evict their own counters by trying other names.
-        "OPTIONS": {"MAX_ENTRIES": 50_000},
-    },
 }
 
 # --- Django -------------------------------------------------------------------------------------------------
@@ -243,16 +265,17 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "monitoring.middleware.ObservabilityMiddleware",  # first, because it measures the others
+    "kyros.csp.content_security_policy",
+    "orchestrator.cache.barrier.barrier_middleware",
     "django.middleware.security.SecurityMiddleware",
-    "kyros.middleware.buffer_chunked_body",
     "corsheaders.middleware.CorsMiddleware",
+    "kyros.middleware.refuse_unread_body",
     "django.contrib.sessions.middleware.SessionMiddleware",
-    "django.middleware.common.CommonMiddleware",
+    "kyros.middleware.HostCheckMiddleware",  # Django's CommonMiddleware
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "orchestrator.console.csp.content_security_policy",
 ]
 TEMPLATES = [
     {
@@ -272,10 +295,12 @@ ROOT_URLCONF = "kyros.urls"
 WSGI_APPLICATION = "kyros.wsgi.application"
 STATIC_URL = "/static/"
 STATIC_ROOT = KYROS_DATA_DIR / "static"
+FILE_UPLOAD_PERMISSIONS = None  # those of the umask, so that `make run` keeps its static files private, too
 USE_I18N = False
 TIME_ZONE = "UTC"
-# The largest legal body is a job with 64 KiB of metadata. Larger bodies are refused with 413 unread.
+# The web server reads bodies. A larger one is refused with 413, one that takes longer with 408.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
+REQUEST_BODY_TIMEOUT = env.integer("REQUEST_BODY_TIMEOUT", 10, minimum=1, maximum=3600, unit="seconds")
 
 LOG_LEVEL = env.choice("LOG_LEVEL", "INFO", choices=("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"))
 LOG_FORMAT = env.choice("LOG_FORMAT", "LINE", choices=("LINE", "JSON"))
@@ -303,6 +328,7 @@ LOGGING: dict[str, Any] = {
         "psycopg.pool": {"level": "ERROR"},
         # Django's own SQL log shows parameter values, and some are secrets.
         "django.db.backends": {"level": "INFO"},
+        "_granian": {"level": "WARNING"},
         "monitoring.sql": {"level": "INFO" if SQL_ECHO else "WARNING"},
     },
 }
@@ -310,7 +336,7 @@ LOGGING: dict[str, Any] = {
 # --- Monitoring ---------------------------------------------------------------------------------------------
 
 SLOW_REQUEST_MS = env.integer("SLOW_REQUEST_MS", 500, minimum=1, maximum=3_600_000, unit="milliseconds")
-# Every process writes its metrics here, so that each of them can report the sums.
+# Every process publishes its metrics here, so that each of them can report the sums.
 METRICS_DIR = KYROS_DATA_DIR / "metrics"
 os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(METRICS_DIR)  # prometheus_client has no other setting for it
 
@@ -327,7 +353,8 @@ CELERY_TASK_IGNORE_RESULT = True
 CELERY_TIMEZONE = TIME_ZONE
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
-CELERY_BEAT_SCHEDULE_FILENAME = str(KYROS_DATA_DIR / "timetable")
+# In memory: the schedule in a file ends when the disk is full. After a restart each task waits its interval.
+CELERY_BEAT_SCHEDULER = "celery.beat:Scheduler"
 CELERY_BEAT_SCHEDULE: dict[str, Any] = {
     task: {"task": task, "schedule": seconds, "options": {"expires": seconds}}
     for task, seconds in {
@@ -386,8 +413,11 @@ def _secret_key() -> str:
         return secrets.token_urlsafe(48)  # sessions and tokens are valid as long as this process
 
 
-# Last, because `make run` creates a key if only the key is missing.
+# After all others, because `make run` creates a key if only the key is missing.
 SECRET_KEY = _secret_key()
+
+# Only once nothing above has failed, because `make run` loads the settings again if the key is missing.
+env.erase("KYROS_ADMIN_PASSWORD")
 
 # Every variable that was read; `.env.example` must describe each.
 ENVIRONMENT_VARIABLES = frozenset(env.names)

@@ -3,6 +3,7 @@
 from django.core.wsgi import get_wsgi_application
 
 from kyros.bootstrap import load_settings
+from kyros.request_size import limit_head
 
 load_settings()
 django = get_wsgi_application()
@@ -10,5 +11,6 @@ django = get_wsgi_application()
 # Imported here because they need the apps to be loaded.
 from monitoring.request_ids import RequestIds  # noqa: E402
 from orchestrator.api.wsgi_cache import CachedResponseMiddleware  # noqa: E402
+from orchestrator.db.database_breaker import bounded  # noqa: E402
 
-application = RequestIds(CachedResponseMiddleware(django))
+application = bounded(RequestIds(limit_head(CachedResponseMiddleware(django))))

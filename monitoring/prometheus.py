@@ -1,21 +1,28 @@
 """Counters and histograms of this process, and their sums over all processes.
 
-Each process keeps its counts in memory-mapped files in ``settings.METRICS_DIR``, so the counts of a killed
-worker are not lost, and any process can add up those of all. Gauges, such as the connections of a pool,
-disappear with their process.
+Each process publishes its counts in files in ``settings.METRICS_DIR``, so the counts of a killed worker are
+not lost, and any process can add up those of all. Gauges, such as the connections of a pool, disappear with
+their process.
 """
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 from django.conf import settings
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, values
 from prometheus_client.metrics_core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.samples import Sample
 
+from monitoring.metrics_file import MetricsFile
 from monitoring.processes import is_alive
+
+logger = logging.getLogger(__name__)
+
+# The library has no setting for it; its metrics look the class up when they are made.
+values.MmapedDict = MetricsFile  # type: ignore[attr-defined, assignment]
 
 #: Buckets in seconds, from a cache hit to a response that no client waits for.
 _BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
@@ -59,16 +66,20 @@ POOL: Final = Gauge(
 
 
 def make_metrics_dir() -> None:
-    """Create the directory of the files if it does not exist."""
-    Path(settings.METRICS_DIR).mkdir(parents=True, exist_ok=True)
+    """Create the directory of the files if it does not exist and if that is possible."""
+    try:
+        Path(settings.METRICS_DIR).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        logger.warning("Metrics are not published: %s", error)
 
 
 def collect() -> Iterator[Metric]:
     """Yield the metrics of all processes, those that have ended included."""
     directory = Path(settings.METRICS_DIR)
-    if directory.is_dir():
-        _remove_gauges_of_dead_processes(directory)
-        yield from MultiProcessCollector(None, path=str(directory)).collect()  # type: ignore[no-untyped-call]
+    _remove_gauges_of_dead_processes(directory)
+    # A file without a byte belongs to a process that has found no space since it started.
+    files = [str(file) for file in directory.glob("*.db") if file.stat().st_size]
+    yield from MultiProcessCollector.merge(files)  # type: ignore[no-untyped-call]
 
 
 def samples(name: str) -> Iterator[Sample]:

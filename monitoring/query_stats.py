@@ -24,6 +24,9 @@ OTHER: Final = "other"
 #: Characters of a statement that are kept.
 MAX_LENGTH: Final = 200
 
+#: Characters of a statement that are normalized, and cached: the rest of a longer one is lists of values.
+MAX_SQL_LENGTH: Final = 4096
+
 #: Repetitions of a query in one request from which it may run once for each row.
 MIN_REPETITIONS: Final = 10
 
@@ -58,9 +61,13 @@ class RequestQueries:
 current_request: ContextVar[RequestQueries | None] = ContextVar("queries of the request", default=None)
 
 
-@lru_cache(maxsize=2048)
 def normalize_sql(sql: str) -> str:
     """Return a statement on one line, without values: two calls with other values give the same text."""
+    return _normalized(sql[:MAX_SQL_LENGTH])
+
+
+@lru_cache(maxsize=2048)
+def _normalized(sql: str) -> str:
     text = _LITERAL.sub("?", sql)
     text = _ROWS.sub(r"\1", _LIST.sub("(…)", text))
     return _SPACE.sub(" ", text).strip()[:MAX_LENGTH]

@@ -43,10 +43,11 @@ def healthz(request: HttpRequest) -> JsonResponse:  # noqa: ARG001 - Django pass
 @require_safe
 def readyz(request: HttpRequest) -> JsonResponse:  # noqa: ARG001 - Django passes it
     """Return 200 if requests may be sent to this process, else 503 with the reason."""
-    reason, cache = readiness.readiness(registry.monitored_app().cache_state)
-    if reason is None:
-        return JsonResponse({"status": "ready", "cache": cache})
-    unavailable = {"status": "unavailable", "reason": reason, "cache": cache}
+    state = readiness.readiness(registry.monitored_app().cache_state)
+    details = {"cache": state.cache, **({"writes": state.writes} if state.writes else {})}
+    if state.reason is None:
+        return JsonResponse({"status": "ready", **details})
+    unavailable = {"status": "unavailable", "reason": state.reason, **details}
     return JsonResponse(unavailable, status=HTTPStatus.SERVICE_UNAVAILABLE)
 
 

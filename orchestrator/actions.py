@@ -65,6 +65,7 @@ def change_status(  # noqa: PLR0913 - the fields of a worker's report
     reason: str | None = None,
     lease_token: UUID | None = None,
     result: dict[str, Any] | None = None,
+    precondition: Callable[[Job], None] | None = None,
 ) -> Job:
     """Change a job's status. The status that it already has changes nothing.
 
@@ -75,12 +76,13 @@ def change_status(  # noqa: PLR0913 - the fields of a worker's report
         reason: why, for the history.
         lease_token: the token that the worker got with the job; if given, it must be the job's current one.
         result: what a completed job produced; ignored with any other status.
+        precondition: see the module.
 
     Raises:
         LeaseLost: if the token is not the job's.
         TransitionNotAllowed: if the new status may not follow the current one.
     """
-    job = _locked(Job, job_id)
+    job = _locked(Job, job_id, precondition)
     if lease_token is not None and lease_token != job.lease_token:
         raise LeaseLost
     current = JobStatus(job.status)
@@ -144,18 +146,33 @@ def update_user(
 
     Raises:
         DuplicateValue: if another user has the username or the email address.
-        LastAdmin: if no active admin would be left.
+        LastAdmin: if no admin who can sign in would be left.
     """
     user = _locked_user(user_id, precondition)
-    was_admin = _is_active_admin(user)
+    was_admin = _can_administer(user)
     for name, value in fields.items():
         setattr(user, name, value)
     if password is not None:
         user.set_password(password)
-    if was_admin and not _is_active_admin(user):
+    if was_admin and not _can_administer(user):
         _require_another_admin(user)
     with _reporting_duplicates(fields, user_id):
         user.save()
+    return user
+
+
+@transaction.atomic
+def remove_password(user_id: UUID) -> User:
+    """Remove a user's password: they cannot sign in until they get a new one.
+
+    Raises:
+        LastAdmin: if no admin who can sign in would be left.
+    """
+    user = _locked_user(user_id)
+    if _can_administer(user):
+        _require_another_admin(user)
+    user.set_unusable_password()
+    user.save()
     return user
 
 
@@ -164,10 +181,10 @@ def delete_user(user_id: UUID, *, precondition: Callable[[User], None] | None = 
     """Delete a user; the history keeps the username.
 
     Raises:
-        LastAdmin: if no active admin would be left.
+        LastAdmin: if no admin who can sign in would be left.
     """
     user = _locked_user(user_id, precondition)
-    if _is_active_admin(user):
+    if _can_administer(user):
         _require_another_admin(user)
     user.delete()
 
@@ -179,7 +196,7 @@ def _locked(model: type[_Row], row_id: UUID, precondition: Callable[[_Row], None
     return row
 
 
-def _locked_user(user_id: UUID, precondition: Callable[[User], None] | None) -> User:
+def _locked_user(user_id: UUID, precondition: Callable[[User], None] | None = None) -> User:
     """Return a user, locked together with all active admins.
 
     The order of the locks is always the same. If two admins demote each other at once, the second transaction
@@ -195,12 +212,13 @@ def _locked_user(user_id: UUID, precondition: Callable[[User], None] | None) -> 
     return user
 
 
-def _is_active_admin(user: User) -> bool:
-    return user.active and user.role == Role.ADMIN
+def _can_administer(user: User) -> bool:
+    return user.can_sign_in and user.role == Role.ADMIN
 
 
 def _require_another_admin(leaving: User) -> None:
-    if not User.objects.filter(role=Role.ADMIN, active=True).exclude(pk=leaving.pk).exists():
+    others = User.objects.filter(role=Role.ADMIN, active=True).exclude(pk=leaving.pk)
+    if not any(_can_administer(user) for user in others):
         raise LastAdmin
 
 

@@ -92,6 +92,8 @@ def _reasons(server: ServerMeasurement, outbox: Outbox | None, breaker: str) -> 
         reasons.append("the circuit breaker of this process is open")
     if evicted := server.counts.hour.get("server:evicted"):
         reasons.append(f"{evicted} keys were evicted in the last hour for lack of memory")
+    if figures.memory_limit_bytes and str(server.info.get("maxmemory_policy", "")).startswith("allkeys"):
+        reasons.append("maxmemory-policy may evict the marks of writes in flight; set it to volatile-lru")
     if figures.short_of_memory:
         reasons.append(f"{figures.memory_share:.0%} of the memory limit is in use")
     if outbox and outbox.stuck:

@@ -50,7 +50,7 @@ class DuplicateValue(DomainError):
 
 
 class LastAdmin(DomainError):
-    """A change would leave no active admin."""
+    """A change would leave no admin who can sign in."""
 
     def __init__(self) -> None:
-        super().__init__("This is the last active admin. Make another user an admin first.")
+        super().__init__("This is the last admin who can sign in. Make another user an admin first.")

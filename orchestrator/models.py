@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.contrib.auth.hashers import identify_hasher
 from django.contrib.auth.models import PermissionsMixin
 from django.core.validators import MaxLengthValidator, MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models, router, transaction
@@ -313,6 +314,14 @@ class User(AtomicSaveModel, AbstractBaseUser, PermissionsMixin):
     def is_active(self) -> bool:  # type: ignore[override]
         """Return whether the user may sign in, under the name that Django requires."""
         return self.active
+
+    @property
+    def can_sign_in(self) -> bool:
+        """Return whether the user is active and has a password that can be checked."""
+        try:
+            return self.active and bool(identify_hasher(self.password))
+        except ValueError:  # Django's unusable password, and hashes that were imported from elsewhere
+            return False
 
     @property
     def is_staff(self) -> bool:

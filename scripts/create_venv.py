@@ -25,7 +25,7 @@ def install(folder: Path, requirements: Path) -> None:
     sys.stderr.write(f"installing {requirements} into {folder} …\n")
     venv.create(folder, clear=True, with_pip=True)
     pip = [str(folder / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "--quiet"]
-    subprocess.run([*pip, "install", "--requirement", str(requirements)], check=True)
+    subprocess.run([*pip, "install", "--require-hashes", "--requirement", str(requirements)], check=True)
 
 
 def main(folder: Path, requirements: Path) -> int:

@@ -11,7 +11,6 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 import redis
-from django.core.cache import caches  # noqa: TID251 - to empty it
 from django.db import connection, connections
 from pytest_django import DjangoDbBlocker
 from rest_framework.test import APIClient
@@ -98,7 +97,6 @@ def _valkey_client(valkey: ValkeyServer) -> Iterator[redis.Redis]:
 @pytest.fixture(autouse=True)
 def _empty_caches(_valkey_client: redis.Redis) -> None:
     _valkey_client.flushall()
-    caches["throttle"].clear()
 
 
 @pytest.fixture(autouse=True)

@@ -1,6 +1,17 @@
 """Settings of the alternatives: the service's database and options, Django's engine, no middleware."""
 
-from kyros.settings import CACHE_URL, DATABASES, KYROS_DATA_DIR, SECRET_KEY  # noqa: F401
+from kyros.settings import (
+    CACHE_URL,
+    DATA_UPLOAD_MAX_MEMORY_SIZE,  # noqa: F401 - for the web server, like the next ones
+    DATABASES,
+    HOST,  # noqa: F401
+    KYROS_DATA_DIR,
+    PORT,  # noqa: F401
+    REQUEST_BODY_TIMEOUT,  # noqa: F401
+    SECRET_KEY,  # noqa: F401
+    STATIC_ROOT,  # noqa: F401
+    WEB_WORKERS,  # noqa: F401
+)
 
 DATABASES["default"]["ENGINE"] = DATABASES["default"]["ENGINE"].replace(
     "orchestrator.db", "django.db.backends"

@@ -48,7 +48,7 @@ def _start(
         deployment.run_step("drop_triggers", *triggers)
     testbed.start_cache_relay(deployment)
     folder = testbed.folder / deployment.name
-    server = SingleWorkerServer(deployment, folder, settings=settings, threads=max(WRITERS))
+    server = SingleWorkerServer(deployment, folder, settings=settings)
     return stack.enter_context(server), _post(deployment)
 
 

@@ -3,8 +3,8 @@
 import http.client
 import json
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
-from http import HTTPStatus
 
 from django.conf import settings
 
@@ -13,8 +13,18 @@ from kyros.run.supervisor import Supervisor
 
 #: The web server must become ready in this time; on a slow machine it needs two seconds.
 READY_TIMEOUT_SECONDS = 60.0
+#: The cache server must be up this long after the web server; the circuit breaker tries it once a second.
+CACHE_TIMEOUT_SECONDS = 3.0
 POLL_SECONDS = 0.1
 RESPONSE_TIMEOUT_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class ReadyzResponse:
+    """A response of `/readyz`: why the web server is not ready, None if it is, and the state of the cache."""
+
+    problem: str | None
+    cache: str = "down"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,24 +36,24 @@ class Banner:
 
     def print_when_ready(self, supervisor: Supervisor) -> None:
         """Print the banner as soon as the web server is ready; fail `supervisor` if that takes too long."""
-        deadline = time.monotonic() + READY_TIMEOUT_SECONDS
-        while (problem := _problem()) is not None:
-            if time.monotonic() > deadline:
-                seconds = f"{READY_TIMEOUT_SECONDS:.0f} seconds"
-                supervisor.fail(f"the web server was not ready after {seconds}: {problem}")
-                return
-            time.sleep(POLL_SECONDS)
-        output.line(self.text())
+        state = _wait(READY_TIMEOUT_SECONDS, until=lambda state: state.problem is None)
+        if state.problem is not None:
+            seconds = f"{READY_TIMEOUT_SECONDS:.0f} seconds"
+            supervisor.fail(f"the web server was not ready after {seconds}: {state.problem}")
+            return
+        state = _wait(CACHE_TIMEOUT_SECONDS, until=lambda state: state.cache != "down")
+        output.line(self.text(state.cache))
 
-    def text(self) -> str:
-        """Return the text of the banner."""
+    def text(self, cache_state: str) -> str:
+        """Return the text of the banner; `cache_state` is what `/readyz` says of the cache."""
+        down = f"down: {self.cache} cannot be used; `manage.py cache_health` says why"
         lines = {
             "address": f"{service_url()}/",
             "login": settings.KYROS_ADMIN_USERNAME,
             "password": self._password(),
             "data": str(settings.KYROS_DATA_DIR),
             "database": _database(),
-            "cache": self.cache,
+            "cache": down if cache_state == "down" else self.cache,
             "stop": "Ctrl-C",
         }
         rows = (f"  {name:<9} {value}" for name, value in lines.items())
@@ -70,31 +80,25 @@ def _database() -> str:
     return f"PostgreSQL, {default['NAME']} at {default['HOST'] or 'a local socket'}"
 
 
-def _problem() -> str | None:
-    """Return why the web server is not ready, or None if it is."""
+def _wait(seconds: float, *, until: Callable[[ReadyzResponse], bool]) -> ReadyzResponse:
+    """Return the first state for which `until` is true, or the last one after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while not until(state := _readiness()) and time.monotonic() < deadline:
+        time.sleep(POLL_SECONDS)
+    return state
+
+
+def _readiness() -> ReadyzResponse:
     host = service_url().removeprefix("http://")
     connection = http.client.HTTPConnection(host, timeout=RESPONSE_TIMEOUT_SECONDS)
     try:
-        connection.request("GET", "/readyz", headers={"Host": _allowed_host()})
+        connection.request("GET", "/readyz")
         response = connection.getresponse()
-        body = response.read()
+        body = json.loads(response.read())
+        return ReadyzResponse(body.get("reason"), body["cache"])
     except (OSError, http.client.HTTPException) as error:
-        return f"no response ({type(error).__name__})"
+        return ReadyzResponse(f"no response ({type(error).__name__})")
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return ReadyzResponse(f"it returned {response.status}")
     finally:
         connection.close()
-    if response.status == HTTPStatus.OK:
-        return None
-    return _reason(response.status, body)
-
-
-def _reason(status: int, body: bytes) -> str:
-    try:
-        return str(json.loads(body)["reason"])
-    except (ValueError, KeyError, TypeError):
-        return f"it returned {status}"
-
-
-def _allowed_host() -> str:
-    """Return a host name that `ALLOWED_HOSTS` accepts; the request uses it whatever the URL is."""
-    first = settings.ALLOWED_HOSTS[0].removeprefix(".")
-    return "localhost" if first == "*" else first

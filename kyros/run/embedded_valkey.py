@@ -15,13 +15,14 @@ MAX_SOCKET_PATH_BYTES = 103
 LOOPBACK = "127.0.0.1"
 
 # Nothing is written to disk, because the cache can be rebuilt and ignores entries from before a restart. When
-# memory is full, the least recently used entries are evicted.
+# memory is full, the least recently used entries are evicted, but no marks of writes in flight: only what
+# expires.
 CONFIGURATION = """\
 dir {folder}
 save ""
 appendonly no
 maxmemory 256mb
-maxmemory-policy allkeys-lru
+maxmemory-policy volatile-lru
 maxmemory-samples 10
 loglevel warning
 logfile cache.log

@@ -3,12 +3,13 @@
 import os
 import shutil
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 from django.conf import settings
 
-from kyros import secret_key
-from kyros.run import banner, data_dir, embedded_valkey, ports, prepare_process
+from kyros import embedded_cache, secret_key
+from kyros.run import banner, data_dir, embedded_valkey, ports, prepare_process, sqlite_files
 from kyros.run.supervisor import supervise
 
 
@@ -20,11 +21,16 @@ def launch() -> int:
         ImproperlyConfigured: a setting is invalid.
         SystemExit: the preparation failed and has printed the reason.
     """
+    os.umask(0o077)  # every process of the service creates files for its owner only
     _load_settings()
     data_dir.create(settings.KYROS_DATA_DIR)
-    with data_dir.locked(settings.KYROS_DATA_DIR, banner.service_url()):
+    with data_dir.locked(settings.KYROS_DATA_DIR, banner.service_url()) as lock:
+        data_dir.make_private([settings.KYROS_DATA_DIR, *sqlite_files.paths()])
         ports.require_free(settings.HOST, settings.PORT)
-        return _run()
+        try:
+            return _run(lock)
+        finally:
+            sqlite_files.checkpoint()
 
 
 def _load_settings() -> None:
@@ -36,17 +42,19 @@ def _load_settings() -> None:
         secret_key.create(missing.file)
 
 
-def _run() -> int:
+def _run(lock: int) -> int:
     server = None if settings.CACHE_CONFIGURED else embedded_valkey.configure(settings.KYROS_DATA_DIR)
     password = prepare_process.run_in_process({**os.environ, **_preparation_environment(server)})
     # Metrics of the processes of an earlier start; new processes count from zero.
     shutil.rmtree(settings.METRICS_DIR, ignore_errors=True)
     shown = banner.Banner(password=password, cache=_cache(server))
-    return supervise(
-        {**os.environ, **_process_environment(server)},
-        without=_without(server),
-        on_started=shown.print_when_ready,
-    )
+    with embedded_cache.published(settings.KYROS_DATA_DIR, server.url) if server else nullcontext():
+        return supervise(
+            {**os.environ, **_process_environment(server)},
+            lock=lock,
+            without=_without(server),
+            on_started=shown.print_when_ready,
+        )
 
 
 def _without(server: embedded_valkey.EmbeddedServer | None) -> frozenset[str]:
@@ -75,8 +83,6 @@ def _process_environment(server: embedded_valkey.EmbeddedServer | None) -> dict[
         "DJANGO_SETTINGS_MODULE": "kyros.settings",
         "HOST": settings.HOST,
         "PORT": str(settings.PORT),
-        "WEB_WORKERS": str(settings.WEB_WORKERS or _cores()),
-        "STATIC_ROOT": str(settings.STATIC_ROOT),
     }
     if server:
         environment |= {
@@ -85,13 +91,6 @@ def _process_environment(server: embedded_valkey.EmbeddedServer | None) -> dict[
             "REDIS_URL": server.url,
         }
     return environment
-
-
-def _cores() -> int:
-    """Return the number of cores this process may use; a container or taskset may restrict it."""
-    if hasattr(os, "sched_getaffinity"):  # not on macOS
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _cache(server: embedded_valkey.EmbeddedServer | None) -> str:

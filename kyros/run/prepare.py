@@ -1,8 +1,9 @@
 """Prepares the database, static files and accounts for a start: `python -m kyros.run.prepare`.
 
 It is a separate process, so that the launcher can kill it at any time, even during a migration. It writes its
-progress to standard error, and the new account's password or null, as JSON, to standard output. It ends when
-its standard input is closed, which is when the launcher ends.
+progress to standard error, and the new account's password or null, as JSON, to standard output. It reads the
+password that the settings choose, or null, as one line of JSON from standard input. It ends when its standard
+input is closed, which is when the launcher ends.
 """
 
 import json
@@ -30,12 +31,12 @@ from orchestrator.db.sqlite3.write_queue import LOCK_FILE_SUFFIX
 PASSWORD_BYTES = 12
 
 
-def prepare() -> str | None:
+def prepare(chosen_password: str | None) -> str | None:
     """Bring the database, static files and accounts up to date; return the new account's password."""
     call_command("check", stdout=StringIO())  # raises an error; the line "no issues" is not shown
     _migrate()
     call_command("collectstatic", interactive=False, verbosity=0)
-    return _first_start()
+    return _first_start(chosen_password)
 
 
 def _migrate() -> None:
@@ -71,7 +72,7 @@ def _new_file_renamed_when_complete() -> Iterator[None]:
 
 
 @transaction.atomic
-def _first_start() -> str | None:
+def _first_start(chosen_password: str | None) -> str | None:
     """Create the operator's account and demo data if the account does not exist; return its new password.
 
     This is one transaction: a start that is killed half way leaves neither, and the next one does both.
@@ -80,7 +81,7 @@ def _first_start() -> str | None:
     name = settings.KYROS_ADMIN_USERNAME
     if users.filter(username=name).exists():
         return None
-    password = settings.KYROS_ADMIN_PASSWORD or secrets.token_urlsafe(PASSWORD_BYTES)
+    password = chosen_password or secrets.token_urlsafe(PASSWORD_BYTES)
     users.create_superuser(name, f"{name.replace('@', '.')}@localhost", password)
     _demo_data()
     return password
@@ -101,11 +102,13 @@ def _end_with_launcher() -> None:
 def main() -> int:
     """Prepare and write the result for the launcher; return the exit status."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "kyros.settings")
+    # Not in the environment, which every process of the same user can read.
+    chosen_password = json.loads(sys.stdin.readline() or "null")
     threading.Thread(target=_end_with_launcher, daemon=True).start()
     try:
         django.setup()
         with redirect_stdout(sys.stderr):  # standard output is for the result only
-            password = prepare()
+            password = prepare(chosen_password)
     except DatabaseError as error:
         output.error(f"the database cannot be used: {error}")
         return 1

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 
 from django.conf import settings
 
@@ -23,11 +24,13 @@ def run_in_process(environment: Mapping[str, str]) -> str | None:
         [sys.executable, "-m", "kyros.run.prepare"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
+        bufsize=0,
         cwd=settings.BASE_DIR,
         env=environment,
         start_new_session=True,
     ) as process:
         try:
+            _send(process, settings.KYROS_ADMIN_PASSWORD)
             document = process.stdout.read() if process.stdout else b""
             status = process.wait()
         except BaseException:
@@ -38,3 +41,9 @@ def run_in_process(environment: Mapping[str, str]) -> str | None:
         raise SystemExit(1)
     password: str | None = json.loads(document)
     return password
+
+
+def _send(process: subprocess.Popen[bytes], password: str | None) -> None:
+    with suppress(BrokenPipeError):  # it has ended; its status says why
+        if process.stdin:
+            process.stdin.write(f"{json.dumps(password)}\n".encode())

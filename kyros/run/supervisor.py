@@ -22,7 +22,7 @@ from honcho.manager import Manager
 from honcho.printer import Message
 from honcho.process import Popen, Process
 
-from kyros.run import LaunchError
+from kyros.run import LaunchError, data_dir
 from kyros.run.process_signals import GRACE_SECONDS, terminate_group
 
 POLL_SECONDS = 0.1
@@ -44,10 +44,13 @@ class GuardedProcess(Process):  # type: ignore[misc]
 
     #: Set when the service ends: then no process is restarted.
     shutting_down: Event
+    #: The descriptor of the data folder's lock. The command inherits it: the folder is in use until it ends.
+    lock: int
     _failures: int = 0
 
     def run(self, *args: Any, **kwargs: Any) -> None:
         """Run the command; run it again if it is in `RESTARTED` and ends before the service does."""
+        os.setsid()  # a signal to the launcher's process group, or the end of its terminal, leaves the guard
         self._starting = threading.Lock()
         self._child_ctor = self._start_command
         threading.Thread(target=self._end_after_launcher, daemon=True).start()
@@ -60,7 +63,8 @@ class GuardedProcess(Process):  # type: ignore[misc]
 
     def _start_command(self, *args: Any, **kwargs: Any) -> Popen:
         with self._starting:  # the thread that ends the command must know it
-            self._child = Popen(*args, **kwargs)
+            self._child = Popen(*args, pass_fds=(self.lock,), **kwargs)
+            data_dir.add_group(self.lock, self._child.pid)
             return self._child
 
     def _send_message(self, data: Any, type: str = "line") -> None:  # noqa: A002 - honcho's name
@@ -186,12 +190,17 @@ class Supervisor(Manager):  # type: ignore[misc]
 
 
 def supervise(
-    environment: Mapping[str, str], *, without: frozenset[str], on_started: Callable[[Supervisor], None]
+    environment: Mapping[str, str],
+    *,
+    lock: int,
+    without: frozenset[str],
+    on_started: Callable[[Supervisor], None],
 ) -> int:
     """Run the Procfile's processes until one ends or a signal arrives; return the signal's exit status.
 
     Args:
         environment: the environment of every process.
+        lock: the descriptor of the data folder's lock, which every process inherits.
         without: names of the processes that are not started.
         on_started: called in a thread, with the supervisor, as soon as all processes are started.
 
@@ -204,6 +213,7 @@ def supervise(
         if name not in without:
             process = supervisor.add_process(name, command, env=dict(environment), cwd=str(settings.BASE_DIR))
             process.shutting_down = supervisor.shutting_down
+            process.lock = lock
     supervisor.loop()
     if supervisor.failure:
         raise LaunchError(supervisor.failure)

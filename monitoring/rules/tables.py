@@ -8,7 +8,8 @@ from monitoring import registry
 from monitoring.findings import Finding
 from monitoring.missing_indexes import app_of
 from monitoring.report_data import DatabaseReport
-from monitoring.retention import expired_rows_sql
+from monitoring.retention import Retention, expired_rows_sql
+from monitoring.table_statistics import TableFigures
 
 #: Tables with fewer rows need no maintenance.
 _MIN_ROWS: Final = 10_000
@@ -71,27 +72,60 @@ def expired(report: DatabaseReport) -> Iterator[Finding]:
 
 def _days_ago(report: DatabaseReport, days: int) -> str:
     """Return the SQL of a timestamp some days ago."""
-    sqlite = "journal_mode" in report.server
-    return f"datetime('now', '-{days} days')" if sqlite else f"now() - interval '{days} days'"
+    return f"datetime('now', '-{days} days')" if _is_sqlite(report) else f"now() - interval '{days} days'"
+
+
+def _is_sqlite(report: DatabaseReport) -> bool:
+    return "journal_mode" in report.server
 
 
 def partitioning(report: DatabaseReport) -> Iterator[Finding]:
-    """Find tables that are large enough to be partitioned by time, on PostgreSQL."""
+    """Find tables that are so large that old rows should leave them by archive or by partition."""
     kept = {table.name: table.retention for table in registry.monitored_app().tables}
     for table in report.tables:
         retention = kept.get(table.name)
         limit = retention.partition_above if retention else None
-        # Where the engine has no partitions, their number is None, not 0.
-        if retention and limit and table.partitions == 0 and (table.row_count or 0) > limit:
-            name = f"{table.name}_partitioned"
-            yield Finding(
-                f"table:partition:{table.name}",
-                "info",
-                f"{table.name} has more than {limit} rows: with monthly partitions, old rows are "
-                "cheap to drop",
-                {"rows": table.row_count, "bytes": table.total_bytes, "rows_per_day": table.rows_per_day},
-                f"CREATE TABLE {name} (LIKE {table.name}) PARTITION BY RANGE ({retention.column});",
-            )
+        if retention and limit and (table.row_count or 0) > limit:
+            yield from _too_large(report, table, retention, limit)
+
+
+def _too_large(
+    report: DatabaseReport, table: TableFigures, retention: Retention, limit: int
+) -> Iterator[Finding]:
+    figures = {"rows": table.row_count, "bytes": table.total_bytes, "rows_per_day": table.rows_per_day}
+    if _is_sqlite(report):
+        older = sum(each.rows for each in report.expired if each.table == table.name)
+        yield Finding(
+            f"table:partition:{table.name}",
+            "info",
+            f"{table.name} has more than {limit} rows, and SQLite has no partitions: archive old rows, or "
+            "use PostgreSQL, where a partition is cheap to drop",
+            {**figures, retention.setting: retention.days, "rows_older": older},
+            _archive_sql(report, table.name, retention),
+        )
+    # Where the figures are missing, the number of partitions is None.
+    elif table.partitions == 0:
+        name = f"{table.name}_partitioned"
+        yield Finding(
+            f"table:partition:{table.name}",
+            "info",
+            f"{table.name} has more than {limit} rows: with monthly partitions, old rows are cheap to drop",
+            figures,
+            f"CREATE TABLE {name} (LIKE {table.name}) PARTITION BY RANGE ({retention.column});",
+        )
+
+
+def _archive_sql(report: DatabaseReport, table: str, retention: Retention) -> str:
+    """Return the SQL that moves expired rows into another SQLite file, and the setting for PostgreSQL."""
+    where = expired_rows_sql(table, retention).replace("%s", _days_ago(report, retention.days))
+    statements = (
+        f"ATTACH '{table}-archive.sqlite3' AS archive",
+        f"CREATE TABLE archive.{table} AS SELECT * {where}",
+        f"DELETE FROM {table} WHERE id IN (SELECT id FROM archive.{table})",  # noqa: S608 - our table's name
+        "DETACH archive",
+        "-- or DATABASE_URL=postgresql://USER:PASSWORD@HOST:PORT/NAME",
+    )
+    return "; ".join(statements)
 
 
 def statistics(report: DatabaseReport) -> Iterator[Finding]:

@@ -8,7 +8,7 @@ from uuid import UUID
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.views.main import ERROR_FLAG, IGNORED_PARAMS, PAGE_VAR, SEARCH_VAR
-from django.core.exceptions import ObjectDoesNotExist, ValidationError
+from django.core.exceptions import FieldDoesNotExist, ObjectDoesNotExist, SuspiciousOperation, ValidationError
 from django.db import transaction
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
@@ -42,7 +42,7 @@ def time_column(
     return column
 
 
-def _errors_as_messages(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+def errors_as_messages(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
     """Return a view that runs in a transaction, and that shows domain errors as messages on the same page."""
 
     @wraps(view)
@@ -59,6 +59,9 @@ def _errors_as_messages(view: Callable[..., HttpResponse]) -> Callable[..., Http
             return HttpResponseRedirect(request.path)
         except DomainError as error:
             table.message_user(request, str(error), messages.ERROR)
+        except (FieldDoesNotExist, SuspiciousOperation):
+            table.message_user(request, "The URL has an invalid parameter.", messages.WARNING)
+            return HttpResponseRedirect(request.path)
         except ObjectDoesNotExist:
             table.message_user(request, "This row has been deleted.", messages.ERROR)
         except ValidationError:
@@ -104,15 +107,15 @@ class KeysetModelAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         text = query.get(SEARCH_VAR, "").strip()
         return self.list_definition.read({**parameters, **(self.search(text) if text else {})}, filters)
 
-    @_errors_as_messages
+    @errors_as_messages
     def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         return super().changeform_view(request, *args, **kwargs)
 
-    @_errors_as_messages
+    @errors_as_messages
     def delete_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         return super().delete_view(request, *args, **kwargs)
 
-    @_errors_as_messages
+    @errors_as_messages
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         if request.POST.get("select_across", "0") != "0":
             selection = request.POST.copy()

@@ -4,7 +4,7 @@ from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
-from django.contrib.auth.forms import AdminUserCreationForm, UsernameField
+from django.contrib.auth.forms import AdminPasswordChangeForm, AdminUserCreationForm, UsernameField
 from django.contrib.auth.models import Group
 from django.forms import ModelForm
 from django.http import HttpRequest
@@ -13,7 +13,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from orchestrator import actions
-from orchestrator.admin.base import time_column
+from orchestrator.admin.base import errors_as_messages, time_column
 from orchestrator.admin.bulk_admin import BulkModelAdmin
 from orchestrator.choices import Role
 from orchestrator.console.html_formatting import badge
@@ -52,12 +52,26 @@ class UserForm(_NormalizesEmail, ModelForm):  # type: ignore[type-arg]
         field_classes: ClassVar = {"username": UsernameField}
 
 
+class PasswordForm(AdminPasswordChangeForm):  # type: ignore[type-arg]
+    """The form to set or remove a user's password."""
+
+    def save(self, commit: bool = True) -> User:  # noqa: FBT001, FBT002 - Django's
+        """Save the password, or raise ``LastAdmin`` instead of removing it."""
+        if self.cleaned_data["set_usable_password"]:
+            user = actions.update_user(self.user.pk, password=self.cleaned_data["password1"])
+        else:
+            user = actions.remove_password(self.user.pk)
+        self.user = user  # Django renews the session of a user who changes their own password
+        return user
+
+
 @admin.register(User)
 class UserAdmin(BulkModelAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
     """The pages of users."""
 
     form = UserForm
     add_form = NewUserForm
+    change_password_form = PasswordForm
     list_display = ("username", "email", "role_badge", "active", "created", "signed_in")
     list_definition = USERS
     list_filter = ()
@@ -100,6 +114,10 @@ class UserAdmin(BulkModelAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
         if obj is None or self.has_change_permission(request, obj):
             return groups
         return ((None, {"fields": ("username", "email")}), *groups[1:])
+
+    @errors_as_messages
+    def user_change_password(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        return super().user_change_password(request, *args, **kwargs)
 
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:  # noqa: FBT001 - Django's
         values = form.cleaned_data

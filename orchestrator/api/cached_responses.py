@@ -6,6 +6,7 @@ from functools import partial, wraps
 from typing import Any, ClassVar, cast
 from uuid import UUID
 
+from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from rest_framework.request import Request
@@ -126,8 +127,9 @@ class CachedResponses:
             if spec is None:
                 return None
             user_lookup, lookup = cache_lookup.look_up(cached_users.cache_spec(claims.user_id), spec)
-            user = tokens.user_for(claims, user_lookup)
-        except tokens.InvalidToken:
+            needs_current = self._required_role != Role.USER
+            user = tokens.current_user_for(claims) if needs_current else tokens.user_for(claims, user_lookup)
+        except (tokens.InvalidToken, OperationalError, InterfaceError):
             return None
         return RequestContext(user, token, spec, lookup) if user.role.covers(self._required_role) else None
 
@@ -135,7 +137,8 @@ class CachedResponses:
         self, request: HttpRequest, spec: CacheSpec, lookup: Lookup, build: Callable[[], bytes]
     ) -> HttpResponse:
         cached_response = cache_lookup.get_or_build(spec, lookup, build)
-        wsgi_cache.remember(request, spec, self._required_role)
+        if self._required_role == Role.USER:
+            wsgi_cache.remember(request, spec)
         return _response(request, cached_response)
 
     @property

@@ -12,6 +12,7 @@ from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
 from orchestrator.auth.throttling import TooManyAttempts
+from orchestrator.db.disk_full import is_disk_full
 from orchestrator.exceptions import (
     DuplicateValue,
     LastAdmin,
@@ -24,6 +25,14 @@ logger = logging.getLogger(__name__)
 
 #: Seconds after which a client may try again when the database is unavailable.
 RETRY_AFTER_SECONDS: Final = 1
+
+_DATABASE_UNAVAILABLE: Final = "The database is unavailable. Try again."
+_DISK_FULL: Final = "The disk is full, so the database cannot store changes. Reading still works."
+
+
+def unavailable(error: Exception) -> str:
+    """Return why the database cannot be used, as a client is told it."""
+    return _DISK_FULL if is_disk_full(error) else _DATABASE_UNAVAILABLE
 
 
 def handle_exception(error: Exception, context: Mapping[str, Any]) -> Response | None:
@@ -45,9 +54,9 @@ def handle_exception(error: Exception, context: Mapping[str, Any]) -> Response |
         case ObjectDoesNotExist():
             return exception_handler(exceptions.NotFound(), context)  # type: ignore[arg-type]
         case OperationalError() | InterfaceError():
-            logger.error("The database is unavailable", exc_info=error)
-            message = "The database is unavailable. Try again."
-            response = _retry_later(HTTPStatus.SERVICE_UNAVAILABLE, message, RETRY_AFTER_SECONDS)
+            # Without a traceback: while the database is away, every request gets here.
+            logger.error("The database is unavailable: %s", error)
+            response = _retry_later(HTTPStatus.SERVICE_UNAVAILABLE, unavailable(error), RETRY_AFTER_SECONDS)
         case _:
             return exception_handler(error, context)  # type: ignore[arg-type]
     return response

@@ -80,6 +80,7 @@ def _common_errors(operation: Mapping[str, Any]) -> Iterator[tuple[HTTPStatus, s
     sources = {parameter["in"] for parameter in operation.get("parameters", ())}
     if "requestBody" in operation:
         yield HTTPStatus.BAD_REQUEST, "A value in the request is invalid; nothing was stored."
+        yield HTTPStatus.REQUEST_TIMEOUT, "The body did not arrive in time."
         yield HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The body is too large."
         yield HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "The body is not JSON by its media type."
     if "query" in sources:

@@ -1,7 +1,7 @@
 """A WSGI middleware that serves cached responses before Django sees the request.
 
-It knows the URLs that the views have served before, with the cache spec and the required role of each. Every
-other request, or one without a valid token, goes to Django, whose response teaches the middleware.
+It knows the URLs that the views have served before and that every user may read, with the cache spec of each.
+Every other request, or one without a valid token, goes to Django, whose response teaches the middleware.
 """
 
 import threading
@@ -20,7 +20,6 @@ from orchestrator.auth.authentication import bearer_token
 from orchestrator.cache import lookup
 from orchestrator.cache.lookup import UNAVAILABLE, CacheStatus
 from orchestrator.cache.spec import CacheSpec, Lookup
-from orchestrator.choices import Role
 
 Environment = dict[str, Any]
 StartResponse = Callable[..., Any]
@@ -60,10 +59,9 @@ _JSON: Final = ("Content-Type", "application/json")
 
 @dataclass(frozen=True)
 class CachedRoute:
-    """What is known of a URL: the cache spec of its response, who may read it, and the response's headers."""
+    """What is known of a URL: the cache spec of its response, and the response's headers."""
 
     spec: CacheSpec
-    required: Role
     headers: tuple[tuple[str, str], ...] = ()
 
 
@@ -71,10 +69,10 @@ _routes: OrderedDict[RouteKey, CachedRoute] = OrderedDict()
 _lock = threading.Lock()
 
 
-def remember(request: HttpRequest, spec: CacheSpec, required: Role) -> None:
-    """Let the middleware serve this URL, once the response has been sent, to users with the required role."""
+def remember(request: HttpRequest, spec: CacheSpec) -> None:
+    """Let the middleware serve this URL, once the response has been sent, to every user."""
     if not spec.per_user:
-        request.META[_ROUTE] = CachedRoute(spec, required)
+        request.META[_ROUTE] = CachedRoute(spec)
 
 
 class CachedResponseMiddleware:
@@ -140,7 +138,7 @@ def _look_up(environ: Environment, route: CachedRoute) -> Lookup | None:
         return None
     user_spec = cached_users.cache_spec(claims.user_id)
     user, found = lookup.look_up_if_trusted(user_spec, route.spec) or (UNAVAILABLE, UNAVAILABLE)
-    if user.body is None or found.body is None or not _may_read(claims, user.body, route.required):
+    if user.body is None or found.body is None or not _is_valid(claims, user.body):
         return None
     lookup.count_hits(user_spec, route.spec)
     return found
@@ -148,11 +146,12 @@ def _look_up(environ: Environment, route: CachedRoute) -> Lookup | None:
 
 # The result is the same for each request of a client until the cache entry of the user changes.
 @lru_cache(maxsize=4096)
-def _may_read(claims: tokens.Claims, user_entry: bytes, required: Role) -> bool:
+def _is_valid(claims: tokens.Claims, user_entry: bytes) -> bool:
     try:
-        return tokens.require_valid(claims, cached_users.from_bytes(user_entry)).role.covers(required)
+        tokens.require_valid(claims, cached_users.from_bytes(user_entry))
     except tokens.InvalidToken:
         return False
+    return True
 
 
 def _serve(

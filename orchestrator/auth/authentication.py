@@ -7,7 +7,8 @@ from rest_framework import authentication
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
-from orchestrator.auth.tokens import InvalidToken, decode, user_for
+from orchestrator.auth.permissions import needs_current_user
+from orchestrator.auth.tokens import InvalidToken, current_user_for, decode, user_for
 from orchestrator.models import User
 
 _SCHEME: Final = "bearer"
@@ -39,7 +40,10 @@ class BearerAuthentication(authentication.BaseAuthentication):
         """
         try:
             token = bearer_token(request.META)
-            return None if token is None else (user_for(decode(token)).as_user(), token)
+            if token is None:
+                return None
+            find_user = current_user_for if needs_current_user(request) else user_for
+            return find_user(decode(token)).as_user(), token
         except InvalidToken as error:
             raise AuthenticationFailed(str(error)) from error
 

@@ -85,6 +85,14 @@ def find(user_id: UUID, found: Lookup | None = None) -> CachedUser | None:
         return None
 
 
+def current(user_id: UUID) -> CachedUser | None:
+    """Return a user from the database; None if there is no such user."""
+    try:
+        return CachedUser.from_user(User.objects.get(pk=user_id))
+    except User.DoesNotExist:
+        return None
+
+
 def password_fingerprint(user: User) -> str:
     """Return a fingerprint of the user's password hash; it changes with every change of the password."""
     digest = salted_hmac("orchestrator.tokens", user.get_session_auth_hash(), algorithm="sha256").hexdigest()

@@ -6,17 +6,18 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.backends import ModelBackend
 from django.db.models import Model
 from django.http import HttpRequest
-from rest_framework.permissions import BasePermission
+from rest_framework.permissions import SAFE_METHODS, BasePermission
 from rest_framework.request import Request
-from rest_framework.views import APIView
 
 from orchestrator.auth import throttling
+from orchestrator.auth.client_ip import client_network
 from orchestrator.choices import Role
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from django.contrib.auth.models import AnonymousUser
+    from rest_framework.views import APIView
 
     from orchestrator.models import User
 
@@ -58,11 +59,10 @@ class RoleBackend(ModelBackend):
         username = kwargs.get(get_user_model().USERNAME_FIELD) if username is None else username
         if request is None or username is None:
             return super().authenticate(request, username, password, **kwargs)
-        ip_address = request.META.get("REMOTE_ADDR", "")
-        throttling.check(username, ip_address)
+        counted = throttling.count(username, client_network(request.META))
         user = super().authenticate(request, username, password, **kwargs)
-        if user is None:
-            throttling.record_failure(username, ip_address)
+        if user is not None:
+            throttling.take_back(counted)
         return user
 
     def get_all_permissions(self, user_obj: "User | AnonymousUser", obj: Model | None = None) -> set[str]:
@@ -76,13 +76,26 @@ class RoleBackend(ModelBackend):
 class HasRole(BasePermission):
     """Allows signed-in users whose role covers the role that the view's action requires."""
 
-    def has_permission(self, request: Request, view: APIView) -> bool:
+    def has_permission(self, request: Request, view: "APIView") -> bool:
         """Return whether the user may run the view's action; ``message`` names the required role."""
         if not request.user.is_authenticated:
             return False
         required, role = required_role(view, getattr(view, "action", None)), Role(request.user.role)
         self.message = f"This requires the role {required}; your role is {role}."
         return role.covers(required)
+
+
+def needs_current_user(request: Request) -> bool:
+    """Return whether a user must come from the database, because the request may do more than read as a user.
+
+    Whoever can write to the cache server could otherwise put back the entry of a user who had more rights.
+    """
+    view = (request.parser_context or {}).get("view")
+    return (
+        request.method not in SAFE_METHODS
+        or not hasattr(view, "roles")
+        or required_role(view, getattr(view, "action", None)) != Role.USER
+    )
 
 
 def required_role(view: Any, action: str | None) -> Role:

@@ -1,21 +1,42 @@
-"""Login throttling: only failures count, so a user who knows the password never waits."""
+"""Login throttling: only failures count in the end, so a user who knows the password never waits.
+
+A login is counted before its password is checked, so that logins at the same time cannot exceed the maximum,
+and taken back if it succeeds. The counters are in the database: all processes share it, and it does not
+depend on the cache server.
+"""
 
 import math
 import time
+from collections.abc import Callable
+from functools import wraps
 from hashlib import sha256
-from typing import Final
+from http import HTTPStatus
+from typing import Any, Final
 
-from django.core.cache import caches
 from django.core.exceptions import ValidationError
+from django.db import DEFAULT_DB_ALIAS, connections, transaction
+from django.http import HttpRequest
 
 WINDOW_SECONDS: Final = 60
-#: Failed logins in a window for one username from one IP address.
+#: Failed logins in a window for one username from one client.
 MAX_FAILURES_PER_USERNAME: Final = 10
-#: Failed logins in a window from one IP address, for any username.
-MAX_FAILURES_PER_IP: Final = 100
+#: Failed logins in a window from one client, for any username.
+MAX_FAILURES_PER_CLIENT: Final = 100
 
-# A counter and the end of its window share one integer, so that counting is one atomic step.
-_COUNTER_RANGE: Final = 1_000_000
+#: Counts an attempt, in a new window if the last one is over; changes and returns nothing at the maximum.
+_COUNT: Final = """
+    INSERT INTO login_windows (key, attempts, ends_at) VALUES (%(key)s, 1, %(ends_at)s)
+    ON CONFLICT (key) DO UPDATE SET
+        attempts = CASE WHEN login_windows.ends_at <= %(now)s THEN 1 ELSE login_windows.attempts + 1 END,
+        ends_at = CASE WHEN login_windows.ends_at <= %(now)s THEN %(ends_at)s ELSE login_windows.ends_at END
+    WHERE login_windows.ends_at <= %(now)s OR login_windows.attempts < %(maximum)s
+    RETURNING ends_at, attempts
+"""
+_TAKE_BACK: Final = "UPDATE login_windows SET attempts = attempts - 1 WHERE key = %s AND ends_at = %s"
+_EXPIRED: Final = "SELECT key FROM login_windows WHERE ends_at <= %s"
+
+#: The windows that counted an attempt, each with its end as a Unix timestamp.
+Counted = list[tuple[str, int]]
 
 
 class TooManyAttempts(ValidationError):
@@ -26,34 +47,69 @@ class TooManyAttempts(ValidationError):
         super().__init__(f"Too many failed attempts to sign in. Try again in {wait_seconds} seconds.")
 
 
-def check(username: str, ip_address: str) -> None:
-    """Raise ``TooManyAttempts`` while logins are refused, whether the password is correct or not."""
-    if wait := max(_wait_seconds(*window) for window in _windows(username, ip_address)):
-        raise TooManyAttempts(wait)
+@transaction.atomic
+def count(username: str, client: str) -> Counted:
+    """Count an attempt to log in, as failed until it is taken back.
 
+    Args:
+        username: as the client sent it.
+        client: what identifies the client.
 
-def record_failure(username: str, ip_address: str) -> None:
-    """Count a failed login. A window starts with its first failure."""
-    cache = caches["throttle"]
-    first = (math.ceil(time.time()) + WINDOW_SECONDS) * _COUNTER_RANGE + 1
-    for key, _ in _windows(username, ip_address):
-        if not cache.add(key, first, WINDOW_SECONDS):
-            try:
-                cache.incr(key)
-            except ValueError:  # the window ended between the two calls
-                cache.add(key, first, WINDOW_SECONDS)
-
-
-def _wait_seconds(key: str, max_failures: int) -> int:
-    deadline, failures = divmod(caches["throttle"].get(key, 0), _COUNTER_RANGE)
-    return max(0, deadline - math.floor(time.time())) if failures >= max_failures else 0
-
-
-def _windows(username: str, ip_address: str) -> tuple[tuple[str, int], tuple[str, int]]:
-    """Return the keys and the maximums: of the username at this IP address, and of the IP address."""
+    Raises:
+        TooManyAttempts: while logins are refused, whether the password is correct or not. Nothing is counted.
+    """
     # Hashed: somebody may have typed a password here, and a username may have any length and alphabet.
-    name = sha256(username.encode(errors="replace")).hexdigest()
-    return (
-        (f"login:{ip_address}:{name}", MAX_FAILURES_PER_USERNAME),
-        (f"login:{ip_address}", MAX_FAILURES_PER_IP),
+    name = sha256(f"{client} {username}".encode(errors="replace")).hexdigest()
+    return [
+        # In this order everywhere, so that two transactions never wait for each other.
+        _count(name, MAX_FAILURES_PER_USERNAME),
+        _count(client, MAX_FAILURES_PER_CLIENT),
+    ]
+
+
+@transaction.atomic
+def take_back(counted: Counted) -> None:
+    """Take back an attempt that succeeded."""
+    with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
+        cursor.executemany(_TAKE_BACK, counted)
+
+
+def with_status_429(login_page: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the login page with status 429 and ``Retry-After`` where its form has been throttled."""
+
+    @wraps(login_page)
+    def page(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        response = login_page(request, *args, **kwargs)
+        form = (getattr(response, "context_data", None) or {}).get("form")
+        for error in form.non_field_errors().as_data() if form else ():
+            if isinstance(error, TooManyAttempts):
+                response.status_code = HTTPStatus.TOO_MANY_REQUESTS
+                response["Retry-After"] = str(error.wait_seconds)
+        return response
+
+    return page
+
+
+def _count(key: str, maximum: int) -> tuple[str, int]:
+    now = math.floor(time.time())
+    ends_at = now + 1 + WINDOW_SECONDS
+    with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
+        cursor.execute(_COUNT, {"key": key, "ends_at": ends_at, "now": now, "maximum": maximum})
+        row = cursor.fetchone()
+        if row is None:
+            cursor.execute("SELECT ends_at FROM login_windows WHERE key = %s", [key])
+            raise TooManyAttempts(cursor.fetchone()[0] - now)
+    ends_at, attempts = row
+    if attempts == 1:
+        _delete_expired(now)
+    return key, ends_at
+
+
+def _delete_expired(now: int) -> None:
+    """Delete the windows that are over, except those that another login uses: no login waits for another."""
+    connection = connections[DEFAULT_DB_ALIAS]
+    skip = (
+        connection.ops.for_update_sql(skip_locked=True) if connection.features.has_select_for_update else ""
     )
+    with connection.cursor() as cursor:
+        cursor.execute(f"DELETE FROM login_windows WHERE key IN ({_EXPIRED} {skip})", [now])  # noqa: S608 - no value

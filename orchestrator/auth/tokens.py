@@ -67,6 +67,11 @@ def user_for(claims: Claims, found: Lookup | None = None) -> CachedUser:
     return require_valid(claims, cached_users.find(claims.user_id, found))
 
 
+def current_user_for(claims: Claims) -> CachedUser:
+    """Return the user of a token from the database; raise ``InvalidToken`` as ``require_valid`` does."""
+    return require_valid(claims, cached_users.current(claims.user_id))
+
+
 def require_valid(claims: Claims, user: CachedUser | None) -> CachedUser:
     """Return the user of a token; raise ``InvalidToken`` if they may not sign in or have a new password."""
     if not (
@@ -94,11 +99,13 @@ def _encode(user: User, kind: Kind, lifetime: int) -> str:
 def _decoded(token: str, kind: Kind, key: str) -> Claims:
     try:
         claims = jwt.decode(token, key, algorithms=[_ALGORITHM], options={"require": list(_CLAIMS)})
-        user_id = UUID(claims["sub"])
+        user_id, expires_at, fingerprint = UUID(claims["sub"]), claims["exp"], claims["pwd"]
+        if not (isinstance(expires_at, int) and isinstance(fingerprint, str) and fingerprint.isascii()):
+            raise jwt.InvalidTokenError  # noqa: TRY301 - as for the claims that the library checks
     except jwt.ExpiredSignatureError:
         raise InvalidToken("The token has expired.") from None
     except (jwt.InvalidTokenError, ValueError):
         raise InvalidToken("The token is not valid.") from None
     if claims["type"] != kind:
         raise InvalidToken(f'A token of type "{kind}" is required here.')
-    return Claims(user_id, claims["exp"], claims["pwd"])
+    return Claims(user_id, expires_at, fingerprint)

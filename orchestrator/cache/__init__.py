@@ -6,7 +6,10 @@
 - ``spec``, ``response_key``: describe one cacheable response
 - ``lookup``: look up, build and store
 - ``commit_hook``, ``in_flight``: collect, begin and end around every COMMIT
-- ``outbox``, ``relay``: invalidations that wait in the database, and the lease on trust
+- ``outbox``, ``drain``, ``relay``: invalidations that wait in the database
+- ``lease``, ``epoch``: when a process may trust the cache, and which entries are void
+- ``barrier``: what a response waits for that acknowledges something
+- ``database``: what the protocol asks of the database
 - ``timing``: all durations of the protocol
 - ``client``, ``raw_pool``, ``breaker``: calls to the cache server
 - ``scripts``, ``keys``: the scripts that run on the cache server, and its keys

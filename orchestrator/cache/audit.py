@@ -1,5 +1,6 @@
 """The audit: it compares cached responses with the database."""
 
+import logging
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -12,6 +13,8 @@ from orchestrator.cache import keys, lookup, metrics
 from orchestrator.cache.client import RedisCacheClient
 from orchestrator.cache.interface import CacheUnavailable
 from orchestrator.cache.spec import CacheSpec
+
+logger = logging.getLogger(__name__)
 
 #: Seconds between two rounds of the live audit, and responses compared in one round.
 ROUND_EVERY: Final = 1.0
@@ -56,7 +59,7 @@ def audit(response_keys: Iterable[str], replay: Replay) -> AuditReport:
     verdicts: Counter[str] = Counter({verdict.value: 0 for verdict in Verdict})
     stale = []
     for key in response_keys:
-        verdict = _verdict(key, replay)
+        verdict = _logged_verdict(key, replay)
         verdicts[verdict.value] += 1
         metrics.count("audit", verdict.value)
         if verdict is Verdict.STALE:
@@ -115,6 +118,16 @@ def _response_key(cache: RedisCacheClient, entry: bytes) -> str | None:
 
     key = cache.call(fetch)
     return None if key is None else key.decode(errors="replace")
+
+
+def _logged_verdict(key: str, replay: Replay) -> Verdict:
+    """Compare the cached response of one key; a key that fails is logged and does not end the audit."""
+    try:
+        return _verdict(key, replay)
+    except Exception as error:  # noqa: BLE001 - a key is any text: the cache server's clients write it
+        message = "A cached response cannot be compared: %.200r: %s: %s"
+        logger.warning(message, key, type(error).__name__, error)
+        return Verdict.GONE
 
 
 def _verdict(key: str, replay: Replay) -> Verdict:

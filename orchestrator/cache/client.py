@@ -1,10 +1,12 @@
-"""The client of the cache server: it runs scripts, with time-outs and a circuit breaker."""
+"""The client of the cache server: it runs scripts, with deadlines and a circuit breaker."""
 
 import logging
+import time
 from collections.abc import Callable
 from functools import cached_property, lru_cache
 from typing import Any, Final
 
+import hiredis
 import redis
 from django.conf import settings
 from django.db import connections
@@ -12,10 +14,11 @@ from django_redis import get_redis_connection
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from orchestrator.cache import metrics, relay, scripts
+from orchestrator.cache import epoch, metrics, scripts, timing
 from orchestrator.cache.breaker import BreakerState, CircuitBreaker
 from orchestrator.cache.interface import CacheRestarted, CacheUnavailable
-from orchestrator.cache.raw_pool import RawPool
+from orchestrator.cache.lease import Lease
+from orchestrator.cache.raw_pool import BoundedParser, RawPool, deadline_at
 from orchestrator.cache.scripts import Call, Script
 
 logger = logging.getLogger(__name__)
@@ -26,18 +29,18 @@ class RedisCacheClient:
 
     Args:
         url: the server's URL, which includes the time-outs of every call; None when the cache is off.
-        probe: called in a thread of its own while the breaker is open; raises while the server is unhealthy.
     """
 
-    def __init__(self, url: str | None, probe: Callable[["RedisCacheClient"], object]) -> None:
+    def __init__(self, url: str | None) -> None:
         self.enabled = url is not None
-        self._probe_server = probe
+        self.lease = Lease()
         self.breaker = CircuitBreaker(probe=self._probe, on_change=self._breaker_changed)
 
     @cached_property
     def redis_client(self) -> Any:
         """Return the library's client. It replaces a connection that broke while idle, without a pause."""
         redis_client = get_redis_connection("default")
+        redis_client.connection_pool.connection_kwargs["parser_class"] = BoundedParser
         redis_client.set_retry(_RETRY)
         return redis_client
 
@@ -67,7 +70,7 @@ class RedisCacheClient:
             CacheUnavailable: when the call failed.
         """
         self._require_usable()
-        return self._guarded(self._raw_pool.call, command)
+        return self._exchange(command)
 
     def run(self, call: Call) -> Any:
         """Run a script, unless the breaker is open.
@@ -83,9 +86,9 @@ class RedisCacheClient:
         """
         self._require_usable()
         try:
-            return self._guarded(self._raw_pool.call, call.by_digest())
+            return self._exchange(call.by_digest())
         except CacheRestarted:
-            return self._guarded(self._raw_pool.call, call.with_source())
+            return self._exchange(call.with_source())
 
     def call(self, operation: Callable[[Any], Any]) -> Any:
         """Run an operation, even while the breaker is open, and report its outcome to the breaker.
@@ -99,21 +102,20 @@ class RedisCacheClient:
         """
         if not self.enabled:
             raise CacheUnavailable("the cache is off")
-        return self._guarded(operation, self.redis_client)
-
-    def clock(self) -> int:
-        """Return the server's time in milliseconds.
-
-        Raises:
-            CacheUnavailable: when the server does not respond.
-        """
-        seconds, microseconds = self.call(lambda redis_client: redis_client.time())
-        return int(seconds * 1000 + microseconds // 1000)
+        timeout = self.redis_client.connection_pool.connection_kwargs["socket_timeout"]
+        with deadline_at(time.monotonic() + timeout * timing.LIBRARY_TIMEOUTS):
+            return self._guarded(operation, self.redis_client)
 
     def _require_usable(self) -> None:
         if not self.usable:
             reason = "the circuit breaker is open" if self.enabled else "the cache is off"
             raise CacheUnavailable(reason)
+
+    def _exchange(self, command: bytes) -> Any:
+        """Send a command and return the reply; report to the breaker whether it was slow."""
+        reply, slow = self._guarded(self._raw_pool.call, command)
+        self.breaker.responded(slow=slow)
+        return reply
 
     def _guarded(self, operation: Callable[..., Any], argument: Any) -> Any:
         """Run an operation; report its outcome to the breaker and translate its errors."""
@@ -131,15 +133,28 @@ class RedisCacheClient:
         return reply
 
     def _probe(self) -> None:
+        """Raise while the server is slow or unhealthy. It is healthy once the outbox was drained into it."""
         try:
-            self._probe_server(self)
+            self._require_fast()
+            epoch.establish(self)
+            self.lease.renew(self)
         finally:
             connections.close_all()  # the probe runs in a thread of its own, with its own connection
+
+    def _require_fast(self) -> None:
+        for _ in range(_PROBE_EXCHANGES):
+            _, slow = self._guarded(self._raw_pool.call, _PROBE)
+            if slow:
+                raise CacheUnavailable("the cache server is slow")
 
     def _breaker_changed(self, state: BreakerState) -> None:
         metrics.count("breaker", state.value)
         logger.warning("cache breaker is %s", state.value)
 
+
+#: A command of which kilobytes are sent in each direction, and how often a probe sends it.
+_PROBE: Final = hiredis.pack_command((b"EVAL", b"return ARGV[1]", b"0", bytes(8 * 1024)))  # type: ignore[arg-type]
+_PROBE_EXCHANGES: Final = 5
 
 _RETRY: Final = Retry(NoBackoff(), 1, supported_errors=(redis.exceptions.ConnectionError,))
 
@@ -151,8 +166,7 @@ def current() -> RedisCacheClient:
 
 @lru_cache(maxsize=8)
 def _client_for(url: str | None) -> RedisCacheClient:
-    # A server is healthy again once the outbox was drained into it.
-    return RedisCacheClient(url, probe=relay.relay_once)
+    return RedisCacheClient(url)
 
 
 def flush_counts() -> None:

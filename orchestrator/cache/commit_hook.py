@@ -1,6 +1,7 @@
 """The hook around every COMMIT: a mixin for Django's database wrappers (see ``orchestrator.db``)."""
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from django.db import IntegrityError, connections, transaction
@@ -10,12 +11,30 @@ from orchestrator.cache import in_flight, outbox
 from orchestrator.cache.sql_inspection import changes_rows
 
 
+@dataclass
+class Changes:
+    """What is known of the open transaction.
+
+    Args:
+        tags: tags that it invalidates.
+        transaction: its id; empty if it is not known.
+    """
+
+    tags: set[str] = field(default_factory=set)
+    transaction: str = ""
+
+    def clear(self) -> None:
+        """Forget everything, at the transaction's end."""
+        self.tags.clear()
+        self.transaction = ""
+
+
 class CommitHookMixin(BaseDatabaseWrapper):
     """A database wrapper that announces a transaction's changes to the cache before they are visible."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._changed_tags: set[str] = set()
+        self._changes = Changes()
         self._outbox_exists = False
         self._triggers_notify = False
         self.execute_wrappers.append(_in_transaction)
@@ -26,7 +45,7 @@ class CommitHookMixin(BaseDatabaseWrapper):
         Outside a transaction this does nothing: the change is committed already, and was announced.
         """
         if not self.get_autocommit():
-            self._changed_tags.update(tags)
+            self._changes.tags.update(tags)
 
     def can_begin(self) -> bool:
         """Return whether a transaction can begin: not inside one that a cursor began."""
@@ -46,7 +65,7 @@ class CommitHookMixin(BaseDatabaseWrapper):
 
     def close(self) -> None:
         """Close the connection, which rolls an open transaction back."""
-        self._changed_tags.clear()
+        self._changes.clear()
         super().close()
 
     def _commit(self) -> None:
@@ -55,7 +74,7 @@ class CommitHookMixin(BaseDatabaseWrapper):
             super()._commit()  # type: ignore[misc]
         except IntegrityError:
             # A deferred constraint failed, so the transaction was rolled back. After any other error it may
-            # have been committed: then the tags stay in flight until the writer expires.
+            # have been committed: then the tags stay in flight until it is certainly over.
             if write:
                 write.end()
             raise
@@ -64,25 +83,23 @@ class CommitHookMixin(BaseDatabaseWrapper):
 
     def _end_write(self, write: in_flight.Write) -> None:
         """Return when the write may be acknowledged."""
-        if not write.end():
-            write = write.moved_to_outbox(self)
-            super()._commit()  # type: ignore[misc]
+        write.end()
         if write.row_id is not None:
-            write.wait_for_lease_expiry(self)
+            write.wait_until_seen(self)
             # On PostgreSQL the queries of the wait have begun a transaction.
             super()._commit()  # type: ignore[misc]
 
     def _rollback(self) -> None:
-        self._changed_tags.clear()
+        self._changes.clear()
         super()._rollback()  # type: ignore[misc]
 
     def _begin_write(self) -> in_flight.Write | None:
-        known = frozenset(self._changed_tags)
-        self._changed_tags.clear()
+        known, transaction = frozenset(self._changes.tags), self._changes.transaction
+        self._changes.clear()
         self._check_outbox()
         if not self._outbox_exists:
             return None
-        return in_flight.begin(self, known, collecting=not self._triggers_notify)
+        return in_flight.begin(self, known, transaction=transaction, collecting=not self._triggers_notify)
 
     def _check_outbox(self) -> None:
         if not self._outbox_exists:

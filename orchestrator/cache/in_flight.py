@@ -1,22 +1,21 @@
 """Writes in flight: a transaction's tags are announced before its COMMIT and end after it."""
 
+import threading
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from typing import Final
 
+from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from orchestrator.cache import client, keys, metrics, outbox, scripts, timing
+from orchestrator.cache import barrier, client, database, epoch, keys, metrics, outbox, scripts, timing
 from orchestrator.cache import tags as cache_tags
+from orchestrator.cache.client import RedisCacheClient
 from orchestrator.cache.interface import CacheUnavailable
 
 #: Tags of single rows that one write announces at most; beyond it announces their tables' bulk tags.
 MAX_ROW_TAGS: Final = 64
-
-# By database alias, the last outbox row for which this process waited until the lease had expired. While the
-# row exists, no lease was given since.
-_last_waited_out: dict[str, int] = {}
 
 
 @dataclass(frozen=True)
@@ -25,70 +24,48 @@ class Write:
 
     Args:
         tags: the tags that it invalidates.
-        announced: whether the cache server knows of it.
+        writer: names the write in the cache server; empty if the server does not know of it.
         row_id: the id of the outbox row that invalidates the tags instead; None if there is none.
-        writer: a token that names the write.
     """
 
     tags: frozenset[str]
-    announced: bool
+    writer: str = ""
     row_id: int | None = None
-    writer: str = field(default_factory=keys.token)
 
-    def end(self) -> bool:
+    def end(self) -> None:
         """Give the tags new generations, after COMMIT or ROLLBACK.
 
-        Returns:
-            False if the cache server could not be reached. If the transaction was committed, the tags must
-            then go into the outbox: the server may have lost its memory of this write.
+        If the cache server cannot be reached, they stay in flight until ``end_dead_writers`` ends them.
         """
-        if not self.announced:
-            return True
+        if not self.writer:
+            return
         try:
-            client.current().run(scripts.end(self.tags, writer=self.writer))
+            client.current().run(scripts.end(self.tags, writers=[self.writer]))
         except CacheUnavailable:
             metrics.count("failures", "end")
-            return False
+            return
         for group in cache_tags.groups_of(self.tags):
             metrics.count("invalidations", group)
-        return True
 
-    def moved_to_outbox(self, connection: BaseDatabaseWrapper) -> "Write":
-        """Append the tags to the outbox; return the write that waits for them to be drained.
-
-        Args:
-            connection: without an open transaction; the caller commits what this method writes.
-        """
-        return replace(self, announced=False, row_id=outbox.append(connection, self.tags))
-
-    def wait_for_lease_expiry(self, connection: BaseDatabaseWrapper) -> None:
+    def wait_until_seen(self, connection: BaseDatabaseWrapper) -> None:
         """Wait until no process can serve a response from before this write.
 
-        That is at once if the cache server knows of the write. Otherwise it is when the outbox row was
-        drained, or when every lease that was given before the row was visible has expired.
-
         Args:
-            connection: the connection to the outbox's database, without an open transaction.
+            connection: the connection that committed it, without an open transaction.
         """
-        if self.row_id is None:
-            return
-        deadline = time.monotonic() + timing.LEASE + timing.LEASE_SLACK
-        earlier = _last_waited_out.get(connection.alias)
-        if earlier is not None and outbox.contains(connection, earlier):
-            return
-        while outbox.contains(connection, self.row_id):
-            if time.monotonic() >= deadline:
-                _last_waited_out[connection.alias] = self.row_id
-                return
-            time.sleep(timing.OUTBOX_POLL_EVERY)
+        if self.row_id is not None:
+            barrier.wait_for_leases(connection, self.row_id)
 
 
-def begin(connection: BaseDatabaseWrapper, known: Iterable[str], *, collecting: bool) -> Write | None:
+def begin(
+    connection: BaseDatabaseWrapper, known: Iterable[str], *, transaction: str, collecting: bool
+) -> Write | None:
     """Announce what the open transaction changed; called right before its COMMIT.
 
     Args:
         connection: the transaction's connection.
         known: tags that the transaction has certainly changed.
+        transaction: its id, if it is known.
         collecting: whether the outbox may hold more of the transaction's tags.
 
     Returns:
@@ -101,9 +78,9 @@ def begin(connection: BaseDatabaseWrapper, known: Iterable[str], *, collecting: 
     tags = _bounded(rows.tags.union(known))
     if not tags:
         return None
-    write = Write(tags, announced=True)
+    writer = f"{transaction or database.current_transaction(connection)}:{keys.token()}"
     try:
-        client.current().run(scripts.begin(tags, writer=write.writer))
+        client.current().run(scripts.begin(tags, writer=writer))
     except CacheUnavailable:
         metrics.count("failures", "begin")
         if taking:
@@ -111,14 +88,60 @@ def begin(connection: BaseDatabaseWrapper, known: Iterable[str], *, collecting: 
         return _left_to_relay(connection, tags, rows)
     if not taking:
         outbox.remove(connection, rows.ids)
-    return write
+    return Write(tags, writer)
 
 
 def _left_to_relay(connection: BaseDatabaseWrapper, tags: frozenset[str], rows: outbox.OutboxRows) -> Write:
     """Append the tags that are not in the outbox yet; return the write that waits for its last row."""
     missing = tags - rows.tags
     last = outbox.append(connection, missing) if missing else max(rows.ids)
-    return Write(tags, announced=False, row_id=last if client.current().enabled else None)
+    return Write(tags, row_id=last if client.current().enabled else None)
+
+
+# --- Writers that died between begin and end ----------------------------------------------------------------
+
+_next_check = 0.0
+_checking = threading.Lock()
+
+
+def end_dead_writers(cache: RedisCacheClient, tags: Iterable[str]) -> None:
+    """End the writes in flight whose transaction is over, though their writer has not ended them.
+
+    Does nothing if this process did it less than ``WRITERS_CHECKED_EVERY`` seconds ago.
+
+    Args:
+        cache: the cache client.
+        tags: tags with a writer in flight.
+
+    Raises:
+        CacheUnavailable: when the cache server or the database does not respond.
+    """
+    global _next_check  # noqa: PLW0603 - one timer per process
+    with _checking:
+        if time.monotonic() < _next_check:
+            return
+        _next_check = time.monotonic() + timing.WRITERS_CHECKED_EVERY
+    suspected = cache.run(scripts.writers(tags))
+    if suspected == 0:
+        epoch.doubt(cache)
+    elif suspected:
+        with database.errors_as_unavailable():
+            _end_if_over(cache, tags, suspected)
+
+
+def _end_if_over(cache: RedisCacheClient, tags: Iterable[str], suspected: list[bytes]) -> None:
+    connection = connections[DEFAULT_DB_ALIAS]
+    if connection.vendor == "sqlite":
+        with database.no_other_writer(connection) as alone:
+            over = suspected if alone else []
+    else:
+        over = [writer for writer in suspected if database.is_over(connection, _transaction_of(writer))]
+    if over:
+        cache.run(scripts.end(tags, writers=over))
+
+
+def _transaction_of(writer: bytes) -> str:
+    return writer.decode(errors="replace").partition(":")[0]
 
 
 def _bounded(tags: frozenset[str]) -> frozenset[str]:

@@ -36,10 +36,3 @@ class CacheClient(Protocol):
         Raises:
             CacheUnavailable: when the operation failed.
         """
-
-    def clock(self) -> int:
-        """Return the server's time in milliseconds.
-
-        Raises:
-            CacheUnavailable: when the server does not respond.
-        """

@@ -12,9 +12,9 @@ def epoch() -> str:
     return f"{_prefix()}:epoch"
 
 
-def lease() -> str:
-    """Return the key of the lease: it exists while the cache may be trusted."""
-    return f"{_prefix()}:lease"
+def looked() -> str:
+    """Return the key that exists for a moment after a process has looked at the database."""
+    return f"{_prefix()}:looked"
 
 
 def generation(tag: str) -> str:

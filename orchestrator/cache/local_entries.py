@@ -8,8 +8,10 @@ from typing import Final
 from orchestrator.cache.scripts import EntryHeader
 from orchestrator.cache.spec import Lookup
 
-#: Bytes of bodies that one process keeps at most.
+#: Bytes that one process keeps at most.
 MAX_BYTES: Final = 8 * 1024 * 1024
+#: Bytes of an entry without its body: a small body is not free.
+ENTRY_BYTES: Final = 1024
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,11 @@ class VerifiedEntry:
     lookup: Lookup
     body: bytes
 
+    @property
+    def size(self) -> int:
+        """The bytes of memory that the entry takes, about."""
+        return ENTRY_BYTES + len(self.body)
+
 
 class LocalEntries:
     """A bounded store of verified entries, by their spec's digest. It drops the oldest first.
@@ -34,7 +41,7 @@ class LocalEntries:
     sending, and the process verifying, the same bytes again.
 
     Args:
-        max_bytes: bytes of bodies kept at most.
+        max_bytes: bytes kept at most.
     """
 
     def __init__(self, max_bytes: int = MAX_BYTES) -> None:
@@ -49,15 +56,15 @@ class LocalEntries:
 
     def keep(self, digest: str, entry: VerifiedEntry) -> None:
         """Keep an entry, unless it alone is larger than a quarter of the limit."""
-        if len(entry.body) * 4 > self._max_bytes:
+        if entry.size * 4 > self._max_bytes:
             return
         with self._lock:
             old = self._entries.pop(digest, None)
-            self._size += len(entry.body) - (len(old.body) if old else 0)
+            self._size += entry.size - (old.size if old else 0)
             self._entries[digest] = entry
             while self._size > self._max_bytes:
                 _, dropped = self._entries.popitem(last=False)
-                self._size -= len(dropped.body)
+                self._size -= dropped.size
 
     def clear(self) -> None:
         """Drop all entries."""

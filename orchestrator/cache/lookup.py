@@ -1,7 +1,6 @@
 """Looking up cached responses, and building and storing those that are missing."""
 
 import random
-import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -12,7 +11,17 @@ from typing import Any, Final
 
 from django.db import DEFAULT_DB_ALIAS, connections
 
-from orchestrator.cache import client, keys, local_entries, metrics, relay, scripts, signing, timing
+from orchestrator.cache import (
+    client,
+    epoch,
+    in_flight,
+    keys,
+    local_entries,
+    metrics,
+    scripts,
+    signing,
+    timing,
+)
 from orchestrator.cache.client import RedisCacheClient
 from orchestrator.cache.interface import CacheRestarted, CacheUnavailable
 from orchestrator.cache.local_entries import VerifiedEntry
@@ -67,14 +76,13 @@ def look_up(*specs: CacheSpec) -> list[Lookup]:
 
 
 def look_up_if_trusted(*specs: CacheSpec) -> list[Lookup] | None:
-    """Look up several specs in one round trip; return None if the cache cannot be used or has no lease.
-
-    Unlike ``look_up`` it never queries the database to renew the lease.
-    """
+    """Look up several specs in one round trip; return None if the cache cannot be trusted now."""
     cache = client.current()
     if not cache.usable:
         return None
     try:
+        if not cache.lease.fresh and not _hold_lease_outside_request(cache):
+            return None
         lookups = _read(cache, specs)
     except CacheUnavailable:
         return None
@@ -113,19 +121,41 @@ def get_or_build(spec: CacheSpec, lookup: Lookup, build: Callable[[], bytes]) ->
 
 
 def _read_trusted(cache: RedisCacheClient, specs: tuple[CacheSpec, ...]) -> list[Lookup] | None:
-    """Look up the specs, renewing the lease if there is none; return None if that fails."""
+    """Look up the specs, with a lease; return None while the epoch is in doubt."""
+    cache.lease.hold(cache)
     try:
         lookups = _read(cache, specs)
     except CacheRestarted:
         lookups = None
-        relay.reset_after_restart(cache)
-    if lookups is None and _renew_lease(cache):
+        epoch.doubt(cache)
+    if lookups is None and epoch.establish(cache):
         lookups = _read(cache, specs)
+    if lookups is not None:
+        _end_dead_writers(cache, specs, lookups)
     return lookups
 
 
+def _hold_lease_outside_request(cache: RedisCacheClient) -> bool:
+    """Return whether this process has a lease. Outside a request nobody else closes the connection."""
+    connection = connections[DEFAULT_DB_ALIAS]
+    if connection.in_atomic_block:
+        return False
+    try:
+        cache.lease.hold(cache)
+    finally:
+        connection.close_if_unusable_or_obsolete()
+    return True
+
+
+def _end_dead_writers(cache: RedisCacheClient, specs: tuple[CacheSpec, ...], lookups: list[Lookup]) -> None:
+    """Let the tags of specs with a writer in flight be checked now and then: the writer may be dead."""
+    busy = [spec for spec, found in zip(specs, lookups, strict=True) if found is UNAVAILABLE]
+    if busy:
+        in_flight.end_dead_writers(cache, [tag for spec in busy for tag in spec.tags])
+
+
 def _read(cache: RedisCacheClient, specs: tuple[CacheSpec, ...]) -> list[Lookup] | None:
-    """Look up the specs; return None if there is no lease."""
+    """Look up the specs; return None if the epoch is missing or in doubt."""
     known = [local_entries.entries.get(spec.digest) for spec in specs]
     headers = tuple([entry.header if entry else _NO_HEADER for entry in known])
     trusted, *replies = cache.read(_command(cache.read_script, specs, headers))
@@ -137,19 +167,6 @@ def _read(cache: RedisCacheClient, specs: tuple[CacheSpec, ...]) -> list[Lookup]
 def _command(script: Script, specs: tuple[CacheSpec, ...], headers: tuple[EntryHeader, ...]) -> bytes:
     """Return the packed call of the read script."""
     return scripts.read(script, specs, known=headers).by_digest()
-
-
-_renewing = threading.Lock()
-
-
-def _renew_lease(cache: RedisCacheClient) -> bool:
-    """Run the relay once, unless another thread does; return whether the cache may be trusted now."""
-    if not _renewing.acquire(blocking=False):
-        return False
-    try:
-        return relay.relay_once(cache)
-    finally:
-        _renewing.release()
 
 
 def _lookup_from_reply(spec: CacheSpec, known: VerifiedEntry | None, reply: Any) -> Lookup:

@@ -109,6 +109,14 @@ def pending(connection: BaseDatabaseWrapper, limit: int) -> OutboxRows:
     return _select(connection, SELECT_PENDING, [limit])
 
 
+def last_id(connection: BaseDatabaseWrapper) -> int | None:
+    """Return the id of the newest row; None if there is none."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT max(id) FROM cache_outbox")
+        newest: int | None = cursor.fetchone()[0]
+    return newest
+
+
 def contains(connection: BaseDatabaseWrapper, row_id: int) -> bool:
     """Return whether a row still exists."""
     with connection.cursor() as cursor:

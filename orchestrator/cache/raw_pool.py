@@ -3,17 +3,28 @@
 The library takes about as long to send a command (lock, connection check, counters, events, retries) as the
 server takes to run it. This pool takes an idle connection from a deque and puts it back. The library opens
 and closes the connections.
+
+Every exchange has a deadline. A time-out of each ``recv`` alone would let a reply that drips hold a request
+for as long as it drips.
 """
 
 import os
 import socket
 import ssl
 import struct
+import threading
+import time
 from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 import hiredis
 import redis
+from redis.connection import DefaultParser
+from redis.utils import SENTINEL
+
+from orchestrator.cache import timing
 
 #: Bytes that one call of ``recv`` reads at most.
 _READ_BYTES: Final = 64 * 1024
@@ -26,95 +37,185 @@ _ERRORS: Final = {
     "OOM": redis.exceptions.OutOfMemoryError,
 }
 
+_TOO_LATE: Final = "the cache server does not respond in time"
+
+# The deadline of the operation that this thread runs with the library.
+_thread = threading.local()
+
+
+@contextmanager
+def deadline_at(deadline: float) -> Iterator[None]:
+    """Let this thread wait for replies to the library until a monotonic time, for all of them together."""
+    _thread.deadline = deadline
+    try:
+        yield
+    finally:
+        _thread.deadline = None
+
+
+class BoundedParser(DefaultParser):  # type: ignore[misc, valid-type]
+    """The library's parser of replies, which keeps the thread's deadline."""
+
+    def read_from_socket(self, timeout: Any = SENTINEL, raise_on_timeout: bool = True) -> bool:  # noqa: FBT001, FBT002 - the library's
+        """Read what has arrived.
+
+        Raises:
+            redis.exceptions.TimeoutError: when nothing arrives within the socket's time-out or the deadline.
+        """
+        deadline = getattr(_thread, "deadline", None)
+        if deadline is None:
+            return bool(super().read_from_socket(timeout, raise_on_timeout))
+        left = deadline - time.monotonic()
+        if left <= 0:
+            raise redis.exceptions.TimeoutError(_TOO_LATE)
+        return bool(super().read_from_socket(min(left, self._socket_timeout)))
+
 
 class RawPool:
     """The idle connections of one process to one server.
 
     Args:
-        pool: the library's pool, which makes the connections.
+        pool: the library's pool, which makes the connections. Their time-out is that of a whole exchange.
     """
 
     def __init__(self, pool: Any) -> None:
         self._pool = pool
+        self._timeout = float(pool.connection_kwargs["socket_timeout"])
         self._idle: deque[_RawConnection] = deque()  # append and pop are thread-safe
         os.register_at_fork(after_in_child=self._idle.clear)
 
-    def call(self, command: bytes) -> Any:
-        """Send one command and return the reply. A connection that broke while idle is replaced.
+    def call(self, command: bytes) -> tuple[Any, bool]:
+        """Send one command. A connection that broke while idle is replaced.
 
         Args:
             command: the packed command.
 
+        Returns:
+            The reply, and whether it was slow.
+
         Raises:
             redis.exceptions.RedisError: when the call failed.
         """
+        started = time.monotonic()
         try:
             connection = self._idle.pop()
         except IndexError:
-            connection = _RawConnection(self._pool.make_connection())
+            connection = self._connect(started)
         try:
-            reply = connection.exchange(command)
+            reply = connection.exchange(command, started)
         except redis.exceptions.ConnectionError:
-            connection = _RawConnection(self._pool.make_connection())
-            reply = connection.exchange(command)
+            connection = self._connect(started)
+            reply = connection.exchange(command, started)
         self._idle.append(connection)
         if isinstance(reply, redis.exceptions.ResponseError):
             raise reply
-        return reply
+        return reply, connection.was_slow
+
+    def _connect(self, started: float) -> "_RawConnection":
+        with deadline_at(started + self._timeout):
+            return _RawConnection(self._pool.make_connection(), self._timeout)
 
 
 class _RawConnection:
     """A connection that the library opens and closes. An error closes it, and it must be dropped.
 
-    The operating system enforces the time-out of each call. A socket with a Python time-out needs two system
-    calls per read: ``poll`` and ``recv``. TLS sockets need the Python time-out.
+    The operating system enforces the time-outs. A socket with a Python time-out needs two system calls per
+    read: ``poll`` and ``recv``. TLS sockets need the Python time-out.
+
+    At first a socket waits only until the exchange is slow, then for what is left of the time-out. So the
+    operating system decides what is slow: a clock would also measure how long a busy process takes to let
+    this thread go on.
 
     Args:
-        connection: the library's connection; its time-out applies to each call.
+        connection: the library's connection.
+        timeout: seconds that an exchange may take.
     """
 
-    def __init__(self, connection: Any) -> None:
+    def __init__(self, connection: Any, timeout: float) -> None:
         connection.connect()
         self._connection = connection
         self._socket: socket.socket = connection._sock  # noqa: SLF001 - the library does not use it meanwhile
         self._parser = hiredis.Reader(
             protocolError=redis.exceptions.InvalidResponse, replyError=_error_from, notEnoughData=_INCOMPLETE
         )
-        timeout = self._socket.gettimeout()
-        if timeout and not isinstance(self._socket, ssl.SSLSocket):
-            seconds, rest = divmod(timeout, 1)
-            timeval = struct.pack("ll", int(seconds), int(rest * 1_000_000))
+        self._timeout, self._slow_after = timeout, timeout * timing.SLOW_SHARE
+        self._started = 0.0
+        self.was_slow = False
+        """Whether the last exchange was slow."""
+        if not isinstance(self._socket, ssl.SSLSocket):
             self._socket.settimeout(None)
-            for direction in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
-                self._socket.setsockopt(socket.SOL_SOCKET, direction, timeval)
+        self._set_timeout(self._slow_after)
 
-    def exchange(self, command: bytes) -> Any:
+    def exchange(self, command: bytes, started: float) -> Any:
         """Send a command and return the reply. An error reply is returned, not raised.
+
+        Args:
+            command: the packed command.
+            started: the monotonic time at which the exchange began.
 
         Raises:
             redis.exceptions.TimeoutError: when the server did not respond in time.
             redis.exceptions.ConnectionError: when the connection is broken.
         """
+        self._started, self.was_slow = started, False
         try:
-            self._socket.sendall(command)
-            return self._reply()
+            self._send(command)
+            reply = self._reply()
+            if self.was_slow:
+                self._set_timeout(self._slow_after)
         except (BlockingIOError, TimeoutError) as error:
             self._connection.disconnect()
-            raise redis.exceptions.TimeoutError("the cache server does not respond in time") from error
+            raise redis.exceptions.TimeoutError(_TOO_LATE) from error
         except OSError as error:
             self._connection.disconnect()
             raise redis.exceptions.ConnectionError(str(error)) from error
+        return reply
+
+    def _send(self, command: bytes) -> None:
+        sent = self._timed(self._socket.send, command)
+        while sent < len(command):
+            self.was_slow = True  # a blocking socket sends a part only if its time-out expires
+            sent += self._timed(self._socket.send, memoryview(command)[sent:])
 
     def _reply(self) -> Any:
+        parts = 0
         while True:
             reply = self._parser.gets()
             if reply is _INCOMPLETE:
-                received = self._socket.recv(_READ_BYTES)
+                received = self._timed(self._socket.recv, _READ_BYTES)
                 if not received:
                     raise ConnectionResetError("the cache server has closed the connection")
                 self._parser.feed(received)
+                parts += 1
+                if parts > 1 and time.monotonic() > self._started + self._slow_after:
+                    self.was_slow = True  # together, though perhaps no part was
             elif not isinstance(reply, hiredis.PushNotification):
                 return reply
+
+    def _timed(self, operation: Callable[[Any], Any], argument: Any) -> Any:
+        """Run an operation of the socket until the deadline, and note if it is slow."""
+        at_least = 0.0
+        if not self.was_slow:
+            try:
+                return operation(argument)
+            except (BlockingIOError, TimeoutError):
+                # Until this thread goes on, the deadline may have passed and the reply have come.
+                self.was_slow, at_least = True, self._slow_after
+        left = max(at_least, self._started + self._timeout - time.monotonic())
+        if left <= 0:
+            raise TimeoutError(_TOO_LATE)
+        self._set_timeout(left)
+        return operation(argument)
+
+    def _set_timeout(self, seconds: float) -> None:
+        if isinstance(self._socket, ssl.SSLSocket):
+            self._socket.settimeout(seconds)
+            return
+        whole, rest = divmod(seconds, 1)
+        # At least a microsecond: 0 would mean no time-out.
+        timeval = struct.pack("ll", int(whole), int(rest * 1_000_000) or 1)
+        for direction in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+            self._socket.setsockopt(socket.SOL_SOCKET, direction, timeval)
 
 
 def _error_from(text: str) -> redis.exceptions.ResponseError:

@@ -78,7 +78,9 @@ _CLAIM_FILL: Final = Script("claim_fill")
 _FILL: Final = Script("fill")
 _BEGIN: Final = Script("begin")
 _END: Final = Script("end")
-_DRAIN: Final = Script("drain")
+_WRITERS: Final = Script("writers")
+_INVALIDATE: Final = Script("invalidate")
+_REPLACE_EPOCH: Final = Script("replace_epoch")
 
 
 def read_script(prefix: str, database: int) -> Script:
@@ -101,7 +103,7 @@ def read(script: Script, specs: Sequence[CacheSpec], *, known: Sequence[EntryHea
         specs: the specs to look up.
         known: for each spec the header of the entry that the caller has, with empty fields for none.
     """
-    names, arguments = [keys.epoch(), keys.lease()], []
+    names, arguments = [keys.epoch()], []
     for spec, header in zip(specs, known, strict=True):
         names.extend(spec.keys)
         arguments += [len(spec.tags), *header]
@@ -141,26 +143,42 @@ def begin(tags: Iterable[str], *, writer: str) -> Call:
 
     Args:
         tags: the tags that it invalidates.
-        writer: a token that names the write.
+        writer: names the write and its transaction.
     """
-    return Call(_BEGIN, keys.tag_keys(tags), [writer, _ms(timing.WRITER_EXPIRY)])
+    return Call(_BEGIN, keys.tag_keys(tags), [writer])
 
 
-def end(tags: Iterable[str], *, writer: str) -> Call:
-    """End a write that was announced by ``begin``, with the same arguments."""
-    return Call(_END, keys.tag_keys(tags), [writer, keys.token(), _ms(timing.GENERATION_KEPT)])
-
-
-def drain(tags: Iterable[str] = (), *, lease_end: int = 0, void_everything: bool = False) -> Call:
-    """Invalidate the tags of outbox rows, and extend the lease.
+def end(tags: Iterable[str], *, writers: Iterable[str | bytes]) -> Call:
+    """End writes that were announced by ``begin``.
 
     Args:
-        tags: the tags of outbox rows.
-        lease_end: the lease's end as a timestamp of the server's clock, in milliseconds; 0 to leave it.
-        void_everything: void every entry; the tags are ignored.
+        tags: tags that they invalidate.
+        writers: the writers' names.
     """
-    names = [keys.epoch(), keys.lease(), *([] if void_everything else keys.tag_keys(tags))]
-    return Call(_DRAIN, names, [keys.token(), _ms(timing.GENERATION_KEPT), lease_end, int(void_everything)])
+    return Call(_END, keys.tag_keys(tags), [keys.token(), _ms(timing.GENERATION_KEPT), *writers])
+
+
+def writers(tags: Iterable[str]) -> Call:
+    """List the writers in flight that have not ended for ``WRITER_SUSPECTED_AFTER`` seconds.
+
+    Args:
+        tags: tags that they invalidate.
+    """
+    return Call(_WRITERS, keys.tag_keys(tags), [timing.WRITER_SUSPECTED_AFTER])
+
+
+def invalidate(tags: Iterable[str]) -> Call:
+    """Invalidate the tags of outbox rows."""
+    return Call(_INVALIDATE, keys.tag_keys(tags), [keys.token(), _ms(timing.GENERATION_KEPT)])
+
+
+def replace_epoch(in_doubt: bytes = b"") -> Call:
+    """Void every entry by another epoch.
+
+    Args:
+        in_doubt: the epoch to replace, which is in doubt; empty for any that is not.
+    """
+    return Call(_REPLACE_EPOCH, [keys.epoch()], [in_doubt, keys.token(), _ms(timing.EPOCH_KEPT)])
 
 
 def _jittered(ttl: int) -> int:

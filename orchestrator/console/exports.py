@@ -1,6 +1,7 @@
 """Exports of rows as files, streamed page by page so that memory use does not grow with their number."""
 
 import csv
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
@@ -19,8 +20,9 @@ _SERIALIZERS: Final[dict[str, type[ModelSerializer[Any]]]] = {
     "users": UserSerializer,
 }
 
-#: First characters that make a spreadsheet run a cell as a formula: clients choose names.
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+#: Where a text, which clients choose, would be a formula: at the start of a cell, and of what is a cell for
+#: spreadsheets that take semicolons or tabs for separators and ignore the quotes.
+_FORMULA: Final = re.compile(r"^(?=[\t\r\n])|(^|[;\t\r\n])(?=[^\S\t\r\n]*[=+\-@\uff1d\uff0b\uff0d\uff20])")
 
 
 def export(selection: Selection, kind: str) -> StreamingHttpResponse:
@@ -48,7 +50,7 @@ def _json_lines(rows: Iterator[str]) -> Iterator[str]:
 
 
 def _csv(rows: Iterator[str], columns: Sequence[str]) -> Iterator[str]:
-    writer = csv.writer(_Echo())
+    writer = csv.writer(_Echo(), quoting=csv.QUOTE_ALL)
     yield writer.writerow(columns)
     for row in rows:
         values = from_json(row)
@@ -61,7 +63,7 @@ def _cell(value: Any) -> str:
     if isinstance(value, int):
         return str(value)
     text = value if isinstance(value, str) else to_json(value).decode().strip('"')
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    return _FORMULA.sub(r"\1'", text)
 
 
 class _Echo:

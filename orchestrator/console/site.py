@@ -1,23 +1,13 @@
 """The admin site that operators sign in to."""
 
-from collections.abc import Callable
-from functools import wraps
-from http import HTTPStatus
 from typing import Any
 
 from django.contrib.admin import AdminSite
-from django.db import Error
 from django.http import Http404, HttpRequest, HttpResponse
-from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
 from django.urls import path
-from django.utils.decorators import method_decorator
-from django.views.decorators.cache import never_cache
 
-from monitoring.readiness import ping
-from monitoring.timeouts import BoundedCall, TimeBudget, TimeBudgetExceeded
-
-Page = Callable[..., Any]
+from orchestrator.auth.throttling import with_status_429
 
 
 class Console(AdminSite):
@@ -29,43 +19,10 @@ class Console(AdminSite):
     site_url = "/api/v1/"
     enable_nav_sidebar = False  # the menu at the top replaces it
 
-    def admin_view(self, view: Page, cacheable: bool = False) -> Any:  # noqa: FBT001, FBT002 - Django's
-        """Return a view that checks the database, then the user's permission, then shows the page."""
-        return self._require_database(super().admin_view(view, cacheable))
-
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        """Show the sign-in page."""
-        response: HttpResponse = self._require_database(super().login)(request, extra_context)
+        """Show the sign-in page, with status 429 after too many failed logins."""
+        response: HttpResponse = with_status_429(super().login)(request, extra_context)
         return response
-
-    def _require_database(self, page: Page) -> Page:
-        """Return a view that shows ``page``, or at once a 503 page while the database does not respond.
-
-        Sessions are in the database: without it, the user is unknown.
-        """
-
-        @wraps(page)
-        def view(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-            try:
-                TimeBudget().result(BoundedCall(ping))
-            except (TimeBudgetExceeded, Error):
-                return self._database_unavailable(request)
-            return page(request, *args, **kwargs)
-
-        return view
-
-    @method_decorator(never_cache)
-    def _database_unavailable(self, request: HttpRequest) -> HttpResponse:
-        # Rendered without the request: its user would have to be read from the database.
-        context = {
-            "site_header": self.site_header,
-            "site_title": self.site_title,
-            "title": "Database unavailable",
-        }
-        return HttpResponse(
-            render_to_string("console/database_unavailable.html", context),
-            status=HTTPStatus.SERVICE_UNAVAILABLE,
-        )
 
     def get_urls(self) -> list[Any]:
         """Return the URLs of all pages."""

@@ -77,6 +77,12 @@ def failed(name, **fields):
     return actions.change_status(job.pk, JobStatus.FAILED, by="w", reason="No space left on device")
 
 
+def test_the_documentation_lists_the_operations(screen):
+    page = screen.page()
+    page.goto("/api/v1/docs/")
+    expect(page.get_by_text("/api/v1/jobs/{id}/status/").first).to_be_visible()
+
+
 def test_an_operator_reads_filters_retries_and_cancels_many(screen, as_user):
     broken = failed("Broken import")
     Job.objects.bulk_create(Job(name=f"Nightly {number}") for number in range(1200))

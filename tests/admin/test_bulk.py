@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from datetime import timedelta
 from itertools import pairwise
 
@@ -278,6 +279,45 @@ def test_jobs_are_exported_as_they_are_listed(console):
     assert result["created_at"].endswith("Z")
     assert "lease_token" not in result
     assert LogEntry.objects.filter(change_message__startswith="Exported").count() == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "cell"),
+    [
+        ("=1+1", "'=1+1"),
+        ("+1", "'+1"),
+        ("-1", "'-1"),
+        ("@SUM(A1)", "'@SUM(A1)"),
+        ("\t=1", "'\t'=1"),
+        ("\rx", "'\rx"),
+        ("  =1", "'  =1"),
+        ("\uff1d1", "'\uff1d1"),
+        ("\uff0b1", "'\uff0b1"),
+        ("\uff0d1", "'\uff0d1"),
+        ("\uff20x", "'\uff20x"),
+        ("a;=1;+2", "a;'=1;'+2"),
+        ("a; \uff1d1", "a;' \uff1d1"),
+        ("a\n=1", "a\n'=1"),
+        ("a\t-1", "a\t'-1"),
+        ("a;b,c-d=e", "a;b,c-d=e"),
+    ],
+)
+def test_no_cell_of_an_export_is_a_formula(console, text, cell):
+    (job,) = make(1)
+    Job.objects.filter(pk=job.pk).update(name=text, description=text, priority=-1, metadata={"a": text})
+    content = body(console.post(JOBS, {"action": "export_csv", "index": "0", "select_across": "1"}))
+    (row,) = csv.DictReader(io.StringIO(content, newline=""))
+    assert (row["name"], row["description"], row["priority"]) == (cell, cell, "-1")
+
+
+def test_every_cell_of_an_export_is_quoted(console):
+    make(1)
+    header, line = body(
+        console.post(JOBS, {"action": "export_csv", "index": "0", "select_across": "1"})
+    ).splitlines()
+    assert header.startswith('"id","name",')
+    assert re.fullmatch(r'"(?:[^"]|"")*"(?:,"(?:[^"]|"")*")*', line)
+    assert line.count('",') == header.count('",')
 
 
 def test_running_jobs_that_are_cancelled_lose_their_lease(console):

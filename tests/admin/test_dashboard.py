@@ -240,7 +240,7 @@ def test_only_staff_can_open_the_pages(console, client, user, page):
 @pytest.mark.one_engine
 @pytest.mark.parametrize("page", ["", "cache/", "orchestrator/job/", "login/", "nothing-here/"])
 def test_the_policy_allows_only_files_of_this_host(console, page):
-    response = console.get(f"/admin/{page}", follow=True)
+    response = console.get(f"/admin/{page}", follow=True, HTTP_ACCEPT="text/html")
     policy = response.headers["Content-Security-Policy"]
     assert "default-src 'none'" in policy
     assert "unsafe" not in policy

@@ -37,6 +37,17 @@ def test_a_meaningless_order_page_or_search_shows_the_list(console, model, query
     assert console.get(f"/admin/orchestrator/{model}/?{query}").status_code == 200
 
 
+@pytest.mark.parametrize("value", ["", "x", "password", "%00", "id__exact"])
+def test_an_invalid_parameter_of_a_form_redirects_once_with_a_message(admin_console, job, value):
+    for view in ("change", "delete"):
+        url = f"/admin/orchestrator/job/{job.pk}/{view}/"
+        response = admin_console.get(f"{url}?_to_field={value}", follow=True)
+        assert response.redirect_chain == [(url, 302)]
+        assert [str(message) for message in response.context["messages"]] == [
+            "The URL has an invalid parameter."
+        ]
+
+
 @pytest.mark.one_engine
 @pytest.mark.parametrize("model", LISTS)
 @pytest.mark.parametrize("row_id", INVALID_IDS)

@@ -88,12 +88,21 @@ def test_the_last_admin_cannot_be_removed(admin_console, admin_user):
         (page(admin_user, "change/"), demoted),
         (page(admin_user, "change/"), inactive),
         (page(admin_user, "delete/"), {"post": "yes"}),
+        (page(admin_user, "password/"), {"usable_password": "false", "unset-password": "1"}),
     ):
         response = admin_console.post(url, fields, follow=True)
-        assert any("last active admin" in text for text in texts(response)), url
+        assert any("last admin who can sign in" in text for text in texts(response)), url
     admin_user.refresh_from_db()
     assert (admin_user.role, admin_user.active) == ("admin", True)
+    assert admin_user.check_password(PASSWORD)
     assert not LogEntry.objects.exists()
+
+
+def test_the_password_of_another_admin_can_be_removed(admin_console):
+    other = make_user("other", Role.ADMIN)
+    admin_console.post(page(other, "password/"), {"usable_password": "false", "unset-password": "1"})
+    other.refresh_from_db()
+    assert not other.has_usable_password()
 
 
 def test_another_admin_can_be_deleted(admin_console):

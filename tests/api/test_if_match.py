@@ -8,8 +8,9 @@ from tests.users import make_user
 
 pytestmark = pytest.mark.django_db
 
-#: Each change of a detail: its path, method and body.
+#: Each change of a detail: its path, method and body. ``put_status`` is a PUT of the job's status.
 CHANGES = [
+    ("jobs", "put_status", {"status": "running"}),
     ("jobs", "patch", {"priority": 7}),
     ("jobs", "delete", None),
     ("tasks", "put", {"title": "new"}),
@@ -39,12 +40,18 @@ def header(template, response):
     return template.format(etag=response["ETag"], bare=response["ETag"].strip('"'))
 
 
+def send(client, method, url, body, if_match):
+    if method == "put_status":
+        method, url = "put", f"{url}status/"
+    return getattr(client, method)(url, body, HTTP_IF_MATCH=if_match)
+
+
 @pytest.mark.one_engine
 @pytest.mark.parametrize(("path", "method", "body"), CHANGES)
 @pytest.mark.parametrize("if_match", CURRENT)
 def test_a_change_with_the_current_etag_is_made(as_admin, urls, path, method, body, if_match):
     seen = as_admin.get(urls[path])
-    response = getattr(as_admin, method)(urls[path], body, HTTP_IF_MATCH=header(if_match, seen))
+    response = send(as_admin, method, urls[path], body, header(if_match, seen))
     assert response.status_code == (204 if method == "delete" else 200)
     assert as_admin.get(urls[path]).content != seen.content
 
@@ -54,7 +61,7 @@ def test_a_change_with_the_current_etag_is_made(as_admin, urls, path, method, bo
 def test_a_change_with_another_etag_is_412_and_changes_nothing(as_admin, urls, path, method, body):
     seen, events = as_admin.get(urls[path]), Event.objects.count()
     for if_match in OUTDATED:
-        response = getattr(as_admin, method)(urls[path], body, HTTP_IF_MATCH=header(if_match, seen))
+        response = send(as_admin, method, urls[path], body, header(if_match, seen))
         assert response.status_code == 412, if_match
         assert seen["ETag"] in response.json()["detail"], if_match
         assert as_admin.get(urls[path]).content == seen.content, if_match
@@ -66,7 +73,7 @@ def test_a_change_of_an_unknown_row_is_404_whatever_the_etag(as_admin, urls, pat
     etag = as_admin.get(urls[path])["ETag"]
     as_admin.delete(urls[path])
     for if_match in (etag, "*", '"other"'):
-        response = getattr(as_admin, method)(urls[path], body, HTTP_IF_MATCH=if_match)
+        response = send(as_admin, method, urls[path], body, if_match)
         assert response.status_code == 404
 
 
@@ -85,6 +92,8 @@ def test_a_job_whose_status_changed_meanwhile_is_412(as_admin, urls):
     as_admin.put(f"{urls['jobs']}status/", {"status": "running"})
     assert as_admin.patch(urls["jobs"], {"priority": 7}, HTTP_IF_MATCH=etag).status_code == 412
     assert as_admin.delete(urls["jobs"], HTTP_IF_MATCH=etag).status_code == 412
+    assert send(as_admin, "put_status", urls["jobs"], {"status": "running"}, etag).status_code == 412
+    assert send(as_admin, "put_status", urls["jobs"], {"status": "completed"}, etag).status_code == 412
 
 
 @pytest.mark.parametrize(("path", "field"), [("jobs", "name"), ("tasks", "title"), ("users", "username")])

@@ -72,7 +72,7 @@ def test_every_url_has_a_page_with_the_menu_that_loads_nothing_from_other_hosts(
     assert "Log out" in text
     assert loaded_by(text)
     assert [url for url in loaded_by(text) if not url.startswith("/static/")] == []
-    assert "default-src 'self'" in response["Content-Security-Policy"]
+    assert "script-src 'self';" in response["Content-Security-Policy"]
     assert not re.findall(r"<script>|\son\w+=", text), "the policy blocks inline scripts"
 
 
@@ -80,6 +80,34 @@ def test_every_url_has_a_page_with_the_menu_that_loads_nothing_from_other_hosts(
 def test_the_other_pages_load_nothing_from_other_hosts(client, url):
     text = client.get(url).content.decode()
     assert not re.findall(r'(?:src|href)="(?:https?:)?//', text)
+
+
+@pytest.mark.parametrize("method", ["get", "head", "options", "post", "put", "patch", "delete", "trace"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("/", "/admin", "/admin/", "/admin/login/", "/api/v1/", "/api/v1/docs/", "/api/v1/schema/"),
+        *("/auth/login/", "/auth/session/login/", "/auth/session/logout/", "/monitoring/cache/health"),
+        *("/healthz", "/readyz", "/metrics", "/api/v1/nothing/", "/nothing", "/admin/nothing/"),
+    ],
+)
+def test_every_method_of_every_page_has_a_response_with_a_policy(client, method, url):
+    for headers in (HTML, {"HTTP_ACCEPT": "*/*"}, {**HTML, "HTTP_HOST": "other.example"}):
+        response = getattr(client, method)(url, **headers)
+        assert response.status_code < 500 or url == "/readyz", headers
+        if response["Content-Type"].startswith("text/html"):
+            assert "script-src 'self';" in response["Content-Security-Policy"]
+
+
+def test_the_documentation_has_no_inline_script(client):
+    page = client.get("/api/v1/docs/").content.decode()
+    assert not re.findall(r"<script>", page)
+    (script,) = re.findall(r'<script src="(/api/v1/docs/[^"]+)"', page)
+    assert "SwaggerUIBundle(" in client.get(script).content.decode()
+
+
+def test_the_documentation_has_no_options(client):
+    assert client.options("/api/v1/docs/").status_code == 405
 
 
 def test_an_anonymous_visitor_finds_the_login_page_and_returns(client, user):

@@ -1,17 +1,26 @@
 """Signing in: what it gives, what it refuses, and how soon a change of the user counts."""
 
+import hmac
+import json
 import time
+import urllib.error
+import urllib.request
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_network
 
 import jwt
 import pytest
 from django.conf import settings
 from django.contrib.auth import hashers
-from django.core.cache import caches  # noqa: TID251 - to look into it
+from django.db import connection
+from jwt.utils import base64url_encode
 from rest_framework.test import APIClient
 
 from orchestrator.auth import cached_users, tokens
-from orchestrator.auth.throttling import MAX_FAILURES_PER_IP, MAX_FAILURES_PER_USERNAME, WINDOW_SECONDS
+from orchestrator.auth.client_ip import client_network
+from orchestrator.auth.throttling import MAX_FAILURES_PER_CLIENT, MAX_FAILURES_PER_USERNAME, WINDOW_SECONDS
 from orchestrator.choices import Role
 from orchestrator.models import User
 from tests.users import PASSWORD, make_user
@@ -120,6 +129,75 @@ def test_a_forged_or_truncated_token_is_401(user, change):
     answer = me(forged(user, **change))
     assert answer.status_code == 401
     assert answer["WWW-Authenticate"] == 'Bearer realm="api"'
+
+
+ODD_VALUES = [
+    None,
+    True,
+    0,
+    -1,
+    1.5,
+    10**30,
+    float("inf"),
+    float("nan"),
+    "",
+    "99999999999",
+    "x" * 5000,
+    "\u0000",
+    "\udcff",
+    [],
+    ["access"],
+    {},
+    {"a": {"b": 1}},
+]
+
+
+@pytest.mark.parametrize("claim", ["sub", "type", "iat", "exp", "jti", "pwd", "nbf", "aud", "iss", "crit"])
+def test_a_correctly_signed_token_with_an_odd_claim_is_never_an_error(user, claim):
+    for value in ODD_VALUES:
+        claims = {"sub": str(user.pk), "type": "access", "iat": int(time.time()), "exp": 2**32, "jti": "x"}
+        claims |= {"pwd": cached_users.password_fingerprint(user), claim: value}
+        status = me(signed(json.dumps(claims))).status_code
+        assert status == 401 or (status == 200 and claim not in ("sub", "type", "pwd")), value
+
+
+@pytest.mark.parametrize(
+    "payload",
+    ["[]", "1", "null", '"x"', "{}", "", "{", "[" * 100_000, '{"exp":' + "9" * 5000 + "}", "\ud800", "NaN"],
+    ids=lambda payload: payload[:10],
+)
+def test_a_correctly_signed_token_of_another_shape_is_401(user, payload):
+    assert me(signed(payload)).status_code == 401
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "[]",
+        "{}",
+        '{"alg":null}',
+        '{"alg":["HS256"]}',
+        '{"alg":{}}',
+        '{"alg":"HS256","kid":1}',
+        '{"alg":"HS256","b64":false}',
+        '{"alg":"HS256","b64":false,"crit":["b64"]}',
+        '{"alg":"HS256","crit":["x"]}',
+        '{"alg":"HS256","crit":1}',
+        '{"alg":' + "[" * 100_000,
+        '{"alg":"HS256","x":' + "9" * 5000 + "}",
+    ],
+    ids=lambda header: header[:30],
+)
+def test_a_token_with_an_odd_header_is_401(user, header):
+    assert me(signed("{}", header)).status_code == 401
+    assert me(signed("{}", header, key="another")).status_code == 401
+
+
+def signed(payload, header='{"alg":"HS256","typ":"JWT"}', key=None):
+    """Return a token of any two texts, correctly signed."""
+    parts = b".".join(base64url_encode(text.encode(errors="surrogatepass")) for text in (header, payload))
+    signature = hmac.digest((key or settings.SECRET_KEY).encode(), parts, "sha256")
+    return b".".join((parts, base64url_encode(signature))).decode()
 
 
 @pytest.mark.parametrize(
@@ -232,7 +310,7 @@ def test_failures_for_a_username_affect_neither_other_users_nor_other_ips(api, u
 
 
 def test_failures_for_many_usernames_block_the_ip(api, user):
-    for number in range(MAX_FAILURES_PER_IP):
+    for number in range(MAX_FAILURES_PER_CLIENT):
         assert login(api, f"nobody{number}", WRONG).status_code == 401
     assert login(api).status_code == 429
     assert login(api, REMOTE_ADDR="192.0.2.7").status_code == 200
@@ -260,7 +338,8 @@ def test_the_login_pages_are_throttled_too(client, page):
     for _ in range(MAX_FAILURES_PER_USERNAME):
         client.post(page, {"username": "root", "password": WRONG})
     answer = client.post(page, {"username": "root", "password": PASSWORD})
-    assert answer.status_code == 200
+    assert answer.status_code == 429
+    assert 0 < int(answer["Retry-After"]) <= WINDOW_SECONDS + 1
     assert "Too many failed attempts" in answer.content.decode()
     assert "_auth_user_id" not in client.session
     assert admin.active
@@ -268,7 +347,100 @@ def test_the_login_pages_are_throttled_too(client, page):
 
 def test_the_throttle_stores_no_username_and_no_password(api, user):
     login(api, "user", WRONG)
-    kept = repr(caches["throttle"]._cache)  # noqa: SLF001
-    assert "login:" in kept
-    assert "user" not in kept
-    assert "horse" not in kept
+    keys = [key for key, _ in stored_windows()]
+    assert len(keys) == 2
+    assert "user" not in "".join(keys)
+
+
+def stored_windows():
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT key, attempts FROM login_windows")
+        return cursor.fetchall()
+
+
+def test_windows_that_are_over_are_deleted(api, user, monkeypatch):
+    for number in range(3):
+        login(api, f"nobody{number}", WRONG)
+    now = time.time()
+    monkeypatch.setattr("time.time", lambda: now + WINDOW_SECONDS + 2)
+    login(api, "user", WRONG)
+    assert [attempts for _, attempts in stored_windows()] == [1, 1]
+
+
+def test_refused_logins_are_not_counted(api, user):
+    for _ in range(MAX_FAILURES_PER_CLIENT + 12):
+        login(api, "user", WRONG)
+    assert [attempts for _, attempts in stored_windows()] == [MAX_FAILURES_PER_USERNAME] * 2
+    make_user("other")
+    assert login(api, "other").status_code == 200
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_logins_at_the_same_time_are_counted_before_their_passwords_are_checked(web, workers):
+    make_user("user")
+    url = web(workers, env={"REDIS_URL": "none"}) + LOGIN
+    body = json.dumps({"username": "user", "password": WRONG}).encode()
+
+    def status(_):
+        request = urllib.request.Request(url, body, {"Content-Type": "application/json"})  # noqa: S310
+        try:
+            return urllib.request.urlopen(request, timeout=60).status  # noqa: S310
+        except urllib.error.HTTPError as error:
+            return error.code
+
+    with ThreadPoolExecutor(40) as pool:
+        statuses = Counter(pool.map(status, range(40)))
+    assert statuses == {401: MAX_FAILURES_PER_USERNAME, 429: 40 - MAX_FAILURES_PER_USERNAME}
+
+
+# --- Clients behind proxies ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def behind_proxies(settings):
+    settings.TRUSTED_PROXIES = [ip_network(network) for network in ("10.0.0.0/8", "2001:db8:ffff::/48")]
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "client"),
+    [
+        ("192.0.2.7", None, "192.0.2.7"),
+        ("192.0.2.7", "198.51.100.1", "192.0.2.7"),  # the peer is no proxy
+        ("10.0.0.1", None, "10.0.0.1"),
+        ("10.0.0.1", "198.51.100.1", "198.51.100.1"),
+        ("10.0.0.1", "203.0.113.9, 198.51.100.1", "198.51.100.1"),  # the client wrote the first itself
+        ("10.0.0.1", "203.0.113.9,198.51.100.1 ,10.0.0.2", "198.51.100.1"),
+        ("10.0.0.1", "10.9.9.9, 10.0.0.2", "10.9.9.9"),
+        ("10.0.0.1", "198.51.100.1, nonsense", "10.0.0.1"),
+        ("10.0.0.1", "", "10.0.0.1"),
+        ("10.0.0.1", "198.51.100.1:4711", "198.51.100.1"),
+        ("::ffff:10.0.0.1", "::ffff:198.51.100.1", "198.51.100.1"),
+        ("2001:db8:ffff::1", '"[2001:db8:1:2:3:4:5:6]:4711"', "2001:db8:1:2::/64"),
+        ("2001:db8:1:2:aaaa::1", None, "2001:db8:1:2::/64"),
+        ("fe80::1%eth0", None, "fe80::/64"),
+        ("", "198.51.100.1", ""),
+        ("10.0.0.1", "," * 100_000, "10.0.0.1"),
+    ],
+)
+def test_the_client_of_a_request(behind_proxies, peer, forwarded, client):
+    headers = {} if forwarded is None else {"HTTP_X_FORWARDED_FOR": forwarded}
+    assert client_network({"REMOTE_ADDR": peer, **headers}) == client
+
+
+def test_without_trusted_proxies_nobody_can_choose_their_address(api):
+    assert client_network({"REMOTE_ADDR": "10.0.0.1", "HTTP_X_FORWARDED_FOR": "192.0.2.7"}) == "10.0.0.1"
+
+
+def test_behind_a_proxy_one_client_does_not_lock_out_the_others(api, user, behind_proxies):
+    for number in range(MAX_FAILURES_PER_CLIENT + 12):
+        login(api, f"nobody{number}", WRONG, REMOTE_ADDR="10.0.0.1", HTTP_X_FORWARDED_FOR="192.0.2.7")
+    for client, status in [("192.0.2.7", 429), ("9.9.9.9, 192.0.2.7", 429), ("192.0.2.8", 200)]:
+        answer = login(api, REMOTE_ADDR="10.0.0.1", HTTP_X_FORWARDED_FOR=client)
+        assert answer.status_code == status
+
+
+def test_all_addresses_of_an_ipv6_network_are_one_client(api, user):
+    for number in range(MAX_FAILURES_PER_USERNAME):
+        assert login(api, "user", WRONG, REMOTE_ADDR=f"2001:db8::{number}").status_code == 401
+    assert login(api, REMOTE_ADDR="2001:db8::ffff:ffff:ffff:ffff").status_code == 429
+    assert login(api, REMOTE_ADDR="2001:db8:0:1::1").status_code == 200

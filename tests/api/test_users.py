@@ -126,11 +126,14 @@ def leave(client, admin, change):
 
 
 @pytest.mark.parametrize("change", LEAVING.values(), ids=LEAVING)
-def test_the_last_active_admin_cannot_be_removed(as_admin, admin_user, change):
+def test_the_last_admin_who_can_sign_in_cannot_be_removed(as_admin, admin_user, change):
     make_user("gone", Role.ADMIN, active=False)
+    make_user("no.password", Role.ADMIN, password=None)
+    for name, imported in [("demo", f"!{admin_user.pk.hex}"), ("empty", ""), ("other", "bcrypt$x")]:
+        User.objects.filter(pk=make_user(name, Role.ADMIN).pk).update(password=imported)
     answer = leave(as_admin, admin_user, change)
     assert answer.status_code == 409
-    assert "last active admin" in answer.json()["detail"]
+    assert "last admin who can sign in" in answer.json()["detail"]
     assert as_admin.get(f"{USERS}me/").json()["role"] == "admin"
 
 

@@ -21,21 +21,30 @@ LONG_TIMEOUTS = "socket_timeout=1&socket_connect_timeout=1"
 
 
 @pytest.fixture
-def own_cache(
-    valkey_server: Callable[..., ValkeyServer],
-    settings: LazySettings,  # pytest-django's fixture, which restores the settings
-) -> Callable[..., ValkeyServer]:
-    """A function that starts a private cache server for this process: ``own_cache(config)``."""
+def use_cache(settings: LazySettings) -> Callable[[str], None]:  # pytest-django restores the settings
+    """A function that lets this process use the cache server at a URL."""
 
-    def start(config: Mapping[str, str] | None = None) -> ValkeyServer:
-        server = valkey_server(config)
-        settings.CACHE_URL = connection_urls.cache_url(f"{server.url}&{LONG_TIMEOUTS}")
+    def use(url: str) -> None:
+        settings.CACHE_URL = connection_urls.cache_url(url)
         settings.CACHES = {
             **settings.CACHES,
             "default": {**settings.CACHES["default"], "LOCATION": settings.CACHE_URL},
         }
         client._client_for.cache_clear()  # noqa: SLF001 - the last test's server had the same URL
         local_entries.entries.clear()
+
+    return use
+
+
+@pytest.fixture
+def own_cache(
+    valkey_server: Callable[..., ValkeyServer], use_cache: Callable[[str], None]
+) -> Callable[..., ValkeyServer]:
+    """A function that starts a private cache server for this process: ``own_cache(config)``."""
+
+    def start(config: Mapping[str, str] | None = None) -> ValkeyServer:
+        server = valkey_server(config)
+        use_cache(f"{server.url}&{LONG_TIMEOUTS}")
         return server
 
     return start
@@ -63,7 +72,7 @@ def collecting(transactional_db: None) -> Iterator[None]:
 
 def set_listening(value: str) -> None:
     with connection.cursor() as cursor:
-        cursor.execute("SELECT set_config('kyros.listens', %s, false)", [value])
+        cursor.execute("SELECT set_config('kyros.notices', %s, false)", [value])
     with connection.schema_editor():
         """A schema change makes the connection check again whether the triggers send notices."""
 

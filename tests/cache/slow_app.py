@@ -17,9 +17,9 @@ def delayed() -> Callable[..., Any]:
 
     end = Write.end
 
-    def end_later(write: Write) -> bool:
+    def end_later(write: Write) -> None:
         time.sleep(DELAY)
-        return end(write)
+        end(write)
 
     Write.end = end_later  # type: ignore[method-assign]
     return application
@@ -33,7 +33,7 @@ def without_begin() -> Callable[..., Any]:
         rows = outbox.own(connection)
         outbox.remove(connection, rows.ids)
         tags = rows.tags.union(known)
-        return Write(tags, announced=True) if tags else None
+        return Write(tags, writer="nobody") if tags else None
 
     in_flight.begin = begin_unannounced
     return application

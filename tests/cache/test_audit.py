@@ -5,7 +5,9 @@ import json
 from collections.abc import Callable
 
 import pytest
+from django.conf import LazySettings
 from django.core.management import call_command
+from django.db import OperationalError
 from rest_framework.test import APIClient
 
 from orchestrator.api.replay import replay
@@ -49,6 +51,38 @@ def test_verdict(run: audit.Replay, verdict: Verdict, as_user: APIClient):
 
     assert report.verdicts == {each.value: int(each is verdict) for each in Verdict}
     assert report.stale == ((KEY,) if verdict is Verdict.STALE else ())
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        f"http://other.example{LIST}",
+        f"{KEY}?{'a=1&' * 2000}",
+        f"http://testserver:999999{LIST}",
+        "http://[",
+        "http://testserver/\0\udcff",
+        "user 0",
+        "",
+        "x" * 100_000,
+    ],
+    ids=lambda key: key[:30],
+)
+def test_a_bad_key_does_not_end_the_audit(bad: str, as_user: APIClient):
+    warm(as_user, LIST)
+    assert audit.audit([bad, KEY], replay).verdicts == {"equal": 1, "stale": 0, "gone": 1}
+
+
+def test_a_failed_replay_does_not_end_the_audit(as_user: APIClient):
+    warm(as_user, LIST)
+    calls = []
+
+    def fail_once(key: str) -> Replayed | None:
+        calls.append(key)
+        if len(calls) == 1:
+            raise OperationalError("the database restarts")
+        return replay(key)
+
+    assert audit.audit([KEY, KEY], fail_once).verdicts == {"equal": 1, "stale": 0, "gone": 1}
 
 
 def test_a_response_that_is_replaced_during_the_comparison_is_gone(as_user: APIClient):
@@ -98,3 +132,25 @@ def test_the_command_exits_with_1_for_a_stale_response(as_user: APIClient, monke
         run_command()
 
     assert ended.value.code == 1
+
+
+def test_the_command_exits_with_1_if_it_compared_nothing(
+    as_user: APIClient, own_cache: Callable[..., ValkeyServer], capsys: pytest.CaptureFixture[str]
+):
+    own_cache().kill()
+
+    with pytest.raises(SystemExit) as ended:
+        call_command("cache_audit")
+
+    assert ended.value.code == 1
+    output = capsys.readouterr().out
+    assert output.startswith("Nothing was compared: ")
+    assert "stale" not in output
+
+
+def test_the_command_has_nothing_to_compare_if_the_cache_is_off(
+    settings: LazySettings, capsys: pytest.CaptureFixture[str]
+):
+    settings.CACHE_URL = None
+    call_command("cache_audit")
+    assert capsys.readouterr().out == "Nothing was compared: the cache is off.\n"

@@ -60,7 +60,7 @@ def test_a_changed_user_applies_to_the_next_request(
     user = make_user("mod", Role.MODERATOR)
     client = sign_in(user)
     warm(client, LIST, USERS, ME)
-    middleware.remember(client, LIST, USERS)
+    middleware.remember(client, LIST)
 
     CACHE_FAILURES[failure](cache)
     try:
@@ -83,7 +83,6 @@ def test_a_304_needs_the_same_role_as_a_200(
     as_user: APIClient, as_moderator: APIClient, api: APIClient, middleware: MiddlewareClient
 ):
     warm(as_moderator, USERS)
-    middleware.remember(as_moderator, USERS)
     etag = as_moderator.get(USERS)["ETag"]
 
     for tag in (etag, "*", f"W/{etag}"):
@@ -162,6 +161,7 @@ def test_an_anonymous_request_is_401(
 ):
     Job.objects.create(name="x")
     warm(as_moderator, path)
-    middleware.remember(as_moderator, path)
+    if path != USERS:
+        middleware.remember(as_moderator, path)
 
     assert api.get(path).status_code == middleware.get(api, path).status == 401

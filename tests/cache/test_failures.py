@@ -226,26 +226,12 @@ class TestRestarted:
         snapshot = cache.save(tmp_path / "old.rdb")
         write_and_read(as_user, job)
 
-        cache.restart(snapshot)  # perhaps with a lease that is still valid
+        cache.restart(snapshot)
 
         assert cache.execute("KEYS", "*:e:*"), "the snapshot had no entries"
         assert cache_status_once(as_user, f"{LIST}{job.pk}/") != "HIT"
         assert_same(as_user, job)
         assert_recovers(as_user, job)
-
-    def test_from_a_snapshot_with_a_valid_lease(
-        self, own_cache: OwnCache, job: Job, as_user: APIClient, tmp_path: Path
-    ):
-        cache = own_cache()
-        warm(as_user, *paths_of(job))
-        cache.execute("SET", "{kyros}:lease", "1", "PX", 60_000)
-        snapshot = cache.save(tmp_path / "old.rdb")
-        write_and_read(as_user, job)
-
-        cache.restart(snapshot)
-
-        assert_same(as_user, job)
-        write_and_read(as_user, job)
 
     def test_while_a_writer_is_between_begin_and_commit(
         self, own_cache: OwnCache, job: Job, as_user: APIClient, monkeypatch: pytest.MonkeyPatch

@@ -9,7 +9,7 @@ import pytest
 from django.db import OperationalError, connection
 from rest_framework.test import APIClient
 
-from orchestrator.cache import client, outbox, relay
+from orchestrator.cache import client, database, drain, outbox
 from orchestrator.cache.interface import CacheUnavailable
 from orchestrator.models import Job, Task
 from tests.cache.assertions import assert_current, cache_status, uncached_body, warm
@@ -96,7 +96,7 @@ def test_a_rollback_invalidates_nothing(database_url: str, job: Job, as_user: AP
         other.rollback()
         other.close()
 
-    relay.relay_once(client.current())
+    drain.drain_outbox(client.current())
 
     assert [cache_status(as_user, path) for path in paths_of(job)] == ["HIT"] * len(paths_of(job))
 
@@ -107,7 +107,7 @@ def test_a_write_of_django_is_invalidated_once(job: Job, as_user: APIClient):
     warm(as_user, *paths_of(job))
 
     for _ in range(3):
-        wait_until(lambda: relay.relay_once(client.current()), what="a lease")
+        drain.drain_outbox(client.current())
 
     assert [cache_status(as_user, path) for path in paths_of(job)] == ["HIT"] * len(paths_of(job))
 
@@ -115,8 +115,8 @@ def test_a_write_of_django_is_invalidated_once(job: Job, as_user: APIClient):
 def test_many_rows_are_drained_in_steps(
     psql: Psql, job: Job, as_user: APIClient, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(relay, "MAX_ROWS_AT_ONCE", 10)
-    monkeypatch.setattr(relay, "MAX_TAGS_AT_ONCE", 5)
+    monkeypatch.setattr(drain, "MAX_ROWS_AT_ONCE", 10)
+    monkeypatch.setattr(drain, "MAX_TAGS_AT_ONCE", 5)
     warm(as_user, *paths_of(job))
     for number in range(35):
         psql(f"UPDATE jobs SET priority = {number}")  # noqa: S608
@@ -126,7 +126,7 @@ def test_many_rows_are_drained_in_steps(
         )
         psql("DELETE FROM events")
 
-    wait_until(lambda: relay.relay_once(client.current()), what="a lease")
+    drain.drain_outbox(client.current())
 
     assert outbox.pending(connection, 1).ids == ()
     assert_current(as_user, paths_of(job))
@@ -138,10 +138,10 @@ def test_there_is_no_lease_while_the_database_is_down(
     def fail(*_: object) -> None:
         raise OperationalError
 
-    wait_until(lambda: not client.current().redis_client.exists("{kyros}:lease"), what="the end of the lease")
-    monkeypatch.setattr(outbox, "pending", fail)
+    cache = client.current()
+    warm(as_user, *paths_of(job))
+    monkeypatch.setattr(database, "look", fail)
+    wait_until(lambda: not cache.lease.fresh, what="the end of the lease")
 
     with pytest.raises(CacheUnavailable):
-        relay.relay_once(client.current())
-
-    assert not client.current().redis_client.exists("{kyros}:lease")
+        wait_until(lambda: cache.lease.hold(cache), what="an error")

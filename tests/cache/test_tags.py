@@ -278,8 +278,8 @@ def test_the_signal_receivers_record_only_tags_that_the_triggers_append(model: t
     for change in (made.save, made.delete):
         with transaction.atomic():
             change()
-            assert connection._changed_tags  # noqa: SLF001
-            assert connection._changed_tags - outbox.own(connection).tags == set()  # noqa: SLF001
+            assert connection._changes.tags  # noqa: SLF001
+            assert connection._changes.tags - outbox.own(connection).tags == set()  # noqa: SLF001
 
 
 @pytest.mark.parametrize("table", TABLES)

@@ -18,11 +18,8 @@ django.setup()
 from django.db import connection  # noqa: E402
 from django.db.backends.base.base import BaseDatabaseWrapper  # noqa: E402
 
-from orchestrator.cache import in_flight, outbox, timing  # noqa: E402
+from orchestrator.cache import in_flight, outbox  # noqa: E402
 from orchestrator.models import Job  # noqa: E402
-
-#: Seconds after which a writer counts as dead.
-EXPIRY = 1
 
 
 def die(*_: Any, **__: Any) -> None:
@@ -49,7 +46,7 @@ def prepare(step: str) -> None:
         case "in begin, after taking its outbox rows":
             outbox.take = then_die(outbox.take)
             if connection.vendor == "postgresql":
-                connection.cursor().execute("SET kyros.listens = off")  # else nothing is taken
+                connection.cursor().execute("SET kyros.notices = off")  # else nothing is taken
         case "before COMMIT":
             in_flight.begin = then_die(in_flight.begin)
         case "after COMMIT":
@@ -59,7 +56,7 @@ def prepare(step: str) -> None:
         case "after end":
             in_flight.Write.end = then_die(in_flight.Write.end)
         case "before waiting":
-            in_flight.Write.wait_for_lease_expiry = die
+            in_flight.Write.wait_until_seen = die
         case "":
             return
         case _:
@@ -79,7 +76,6 @@ STEPS = {
 
 def main(job_id: str, priority: str, step: str = "") -> None:
     """Write the priority and die at the step."""
-    timing.WRITER_EXPIRY = EXPIRY  # type: ignore[misc]
     job = Job.objects.get(pk=job_id)
     prepare(step)
     job.priority = int(priority)

@@ -51,7 +51,6 @@ class MiddlewareClient:
     def remember(self, client: APIClient, *paths: str) -> None:
         """Request each path until the middleware itself serves it."""
         for path in paths:
-            # Where no relay runs, Django renews the lease now and then.
             wait_until(
                 lambda path=path: not self.get(client, path).by_django, what=f"the middleware serving {path}"
             )

@@ -36,7 +36,7 @@ COMMANDS = {str(file): commands_in(PROJECT / file) for file in MARKDOWN_FILES}
 #: Commands that run here: curl, assignments, and management commands that only read.
 RUNNABLE = re.compile(
     r"""
-    curl\s | [A-Za-z_]+= | echo\s |
+    curl\s | [A-Za-z_]+= | echo\s | umask\s |
     (\.venv/bin/)?python3?\ manage\.py\ (
         cache_audit | cache_health | check | db_report | explain_queries | fold_counts | help | migrate |
         requeue_expired | roll_up_minutes | showmigrations | snapshot_tables | table_stats

@@ -55,6 +55,12 @@ def test_health_checks_are_read_only_and_never_cached(client, path):
     assert client.post(path).status_code == 405
 
 
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+@pytest.mark.parametrize("host", ["evil.example", "a b/", ""])
+def test_health_checks_accept_any_host(client, path, host):
+    assert client.get(path, HTTP_HOST=host).status_code == 200
+
+
 @pytest.mark.django_db(transaction=True)
 def test_ready_requires_that_migrations_are_applied(client):
     assert client.get("/readyz").json() == {"status": "ready", "cache": "up"}

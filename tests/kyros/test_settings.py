@@ -14,7 +14,7 @@ import pytest
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
-from kyros import connection_urls
+from kyros import connection_urls, embedded_cache
 from tests.run.service import clean_environment
 
 pytestmark = pytest.mark.engine_neutral
@@ -61,6 +61,8 @@ MINUTES = "a whole number of minutes from 1 to 525600"
 DAYS = "a whole number of days from 1 to 36500"
 POOL = "a whole number of connections from 0 to 1000"
 PORT = "a whole number from 1 to 65535"
+NETWORKS = "comma separated, each an IP address or a network like 10.0.0.0/8"
+USERNAME = "1 to 150 of A-Z, a-z, 0-9, @ . + - and _"
 BOOLEAN = "true, yes, on, 1 or false, no, off, 0"
 DATABASE = "sqlite:///FILE or postgresql://USER:PASSWORD@HOST:PORT/NAME"
 CACHE = "redis://:PASSWORD@HOST:PORT/DB, rediss://…, unix:///SOCKET?db=DB, or none"
@@ -104,6 +106,9 @@ CACHE = "redis://:PASSWORD@HOST:PORT/DB, rediss://…, unix:///SOCKET?db=DB, or 
         ("DB_POOL_MIN_SIZE", "11", "at most DB_POOL_MAX_SIZE, which is 10"),
         ("DB_POOL_MAX_SIZE", "1e3", POOL),
         ("DB_POOL_TIMEOUT", "0", "a whole number of seconds from 1 to 3600"),
+        ("TRUSTED_PROXIES", "10.0.0.1/8", NETWORKS),
+        ("TRUSTED_PROXIES", "10.0.0.0/33", NETWORKS),
+        ("TRUSTED_PROXIES", "proxy", NETWORKS),
         ("JWT_ACCESS_MINUTES", "0", MINUTES),
         ("JWT_REFRESH_MINUTES", "soon", MINUTES),
         ("EVENT_RETENTION_DAYS", "0", DAYS),
@@ -115,7 +120,9 @@ CACHE = "redis://:PASSWORD@HOST:PORT/DB, rediss://…, unix:///SOCKET?db=DB, or 
         ("HOST", "http://localhost", "a host name or IP address"),
         ("WEB_WORKERS", "0", "a whole number from 1 to 256"),
         ("DEMO_JOBS", "-5", "a whole number of jobs from 0 to 100000000"),
-        ("KYROS_ADMIN_USERNAME", "jörg", "1 to 150 letters, digits and @ . + - _"),
+        ("KYROS_ADMIN_USERNAME", "a b", USERNAME),
+        ("KYROS_ADMIN_USERNAME", "ä", USERNAME),
+        ("KYROS_ADMIN_USERNAME", "a" * 151, USERNAME),
         (
             "ALLOWED_HOSTS",
             "https://kyros.example",
@@ -153,20 +160,17 @@ def test_error_message_shows_no_secret(name, value, secret):
     assert secret not in line
 
 
+def test_admin_password_does_not_stay_in_the_environment():
+    with patch.dict(os.environ, {"SECRET_KEY": KEY, "KYROS_ADMIN_PASSWORD": "hunter2"}):
+        assert runpy.run_path(str(settings.BASE_DIR / "kyros" / "settings.py"))["KYROS_ADMIN_PASSWORD"]
+        assert "KYROS_ADMIN_PASSWORD" not in os.environ
+
+
 @pytest.mark.slow
-def test_every_program_prints_the_same_line(tmp_path):
+def test_every_program_prints_the_same_line():
     expected = "kyros: PORT='0' cannot be used; allowed: a whole number from 1 to 65535"
-    granian = [
-        "-m",
-        "granian",
-        "--interface",
-        "wsgi",
-        "--uds",
-        str(tmp_path / "socket"),
-        "kyros.wsgi:application",
-    ]
-    for command in (["manage.py", "help"], ["manage.py", "check"], ["-m", "kyros.run"], granian):
-        result = run(*command, PORT="0")
+    for program in ("manage.py help", "manage.py check", "-m kyros.run", "-m kyros.web_server"):
+        result = run(*program.split(), PORT="0")
         assert result.returncode == 1
         assert expected in result.stderr.splitlines()
         assert "Traceback" not in result.stdout + result.stderr
@@ -232,12 +236,29 @@ def test_cache_url_includes_the_timeouts(variables, url):
     assert loaded("CACHE_URL", **variables) == url
 
 
+def test_embedded_cache_is_used_only_while_its_launcher_runs(tmp_path):
+    file, url = tmp_path / "cache.url", "unix:///a/b.sock?db=0"
+    with embedded_cache.published(tmp_path, url):
+        assert file.stat().st_mode & 0o777 == 0o600
+        assert loaded("CACHE_URL", "CACHE_CONFIGURED", KYROS_DATA_DIR=tmp_path) == [
+            f"{url}&{TIMEOUTS}",
+            False,
+        ]
+        assert "redis://h:1/0" in loaded("CACHE_URL", KYROS_DATA_DIR=tmp_path, REDIS_URL="redis://h:1/0")
+        left = file.read_text()
+    assert not file.exists()
+    with subprocess.Popen(["true"]) as ended:
+        pass
+    file.write_text(left.replace(f"{os.getpid()} ", f"{ended.pid} "))
+    assert "localhost" in loaded("CACHE_URL", KYROS_DATA_DIR=tmp_path)
+
+
 def test_postgresql_gets_a_pool_that_can_be_turned_off():
     url = "postgresql://me:p%40ss@db:5433/kyros?sslmode=require"
     database = loaded("DATABASES", DATABASE_URL=url)["default"]
     options = database["OPTIONS"]
     assert (database["PASSWORD"], database["PORT"], options["sslmode"]) == ("p@ss", 5433, "require")
-    assert options["pool"] == {"min_size": 2, "max_size": 10, "timeout": 5}
+    assert options["pool"] == {"min_size": 2, "max_size": 10, "timeout": 5, "reconnect_timeout": 2}
     assert database["CONN_MAX_AGE"] == 0
     off = loaded("DATABASES", DATABASE_URL=url, DB_POOL_MAX_SIZE="0")["default"]
     assert off["OPTIONS"]["pool"] is False
@@ -258,18 +279,41 @@ def test_relative_paths_start_at_the_project_folder(tmp_path):
     assert folder == str(settings.BASE_DIR / "data")
 
 
-def test_host_is_an_allowed_host_unless_it_is_a_wildcard():
-    assert "192.168.0.7" in loaded("ALLOWED_HOSTS", HOST="192.168.0.7")
-    assert "0.0.0.0" not in loaded("ALLOWED_HOSTS", HOST="0.0.0.0")
+@pytest.mark.parametrize(
+    ("host", "allowed"),
+    [
+        ("192.168.0.7", "192.168.0.7"),
+        ("jobs.local", "jobs.local"),
+        ("::1", "[::1]"),
+        ("2001:DB8::07", "[2001:db8::7]"),
+        ("127.0.0.1", "127.0.0.1"),
+    ],
+)
+@pytest.mark.parametrize("others", ["", "jobs.example.org"])
+def test_host_is_an_allowed_host_as_clients_send_it(host, allowed, others):
+    hosts = loaded("ALLOWED_HOSTS", HOST=host, ALLOWED_HOSTS=others)
+    assert hosts.count(allowed) == 1
+    assert set(hosts) == {allowed, *(others.split() or settings.LOCAL_HOSTS)}
+
+
+@pytest.mark.parametrize("wildcard", ["0.0.0.0", "::"])
+def test_wildcard_is_no_allowed_host(wildcard):
+    assert loaded("ALLOWED_HOSTS", HOST=wildcard, ALLOWED_HOSTS="jobs.example.org") == ["jobs.example.org"]
+
+
+def test_trusted_proxies_are_addresses_and_networks():
+    proxies = loaded("TRUSTED_PROXIES", TRUSTED_PROXIES="10.0.0.0/8, ::1,")
+    assert proxies == ["10.0.0.0/8", "::1/128"]
 
 
 @pytest.fixture
 def project(tmp_path):
-    """A copy of the settings package, for which tests can write a `.env`."""
+    """A copy of the settings and what they import, for which tests can write a `.env`."""
     folder = tmp_path / "project"
-    shutil.copytree(
-        settings.BASE_DIR / "kyros", folder / "kyros", ignore=shutil.ignore_patterns("__pycache__")
-    )
+    for package in ("kyros", "monitoring"):
+        shutil.copytree(
+            settings.BASE_DIR / package, folder / package, ignore=shutil.ignore_patterns("__pycache__")
+        )
     return folder
 
 

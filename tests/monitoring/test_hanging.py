@@ -165,7 +165,8 @@ def test_the_metrics_token_opens_the_monitoring_while_the_database_is_frozen(ser
         }
 
     wait_until(lambda: is_complete(collector), what="the whole report")
-    assert moderator.get(CACHE).status == browser.get("/admin/cache/").status == 200
+    wait_until(lambda: browser.get("/admin/cache/").status == 200, what="the breaker's closing")
+    assert moderator.get(CACHE).status == 200
 
 
 def is_complete(client: HttpClient) -> bool:

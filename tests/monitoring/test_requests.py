@@ -2,6 +2,7 @@
 
 import json
 import logging
+import tracemalloc
 from collections.abc import Callable
 
 import pytest
@@ -75,6 +76,15 @@ class TestStatements:
     def test_inserts_of_one_and_many_rows_are_the_same(self):
         one, many = ("INSERT INTO t (a, b) VALUES " + ", ".join(["(%s, %s)"] * rows) for rows in (1, 9))  # noqa: S608
         assert query_stats.normalize_sql(one) == query_stats.normalize_sql(many)
+
+    def test_long_statements_take_little_memory(self):
+        tracemalloc.start()
+        try:
+            for number in range(500):
+                query_stats.normalize_sql(f"{number} {'(%s, %s), ' * 3000}")
+            assert tracemalloc.get_traced_memory()[0] < 5_000_000  # without a limit 15 MB
+        finally:
+            tracemalloc.stop()
 
     def test_a_request_with_a_query_for_each_row_is_a_suspect(self, rf, settings):
         def view(request):

@@ -1,6 +1,7 @@
 """Fixtures that start the service as `make run` does."""
 
 import signal
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -62,3 +63,16 @@ def service(data_dir: Path, tmp_path: Path) -> Iterator[Callable[..., Service]]:
     for started in services:
         started.close()
     assert processes_of(data_dir) == []
+
+
+@pytest.fixture
+def hanging_preparation(service: Callable[..., Service]) -> Iterator[Service]:
+    """A service whose preparation waits for a database that never responds."""
+    with socket.create_server(("127.0.0.1", 0)) as database:
+        database.settimeout(60)
+        host = f"127.0.0.1:{database.getsockname()[1]}"
+        url = f"postgresql://{host}/kyros?connect_timeout=600"
+        started = service(DATABASE_URL=url, KYROS_ADMIN_PASSWORD="chosen-hunter2")
+        connection, _ = database.accept()
+        with connection:
+            yield started

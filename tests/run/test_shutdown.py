@@ -3,19 +3,29 @@
 The fixture `running` covers SIGTERM to a running service with a process that ignores it.
 """
 
+import os
+import shutil
 import signal
-import socket
 import sqlite3
-from collections.abc import Iterator
+import subprocess
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.run.conftest import new_data_dir
-from tests.run.service import rows
+from tests.run.service import END_TIMEOUT_SECONDS, rows
 
 pytestmark = pytest.mark.engine_neutral
+
+
+def kill_all(processes: Iterable[psutil.Process]) -> None:
+    killed = list(processes)
+    for each in killed:
+        each.kill()
+    psutil.wait_procs(killed, END_TIMEOUT_SECONDS)
 
 
 @pytest.fixture(scope="module")
@@ -70,21 +80,49 @@ def test_after_a_kill_of_launcher_or_web_server_no_process_is_left_and_the_next_
     killed.ended(processes)
     assert again.until_ready().get("/readyz") == {"status": "ready", "cache": "up"}
     processes = again.processes
-    again.process("granian").kill()
+    again.process("kyros.web_server").kill()
     assert again.ended(processes) == 1
     assert "kyros: the process 'web' ended by itself" in again.output.splitlines()[-1]
 
 
-@pytest.fixture
-def hanging_preparation(service):
-    """A service whose preparation waits for a database that never responds."""
-    with socket.create_server(("127.0.0.1", 0)) as database:
-        database.settimeout(60)
-        host = f"127.0.0.1:{database.getsockname()[1]}"
-        started = service(DATABASE_URL=f"postgresql://{host}/kyros?connect_timeout=600")
-        connection, _ = database.accept()
-        with connection:
-            yield started
+def test_kill_of_the_whole_process_group_leaves_no_process_and_the_next_start_works(service):
+    killed = service().until_ready()
+    processes = killed.processes
+    os.killpg(killed.launcher.pid, signal.SIGKILL)
+    again = service()
+    killed.ended(processes)
+    assert again.until_ready().get("/readyz") == {"status": "ready", "cache": "up"}
+
+
+def test_processes_without_launcher_and_guards_lock_the_folder_and_are_named(service):
+    killed = service().until_ready()
+    processes = killed.processes
+    kill_all([each for each in processes if "kyros.run" in each.cmdline()])
+    left = [each for each in processes if each.is_running() and os.getsid(each.pid) == each.pid]
+    try:
+        assert len(left) == 4
+        line = service().refused()
+        assert {int(pid) for pid in line.partition("kill -- ")[2].split()} == {-each.pid for each in left}
+        subprocess.run(["/bin/bash", "-c", f"kill {line.partition('kill ')[2]}"], check=True)
+        _, unkilled = psutil.wait_procs(left, END_TIMEOUT_SECONDS)
+        assert unkilled == []
+    finally:
+        kill_all(each for each in left if each.is_running())
+    assert service().until_ready().get("/readyz") == {"status": "ready", "cache": "up"}
+
+
+def test_sqlite_file_is_whole_by_itself_after_the_service_has_ended(service, data_dir, tmp_path):
+    started = service().until_ready()
+    with closing(sqlite3.connect(data_dir / "kyros.sqlite3")) as writer:
+        writer.execute("CREATE TABLE written (id INTEGER)")
+    for each in started.processes:
+        if "kyros.run" not in each.cmdline():
+            each.suspend()  # so that it is killed, and does not close its database
+    assert started.end() == 128 + signal.SIGTERM
+    assert not (data_dir / "kyros.sqlite3-wal").exists()
+    copy = shutil.copy(data_dir / "kyros.sqlite3", tmp_path)
+    with closing(sqlite3.connect(copy)) as database:
+        assert database.execute("SELECT count(*) FROM written").fetchone() == (0,)
 
 
 def test_preparation_ends_when_the_launcher_is_killed(hanging_preparation):
@@ -109,6 +147,6 @@ def test_process_that_fails_at_every_restart_ends_the_service(service, tmp_path)
 def test_killed_guard_ends_the_service(service):
     started = service().until_ready()
     processes = started.processes
-    started.process("granian").parent().kill()
+    started.process("kyros.web_server").parent().kill()
     assert started.ended(processes) == 1
     assert "kyros: the process 'web' ended by itself" in started.output

@@ -49,18 +49,15 @@ class WebServer:
         """
         self.port = free_port()
         self.url = f"http://{HOST}:{self.port}"
-        static = Path(os.environ["KYROS_DATA_DIR"]) / "static"
-        static.mkdir(exist_ok=True)
         variables = {
             "HOST": HOST,
             "PORT": str(self.port),
             "WEB_WORKERS": str(workers),
-            "STATIC_ROOT": str(static),
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         }
         command = procfile("web")
         if application:
-            command = f"{command.rpartition(' ')[0]} --factory '{application}'"
+            command = f"{command} --factory '{application}'"
         self.process = ChildProcess(["/bin/sh", "-c", command], log, env={**os.environ, **variables, **env})
         try:
             wait_until(self._is_ready, START_TIMEOUT_SECONDS, what=f"a response from {self.url}")

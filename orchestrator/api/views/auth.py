@@ -13,7 +13,7 @@ from rest_framework.response import Response
 
 from orchestrator.api.serializers import Credentials, RefreshRequest, TokenResponse
 from orchestrator.auth.authentication import BearerAuthentication
-from orchestrator.auth.tokens import InvalidToken, decode, issue_tokens, user_for
+from orchestrator.auth.tokens import InvalidToken, current_user_for, decode, issue_tokens
 from orchestrator.models import User
 
 
@@ -71,7 +71,7 @@ class RefreshView(_TokenView):
     def post(self, request: Request) -> Response:
         """Return new tokens for a refresh token."""
         try:
-            user = user_for(decode(self.validated()["refresh_token"], "refresh"))
+            user = current_user_for(decode(self.validated()["refresh_token"], "refresh"))
             return self.tokens(user.as_user())
         except InvalidToken as error:
             raise AuthenticationFailed(str(error)) from error

@@ -31,7 +31,10 @@ class JobViewSet(ResourceViewSet):
     error_responses = {
         "partial_update": CHANGED_MEANWHILE,
         "destroy": CHANGED_MEANWHILE,
-        "status": {HTTPStatus.CONFLICT: "The job's status does not allow this; nothing was changed."},
+        "status": {
+            HTTPStatus.CONFLICT: "The job's status does not allow this; nothing was changed.",
+            **CHANGED_MEANWHILE,
+        },
     }
     cache_policy = {
         "list": cache_policy.JOB_LIST,
@@ -59,14 +62,13 @@ class JobViewSet(ResourceViewSet):
         actions.delete_job(self.row_id, by=request.user.username, precondition=self.precondition)
         return Response(status=HTTPStatus.NO_CONTENT)
 
-    @extend_schema(responses=JobSerializer)
+    @extend_schema(parameters=[IF_MATCH], responses=JobSerializer)
     @action(detail=True, methods=["put"], serializer_class=StatusChange)
     def status(self, request: Request, pk: str) -> Response:
         """Change a job's status; a completed job may have a result."""
         wanted = self.validated()
-        job = actions.change_status(
-            self.row_id, JobStatus(wanted.pop("status")), by=request.user.username, **wanted
-        )
+        status, by = JobStatus(wanted.pop("status")), request.user.username
+        job = actions.change_status(self.row_id, status, by=by, precondition=self.precondition, **wanted)
         return Response(JobSerializer(job).data)
 
     @action(detail=False, serializer_class=JobCounts, pagination_class=None)

@@ -20,7 +20,7 @@ from orchestrator.lists import USERS
 from orchestrator.models import User
 
 _CHANGE_ERRORS: Final = {
-    HTTPStatus.CONFLICT: "This would leave no active admin; nothing was changed.",
+    HTTPStatus.CONFLICT: "This would leave no admin who can sign in; nothing was changed.",
     **CHANGED_MEANWHILE,
 }
 

@@ -1,19 +1,20 @@
 #!lua flags=no-writes
 -- Looks up entries.
--- KEYS: epoch, lease; then for each spec: its entry, the generations of its tags.
+-- KEYS: epoch; then for each spec: its entry, the generations of its tags.
 -- ARGV: for each spec: its number of tags; version, ETag and signature of the entry that the caller has ("" for none).
--- Returns: 1 if the lease exists, else 0; then for each spec
+-- Returns: 1, or 0 if the epoch is missing or in doubt; then for each spec
 --   1: a hit: the caller's entry is current
 --   {"hit", version, ETag, signature, body}: body is "" if the caller's entry has the same ETag
---   {"miss"}   {"unknown"}: a generation or the epoch is missing   {"busy"}: a writer is in flight
+--   {"miss"}   {"unknown"}: a generation is missing   {"busy"}: a writer is in flight
 -- A value of another type was written by other code and counts as missing: MGET returns nil for it.
 local values = redis.call('MGET', unpack(KEYS))
 local epoch = values[1]
-local replies = {values[2] and 1 or 0}
-local at = 3
+if not epoch or epoch:byte() == 63 then return {0} end -- it begins with "?"
+local replies = {1}
+local at = 2
 for spec = 1, #ARGV, 4 do
     local version = epoch
-    local state = epoch and 'miss' or 'unknown'
+    local state = 'miss'
     local last = at + ARGV[spec]
     for generation = at + 1, last do
         local token = values[generation]
@@ -21,7 +22,7 @@ for spec = 1, #ARGV, 4 do
             state = 'busy'
         elseif not token then
             if state == 'miss' then state = 'unknown' end
-        elseif version then
+        else
             version = version .. ',' .. token
         end
     end

@@ -1,43 +1,122 @@
 """Django's PostgreSQL engine with the cache's commit hook.
 
-On a connection with the start option ``kyros.listens`` the triggers send the tags that a transaction
+On a connection with the start option ``kyros.notices`` the triggers send the tags that a transaction
 invalidates with the response to the statement, as a notice, so the hook need not query the outbox. The
 triggers recognize Django's transactions by DEFERRABLE, which is free and has no effect on a transaction that
 is not SERIALIZABLE and READ ONLY as well (https://www.postgresql.org/docs/18/sql-set-transaction.html).
 """
 
 import json
+import select
+from collections import defaultdict
+from contextlib import suppress
 from functools import partial
+from types import SimpleNamespace
 from typing import Any, Final
 
+import psycopg
 from django.db.backends.postgresql import base
-from psycopg.errors import Diagnostic
+from psycopg.errors import Diagnostic, _WaitTimeout
 from psycopg.pq import TransactionStatus
+from psycopg_pool import PoolTimeout
 
-from orchestrator.cache.commit_hook import CommitHookMixin
+from orchestrator.cache.commit_hook import Changes, CommitHookMixin
+from orchestrator.db.database_breaker import DatabaseBreaker
 
-#: The notice that the triggers send (``0004_cache.postgresql.sql``); its detail is a JSON list of tags.
-_TAGS_NOTICE: Final = "kyros.stale"
+#: The notice that the triggers send (``0004_cache.postgresql.sql``), with the transaction's id and tags.
+_TAGS_NOTICE: Final = "kyros.invalidated"
 _TRIGGERS_SEND_NOTICES: Final = (
-    "SELECT current_setting('kyros.listens', true) = 'on'"
+    "SELECT current_setting('kyros.notices', true) = 'on'"
     " AND current_setting('default_transaction_deferrable') = 'off'"
-    " AND EXISTS (SELECT FROM pg_trigger WHERE tgname = 'outbox_tells' AND tgenabled <> 'D'"
+    " AND EXISTS (SELECT FROM pg_trigger WHERE tgname = 'cache_outbox_notice' AND tgenabled <> 'D'"
     " AND tgrelid = to_regclass('cache_outbox'))"
 )
 
+#: Seconds that a request to cancel a statement may take. A frozen server does not read it.
+_CANCEL_SECONDS: Final = 0.2
+
+#: By alias.
+_breakers: Final[defaultdict[str, DatabaseBreaker]] = defaultdict(
+    partial(DatabaseBreaker, psycopg.OperationalError)
+)
+
+
+class BoundedConnection(psycopg.Connection[Any]):
+    """A connection on which the web server's threads wait for a bounded time only."""
+
+    breaker: DatabaseBreaker | None = None
+    _committing = False
+
+    def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
+        """Run a generator that sends a statement and receives the response."""
+        wait = partial(super().wait, gen, interval)
+        if self.breaker is None or timeout is not None:
+            return wait(timeout)
+        try:
+            return self.breaker.wait(wait, _WaitTimeout)
+        except psycopg.OperationalError:
+            if self.pgconn.transaction_status == TransactionStatus.ACTIVE:
+                self._abandon()
+            raise
+
+    def commit(self) -> None:
+        """Commit the open transaction."""
+        self._committing = True
+        try:
+            super().commit()
+        finally:
+            self._committing = False
+
+    def _abandon(self) -> None:
+        """Close the connection: a late response must not be taken for that to the next statement."""
+        # The server would go on waiting for a lock. A COMMIT that waits for a standby must not end early.
+        if not self._committing:
+            with suppress(psycopg.Error):
+                self.cancel_safe(timeout=_CANCEL_SECONDS)
+        self.pgconn.finish()
+
 
 class DatabaseWrapper(CommitHookMixin, base.DatabaseWrapper):
-    """A connection to PostgreSQL that collects the triggers' notices."""
+    """A connection to PostgreSQL that collects the triggers' notices, and has a circuit breaker."""
+
+    # The driver that connects without a pool.
+    Database = SimpleNamespace(**{**vars(psycopg), "connect": BoundedConnection.connect})  # type: ignore[assignment]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._notice_handler = partial(_collect_tags, self._changed_tags)
+        self._notice_handler = partial(_collect, self._changes)
+        self._breaker = _breakers[self.alias]
+        if pool := self.settings_dict["OPTIONS"].get("pool"):
+            pool.setdefault("connection_class", BoundedConnection)
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
         """Return a new connection, or one from the pool, and handle its notices."""
-        connection = super().get_new_connection(conn_params)
+        connection = self._pooled() if self.pool else self._connect(conn_params)
+        connection.breaker = self._breaker
         connection.add_notice_handler(self._notice_handler)
         return connection
+
+    def _connect(self, conn_params: dict[str, Any]) -> Any:
+        get_new_connection = super().get_new_connection
+
+        def connect(_: float | None) -> Any:  # the connection has a time-out of its own
+            try:
+                return get_new_connection(conn_params)
+            except psycopg.OperationalError:
+                self._breaker.failed_to_connect()
+                raise
+
+        return self._breaker.wait(connect, _WaitTimeout)
+
+    def _pooled(self) -> Any:
+        """Return a connection of the pool; close those that the server has closed."""
+        self.pool.open()
+        while True:
+            connection = self._breaker.wait(self.pool.getconn, PoolTimeout, responds=False)
+            if not _is_readable(connection):
+                return connection
+            connection.close()
+            self.pool.putconn(connection)
 
     def _close(self) -> Any:
         if self.connection is not None:
@@ -60,7 +139,19 @@ class DatabaseWrapper(CommitHookMixin, base.DatabaseWrapper):
             return bool(cursor.fetchone()[0])
 
 
-def _collect_tags(stale: set[str], notice: Diagnostic) -> None:
-    """Add the tags of a trigger's notice. It arrives before the statement that fired the trigger returns."""
+def _is_readable(connection: BoundedConnection) -> bool:
+    """Return whether an idle connection has something to read: nothing but its end is sent to it.
+
+    Unlike a statement, this needs no response of the server.
+    """
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLIN)
+    return bool(poll.poll(0))
+
+
+def _collect(changes: Changes, notice: Diagnostic) -> None:
+    """Record a trigger's notice. It arrives before the statement that fired the trigger returns."""
     if notice.message_primary == _TAGS_NOTICE and notice.message_detail:
-        stale.update(json.loads(notice.message_detail))
+        detail = json.loads(notice.message_detail)
+        changes.transaction = detail["transaction"]
+        changes.tags.update(detail["tags"])

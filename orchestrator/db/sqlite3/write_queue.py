@@ -9,12 +9,14 @@ import os
 import threading
 import time
 from contextlib import suppress
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Final
 
 from django.db import OperationalError
 from django.db.backends.sqlite3 import base
+
+from orchestrator.db.database_breaker import DatabaseBreaker, max_wait
 
 #: The name of the lock file is that of the database with this suffix.
 LOCK_FILE_SUFFIX: Final = "-write-queue"
@@ -60,6 +62,10 @@ class FileLocks:
         fcntl.lockf(self._file, fcntl.LOCK_UN, 1, byte)
 
 
+class QueueTimeout(OperationalError):
+    """The writers before this one took too long."""
+
+
 class WriteQueue:
     """The queue of one database, for the threads of this process and for all processes.
 
@@ -68,6 +74,7 @@ class WriteQueue:
     """
 
     def __init__(self, database: str) -> None:
+        self.breaker = DatabaseBreaker(OperationalError)
         self._path = Path(f"{database}{LOCK_FILE_SUFFIX}")
         self._thread_lock = threading.Lock()
 
@@ -115,17 +122,25 @@ class QueuedWritesMixin(base.DatabaseWrapper):
 
     _entered_queue: WriteQueue | None = None
 
+    def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
+        """Return a new connection, which waits for locks as long as its thread may."""
+        timeout = max_wait() or conn_params["timeout"]
+        return super().get_new_connection({**conn_params, "timeout": timeout})
+
     def _start_transaction_under_autocommit(self) -> None:
         database = str(self.settings_dict["NAME"])
         queue = _queues.get(database) or _queues.setdefault(database, WriteQueue(database))
-        if not queue.enter(self.settings_dict["OPTIONS"]["timeout"]):
-            raise OperationalError("database is locked")
+        queue.breaker.wait(partial(self._enter, queue), QueueTimeout)
         self._entered_queue = queue
         try:
             super()._start_transaction_under_autocommit()  # type: ignore[misc]
         except BaseException:
             self._leave_queue()
             raise
+
+    def _enter(self, queue: WriteQueue, seconds: float | None) -> None:
+        if not queue.enter(self.settings_dict["OPTIONS"]["timeout"] if seconds is None else seconds):
+            raise QueueTimeout("database is locked")
 
     def _commit(self) -> None:
         try:

@@ -16,7 +16,10 @@ from orchestrator.cache.interface import CacheUnavailable
 
 
 class Command(ReportCommand):
-    help = "Compare cached responses with the database. Exit status: 0 all equal, 1 otherwise."
+    help = (
+        "Compare cached responses with the database. "
+        "Exit status: 0 all equal or the cache is off, 1 one differs or the cache does not respond."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         super().add_arguments(parser)
@@ -34,12 +37,13 @@ class Command(ReportCommand):
             self.write_json({**asdict(report), "error": error})
         else:
             self._print(report, error)
-        if report.stale:
+        if report.stale or (error and client.current().enabled):
             sys.exit(1)
 
     def _print(self, report: AuditReport, error: str | None) -> None:
         if error:
-            self.stdout.write(f"Nothing to compare: {error.rstrip('.')}.")
+            self.stdout.write(f"Nothing was compared: {error.rstrip('.')}.")
+            return
         counts = ", ".join(f"{number:,} {verdict}" for verdict, number in report.verdicts.items())
         self.stdout.write(f"Cached responses: {counts}.")
         for key in report.stale:

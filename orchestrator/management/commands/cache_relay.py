@@ -13,7 +13,7 @@ from orchestrator.cache.audit import audit_live
 
 class Command(BaseCommand):
     help = (
-        "Drain the outbox of cache invalidations, renew the lease on trust and audit a sample of the hits, "
+        "Drain the outbox of cache invalidations and audit a sample of the hits, "
         "until SIGTERM or Ctrl-C. `make run` starts one. Several may run at the same time."
     )
     requires_migrations_checks = False
@@ -24,6 +24,6 @@ class Command(BaseCommand):
             signal.signal(signal_number, lambda *_: stop.set())
         cache = client.current()
         if cache.enabled:
-            # In a thread of its own, so that a slow query of the audit does not delay the lease.
+            # In a thread of its own, so that a slow query of the audit does not delay the outbox.
             threading.Thread(target=audit_live, args=(cache, replay, stop), daemon=True).start()
         relay.run_relay(cache, stop)

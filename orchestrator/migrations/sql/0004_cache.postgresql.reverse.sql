@@ -2,4 +2,4 @@ DROP FUNCTION cache_jobs_changed() CASCADE;
 DROP FUNCTION cache_events_changed() CASCADE;
 DROP FUNCTION cache_rows_changed() CASCADE;
 DROP TABLE cache_outbox;
-DROP FUNCTION outbox_tells();
+DROP FUNCTION cache_outbox_notice();

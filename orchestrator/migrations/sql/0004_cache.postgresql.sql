@@ -146,20 +146,21 @@ CREATE TRIGGER cache_users_delete AFTER DELETE ON users REFERENCING OLD TABLE AS
 CREATE TRIGGER cache_users_truncate AFTER TRUNCATE ON users
     FOR EACH STATEMENT EXECUTE FUNCTION cache_rows_changed();
 
--- On a connection that listens (kyros.listens) a notice replaces the row: the client gets the tags with the response to
+-- On a connection that asks for it (kyros.notices) a notice replaces the row: the client gets the tags with the response to
 -- its statement and need not read the outbox before COMMIT. This holds only for rows that another trigger appends, in a
 -- transaction that the commit hook will end: such transactions are DEFERRABLE.
-CREATE FUNCTION outbox_tells() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION cache_outbox_notice() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     -- INFO is the only level that no setting suppresses.
-    RAISE INFO USING MESSAGE = 'kyros.stale', DETAIL = array_to_json(NEW.tags)::text;
+    RAISE INFO USING MESSAGE = 'kyros.invalidated',
+        DETAIL = json_build_object('transaction', NEW.transaction::text, 'tags', NEW.tags)::text;
     RETURN NULL;
 END $$;
 
-CREATE TRIGGER outbox_tells BEFORE INSERT ON cache_outbox FOR EACH ROW
+CREATE TRIGGER cache_outbox_notice BEFORE INSERT ON cache_outbox FOR EACH ROW
     WHEN (
         pg_trigger_depth() > 0
         AND current_setting('transaction_deferrable') = 'on'
-        AND current_setting('kyros.listens', true) = 'on'
+        AND current_setting('kyros.notices', true) = 'on'
     )
-    EXECUTE FUNCTION outbox_tells();
+    EXECUTE FUNCTION cache_outbox_notice();

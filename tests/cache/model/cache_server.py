@@ -1,9 +1,18 @@
-"""The cache server: its scripts, each one step, and its failures."""
+"""The cache server: its scripts, each one step, and its failures; and the failures of the database."""
 
 from collections.abc import Iterator
 
 from tests.cache.model.rules import Rules, World
-from tests.cache.model.state import IN_FLIGHT, MISSING, CacheServer, LateCall, State, WriterStep, fresh
+from tests.cache.model.state import (
+    IN_FLIGHT,
+    MISSING,
+    Ack,
+    CacheServer,
+    LateCall,
+    State,
+    WriterStep,
+    fresh,
+)
 
 
 def serve(state: State, **changes: object) -> State:
@@ -15,17 +24,9 @@ def new_token(state: State, rules: Rules) -> int:
     """Return a new generation for a tag that has one."""
     if rules.random_tokens:
         return fresh(state)
-    entry = state.server.entry
-    return (
-        max(
-            [
-                state.server.generation,
-                entry.generation if entry else 0,
-                *(r.generation for r in state.readers),
-            ]
-        )
-        + 1
-    )
+    server = state.server
+    used = [server.generation, *(reader.generation for reader in state.readers)]
+    return max([*used, server.entry.generation if server.entry else 0]) + 1
 
 
 def first_token(state: State, rules: Rules) -> int:
@@ -58,22 +59,29 @@ def end(state: State, bit: int, rules: Rules) -> State:
     return serve(state, generation=new_token(state, rules))
 
 
-def renew(state: State, rules: Rules) -> State:
-    """Give the tag a new generation, unless a writer is in flight: its end or expiry will do so."""
-    if state.server.in_flight and rules.relay_spares_in_flight:
-        return state
+def invalidate(state: State, rules: Rules) -> State:
+    """Give the tag a new generation, unless a writer is in flight: its end will do so."""
+    if state.server.in_flight and rules.drain_spares_in_flight:
+        return serve(state, generation=IN_FLIGHT)
     return serve(state, generation=new_token(state, rules))
 
 
 def create_missing(state: State, rules: Rules) -> State:
-    """Create a missing epoch and a missing generation, the latter only while no writer is in flight."""
-    if state.server.epoch == MISSING:
-        state = serve(state, epoch=fresh(state))
-    if state.server.generation == MISSING and (
-        not state.server.in_flight or rules.creates_generation_in_flight
-    ):
+    """Create a missing generation while no writer is in flight."""
+    may_create = not state.server.in_flight or rules.creates_generation_in_flight
+    if state.server.generation == MISSING and may_create:
         state = serve(state, generation=first_token(state, rules))
     return state
+
+
+def void(state: State) -> State:
+    """Set a new epoch, unless it is missing or in doubt."""
+    return state if state.server.epoch == MISSING or state.server.doubt else serve(state, epoch=fresh(state))
+
+
+def doubt(state: State, rules: Rules) -> State:
+    """Set a new epoch that is in doubt, and load the script."""
+    return serve(state, epoch=fresh(state), doubt=rules.doubts_until_over, knows_script=True)
 
 
 # --- Time and failures --------------------------------------------------------------------------------------
@@ -81,11 +89,17 @@ def create_missing(state: State, rules: Rules) -> State:
 
 def events(state: State, world: World, rules: Rules) -> Iterator[tuple[str, State]]:
     """Yield the events that no process causes."""
-    yield from expiries(state, world)
+    if not rules.marks_end_with_transaction:
+        yield from expiries(state)
     if world.freezes:
         yield (
             "the server thaws" if state.frozen else "the server freezes",
             state._replace(frozen=not state.frozen),
+        )
+    if world.pauses:
+        yield (
+            "the server's clock continues" if state.paused else "the server's clock stops",
+            state._replace(paused=not state.paused),
         )
     if not state.frozen:
         yield from late_calls(state, rules)
@@ -93,16 +107,20 @@ def events(state: State, world: World, rules: Rules) -> Iterator[tuple[str, Stat
         yield "the server takes a snapshot", state._replace(snapshot=state.server)
     if state.restarts < world.restarts:
         yield from restarts(state, world)
-    if world.evicts:
-        yield from evictions(state)
+    if world.evicts or world.prunes:
+        yield from evictions(state, world)
+    if world.prunes and state.outbox and (state.server.epoch == MISSING or not rules.prunes_after_epoch):
+        yield "the outbox is pruned", state._replace(outbox=0)
+    if world.goes_back and not state.history:
+        yield from database_events(state)
 
 
-def expiries(state: State, world: World) -> Iterator[tuple[str, State]]:
+def expiries(state: State) -> Iterator[tuple[str, State]]:
     """Yield the expiry of each writer, and of the mark, which expires after all of them."""
     server = state.server
-    for number, writer in enumerate(state.writers):
+    for number in range(len(state.writers)):
         bit = 1 << number
-        if server.in_flight & bit and (world.slow or writer.at == WriterStep.OVER):
+        if server.in_flight & bit:
             yield f"writer {number} expires", serve(state, in_flight=server.in_flight & ~bit)
     if server.generation == IN_FLIGHT and not server.in_flight:
         yield "the mark expires", serve(state, generation=MISSING)
@@ -133,13 +151,37 @@ def restarts(state: State, world: World) -> Iterator[tuple[str, State]]:
         )
 
 
-def evictions(state: State) -> Iterator[tuple[str, State]]:
-    """Yield the loss of each key."""
+def evictions(state: State, world: World) -> Iterator[tuple[str, State]]:
+    """Yield the loss of each key but the writers in flight, which never expire."""
     server = state.server
-    keys = {"epoch": MISSING, "generation": MISSING, "in_flight": 0, "entry": None, "lease": 0}
+    keys = {"epoch": MISSING, "generation": MISSING, "entry": None} if world.evicts else {"epoch": MISSING}
     for key, nothing in keys.items():
         if getattr(server, key) != nothing:
-            yield f"the server evicts {key}", serve(state, **{key: nothing})
+            yield f"the server loses {key}", serve(state, **{key: nothing})
+
+
+def database_events(state: State) -> Iterator[tuple[str, State]]:
+    """Yield a backup of the database, and a restore: it outlasts every lease and ends transactions."""
+    if state.backup is None:
+        yield "the database is backed up", state._replace(backup=state.data)
+        return
+    over = tuple(
+        writer._replace(at=WriterStep.OVER, wait=0) if writer.at != WriterStep.NEW else writer
+        for writer in state.writers
+    )
+    yield (
+        "the database is restored",
+        state._replace(
+            writers=over,
+            processes=tuple(process._replace(lease=0) for process in state.processes),
+            acks=(Ack(),) * len(state.acks),
+            data=state.backup,
+            outbox=0,
+            due=state.due & state.backup,
+            lost=state.data & ~state.backup,
+            history=1,
+        ),
+    )
 
 
 def replaced(items: tuple, number: int, item: object) -> tuple:

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Iterator
 from functools import partial
 
-from tests.cache.model import cache_server, reader, relay, writer
+from tests.cache.model import ack, cache_server, process, reader, writer
 from tests.cache.model.explorer import Exploration, explore
 from tests.cache.model.rules import Rules, World
-from tests.cache.model.state import State, WriterStep, is_stale, normal_form
+from tests.cache.model.state import AckStep, State, WriterStep, is_stale, normal_form
 
 ALL_RULES = Rules()
 
@@ -17,10 +17,12 @@ def successors(state: State, world: World, rules: Rules) -> Iterator[tuple[str, 
         yield from writer.steps(state, number, world, rules)
     for number in range(world.readers):
         yield from reader.steps(state, number, world, rules)
-    for number in range(world.relays):
-        yield from relay.steps(state, number, world, rules)
+    for number in range(world.processes):
+        yield from process.steps(state, number, world, rules)
+    for number in range(world.acks):
+        yield from ack.steps(state, number, rules)
     yield from cache_server.events(state, world, rules)
-    if world.relays:
+    if world.processes:
         yield "time passes", tick(state, rules)
 
 
@@ -30,14 +32,24 @@ def tick(state: State, rules: Rules) -> State:
     for number, waiting in enumerate(state.writers):
         if waiting.wait == 1:
             due |= 1 << number
-    cache, snapshot = state.server, state.snapshot
+    for waiting_ack in state.acks:
+        if waiting_ack.wait == 1:
+            due |= waiting_ack.seen
+    server, snapshot = state.server, state.snapshot
     return state._replace(
         writers=tuple(
             w._replace(wait=w.wait - 1, at=WriterStep.OVER if w.wait == 1 else w.at) if w.wait else w
             for w in state.writers
         ),
-        relays=tuple(k._replace(age=min(k.age + 1, rules.lease)) if k.at else k for k in state.relays),
-        server=cache._replace(lease=cache.lease - 1) if cache.lease else cache,
+        processes=tuple(
+            p._replace(lease=max(0, p.lease - 1), age=min(p.age + 1, rules.lease) if p.at else 0)
+            for p in state.processes
+        ),
+        acks=tuple(
+            a if a.at != AckStep.WAITING else a._replace(wait=a.wait - 1) if a.wait > 1 else type(a)()
+            for a in state.acks
+        ),
+        server=server._replace(lease=server.lease - 1) if server.lease and not state.paused else server,
         snapshot=snapshot._replace(lease=snapshot.lease - 1) if snapshot and snapshot.lease else snapshot,
         due=due,
     )

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from tests.cache.model import cache_server
 from tests.cache.model.cache_server import replaced, serve
 from tests.cache.model.rules import Rules, World
-from tests.cache.model.state import Entry, Reader, ReaderStep, State, fresh, served
+from tests.cache.model.state import MISSING, Entry, Reader, ReaderStep, State, served
 
 
 def move(state: State, number: int, reader: Reader) -> State:
@@ -32,39 +32,14 @@ def queried(state: State, reader: Reader) -> Reader:
 
 
 def read(state: State, number: int, rules: Rules) -> Iterator[tuple[str, State]]:
-    """Yield the first call of a read that is no hit."""
-    if not state.server.knows_script:
-        yield from restart_noticed(state, number, rules)
-    elif served(state) is None:
+    """Yield the claim of a read that is no hit."""
+    server = state.server
+    if server.knows_script and server.epoch != MISSING and not server.doubt and served(state) is None:
         after = cache_server.create_missing(state, rules)
         epoch, generation = after.server[:2]
         if generation > 0:
-            yield (
-                f"reader {number} claims the fill",
-                move(after, number, Reader(ReaderStep.CLAIMED, epoch, generation)),
-            )
-
-
-def restart_noticed(state: State, number: int, rules: Rules) -> Iterator[tuple[str, State]]:
-    """Yield the steps that void older entries and load the script again."""
-    reader = f"reader {number}"
-    if not rules.new_epoch_on_restart:
-        yield f"{reader} loads the script", serve(state, knows_script=True)
-    elif rules.loads_with_new_epoch:
-        yield (
-            f"{reader} sets an epoch and loads the script",
-            serve(state, epoch=fresh(state), knows_script=True),
-        )
-    else:
-        yield (
-            f"{reader} sets an epoch",
-            move(serve(state, epoch=fresh(state)), number, Reader(ReaderStep.LOADING)),
-        )
-
-
-def load(state: State, number: int, rules: Rules) -> Iterator[tuple[str, State]]:
-    """Yield the loading of the script, after the epoch was set."""
-    yield f"reader {number} loads the script", move(serve(state, knows_script=True), number, Reader())
+            claimed = Reader(ReaderStep.CLAIMED, epoch, generation)
+            yield f"reader {number} claims the fill", move(after, number, claimed)
 
 
 def fill(state: State, number: int, rules: Rules) -> Iterator[tuple[str, State]]:
@@ -78,4 +53,4 @@ def fill(state: State, number: int, rules: Rules) -> Iterator[tuple[str, State]]
     yield f"reader {number} fills", move(state, number, Reader())
 
 
-STEPS = {ReaderStep.IDLE: read, ReaderStep.LOADING: load, ReaderStep.QUERIED: fill}
+STEPS = {ReaderStep.IDLE: read, ReaderStep.QUERIED: fill}

@@ -25,20 +25,18 @@ def steps(state: State, number: int, world: World, rules: Rules) -> Iterator[tup
     if at != WriterStep.OVER:
         for label, following in STEPS[at](state, number, world, rules):
             yield f"writer {number}: {label}", following
-    if at not in (WriterStep.NEW, WriterStep.SENT, WriterStep.OVER):
-        yield f"writer {number} dies", die(state, number, rules)
+    yield from deaths(state, number)
 
 
-def die(state: State, number: int, rules: Rules) -> State:
-    """Die. A committed write must be seen nevertheless, unless the server had lost its *begin*.
-
-    In that case the write was not acknowledged, and the server does not know of it. A row in the outbox is
-    drained in time. A writer that stalls before it dies is the same as one that dies at once.
-    """
-    bit, at = 1 << number, state.writers[number].at
-    known = state.server.in_flight & bit or not rules.begins or rules.renews_at_begin
-    must_be_seen = at in (WriterStep.COMMITTED, WriterStep.UNENDED) and known
-    return move(state, number, WriterStep.OVER)._replace(due=state.due | bit if must_be_seen else state.due)
+def deaths(state: State, number: int) -> Iterator[tuple[str, State]]:
+    """Yield its death. Its COMMIT may still take effect, at any time; a committed write must be seen."""
+    at = state.writers[number].at
+    if at in (WriterStep.BEGUN, WriterStep.UNANNOUNCED):
+        sent = WriterStep.SENT if at == WriterStep.BEGUN else WriterStep.SENT_UNANNOUNCED
+        yield f"writer {number} dies, rolled back", move(state, number, WriterStep.OVER)
+        yield f"writer {number} dies in its COMMIT", move(state, number, sent)
+    elif at == WriterStep.COMMITTED:
+        yield f"writer {number} dies", acknowledge(state, number)
 
 
 def called(
@@ -71,16 +69,19 @@ def decide(state: State, number: int, world: World, rules: Rules) -> Iterator[tu
     yield "COMMIT", move(commit(state, number, rules), number, WriterStep.COMMITTED)
     for label, after, _ in called(state, number, world, LateCall.END, rules):
         yield f"ROLLBACK, {label}", move(after, number, WriterStep.OVER)
-    if world.unsure:
-        after = state if rules.no_end_if_unsure else cache_server.end(state, 1 << number, rules)
-        yield "COMMIT sent, connection lost", move(after, number, WriterStep.SENT)
 
 
 def land(state: State, number: int, world: World, rules: Rules) -> Iterator[tuple[str, State]]:
-    """Let a COMMIT take effect whose writer does not wait for it any more."""
-    known = state.server.in_flight & 1 << number or not rules.no_end_if_unsure
-    after = move(commit(state, number, rules), number, WriterStep.OVER)
-    yield "COMMIT takes effect", after._replace(due=after.due | 1 << number) if known else after
+    """Let the COMMIT of a dead writer take effect."""
+    yield "COMMIT takes effect", acknowledge(commit(state, number, rules), number)
+    yield "ROLLBACK", move(state, number, WriterStep.OVER)
+
+
+def land_unannounced(state: State, number: int, world: World, rules: Rules) -> Iterator[tuple[str, State]]:
+    """Let the COMMIT of a dead writer take effect that could not announce its change."""
+    for label, after in commit_unannounced(state, number, world, rules):
+        yield f"{label} takes effect", after
+    yield "ROLLBACK", move(state, number, WriterStep.OVER)
 
 
 def commit(state: State, number: int, rules: Rules) -> State:
@@ -90,48 +91,36 @@ def commit(state: State, number: int, rules: Rules) -> State:
 
 
 def commit_unannounced(state: State, number: int, world: World, rules: Rules) -> Iterator[tuple[str, State]]:
-    """Commit a write with its rows in the outbox."""
+    """Commit a write with its rows in the outbox; wait until the row was drained or every lease has ended."""
     outbox = 0 if rules.takes_others_rows == Take.ALWAYS else state.outbox
-    committed = state._replace(data=state.data | 1 << number, outbox=outbox)
-    yield "COMMIT with outbox", wait(committed, number, rules)
-
-
-def wait(state: State, number: int, rules: Rules) -> State:
-    """Append to the outbox, and wait until the row was drained or every lease has expired."""
-    state = state._replace(outbox=state.outbox | 1 << number)
+    committed = state._replace(data=state.data | 1 << number, outbox=outbox | 1 << number)
     if not rules.waits_for_lease:
-        return acknowledge(state, number)
-    return move(state, number, WriterStep.WAITING, wait=rules.lease)
+        yield "COMMIT with outbox", acknowledge(committed, number)
+    else:
+        yield "COMMIT with outbox", move(committed, number, WriterStep.WAITING, wait=rules.lease)
 
 
 def finish(state: State, number: int, world: World, rules: Rules) -> Iterator[tuple[str, State]]:
-    """End the write, and acknowledge it."""
-    for label, after, succeeded in called(state, number, world, LateCall.END, rules):
-        if succeeded:
-            yield f"{label}, acknowledges", acknowledge(after, number)
-        elif rules.unended_goes_to_outbox:
-            yield label, move(after, number, WriterStep.UNENDED)
-        else:
-            yield f"{label}, acknowledges", acknowledge(after, number)
-
-
-def append(state: State, number: int, world: World, rules: Rules) -> Iterator[tuple[str, State]]:
-    """Append to the outbox after an end that failed."""
-    yield "outbox", wait(state, number, rules)
+    """End the write, and acknowledge it, even if the end failed: other processes end it then."""
+    for label, after, _ in called(state, number, world, LateCall.END, rules):
+        yield f"{label}, acknowledges", acknowledge(after, number)
 
 
 def poll(state: State, number: int, world: World, rules: Rules) -> Iterator[tuple[str, State]]:
     """Acknowledge before the wait is over. (The end of the wait is in ``protocol.tick``.)"""
     if not state.outbox & 1 << number:
-        yield (
-            "sees its row gone, acknowledges",
-            move(acknowledge(state, number), number, WriterStep.OVER, wait=0),
-        )
-    elif rules.waited_out_row_suffices and any(
-        state.outbox & 1 << other and writer.at == WriterStep.OVER and not writer.wait
-        for other, writer in enumerate(state.writers)
-    ):
+        after = move(acknowledge(state, number), number, WriterStep.OVER, wait=0)
+        yield "sees its row gone, acknowledges", after
+    elif rules.waited_out_row_suffices and waited_out(state):
         yield "sees a row that was waited out, acknowledges", acknowledge(state, number)
+
+
+def waited_out(state: State) -> bool:
+    """Return whether the outbox has a row whose writer has waited until every lease had ended."""
+    return any(
+        state.outbox & 1 << number and writer.at == WriterStep.OVER
+        for number, writer in enumerate(state.writers)
+    )
 
 
 STEPS = {
@@ -139,7 +128,7 @@ STEPS = {
     WriterStep.BEGUN: decide,
     WriterStep.UNANNOUNCED: commit_unannounced,
     WriterStep.SENT: land,
+    WriterStep.SENT_UNANNOUNCED: land_unannounced,
     WriterStep.COMMITTED: finish,
-    WriterStep.UNENDED: append,
     WriterStep.WAITING: poll,
 }
