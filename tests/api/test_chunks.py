@@ -1,4 +1,4 @@
-"""LocalEntries in chunks, whose length nobody tells beforehand, over the real web server."""
+"""Bodies in chunks, which have no length, over the real web server."""
 
 import http.client
 import json
