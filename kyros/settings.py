@@ -311,12 +311,15 @@ LOGGING: dict[str, Any] = {
         "line": {"format": "%(asctime)s %(levelname)s %(name)s [%(request_id)s]: %(message)s"},
         "json": {"()": "monitoring.logs.JsonFormatter"},
     },
-    "filters": {"request_id": {"()": "monitoring.logs.RequestIdFilter"}},
+    "filters": {
+        "request_id": {"()": "monitoring.logs.RequestIdFilter"},
+        "refusals": {"()": "monitoring.logs.RefusalFilter"},
+    },
     "handlers": {
         "console": {
             "class": "logging.StreamHandler",
             "formatter": LOG_FORMAT.lower(),
-            "filters": ["request_id"],
+            "filters": ["request_id", "refusals"],
         }
     },
     "root": {"handlers": ["console"], "level": LOG_LEVEL},

@@ -9,6 +9,9 @@ import orjson
 from monitoring import request_ids
 from monitoring.formatting import iso_timestamp
 
+#: Characters of a log line about a request that Django refuses.
+MAX_REFUSAL_LENGTH: Final = 300
+
 #: Attributes of every record. All others come from ``extra``.
 _STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {
     "message",
@@ -25,6 +28,17 @@ class RequestIdFilter(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         """Keep every record."""
         record.request_id = request_ids.current.get()
+        return True
+
+
+class RefusalFilter(logging.Filter):
+    """Shortens what Django logs about a request that it refuses: the client decides how long that is."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Keep every record."""
+        if record.name.startswith("django.security"):
+            record.msg, record.args = record.getMessage()[:MAX_REFUSAL_LENGTH], ()
+            record.exc_info = None
         return True
 
 

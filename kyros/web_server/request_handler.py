@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from http import HTTPStatus
@@ -18,8 +18,12 @@ logger = logging.getLogger(__name__)
 
 Application = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
 
-#: Parts of such a response are sent together in pieces of about this size.
-STREAM_PIECE_BYTES: Final = 64 * 1024
+#: Parts of a response that is produced while it is sent, and pieces of a large one, have about this size.
+PIECE_BYTES: Final = 64 * 1024
+#: Bytes of large responses, those of more than a piece, that a worker holds while their clients read them.
+MAX_UNSENT_BYTES: Final = 64 * 1024 * 1024
+#: A client that does not take a piece of a large response within this time is cut off.
+PIECE_TIMEOUT_SECONDS: Final = 30
 
 
 class GranianRequest(Protocol):
@@ -67,7 +71,8 @@ class RequestHandler:
         self._threads = ThreadPoolExecutor(settings.WEB_THREADS, thread_name_prefix="request-with-body")
         # Each response that is produced while it is sent holds a thread, so there are fewer than threads.
         self._streams = BoundedSemaphore(settings.WEB_THREADS - 1)
-        self._reading: set[asyncio.Task[None]] = set()
+        self._unsent_bytes = 0  # changed in the event loop only
+        self._tasks: set[asyncio.Task[None]] = set()
 
     def __call__(self, request: GranianRequest) -> None:
         """Handle a request, or start to read its body."""
@@ -81,9 +86,12 @@ class RequestHandler:
             logger.exception("A request failed")
 
     def _start_reading(self, protocol: AsgiProtocol, environ: Environ) -> None:
-        task = self._loop.create_task(self._read_and_respond(protocol, environ))
-        self._reading.add(task)  # the loop itself keeps weak references only
-        task.add_done_callback(self._reading.discard)
+        self._start(self._read_and_respond(protocol, environ))
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)  # the loop itself keeps weak references only
+        task.add_done_callback(self._tasks.discard)
 
     async def _read_and_respond(self, protocol: AsgiProtocol, environ: Environ) -> None:
         try:
@@ -100,17 +108,42 @@ class RequestHandler:
             head.headers.append(("Connection", "close"))
         try:
             if isinstance(body, list) or not getattr(body, "streaming", True):  # Django's attribute
-                _send(protocol, head, b"".join(body))
+                self._send_whole(protocol, head, b"".join(body))
             else:
                 self._stream(protocol, head, body)
         finally:
             if hasattr(body, "close"):
                 body.close()
 
+    def _send_whole(self, protocol: AsgiProtocol, head: Head, content: bytes) -> None:
+        if len(content) <= PIECE_BYTES:
+            _send(protocol, head, content)
+        else:
+            self._loop.call_soon_threadsafe(self._start_sending, protocol, head, content)
+
+    def _start_sending(self, protocol: AsgiProtocol, head: Head, content: bytes) -> None:
+        if self._unsent_bytes + len(content) > MAX_UNSENT_BYTES:
+            _send_busy(protocol, head)
+            return
+        self._unsent_bytes += len(content)
+        self._start(self._send_large(protocol, head, content))
+
+    async def _send_large(self, protocol: AsgiProtocol, head: Head, content: bytes) -> None:
+        """Send a response as fast as its client reads it."""
+        try:
+            protocol.send(head.message())
+            for start in range(0, len(content), PIECE_BYTES):
+                async with asyncio.timeout(PIECE_TIMEOUT_SECONDS):
+                    await _send_piece(protocol, content[start : start + PIECE_BYTES])
+            protocol.send({"type": "http.response.body", "body": b"", "more_body": False})
+        except TimeoutError:
+            logger.warning("A client did not read its response; the connection is closed")
+        finally:
+            self._unsent_bytes -= len(content)
+
     def _stream(self, protocol: AsgiProtocol, head: Head, body: Iterable[bytes]) -> None:
         if not self._streams.acquire(blocking=False):
-            head(f"{HTTPStatus.SERVICE_UNAVAILABLE.value}", [("Retry-After", "10"), ("Content-Length", "0")])
-            _send(protocol, head, b"")
+            _send_busy(protocol, head)
             return
         disconnected = asyncio.run_coroutine_threadsafe(_disconnect(protocol), self._loop)
         try:
@@ -131,6 +164,11 @@ def _send(protocol: AsgiProtocol, head: Head, body: bytes) -> None:
     protocol.send({"type": "http.response.body", "body": body, "more_body": False})
 
 
+def _send_busy(protocol: AsgiProtocol, head: Head) -> None:
+    head(f"{HTTPStatus.SERVICE_UNAVAILABLE.value}", [("Retry-After", "10"), ("Content-Length", "0")])
+    _send(protocol, head, b"")
+
+
 async def _send_piece(protocol: AsgiProtocol, piece: bytes) -> None:
     await protocol.send({"type": "http.response.body", "body": piece, "more_body": True})
 
@@ -145,7 +183,7 @@ def _pieces(body: Iterable[bytes]) -> Iterator[bytes]:
     piece = bytearray()
     for part in body:
         piece += part
-        if len(piece) >= STREAM_PIECE_BYTES:
+        if len(piece) >= PIECE_BYTES:
             yield bytes(piece)
             piece.clear()
     yield bytes(piece)

@@ -11,10 +11,12 @@ from orchestrator.cache.interface import CacheUnavailable
 
 # PostgreSQL: every way to bring back older data changes one of these. Files can be replaced only while the
 # server is stopped; a dump is loaded into another cluster, another database or, with --clean, another table.
+# A crash, which loses commits where synchronous_commit is off, resets the statistics.
 # SQLite: each write that the outbox's triggers see raises the number, so a restored file has a lower one.
 _LOOK: Final = {
     "postgresql": (
-        "SELECT EXISTS (SELECT FROM cache_outbox), concat_ws(':', pg_postmaster_start_time(),"
+        "SELECT EXISTS (SELECT FROM cache_outbox),"
+        " concat_ws(':', pg_postmaster_start_time(), pg_stat_get_bgwriter_stat_reset_time(),"
         " (SELECT system_identifier FROM pg_control_system()),"
         " (SELECT oid FROM pg_database WHERE datname = current_database()), 'cache_outbox'::regclass::oid), 0"
     ),

@@ -10,7 +10,7 @@ from django.http import HttpResponse
 from rest_framework.test import APIClient
 
 from monitoring import query_stats, request_ids
-from monitoring.logs import JsonFormatter, RequestIdFilter
+from monitoring.logs import MAX_REFUSAL_LENGTH, JsonFormatter, RefusalFilter, RequestIdFilter
 from monitoring.middleware import ObservabilityMiddleware
 from orchestrator.models import Task, User
 from tests.http_client import HttpClient
@@ -115,3 +115,12 @@ def test_a_cache_hit_on_the_real_server_has_an_id(web: Callable[..., str], user:
     assert responses[-1].headers["X-Cache"] == "HIT"
     assert len({response.headers["X-Request-ID"] for response in responses}) == 5
     assert all(len(response.headers.get_all("X-Request-ID", [])) == 1 for response in responses)
+
+
+def test_a_refused_request_is_one_short_line_of_the_log():
+    error, text = ValueError("y" * 10_000), "x" * 10_000
+    raised = (ValueError, error, None)
+    record = logging.LogRecord("django.security.X", logging.ERROR, "f", 1, "%s", (text,), raised)
+    RefusalFilter().filter(record)
+
+    assert len(JsonFormatter().format(record)) < MAX_REFUSAL_LENGTH + 200

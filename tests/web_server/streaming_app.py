@@ -5,7 +5,7 @@ from typing import Any
 
 
 def streaming() -> Callable[..., Any]:
-    """Return the application: `/endless` streams, any other path returns the number of streams."""
+    """Return the application: `/endless` streams, `/large` returns 8 MiB, other paths the number of streams."""
     streams: set[object] = set()
 
     def endless() -> Iterator[bytes]:
@@ -18,6 +18,9 @@ def streaming() -> Callable[..., Any]:
             streams.remove(me)
 
     def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
+        if environ["PATH_INFO"] == "/large":
+            start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", str(8 * 1024**2))])
+            return [b"x" * 8 * 1024**2]
         start_response("200 OK", [("Content-Type", "text/plain")])
         return endless() if environ["PATH_INFO"] == "/endless" else [b"%d" % len(streams)]
 

@@ -1,6 +1,7 @@
 """Responses that are produced while they are sent."""
 
 import http.client
+import socket
 from contextlib import ExitStack, closing
 from urllib.parse import urlsplit
 
@@ -37,3 +38,26 @@ def test_streams_that_nobody_reads_leave_a_thread_and_end_with_their_clients(url
     wait_until(lambda: client.get("/").text == "0", what="end of the streams")
     with closing(start_stream(url)) as connection:
         assert connection.getresponse().read(1_000_000) == b"x" * 1_000_000
+
+
+def test_large_responses_that_nobody_reads_are_bounded_in_bytes(url):
+    """Eight responses of 8 MiB may wait for their clients."""
+    client = HttpClient(url)
+    assert len(client.get("/large").text) == 8 * 1024**2
+    with ExitStack() as opened:
+        unread = [opened.enter_context(closing(slow_reader(url))) for _ in range(12)]
+        for each in unread:
+            each.sendall(b"GET /large HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        statuses = [each.recv(12) for each in unread]
+        assert statuses.count(b"HTTP/1.1 200") == 8
+        assert statuses.count(b"HTTP/1.1 503") == 4
+        assert client.get("/").status == 200
+    wait_until(lambda: client.get("/large").status == 200, what="the end of the unread responses")
+
+
+def slow_reader(url: str) -> socket.socket:
+    reader = socket.socket()
+    reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    parts = urlsplit(url)
+    reader.connect((parts.hostname, parts.port))
+    return reader
