@@ -5,7 +5,7 @@ from typing import Any
 
 
 def streaming() -> Callable[..., Any]:
-    """Return the application: `/endless` streams, `/large` returns 8 MiB, other paths the number of streams."""
+    """Return the application: `/endless` streams, `/large` is 8 MiB, others are the number of streams."""
     streams: set[object] = set()
 
     def endless() -> Iterator[bytes]:
