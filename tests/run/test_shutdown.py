@@ -100,7 +100,7 @@ def test_processes_without_launcher_and_guards_lock_the_folder_and_are_named(ser
     kill_all([each for each in processes if "kyros.run" in each.cmdline()])
     left = [each for each in processes if each.is_running() and os.getsid(each.pid) == each.pid]
     try:
-        assert len(left) == 4
+        assert left
         line = service().refused()
         # Any of them may have ended by itself meanwhile, for example when it wrote to the launcher's pipe.
         named = {int(pid) for pid in line.partition("kill -- ")[2].split()}
