@@ -1,11 +1,14 @@
 """Middleware of the project."""
 
 from collections.abc import Callable
+from http import HTTPStatus
 
 from django.http import HttpRequest, HttpResponseBase, HttpResponsePermanentRedirect, JsonResponse
 from django.middleware.common import CommonMiddleware
+from rest_framework.permissions import SAFE_METHODS
 
 from kyros.web_server.request_body import REFUSAL
+from orchestrator.cache import barrier
 
 View = Callable[[HttpRequest], HttpResponseBase]
 
@@ -28,5 +31,17 @@ def refuse_unread_body(get_response: View) -> View:
         if refusal := request.META.get(REFUSAL):
             return JsonResponse({"detail": refusal.detail}, status=refusal.status)
         return get_response(request)
+
+    return middleware
+
+
+def wait_at_barrier(get_response: View) -> View:
+    """Return a middleware that waits until what the response to an unsafe request acknowledges is visible."""
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        response = get_response(request)
+        if request.method not in SAFE_METHODS and response.status_code < HTTPStatus.INTERNAL_SERVER_ERROR:
+            barrier.wait()
+        return response
 
     return middleware

@@ -266,7 +266,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "monitoring.middleware.ObservabilityMiddleware",  # first, because it measures the others
     "kyros.csp.content_security_policy",
-    "orchestrator.cache.barrier.barrier_middleware",
+    "kyros.middleware.wait_at_barrier",
     "django.middleware.security.SecurityMiddleware",
     "corsheaders.middleware.CorsMiddleware",
     "kyros.middleware.refuse_unread_body",

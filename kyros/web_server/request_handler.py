@@ -91,15 +91,17 @@ class RequestHandler:
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = self._loop.create_task(work)
         self._tasks.add(task)  # the loop itself keeps weak references only
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._finished)
+
+    def _finished(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()):
+            logger.error("A request failed", exc_info=error)
 
     async def _read_and_respond(self, protocol: AsgiProtocol, environ: Environ) -> None:
-        try:
-            async with AsyncExitStack() as held:
-                await self._bodies.read(protocol, environ, held)
-                await self._loop.run_in_executor(self._threads, self._respond, protocol, environ)
-        except Exception:
-            logger.exception("A request with a body failed")
+        async with AsyncExitStack() as held:
+            await self._bodies.read(protocol, environ, held)
+            await self._loop.run_in_executor(self._threads, self._respond, protocol, environ)
 
     def _respond(self, protocol: AsgiProtocol, environ: Environ) -> None:
         head = Head()

@@ -5,37 +5,16 @@ SQL from elsewhere. Its tags are in the outbox as soon as the change is visible.
 """
 
 import time
-from collections.abc import Callable
-from http import HTTPStatus
 
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, InterfaceError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.http import HttpRequest
-from django.http.response import HttpResponseBase
 
 from orchestrator.cache import client, drain, outbox, timing
 from orchestrator.cache.interface import CacheUnavailable
 
-#: Methods that acknowledge nothing (RFC 9110, section 9.2.1).
-_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
-
 # By database alias, the last outbox row for which this process waited until all leases had ended. While the
 # row exists, no process has renewed its lease since.
 _last_waited_out: dict[str, int] = {}
-
-
-def barrier_middleware(
-    get_response: Callable[[HttpRequest], HttpResponseBase],
-) -> Callable[[HttpRequest], HttpResponseBase]:
-    """Return a middleware that waits at the barrier before it responds to an unsafe request."""
-
-    def middleware(request: HttpRequest) -> HttpResponseBase:
-        response = get_response(request)
-        if request.method not in _SAFE_METHODS and response.status_code < HTTPStatus.INTERNAL_SERVER_ERROR:
-            wait()
-        return response
-
-    return middleware
 
 
 def wait() -> None:

@@ -1,7 +1,7 @@
 """The epoch: entries made under another one are void.
 
 While the epoch is *in doubt* no entry is served or stored. It is in doubt after the cache server has lost its
-memory, because the markers of writes in flight were lost with it: until each of those writes is over, a
+memory, because the marks of writes in flight were lost with it: until each of those writes is over, a
 response could be stored that is older than a write which others already build on.
 """
 

@@ -4,7 +4,7 @@ import threading
 
 from django.db import DEFAULT_DB_ALIAS, connections
 
-from orchestrator.cache import database, epoch, metrics, outbox, timing
+from orchestrator.cache import database, drain, epoch, metrics, outbox, timing
 from orchestrator.cache.client import RedisCacheClient
 from orchestrator.cache.interface import CacheUnavailable
 
@@ -34,5 +34,5 @@ def _prune() -> None:
     """Keep the outbox small while the cache is off and nothing drains it."""
     connection = connections[DEFAULT_DB_ALIAS]
     with database.errors_as_unavailable():
-        if outbox.exists(connection):
+        if drain.outbox_exists(connection):
             outbox.prune(connection, timing.PRUNE_AFTER)

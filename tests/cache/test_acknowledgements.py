@@ -124,7 +124,8 @@ class TestBuildingOnSQLFromElsewhere:
             assert healthy.get(LIST).status == 200
 
 
-@pytest.mark.skipif("connection.vendor == 'sqlite'", reason="one writer at a time: a COMMIT cannot wait")
+# SQLite has one writer at a time: its COMMIT waits for nobody.
+@pytest.mark.postgres
 class TestACommitThatTakesLong:
     """A deferred trigger lets the COMMIT wait for a lock, as it may for a standby or a slow disk."""
 
