@@ -1,15 +1,17 @@
 """Entries belong to one history of the database, and to one memory of the cache server."""
 
+import os
+import signal
 import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
 from rest_framework.test import APIClient
 
 from orchestrator.cache import database, keys, timing
@@ -17,7 +19,7 @@ from orchestrator.models import Job, User
 from tests.cache.assertions import cache_status, warm
 from tests.http_client import HttpClient
 from tests.polling import wait_until
-from tests.servers.postgres import PROGRAMS
+from tests.servers.postgres import PROGRAMS, SUPERUSER, PostgresServer
 from tests.servers.valkey import ValkeyServer
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -154,3 +156,31 @@ def test_an_old_transaction_is_over_and_an_open_one_is_not(transactional_db: Non
     assert database.is_over(connection, "3")
     assert database.is_over(connection, str(2**62))
     assert database.is_over(connection, "nonsense")
+
+
+@pytest.mark.postgres
+def test_a_crash_of_the_database_is_another_history(postgres_server: Callable[..., PostgresServer]):
+    """It loses commits where ``synchronous_commit`` is off."""
+    server = postgres_server()
+    other = connection.copy("crashing")
+    other.settings_dict.update(NAME="postgres", HOST=str(server.folder), PORT="", USER=SUPERUSER)
+    other.settings_dict["OPTIONS"] = {}
+
+    def look() -> database.History:
+        try:
+            return database.look(other)[1]
+        finally:
+            other.close()
+
+    with server.connect() as session:
+        session.execute("CREATE TABLE cache_outbox (id bigint)")
+        before = look()
+        assert look().continues(before)
+        os.kill(session.info.backend_pid, signal.SIGKILL)
+
+    def after_crash() -> database.History | None:
+        with suppress(OperationalError):
+            return look()
+        return None
+
+    assert not wait_until(after_crash, what="the recovery").continues(before)

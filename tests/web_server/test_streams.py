@@ -44,6 +44,10 @@ def test_large_responses_that_nobody_reads_are_bounded_in_bytes(url):
     """Eight responses of 8 MiB may wait for their clients."""
     client = HttpClient(url)
     assert len(client.get("/large").text) == 8 * 1024**2
+    with closing(http.client.HTTPConnection(urlsplit(url).netloc, timeout=30)) as kept:
+        for method in ("HEAD", "GET"):
+            kept.request(method, "/large")
+            assert len(kept.getresponse().read()) == (8 * 1024**2 if method == "GET" else 0)
     with ExitStack() as opened:
         unread = [opened.enter_context(closing(slow_reader(url))) for _ in range(12)]
         for each in unread:
