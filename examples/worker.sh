@@ -1,7 +1,7 @@
 #!/bin/sh
-# A worker in 40 lines: `worker.sh QUEUE COMMAND…` runs the command for each job, with the job's JSON as standard input.
-# Exit status 0 completes the job, with the output as its result. SIGTERM gives the job back. It needs curl, python3
-# and KYROS_URL, KYROS_USERNAME, KYROS_PASSWORD; LEASE_SECONDS is 60 unless set.
+# A worker in 40 lines: `worker.sh QUEUE COMMAND…` runs the command for each job, with the job's JSON as standard
+# input. Status 0 completes the job, and the output is its result. SIGTERM gives the job back. It needs curl, python3
+# and the variables KYROS_URL, KYROS_USERNAME and KYROS_PASSWORD; LEASE_SECONDS is 60 unless set.
 queue=$1 lease=${LEASE_SECONDS:-60} name=$(hostname)-$$ pause=1 stopping='' command='' auth=$(mktemp) output=$(mktemp)
 shift
 trap 'rm -f "$auth" "$output"' EXIT
@@ -9,7 +9,7 @@ trap 'stopping=yes; [ -z "$command" ] || kill "$command"' TERM INT
 
 py() { python3 -c "import json, os, random, sys; print($1)"; }
 log() { echo "$(date +%H:%M:%S) $*" >&2; }
-call() {  # METHOD PATH OPTION…, the body as standard input; arguments of curl can be seen by others, so no secret is one
+call() {  # METHOD PATH OPTION…, the body as standard input; no secret is an argument, which others could see
   method=$1 path=$2; shift 2
   curl -sS --fail --max-time 30 -X "$method" -H "@$auth" -H 'Content-Type: application/json' -d @- "$@" "$KYROS_URL$path"
 }
@@ -21,17 +21,18 @@ login() {
 heartbeats() {  # ends the command when the job is no longer this worker's
   trap 'kill $!; exit' TERM
   while sleep $((lease / 3)) & wait $!; do
-    code=$(echo "{\"lease_token\": \"$token\", \"lease_seconds\": $lease}" |
+    code=$(printf '{"lease_token": "%s", "lease_seconds": %d}' "$token" "$lease" |
       call POST "/api/v1/jobs/$id/heartbeat/" -o /dev/null -w '%{http_code}' 2>/dev/null)
     case $code in 401) login ;; 409) kill "$command" ;; esac
   done
 }
 until [ "$stopping" ]; do
-  jobs=$(echo "{\"worker\": \"$name\", \"queues\": [\"$queue\"], \"lease_seconds\": $lease}" | call POST /api/v1/jobs/claim/) || login
+  jobs=$(printf '{"worker": "%s", "queues": ["%s"], "lease_seconds": %d}' "$name" "$queue" "$lease" | call POST /api/v1/jobs/claim/) || login
   job=$(printf %s "${jobs:-{\}}" | py 'json.dumps(*json.load(sys.stdin).get("jobs") or [""])')
   if [ "$job" = '""' ]; then  # nothing to do, or no connection: wait, longer each time, with jitter
     pause=$((pause < 16 ? pause * 2 : 16))
-    sleep "$(py "random.uniform(0, $pause)")" & wait $!
+    sleep "$(py "random.uniform(0, $pause)")" & command=$!
+    wait "$command"; command=''
     continue
   fi
   id=$(printf %s "$job" | py 'json.load(sys.stdin)["id"]') token=$(printf %s "$job" | py 'json.load(sys.stdin)["lease_token"]') pause=1
@@ -42,6 +43,6 @@ until [ "$stopping" ]; do
   if [ "$stopping" ]; then report='"status": "pending", "reason": "The worker was stopped"'
   elif [ $code = 0 ]; then report="\"status\": \"completed\", \"result\": {\"output\": $(py 'json.dumps(sys.stdin.read()[-9999:])' <"$output")}"
   else report="\"status\": \"failed\", \"reason\": \"Exit status $code\""; fi
-  echo "{\"lease_token\": \"$token\", $report}" | call PUT "/api/v1/jobs/$id/status/" --retry 5 --retry-connrefused -o /dev/null
-  log "$id: exit status $code, reported $?"
+  printf '{"lease_token": "%s", %s}' "$token" "$report" | call PUT "/api/v1/jobs/$id/status/" --retry 5 --retry-connrefused -o /dev/null
+  log "$id: Exit status $code, reported $?"
 done
