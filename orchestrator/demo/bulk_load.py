@@ -15,6 +15,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from orchestrator.cache import tags
 from orchestrator.cache.commit_hook import invalidate
 from orchestrator.demo.seed_plan import Row, SeedPlan
+from orchestrator.demo.seen_workers import SeenWorkers
 from orchestrator.json_codec import to_json
 from orchestrator.models import Event, Job, Task, User
 
@@ -42,13 +43,15 @@ def load(
     loaded = Counter({model._meta.db_table: 0 for model in _MODELS})
     while _has_rows(plan, using):
         plan = replace(plan, seed=plan.seed + 1)
-    rows = plan.rows(_names(using))
+    rows, workers = plan.rows(_names(using)), SeenWorkers()
     while batch := list(chain.from_iterable(islice(rows, BATCH_SIZE))):
         with transaction.atomic(using=using):
             for model in _MODELS:
                 _insert(connection, model, [row for row in batch if isinstance(row, model)])
+        workers.add(row for row in batch if isinstance(row, Job))
         loaded.update(row._meta.db_table for row in batch)
         progress(len(batch))
+    workers.save(plan.until, using)
     analyze(connection)
     return dict(loaded)
 
