@@ -1,7 +1,7 @@
 """A worker of the Kyros Praxis orchestrator: it claims jobs, does them and reports.
 
-Put your work into `handle`, or into a function of your own that gets a `ClaimedJob`, returns the result or None,
-and raises an exception if the job failed:
+Put your work into `handle`, or into a function of your own, which gets a `ClaimedJob`, returns the result or
+None, and raises an exception if the job failed:
 
     from worker import main
 
@@ -34,6 +34,10 @@ MAX_REASON_LENGTH = 1024
 MAX_IDLE_SECONDS = 5.0
 #: So long a stopped handler may take to end, and the service to take a job back.
 STOP_SECONDS = 1.0
+
+
+class JobFailed(Exception):
+    """Raised in a handler to fail its job for a reason. So does every other exception, with its name."""
 
 
 class JobStopped(Exception):
@@ -184,7 +188,8 @@ class Worker:
         except JobStopped:
             return f"stopped ({job.stop_reason})"
         except Exception as error:  # noqa: BLE001 - whatever a handler raises is why its job failed
-            status, fields = "failed", {"reason": f"{type(error).__name__}: {error}"[:MAX_REASON_LENGTH]}
+            reason = str(error) if isinstance(error, JobFailed) else f"{type(error).__name__}: {error}"
+            status, fields = "failed", {"reason": reason[:MAX_REASON_LENGTH]}
         try:
             self._client.report(job.data, status, **fields)
         except (ApiError, httpx.TransportError) as error:

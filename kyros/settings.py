@@ -40,6 +40,7 @@ KYROS_ADMIN_USERNAME = env.text(
 )
 KYROS_ADMIN_PASSWORD = env.secret("KYROS_ADMIN_PASSWORD", minimum_bytes=1)  # None: `make run` creates one
 DEMO_JOBS = env.integer("DEMO_JOBS", 2000, minimum=0, maximum=100_000_000, unit="jobs")
+DEMO_WORKERS = env.integer("DEMO_WORKERS", 2, minimum=0, maximum=64, unit="workers")
 
 # --- Access -------------------------------------------------------------------------------------------------
 

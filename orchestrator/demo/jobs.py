@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from itertools import accumulate, pairwise
 from random import Random
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from orchestrator.choices import ENDED_STATUSES, EVENT_OF_STATUS, JobEvent, JobStatus
@@ -141,20 +141,32 @@ def _runs(random: Random, kind: JobKind, lifecycle: Lifecycle) -> list[_Run | No
     return runs
 
 
+def new_job(random: Random) -> dict[str, Any]:
+    """Return what an agent submits: the fields of a new job."""
+    (kind,) = random.choices(KINDS, [kind.share for kind in KINDS])
+    return _submitted(random, kind, random.randrange(_FIRST_NUMBER, 5 * _FIRST_NUMBER))
+
+
+def _submitted(random: Random, kind: JobKind, number: int) -> dict[str, Any]:
+    name, subject = with_subject(random, kind.name)
+    return {
+        "name": name.replace("{number}", str(number)),
+        "description": random.choice(_DESCRIPTIONS),
+        "priority": kind.priority + random.choice(_PRIORITY_OFFSETS),
+        "queue": kind.queue,
+        "metadata": {"agent": kind.agent, "items": random.randint(1, 500), **subject},
+    }
+
+
 def _job(random: Random, kind: JobKind, number: int, lifecycle: Lifecycle, times: list[datetime]) -> Job:
     """Return the job that a history leaves, without what its worker says of it."""
     status, last = lifecycle[-1], dict(zip(lifecycle, times, strict=True))
-    name, subject = with_subject(random, kind.name)
-    items = random.randint(1, 500)
+    submitted = _submitted(random, kind, _FIRST_NUMBER + number)
     return Job(
         id=random_id(random, times[0]),
-        name=name.replace("{number}", str(_FIRST_NUMBER + number)),
-        description=random.choice(_DESCRIPTIONS),
+        **submitted,
         status=status.value,
-        priority=kind.priority + random.choice(_PRIORITY_OFFSETS),
-        queue=kind.queue,
-        metadata={"agent": kind.agent, "items": items, **subject},
-        result={"processed": items} if status == COMPLETED else None,
+        result={"processed": submitted["metadata"]["items"]} if status == COMPLETED else None,
         created_at=times[0],
         updated_at=times[-1],
         available_at=last[PENDING],

@@ -102,7 +102,12 @@ def test_every_covering_test_exists():
 def documented_service() -> Iterator[Service]:
     """A service as `make run` starts it, with demo data and a known password."""
     with new_data_dir() as folder:
-        variables = {"KYROS_DATA_DIR": folder, "KYROS_ADMIN_PASSWORD": PASSWORD, "DEMO_JOBS": 50}
+        variables = {
+            "KYROS_DATA_DIR": folder,
+            "KYROS_ADMIN_PASSWORD": PASSWORD,
+            "DEMO_JOBS": 50,
+            "DEMO_WORKERS": 0,
+        }
         started = Service(folder.parent / "log", {**variables, "WEB_WORKERS": 1})
         try:
             yield started.until_ready()
