@@ -129,16 +129,16 @@ class Client:
         self, job_id: str | None = None, *, last_event_id: str | None = None, **filters: str
     ) -> Iterator[Json]:
         """Yield events without end, gap or repeat: those from now on, or one job's from its creation on."""
-        history, attempt = set[str](), 0
+        if job_id and not last_event_id:
+            for event in self.rows(f"/api/v1/events/?job={job_id}&ordering=created_at&limit=1000"):
+                last_event_id = event["id"]  # the stream goes on after it
+                yield event
+        attempt = 0
         while True:
             failure = None
             try:
-                for event_id, event in self._stream(job_id, last_event_id, filters):
-                    last_event_id, attempt = event_id or last_event_id, 0
-                    if event["id"] in history:
-                        continue
-                    if event_id is None:
-                        history.add(event["id"])
+                for event_id, event in self._stream(last_event_id, job=job_id, **filters):
+                    last_event_id, attempt = event_id, 0
                     yield event
             except (ApiError, httpx.TransportError) as error:
                 if not may_pass(error):
@@ -147,20 +147,14 @@ class Client:
             time.sleep(pause_seconds(attempt, failure))
             attempt += 1
 
-    def _stream(
-        self, job_id: str | None, last_event_id: str | None, filters: dict[str, str]
-    ) -> Iterator[tuple[str | None, Json]]:
-        """Yield a job's past events, without an id of the stream, and then the stream until it ends."""
+    def _stream(self, last_event_id: str | None, **filters: str | None) -> Iterator[tuple[str, Json]]:
+        """Yield the id in the stream and the event, for each event until the stream ends."""
         options = {
-            "params": {**filters, **({"job": job_id} if job_id else {})},
+            "params": {name: value for name, value in filters.items() if value},
             "headers": {"Last-Event-ID": last_event_id} if last_event_id else {},
             "timeout": httpx.Timeout(30.0, read=STREAM_TIMEOUT_SECONDS),
         }
         with closing(self._authorized("GET", "/api/v1/events/stream/", stream=True, **options)) as response:
-            if job_id and not last_event_id:
-                # Once the stream is open, so that no event falls between the two.
-                for event in self.rows(f"/api/v1/events/?job={job_id}&ordering=created_at&limit=1000"):
-                    yield None, event
             yield from server_sent_events(response.iter_bytes())
 
     def _create(self, path: str, body: Json, key: str | None) -> Json:
@@ -235,9 +229,9 @@ class Client:
         raise ApiError(response)
 
 
-def server_sent_events(chunks: Iterable[bytes]) -> Iterator[tuple[str | None, Json]]:
+def server_sent_events(chunks: Iterable[bytes]) -> Iterator[tuple[str, Json]]:
     """Yield the id and the JSON of each event of a stream; skip comments."""
-    rest, event_id, data = b"", None, ""
+    rest, event_id, data = b"", "", ""
     for chunk in chunks:
         *lines, rest = (rest + chunk).split(b"\n")
         for line in lines:
