@@ -2,13 +2,14 @@
 
 from orchestrator.api.serializers.auth import Credentials, RefreshRequest, TokenResponse
 from orchestrator.api.serializers.events import EventSerializer, RecentEvents
-from orchestrator.api.serializers.jobs import JobCounts, JobSerializer, StatusChange
+from orchestrator.api.serializers.jobs import JobBatch, JobCounts, JobSerializer, StatusChange
 from orchestrator.api.serializers.tasks import TaskSerializer
 from orchestrator.api.serializers.users import UserSerializer
 
 __all__ = [
     "Credentials",
     "EventSerializer",
+    "JobBatch",
     "JobCounts",
     "JobSerializer",
     "RecentEvents",
