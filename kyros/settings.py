@@ -367,6 +367,7 @@ CELERY_BEAT_SCHEDULE: dict[str, Any] = {
         "orchestrator.tasks.fold_counts": 30.0,
         "orchestrator.tasks.roll_up_minutes": 30.0,
         "orchestrator.tasks.cache_audit": 300.0,
+        "orchestrator.tasks.prune_idempotency_keys": 3600.0,
     }.items()
 }
 

@@ -25,14 +25,20 @@ from orchestrator.models import Event, Job, Task, User
 _Row = TypeVar("_Row", Job, Task)
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def create_job(*, by: str, **fields: Any) -> Job:
     """Create a pending job and its first event; ``by`` is the username for the history."""
+    job, event = new_job(by=by, **fields)
+    job.save(force_insert=True)
+    event.save(force_insert=True)
+    return job
+
+
+def new_job(*, by: str, **fields: Any) -> tuple[Job, Event]:
+    """Return an unsaved pending job and the event that records its creation."""
     job = Job(**fields)
     job.due = job.available_at <= timezone.now()
-    job.save(force_insert=True)
-    build_job_event(job, JobEvent.CREATED, by=by, previous=None, to=JobStatus.PENDING).save()
-    return job
+    return job, build_job_event(job, JobEvent.CREATED, by=by, previous=None, to=JobStatus.PENDING)
 
 
 @transaction.atomic

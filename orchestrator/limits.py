@@ -44,3 +44,10 @@ MAX_PAGE_SIZE: Final = 1000
 
 #: Rows in the list of recent events.
 MAX_RECENT_EVENTS: Final = 100
+
+#: Jobs that one request may submit.
+MAX_BATCH_JOBS: Final = 1000
+#: Characters in an idempotency key.
+MAX_IDEMPOTENCY_KEY_LENGTH: Final = 255
+#: Seconds for which an idempotency key is kept: a day.
+IDEMPOTENCY_KEY_SECONDS: Final = 86_400

@@ -10,6 +10,7 @@ from orchestrator.api.replay import replay
 from orchestrator.cache import audit, client
 from orchestrator.console import rollups
 from orchestrator.leases import expiry
+from orchestrator.submission import idempotency
 
 #: Number of cached responses that one audit compares.
 _SAMPLE_SIZE: Final = 200
@@ -37,3 +38,9 @@ def roll_up_minutes() -> None:
 def cache_audit() -> None:
     """Compare cached responses with the database."""
     audit.audit(audit.cached_keys(client.current(), _SAMPLE_SIZE), replay)
+
+
+@shared_task
+def prune_idempotency_keys() -> None:
+    """Delete the idempotency keys that have expired."""
+    idempotency.prune()

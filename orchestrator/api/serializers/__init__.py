@@ -2,7 +2,7 @@
 
 from orchestrator.api.serializers.auth import Credentials, RefreshRequest, TokenResponse
 from orchestrator.api.serializers.events import EventSerializer, RecentEvents
-from orchestrator.api.serializers.jobs import JobCounts, JobSerializer, StatusChange
+from orchestrator.api.serializers.jobs import JobBatch, JobCounts, JobSerializer, StatusChange
 from orchestrator.api.serializers.leases import ClaimRequest, ClaimResponse, HeartbeatRequest
 from orchestrator.api.serializers.tasks import TaskSerializer
 from orchestrator.api.serializers.users import UserSerializer
@@ -13,6 +13,7 @@ __all__ = [
     "Credentials",
     "EventSerializer",
     "HeartbeatRequest",
+    "JobBatch",
     "JobCounts",
     "JobSerializer",
     "RecentEvents",
