@@ -29,6 +29,15 @@ HOST_PATTERN = r"[A-Za-z0-9.:_-]{1,253}"
 DEBUG = env.boolean("DEBUG", default=False)
 HOST = env.text("HOST", "127.0.0.1", pattern=HOST_PATTERN, allowed="a host name or IP address")
 PORT = env.integer("PORT", 8000, minimum=1, maximum=connection_urls.MAX_PORT)
+# After the web server's; the last port has none after it.
+STREAM_PORT = env.integer(
+    "STREAM_PORT",
+    PORT + 1 if PORT < connection_urls.MAX_PORT else PORT - 1,
+    minimum=1,
+    maximum=connection_urls.MAX_PORT,
+)
+if STREAM_PORT == PORT:
+    raise ImproperlyConfigured(f"STREAM_PORT='{STREAM_PORT}' cannot be used; allowed: another port than PORT")
 KYROS_DATA_DIR = env.path("KYROS_DATA_DIR", BASE_DIR / "var", base=BASE_DIR)
 WEB_WORKERS = env.integer("WEB_WORKERS", 0, minimum=1, maximum=256) or None  # None: one per core
 WEB_THREADS = 4  # of each web worker, for requests without a body; as many again for those with one

@@ -27,6 +27,7 @@ def launch() -> int:
     with data_dir.locked(settings.KYROS_DATA_DIR, banner.service_url()) as lock:
         data_dir.make_private([settings.KYROS_DATA_DIR, *sqlite_files.paths()])
         ports.require_free(settings.HOST, settings.PORT)
+        ports.require_free(settings.HOST, settings.STREAM_PORT, "STREAM_PORT")
         try:
             return _run(lock)
         finally:
@@ -85,6 +86,7 @@ def _process_environment(server: embedded_valkey.EmbeddedServer | None) -> dict[
         "DJANGO_SETTINGS_MODULE": "kyros.settings",
         "HOST": settings.HOST,
         "PORT": str(settings.PORT),
+        "STREAM_PORT": str(settings.STREAM_PORT),
     }
     if server:
         environment |= {

@@ -6,8 +6,8 @@ import socket
 from kyros.run import LaunchError
 
 
-def require_free(host: str, port: int) -> None:
-    """Raise `LaunchError` unless a server can listen on `port` of `host`."""
+def require_free(host: str, port: int, variable: str = "PORT") -> None:
+    """Raise `LaunchError` unless a server can listen on `port` of `host`; `variable` is its setting."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -20,14 +20,14 @@ def require_free(host: str, port: int) -> None:
         try:
             probe.bind(address)
         except OSError as error:
-            raise LaunchError(_reason(host, port, error)) from None
+            raise LaunchError(_reason(host, port, variable, error)) from None
 
 
-def _reason(host: str, port: int, error: OSError) -> str:
+def _reason(host: str, port: int, variable: str, error: OSError) -> str:
     if error.errno == errno.EADDRINUSE:
-        return f"port {port} of {host} is taken by another process; choose another port with PORT=…"
+        return f"port {port} of {host} is taken by another process; choose another port with {variable}=…"
     if error.errno == errno.EACCES:
-        return f"port {port} needs root; choose a port above 1023 with PORT=…"
+        return f"port {port} needs root; choose a port above 1023 with {variable}=…"
     return f"port {port} of {host} cannot be used: {error.strerror}"
 
 

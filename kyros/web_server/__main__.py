@@ -28,14 +28,14 @@ def main() -> int:
     arguments = _arguments()
     load_settings()
     configure_logging(settings.LOGGING_CONFIG, settings.LOGGING)
-    _raise_file_limit()
+    raise_file_limit()
     try:
         ports.require_free(settings.HOST, settings.PORT)
     except LaunchError as error:
         sys.stderr.write(f"kyros: {error}\n")
         return 1
     # One socket for all workers: connections wait in it while a worker is replaced.
-    listener = SocketSpec(_ip_address(), settings.PORT, BACKLOG).build()
+    listener = SocketSpec(ip_address(settings.PORT), settings.PORT, BACKLOG).build()
     load = partial(_load, arguments.application, is_factory=arguments.factory)
     workers = settings.WEB_WORKERS or _cores()
     return WorkerPool(workers, lambda number, ready: worker.serve(number, listener, load, ready)).run()
@@ -53,8 +53,9 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _ip_address() -> str:
-    found = socket.getaddrinfo(settings.HOST, settings.PORT, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+def ip_address(port: int) -> str:
+    """Return the address to listen on at a port of `HOST`."""
+    found = socket.getaddrinfo(settings.HOST, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     return str(found[0][4][0])
 
 
@@ -65,7 +66,7 @@ def _cores() -> int:
     return os.cpu_count() or 1
 
 
-def _raise_file_limit() -> None:
+def raise_file_limit() -> None:
     """Allow as many open files as the system permits: each connection is one."""
     _, maximum = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (maximum, maximum))

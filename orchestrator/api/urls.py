@@ -23,5 +23,6 @@ urlpatterns = [
         with_status_429(LoginView.as_view(template_name="rest_framework/login.html")),
     ),
     path("auth/session/", include("rest_framework.urls")),
+    path("api/v1/events/stream/", views.EventStreamView.as_view(), name="event-stream"),
     path("api/v1/", include(router.urls)),
 ]

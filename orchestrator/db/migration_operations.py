@@ -65,6 +65,61 @@ class AddIndexOnline(AddIndex):
         return f"{super().describe()}, without blocking writes"
 
 
+class AddPostgresIndexOnline(Operation):
+    """Add an index of a column that no model declares, on PostgreSQL, without blocking writers.
+
+    Like ``AddIndexOnline`` it needs ``atomic = False`` and can run again after it failed half-way.
+
+    Args:
+        table: the table's name.
+        name: the index's name.
+        definition: what follows the table's name in ``CREATE INDEX``.
+    """
+
+    reversible = True
+    atomic = False
+
+    def __init__(self, table: str, name: str, definition: str) -> None:
+        self.table = table
+        self.name = name
+        self.definition = definition
+
+    def state_forwards(self, app_label: str, state: ProjectState) -> None:
+        """Leave the state of the models unchanged."""
+
+    def database_forwards(
+        self,
+        app_label: str,
+        schema_editor: BaseDatabaseSchemaEditor,
+        from_state: ProjectState,
+        to_state: ProjectState,
+    ) -> None:
+        """Build the index unless a valid index of its name exists."""
+        if schema_editor.connection.vendor == "postgresql" and not _index_is_valid(
+            schema_editor, self.table, self.name
+        ):
+            self._drop(schema_editor)
+            schema_editor.execute(f"CREATE INDEX CONCURRENTLY {self.name} ON {self.table} {self.definition}")
+
+    def database_backwards(
+        self,
+        app_label: str,
+        schema_editor: BaseDatabaseSchemaEditor,
+        from_state: ProjectState,
+        to_state: ProjectState,
+    ) -> None:
+        """Drop the index if it exists."""
+        if schema_editor.connection.vendor == "postgresql":
+            self._drop(schema_editor)
+
+    def _drop(self, schema_editor: BaseDatabaseSchemaEditor) -> None:
+        schema_editor.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {self.name}")
+
+    def describe(self) -> str:
+        """Return the text for ``migrate --plan``."""
+        return f"Create index {self.name} on {self.table}, without blocking writes (PostgreSQL)"
+
+
 class RunVendorSQL(Operation):
     """Run the SQL file for the database's engine.
 

@@ -6,5 +6,6 @@
 for tag = 1, #KEYS, 2 do
     redis.pcall('ZREM', KEYS[tag + 1], unpack(ARGV, 3))
     if not in_flight(KEYS[tag + 1]) then redis.call('SET', KEYS[tag], ARGV[1], 'PX', ARGV[2]) end
+    wake(KEYS[tag])
 end
 return 1

@@ -9,5 +9,6 @@ for tag = 1, #KEYS, 2 do
     else
         redis.call('SET', KEYS[tag], ARGV[1], 'PX', ARGV[2])
     end
+    wake(KEYS[tag])
 end
 return 1
