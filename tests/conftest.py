@@ -17,6 +17,7 @@ from rest_framework.test import APIClient
 
 from monitoring import timeouts
 from orchestrator.choices import Role
+from orchestrator.leases import contacts
 from orchestrator.models import User
 from tests.engines import POSTGRES
 from tests.servers.postgres import PostgresServer
@@ -97,6 +98,12 @@ def _valkey_client(valkey: ValkeyServer) -> Iterator[redis.Redis]:
 @pytest.fixture(autouse=True)
 def _empty_caches(_valkey_client: redis.Redis) -> None:
     _valkey_client.flushall()
+
+
+@pytest.fixture(autouse=True)
+def _forget_workers() -> None:
+    """Let the first claim of a worker write its row, also if the last test has rolled it back."""
+    contacts.forget()
 
 
 @pytest.fixture(autouse=True)
