@@ -16,6 +16,7 @@ from pytest_django import DjangoDbBlocker
 from rest_framework.test import APIClient
 
 from monitoring import timeouts
+from orchestrator.cache import timing
 from orchestrator.choices import Role
 from orchestrator.leases import contacts
 from orchestrator.models import User
@@ -76,6 +77,12 @@ def as_moderator(moderator: User) -> APIClient:
 def as_admin(admin_user: User) -> APIClient:
     """A client signed in as ``admin_user``."""
     return client_for(admin_user)
+
+
+@pytest.fixture
+def long_lease(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lease on the cache that does not expire between two steps of a test on a busy machine."""
+    monkeypatch.setattr(timing, "LEASE", 60)
 
 
 # --- Servers ------------------------------------------------------------------------------------------------
