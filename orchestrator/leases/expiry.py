@@ -11,7 +11,7 @@ from orchestrator.actions import build_job_event
 from orchestrator.choices import EVENT_OF_STATUS, JobStatus
 from orchestrator.db.clock import database_now
 from orchestrator.leases import contacts
-from orchestrator.leases.claim import promote
+from orchestrator.leases.claim import has_scheduled, promote
 from orchestrator.models import Event, Job
 
 #: Jobs of one transaction.
@@ -49,7 +49,7 @@ def requeue_expired() -> Expiry:
     while batch := _end_batch(now):
         statuses.update(batch)
     promoted = 0
-    while number := promote(now):
+    while has_scheduled(now) and (number := promote(now)):
         promoted += number
     return Expiry(statuses[JobStatus.PENDING], statuses[JobStatus.FAILED], promoted, contacts.prune(now))
 
