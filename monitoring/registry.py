@@ -36,8 +36,8 @@ class MonitoredApp:
         cache: returns the cache's health within the given time budget; never raises.
         cache_state: returns what a readiness probe says of the cache; never raises.
         rows: returns the exact row count by table, without counting.
-        verify: counts the rows and returns ``table``, ``status``, ``counted`` and ``kept`` (the stored count)
-            of each count; given True, corrects the stored counts. Slow.
+        verify: counts the rows and returns ``table``, ``status``, ``queue``, ``counted`` and ``kept`` (the
+            stored count) of each count; given True, corrects the stored counts. Slow.
         hot_queries: returns every hot query.
         query_plans: checks the plan of one hot query for each index, on the default database.
         kept_indexes: why an index stays although another one could replace it, by name.
