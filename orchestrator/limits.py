@@ -21,6 +21,9 @@ MAX_PROGRESS: Final = 100
 #: The highest ``max_attempts`` of a job.
 MAX_MAX_ATTEMPTS: Final = 100
 
+#: Characters in a worker's name.
+MAX_WORKER_LENGTH: Final = 255
+
 #: Characters in the reason for a change.
 MAX_REASON_LENGTH: Final = 1024
 MAX_USERNAME_LENGTH: Final = 150
