@@ -362,6 +362,7 @@ CELERY_BEAT_SCHEDULE: dict[str, Any] = {
     task: {"task": task, "schedule": seconds, "options": {"expires": seconds}}
     for task, seconds in {
         "monitoring.tasks.snapshot_tables": 300.0,
+        "orchestrator.tasks.requeue_expired": 5.0,
         "orchestrator.tasks.fold_counts": 30.0,
         "orchestrator.tasks.roll_up_minutes": 30.0,
         "orchestrator.tasks.cache_audit": 300.0,

@@ -18,10 +18,11 @@ class TransitionNotAllowed(DomainError):
 
 
 class LeaseLost(DomainError):
-    """A worker sent a lease token that is not the job's current one."""
+    """A worker sent a lease token that is not the job's current one, or a heartbeat for a job that ended."""
 
-    def __init__(self) -> None:
-        super().__init__("This is not the job's current lease token.")
+    def __init__(self, status: JobStatus) -> None:
+        self.status = status
+        super().__init__(f"This lease has ended; the job is {status}.")
 
 
 class PreconditionFailed(DomainError):

@@ -23,6 +23,13 @@ MAX_MAX_ATTEMPTS: Final = 100
 
 #: Characters in a worker's name.
 MAX_WORKER_LENGTH: Final = 255
+#: Jobs in one claim, and queues that it names.
+MAX_CLAIMED_JOBS: Final = 100
+MAX_CLAIMED_QUEUES: Final = 100
+#: Seconds of a lease.
+MIN_LEASE_SECONDS: Final = 5
+MAX_LEASE_SECONDS: Final = 3600
+DEFAULT_LEASE_SECONDS: Final = 60
 
 #: Characters in the reason for a change.
 MAX_REASON_LENGTH: Final = 1024

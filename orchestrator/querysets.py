@@ -1,11 +1,13 @@
 """Querysets of the models: named queries, and updates of many rows."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Self
 
 from django.db import models, transaction
 from django.db.models import F
 from django.utils import timezone
+
+from orchestrator.choices import JobStatus
 
 
 class AtomicUpdateQuerySet(models.QuerySet[Any]):
@@ -18,6 +20,14 @@ class AtomicUpdateQuerySet(models.QuerySet[Any]):
         """Update the rows; return how many matched."""
         with transaction.atomic(using=self.db, savepoint=False):
             return super().update(**values)
+
+
+class JobQuerySet(AtomicUpdateQuerySet):
+    """Queries for jobs."""
+
+    def expired(self, now: datetime) -> Self:
+        """Return the running jobs whose lease has run out, the longest first."""
+        return self.filter(status=JobStatus.RUNNING, lease_expires_at__lte=now).order_by("lease_expires_at")
 
 
 class EventQuerySet(AtomicUpdateQuerySet):

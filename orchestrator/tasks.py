@@ -9,6 +9,7 @@ from orchestrator import counts
 from orchestrator.api.replay import replay
 from orchestrator.cache import audit, client
 from orchestrator.console import rollups
+from orchestrator.leases import expiry
 
 #: Number of cached responses that one audit compares.
 _SAMPLE_SIZE: Final = 200
@@ -18,6 +19,12 @@ _SAMPLE_SIZE: Final = 200
 def fold_counts() -> None:
     """Fold the rows that writers appended to the exact counts."""
     counts.fold()
+
+
+@shared_task
+def requeue_expired() -> None:
+    """Give back jobs whose lease has run out, and make jobs due whose time has come."""
+    expiry.requeue_expired()
 
 
 @shared_task

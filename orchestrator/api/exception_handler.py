@@ -41,7 +41,9 @@ def handle_exception(error: Exception, context: Mapping[str, Any]) -> Response |
         case TransitionNotAllowed():
             body = {"detail": str(error), "status": error.current, "allowed": list(error.allowed)}
             response = Response(body, HTTPStatus.CONFLICT)
-        case LeaseLost() | LastAdmin():
+        case LeaseLost():
+            response = Response({"detail": str(error), "status": error.status}, HTTPStatus.CONFLICT)
+        case LastAdmin():
             response = Response({"detail": str(error)}, HTTPStatus.CONFLICT)
         case PreconditionFailed():
             response = Response({"detail": str(error)}, HTTPStatus.PRECONDITION_FAILED)

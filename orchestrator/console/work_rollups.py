@@ -17,6 +17,7 @@ from django.db.models.functions import Coalesce
 from orchestrator.choices import JobEvent
 from orchestrator.console.minutes import MinuteOf, minute_of, start_of
 from orchestrator.console.models import WorkRollup
+from orchestrator.leases.expiry import SYSTEM
 from orchestrator.limits import MAX_QUEUE_LENGTH, MAX_WORKER_LENGTH
 from orchestrator.models import Event
 
@@ -26,9 +27,6 @@ KEPT_MINUTES: Final = 75
 #: The queues, and the pairs of queue and worker, that one minute may have. The others count under "".
 MAX_QUEUES: Final = 50
 MAX_WORKERS: Final = 200
-
-#: The name in ``by`` when the service itself ends a lease.
-SYSTEM: Final = "system"
 
 #: The row that has the sums of the minutes that are not kept.
 _TOTAL_MINUTE: Final = 0

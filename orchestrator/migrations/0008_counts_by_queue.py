@@ -9,6 +9,6 @@ class Migration(migrations.Migration):
     # As 0005: on PostgreSQL each table is locked in its own transaction, and none while jobs are counted.
     atomic = False
 
-    dependencies = [("orchestrator", "0006_login_windows")]
+    dependencies = [("orchestrator", "0008_claim_indexes")]
 
     operations = [RunVendorSQL("0008_counts_by_queue")]

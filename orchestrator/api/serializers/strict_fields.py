@@ -21,7 +21,7 @@ class _StrictField(serializers.Field[Any, Any, Any, Any]):
     def to_internal_value(self, data: Any) -> Any:
         json_type, name = self.json_type
         if type(data) is not json_type:
-            raise serializers.ValidationError(f"{_shown(data)} is not {name}.", code="invalid")
+            raise serializers.ValidationError(f"{shown(data)} is not {name}.", code="invalid")
         return super().to_internal_value(data)
 
 
@@ -81,7 +81,7 @@ class Int32Field(serializers.IntegerField):
     def to_internal_value(self, data: Any) -> int:
         """Return the integer."""
         if type(data) is not int or not self.minimum <= data <= self.maximum:
-            self.fail("invalid", input=_shown(data), minimum=self.minimum, maximum=self.maximum)
+            self.fail("invalid", input=shown(data), minimum=self.minimum, maximum=self.maximum)
         return data
 
 
@@ -93,7 +93,7 @@ class StrictChoiceField(serializers.ChoiceField):
         if key != "invalid_choice":
             super().fail(key, **kwargs)
         allowed = ", ".join(str(choice) for choice in self.choices)
-        message = f"Invalid value {_shown(kwargs['input'])}. Allowed: {allowed}."
+        message = f"Invalid value {shown(kwargs['input'])}. Allowed: {allowed}."
         raise serializers.ValidationError(message, code=key)
 
 
@@ -115,7 +115,7 @@ class StrictJSONObjectField(serializers.JSONField):
     def to_internal_value(self, data: Any) -> dict[str, Any]:
         """Return the object."""
         if not isinstance(data, dict):
-            self.fail("not_an_object", input=_shown(data))
+            self.fail("not_an_object", input=shown(data))
         if exceeds_depth(data, MAX_JSON_DEPTH):
             self.fail("too_deep", maximum=MAX_JSON_DEPTH)
         if any("\0" in text for text in strings_in(data)):
@@ -142,7 +142,7 @@ class ResourceSerializer(serializers.ModelSerializer[Any]):
     serializer_choice_field = StrictChoiceField
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
     """Return a value as JSON, cut to a readable length; a list or an object only as ``[…]`` or ``{…}``."""
     if isinstance(value, dict | list):
         return "{…}" if isinstance(value, dict) else "[…]"

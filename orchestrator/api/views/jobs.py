@@ -9,12 +9,20 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from orchestrator import actions, counts
+from orchestrator import actions, counts, leases
 from orchestrator.api import cache_policy
 from orchestrator.api.cached_responses import cached
 from orchestrator.api.openapi import IF_MATCH
 from orchestrator.api.pagination import require_known
-from orchestrator.api.serializers import EventSerializer, JobCounts, JobSerializer, StatusChange
+from orchestrator.api.serializers import (
+    ClaimRequest,
+    ClaimResponse,
+    EventSerializer,
+    HeartbeatRequest,
+    JobCounts,
+    JobSerializer,
+    StatusChange,
+)
 from orchestrator.api.views.base import CHANGED_MEANWHILE, ResourceViewSet
 from orchestrator.choices import JobStatus, Role
 from orchestrator.lists import JOB_HISTORY, JOBS
@@ -35,6 +43,7 @@ class JobViewSet(ResourceViewSet):
             HTTPStatus.CONFLICT: "The job's status does not allow this; nothing was changed.",
             **CHANGED_MEANWHILE,
         },
+        "heartbeat": {HTTPStatus.CONFLICT: "The lease has ended; nothing was changed."},
     }
     cache_policy = {
         "list": cache_policy.JOB_LIST,
@@ -69,6 +78,20 @@ class JobViewSet(ResourceViewSet):
         wanted = self.validated()
         status, by = JobStatus(wanted.pop("status")), request.user.username
         job = actions.change_status(self.row_id, status, by=by, precondition=self.precondition, **wanted)
+        return Response(JobSerializer(job).data)
+
+    @extend_schema(responses=ClaimResponse)
+    @action(detail=False, methods=["post"], serializer_class=ClaimRequest, pagination_class=None)
+    def claim(self, request: Request) -> Response:
+        """Hand the next jobs to a worker: the highest priority first, and of these the oldest."""
+        jobs = leases.claim(by=request.user.username, **self.validated())
+        return Response(ClaimResponse({"jobs": jobs}).data)
+
+    @extend_schema(responses=JobSerializer)
+    @action(detail=True, methods=["post"], serializer_class=HeartbeatRequest)
+    def heartbeat(self, request: Request, pk: str) -> Response:
+        """Extend the lease of a running job, and report its progress."""
+        job = leases.heartbeat(self.row_id, by=request.user.username, **self.validated())
         return Response(JobSerializer(job).data)
 
     @action(detail=False, serializer_class=JobCounts, pagination_class=None)
