@@ -29,6 +29,10 @@ class JobQuerySet(AtomicUpdateQuerySet):
         """Return the running jobs whose lease has run out, the longest first."""
         return self.filter(status=JobStatus.RUNNING, lease_expires_at__lte=now).order_by("lease_expires_at")
 
+    def under_lease(self) -> Self:
+        """Return the jobs that a worker has, those first whose lease ends first."""
+        return self.filter(lease_expires_at__isnull=False).order_by("lease_expires_at")
+
 
 class EventQuerySet(AtomicUpdateQuerySet):
     """Queries for events."""
