@@ -7,6 +7,7 @@ from typing import Final
 from django.db import connection
 
 from monitoring.plans import Statement
+from orchestrator.limits import MAX_INT32
 from orchestrator.models import Job
 
 #: Priorities of a queue at which the oldest job is looked for, from the highest on.
@@ -14,33 +15,31 @@ MAX_PRIORITIES: Final = 20
 #: Jobs that are not yet due and are counted.
 MAX_SCHEDULED: Final = 5000
 
-# A step goes from a queue's priority to its next lower one; each finds one entry of the index.
+# Each finds one entry of the index (queue, priority DESC, created_at, id) of due jobs.
+_NEXT_PRIORITY: Final = """
+    SELECT priority FROM jobs WHERE queue = {queue} AND priority < {priority} AND status = 'pending' AND due
+    ORDER BY priority DESC LIMIT 1
+"""
 _OLDEST: Final = """
-    WITH RECURSIVE steps (queue, priority, depth) AS (
-        SELECT column1, (
-            SELECT priority FROM jobs WHERE queue = column1 AND status = 'pending' AND due
-            ORDER BY priority DESC LIMIT 1
-        ), 1 FROM (VALUES {queues}) AS listed
+    SELECT id FROM jobs WHERE queue = {queue} AND priority = {priority} AND status = 'pending' AND due
+    ORDER BY created_at, id LIMIT 1
+"""
+# A step goes from a queue's priority to its next lower one, from above the highest one on.
+_OLDEST_OF_PRIORITIES: Final = f"""
+    WITH RECURSIVE steps (step_queue, step_priority, depth) AS (
+        SELECT column1, {MAX_INT32 + 1}, 0 FROM (VALUES {{queues}}) AS listed
         UNION ALL
-        SELECT queue, (
-            SELECT priority FROM jobs
-            WHERE jobs.queue = steps.queue AND priority < steps.priority AND status = 'pending' AND due
-            ORDER BY priority DESC LIMIT 1
-        ), depth + 1 FROM steps WHERE priority IS NOT NULL AND depth < %s
+        SELECT step_queue, ({_NEXT_PRIORITY.format(queue="step_queue", priority="step_priority")}), depth + 1
+        FROM steps WHERE step_priority IS NOT NULL AND depth < %s
     )
     SELECT id, queue, created_at, available_at FROM jobs WHERE id IN (
-        SELECT (
-            SELECT id FROM jobs
-            WHERE jobs.queue = steps.queue AND jobs.priority = steps.priority AND status = 'pending' AND due
-            ORDER BY created_at, id LIMIT 1
-        ) FROM steps WHERE priority IS NOT NULL
+        SELECT ({_OLDEST.format(queue="step_queue", priority="step_priority")})
+        FROM steps WHERE step_priority IS NOT NULL
     )
-"""
-_SCHEDULED: Final = """
-    SELECT queue, count(*) FROM (
-        SELECT queue FROM jobs WHERE status = 'pending' AND NOT due AND available_at > %s
-        ORDER BY available_at LIMIT %s
-    ) AS scheduled GROUP BY queue
+"""  # noqa: S608 - constants
+_NEXT_SCHEDULED: Final = """
+    SELECT queue FROM jobs WHERE status = 'pending' AND NOT due AND available_at > %s
+    ORDER BY available_at LIMIT %s
 """
 
 
@@ -52,17 +51,21 @@ def oldest_due(queues: Sequence[str]) -> dict[str, datetime]:
     oldest: dict[str, datetime] = {}
     if not queues:
         return oldest
-    statement = oldest_of_priorities(queues)
-    for job in Job.objects.raw(statement.sql, statement.parameters):
+    sql = _OLDEST_OF_PRIORITIES.format(queues=", ".join(["(%s)"] * len(queues)))
+    for job in Job.objects.raw(sql, [*queues, MAX_PRIORITIES]):
         since = max(job.created_at, job.available_at)
         oldest[job.queue] = min(oldest.get(job.queue, since), since)
     return oldest
 
 
-def oldest_of_priorities(queues: Sequence[str]) -> Statement:
-    """Return the query for the oldest due job of each priority of some queues."""
-    listed = ", ".join(["(%s)"] * len(queues))
-    return Statement(_OLDEST.format(queues=listed), [*queues, MAX_PRIORITIES])
+def oldest_of_priority(queue: str, priority: int) -> Statement:
+    """Return the query for the oldest due job of a queue and a priority."""
+    return Statement(_OLDEST.format(queue="%s", priority="%s"), [queue, priority])
+
+
+def next_priority(queue: str, priority: int) -> Statement:
+    """Return the query for the next lower priority of a queue's due jobs."""
+    return Statement(_NEXT_PRIORITY.format(queue="%s", priority="%s"), [queue, priority])
 
 
 def scheduled_by_queue(now: datetime) -> tuple[dict[str, int], bool]:
@@ -72,11 +75,14 @@ def scheduled_by_queue(now: datetime) -> tuple[dict[str, int], bool]:
     """
     statement = next_scheduled(now)
     with connection.cursor() as cursor:
-        cursor.execute(statement.sql, statement.parameters)
+        cursor.execute(
+            f"SELECT queue, count(*) FROM ({statement.sql}) AS scheduled GROUP BY queue",  # noqa: S608
+            statement.parameters,
+        )
         numbers = {queue: int(number) for queue, number in cursor.fetchall()}
     return numbers, sum(numbers.values()) < MAX_SCHEDULED
 
 
 def next_scheduled(now: datetime) -> Statement:
-    """Return the query that counts the next scheduled jobs by queue."""
-    return Statement(_SCHEDULED, [connection.ops.adapt_datetimefield_value(now), MAX_SCHEDULED])
+    """Return the query for the queues of the next scheduled jobs."""
+    return Statement(_NEXT_SCHEDULED, [connection.ops.adapt_datetimefield_value(now), MAX_SCHEDULED])

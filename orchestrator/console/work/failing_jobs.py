@@ -20,7 +20,7 @@ _SINCE: Final = timedelta(days=1)
 #: Events of each type that are read, the newest.
 _MAX_READ: Final = 2000
 #: Jobs that are reported, those that fail most.
-MAX_FAILING_JOBS: Final = 10
+MAX_FAILING_JOBS: Final = 5
 
 
 @dataclass(frozen=True)

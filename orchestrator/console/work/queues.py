@@ -22,7 +22,7 @@ _SECONDS_AN_HOUR: Final = 3600
 
 #: What was done, by queue and worker.
 Work = Mapping[tuple[str, str], WorkCounts]
-#: ``stalled``: jobs have been due for long and no worker takes them; ``starved``: their workers have other jobs.
+#: ``stalled``: jobs have been due for long, and no worker takes them; ``starved``: their workers have others.
 QueueState = Literal["ok", "starved", "stalled"]
 
 

@@ -17,7 +17,7 @@ from orchestrator.json_codec import to_json
 #: Leases that a worker may lose in an hour.
 MAX_LOST_LEASES: Final = 2
 #: Findings of one kind.
-_MAX_FINDINGS: Final = 10
+_MAX_FINDINGS: Final = 5
 #: Characters of a name in an id, which can be acknowledged.
 _MAX_NAME: Final = 150
 

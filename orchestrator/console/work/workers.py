@@ -1,7 +1,7 @@
 """Figures of each worker: when it was last seen, which jobs it has, and what it did in the last hour."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal
@@ -45,7 +45,7 @@ class WorkerFigures:
     Args:
         name: the worker's name.
         queues: the queues that its last claim named; None for all.
-        seen_at: when it claimed jobs or sent a heartbeat; None if it was not seen for a day.
+        seen_at: when it claimed jobs or sent a heartbeat; None if it never did.
         held: the jobs that it has; those whose lease ends first.
         hour: what it did in the last hour; ``expired`` are the leases that it lost.
         state: whether it works.
@@ -137,18 +137,12 @@ def _figures(worker: Worker, held: Sequence[HeldJob], hour: WorkCounts, now: dat
     )
 
 
-def _state(seen_at: datetime | None, held: Iterable[HeldJob], hour: WorkCounts, now: datetime) -> WorkerState:
-    ends = [job.lease_expires_at for job in held]
-    unseen = seen_at is None or now - seen_at > UNSEEN_AFTER
-    if not ends:
-        if unseen:
-            return "silent" if hour.expired else "gone"
-        return "idle"
-    if min(ends) < now or (unseen and _is_half_over(seen_at, min(ends), now)):
-        return "silent"
-    return "working"
-
-
-def _is_half_over(seen_at: datetime | None, ends: datetime, now: datetime) -> bool:
-    """Return whether more than half of a lease is over, which began when its worker was last seen."""
-    return seen_at is None or now - seen_at > ends - now
+def _state(seen_at: datetime | None, held: Sequence[HeldJob], hour: WorkCounts, now: datetime) -> WorkerState:
+    # A job may name a worker that never claimed one: somebody has written it.
+    unseen_for = timedelta() if seen_at is None else now - seen_at
+    if not held:
+        return "idle" if unseen_for <= UNSEEN_AFTER else "silent" if hour.expired else "gone"
+    left = min(job.lease_expires_at for job in held) - now
+    # The lease began when the worker was last seen, or a few seconds later.
+    is_half_over = unseen_for > max(UNSEEN_AFTER, left)
+    return "silent" if left < timedelta() or is_half_over else "working"
