@@ -71,8 +71,14 @@ class Timestamped(AtomicSaveModel):
 #: The characters of a queue's name.
 QUEUE_PATTERN: Final = "[a-z0-9._-]+"
 
-#: The condition of the claim's indexes.
-CLAIMABLE: Final = Q(status=JobStatus.PENDING, due=True)
+# The conditions of the claim's indexes call a job pending that has no other status. With a plain comparison
+# PostgreSQL could read an index on the status instead: as long as its statistics do not know of a million new
+# jobs, it would, and sort them. For the same reason the index of all queues also excludes "", which is no status:
+# without that, PostgreSQL could read it for one queue, past the jobs of all others.
+_NOT_PENDING: Final = [status for status in JobStatus if status != JobStatus.PENDING]
+IS_CLAIMABLE: Final = Q(due=True) & ~Q(status__in=_NOT_PENDING)
+_IS_CLAIMABLE_FROM_ALL: Final = Q(due=True) & ~Q(status__in=[*_NOT_PENDING, ""])
+_IS_SCHEDULED: Final = Q(due=False) & ~Q(status__in=_NOT_PENDING)
 
 
 class Job(Timestamped):
@@ -158,18 +164,22 @@ class Job(Timestamped):
             # page cheap if many jobs have the same name
             Index(fields=["name", "created_at"], name="ix_jobs_name_created_at"),
             # a claim from all queues: the next job is the first entry
-            Index(fields=["-priority", "created_at", "id"], name="ix_jobs_claim", condition=CLAIMABLE),
+            Index(
+                fields=["-priority", "created_at", "id"],
+                name="ix_jobs_claim",
+                condition=_IS_CLAIMABLE_FROM_ALL,
+            ),
             # a claim from some queues: the next job of each is the first of its entries
             Index(
                 fields=["queue", "-priority", "created_at", "id"],
                 name="ix_jobs_claim_queue",
-                condition=CLAIMABLE,
+                condition=IS_CLAIMABLE,
             ),
             # the promotion of jobs whose time has come
             Index(
                 fields=["available_at"],
                 name="ix_jobs_schedule",
-                condition=Q(status=JobStatus.PENDING, due=False),
+                condition=_IS_SCHEDULED,
             ),
             # the search for leases that have expired
             Index(

@@ -7,8 +7,6 @@ from django.db import models, transaction
 from django.db.models import F
 from django.utils import timezone
 
-from orchestrator.choices import JobStatus
-
 
 class AtomicUpdateQuerySet(models.QuerySet[Any]):
     """A queryset whose updates run in a transaction, so that the commit hook invalidates the cache first.
@@ -26,8 +24,11 @@ class JobQuerySet(AtomicUpdateQuerySet):
     """Queries for jobs."""
 
     def expired(self, now: datetime) -> Self:
-        """Return the running jobs whose lease has run out, the longest first."""
-        return self.filter(status=JobStatus.RUNNING, lease_expires_at__lte=now).order_by("lease_expires_at")
+        """Return the jobs whose lease has run out, the longest first.
+
+        A job that is not running has a lease only if somebody changed its status by hand.
+        """
+        return self.filter(lease_expires_at__lte=now).order_by("lease_expires_at")
 
     def under_lease(self) -> Self:
         """Return the jobs that a worker has, those first whose lease ends first."""

@@ -20,13 +20,9 @@ from orchestrator.models import Event, Job
 MAX_PROMOTED: Final = 1000
 
 # In the words of the indexes' conditions. The time is checked again: somebody may have changed it by hand.
-_CLAIMABLE: Final = "status = 'pending' AND due AND available_at <= %s"
-_WAITING: Final = "status = 'pending' AND NOT due AND available_at <= %s"
+_NOT_PENDING: Final = "'running', 'completed', 'failed', 'cancelled'"
 _ORDER: Final = "ORDER BY priority DESC, created_at, id"
 _COLUMNS: Final = "id, queue, priority, created_at"
-_OF_ALL_QUEUES: Final = f"SELECT {_COLUMNS} FROM jobs WHERE {_CLAIMABLE} {_ORDER} LIMIT %s"  # noqa: S608
-_OF_QUEUE: Final = f"SELECT {_COLUMNS} FROM jobs WHERE queue = %s AND {_CLAIMABLE} {_ORDER} LIMIT %s"  # noqa: S608
-_SCHEDULED: Final = f"SELECT id FROM jobs WHERE {_WAITING} ORDER BY available_at LIMIT %s"  # noqa: S608
 _START: Final = """
     UPDATE jobs
     SET status = 'running', started_at = %s, updated_at = %s, completed_at = NULL,
@@ -65,11 +61,11 @@ def claim(
     """
     contacts.note_claim(worker, queues)
     wanted = None if queues is None else sorted(set(queues))
-    now = database_now()
-    has_waiting, has_due = _look(wanted, now)
+    has_waiting, has_due = _look(wanted)
     if not (has_waiting or has_due):
         return []  # polling an empty queue begins no transaction: on SQLite it would wait for the writers
     with transaction.atomic():
+        now = _begin()
         if has_waiting:
             promote(now)
         jobs = _start(_Lease(worker, now, timedelta(seconds=lease_seconds)), wanted, limit)
@@ -86,15 +82,24 @@ def promote(now: datetime, limit: int = MAX_PROMOTED) -> int:
         return int(cursor.rowcount)
 
 
+def has_scheduled(now: datetime) -> bool:
+    """Return whether there are jobs to promote."""
+    scheduled = scheduled_jobs(now, 1)
+    with connection.cursor() as cursor:
+        cursor.execute(scheduled.sql, scheduled.parameters)
+        return cursor.fetchone() is not None
+
+
 def next_jobs(queues: Sequence[str] | None, now: datetime, limit: int) -> Statement:
     """Return the query for the next jobs of some queues, or of all of them (None)."""
-    at = _parameter(now)
+    at, next_of = _parameter(now), f"SELECT {_COLUMNS} FROM {{}} {_ORDER} LIMIT %s"  # noqa: S608
     if queues is None:
-        return Statement(_OF_ALL_QUEUES, [at, limit])
+        return Statement(next_of.format(_claimable_from_all()), [at, limit])
+    of_queue = next_of.format(_claimable("queue = %s"))
     if len(queues) == 1:
-        return Statement(_OF_QUEUE, [queues[0], at, limit])
+        return Statement(of_queue, [queues[0], at, limit])
     of_each = " UNION ALL ".join(
-        f"SELECT * FROM ({_OF_QUEUE}) AS of_queue_{number}"  # noqa: S608
+        f"SELECT * FROM ({of_queue}) AS of_queue_{number}"  # noqa: S608
         for number in range(len(queues))
     )
     parameters = [value for queue in queues for value in (queue, at, limit)]
@@ -103,7 +108,8 @@ def next_jobs(queues: Sequence[str] | None, now: datetime, limit: int) -> Statem
 
 def scheduled_jobs(now: datetime, limit: int) -> Statement:
     """Return the query for the ids of pending jobs that are not yet due although their time has come."""
-    return Statement(_SCHEDULED, [_parameter(now), limit])
+    sql = f"SELECT id FROM {_waiting()} ORDER BY available_at LIMIT %s"  # noqa: S608
+    return Statement(sql, [_parameter(now), limit])
 
 
 @dataclass(frozen=True)
@@ -113,19 +119,29 @@ class _Lease:
     duration: timedelta
 
 
-def _look(queues: list[str] | None, now: datetime) -> tuple[bool, bool]:
+def _look(queues: list[str] | None) -> tuple[bool, bool]:
     """Return whether there are jobs to promote, and jobs to claim."""
-    at, of_queues = _parameter(now), ""
+    at, claimable = _parameter(database_now()), _claimable_from_all()
     if queues is not None:
-        of_queues = f" AND queue IN ({', '.join(['%s'] * len(queues))})"
-    sql = (
-        f"SELECT EXISTS (SELECT 1 FROM jobs WHERE {_WAITING}),"  # noqa: S608
-        f" EXISTS (SELECT 1 FROM jobs WHERE {_CLAIMABLE}{of_queues})"
-    )
+        claimable = _claimable(f"queue IN ({', '.join(['%s'] * len(queues))})")
+    sql = f"SELECT EXISTS (SELECT 1 FROM {_waiting()}), EXISTS (SELECT 1 FROM {claimable})"  # noqa: S608
     with connection.cursor() as cursor:
-        cursor.execute(sql, [at, at, *(queues or ())])
+        cursor.execute(sql, [at, *(queues or ()), at])
         has_waiting, has_due = cursor.fetchone()
     return bool(has_waiting), bool(has_due)
+
+
+def _begin() -> datetime:
+    """Return the database's time, and make PostgreSQL read jobs in the order of an index in this transaction.
+
+    Its statistics may not know of a million pending jobs yet. It would believe that it can sort them.
+    """
+    if connection.vendor == "sqlite":
+        return database_now()
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT clock_timestamp(), set_config('enable_sort', 'off', true)")
+        now: datetime = cursor.fetchone()[0]
+    return now
 
 
 def _start(lease: _Lease, queues: list[str] | None, limit: int) -> list[Job]:
@@ -170,6 +186,24 @@ def _start_chosen(lease: _Lease, chosen: Statement) -> list[Job]:
 
 def _started(job: Job, by: str) -> Event:
     return build_job_event(job, JobEvent.STARTED, by=by, previous=JobStatus.PENDING, to=JobStatus.RUNNING)
+
+
+def _claimable_from_all() -> str:
+    return _jobs("ix_jobs_claim", f"due AND NOT (status IN ({_NOT_PENDING}, ''))")
+
+
+def _claimable(queue: str) -> str:
+    return _jobs("ix_jobs_claim_queue", f"{queue} AND due AND NOT (status IN ({_NOT_PENDING}))")
+
+
+def _waiting() -> str:
+    return _jobs("ix_jobs_schedule", f"NOT due AND NOT (status IN ({_NOT_PENDING}))")
+
+
+def _jobs(index: str, condition: str) -> str:
+    """Return the table and the condition on its rows. SQLite is told the index: it would use another."""
+    hint = f" INDEXED BY {index}" if connection.vendor == "sqlite" else ""
+    return f"jobs{hint} WHERE {condition} AND available_at <= %s"
 
 
 def _parameter(at: datetime) -> Any:

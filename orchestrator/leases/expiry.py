@@ -1,7 +1,6 @@
 """Jobs whose lease has run out: they become pending again after a back-off, or fail (docs/leases.md)."""
 
-from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -12,7 +11,7 @@ from orchestrator.actions import build_job_event
 from orchestrator.choices import EVENT_OF_STATUS, JobStatus
 from orchestrator.db.clock import database_now
 from orchestrator.leases import contacts
-from orchestrator.leases.claim import promote
+from orchestrator.leases.claim import has_scheduled, promote
 from orchestrator.models import Event, Job
 
 #: Jobs of one transaction.
@@ -46,11 +45,11 @@ def requeue_expired() -> Expiry:
     Safe to run twice at once: each run skips the jobs that another one has locked.
     """
     now = database_now()
-    statuses: Counter[JobStatus] = Counter()
+    statuses: Counter[JobStatus | None] = Counter()
     while batch := _end_batch(now):
         statuses.update(batch)
     promoted = 0
-    while number := promote(now):
+    while has_scheduled(now) and (number := promote(now)):
         promoted += number
     return Expiry(statuses[JobStatus.PENDING], statuses[JobStatus.FAILED], promoted, contacts.prune(now))
 
@@ -60,40 +59,47 @@ def backoff(attempts: int) -> timedelta:
     return timedelta(seconds=min(2**attempts, MAX_BACKOFF_SECONDS))
 
 
-def _end_batch(now: datetime) -> list[JobStatus]:
-    """End the leases of a batch; return the statuses that the jobs get."""
+def _end_batch(now: datetime) -> list[JobStatus | None]:
+    """End the leases of a batch; return each job's new status, or None for a job that was not running."""
     if not Job.objects.expired(now).exists():
         return []  # no transaction: on SQLite it would wait for the writers
     with transaction.atomic():
         expired = list(Job.objects.expired(now).select_for_update(skip_locked=True)[:BATCH_SIZE])
-        events = [_event(job) for job in expired]
-        for (status, attempts), jobs in _by_outcome(expired).items():
-            rows = Job.objects.filter(pk__in=[job.pk for job in jobs])
-            rows.update(**_fields(status, attempts, now))
+        outcomes = {job: _outcome(job) for job in expired}
+        events = [_event(job) for job in expired if job.status == JobStatus.RUNNING]
+        for outcome in set(outcomes.values()):
+            rows = Job.objects.filter(pk__in=[job.pk for job in expired if outcomes[job] == outcome])
+            rows.update(**_fields(outcome, now))
         Event.objects.bulk_create(events)
-    return [_outcome(job)[0] for job in expired]
+    return [outcome.status for outcome in outcomes.values()]
 
 
-def _outcome(job: Job) -> tuple[JobStatus, int]:
-    """Return the status that a job gets, and its attempts."""
+@dataclass(frozen=True)
+class _Outcome:
+    """The status that a job gets, None for the one it has, and its number of attempts."""
+
+    status: JobStatus | None
+    attempts: int
+
+
+def _outcome(job: Job) -> _Outcome:
+    if job.status != JobStatus.RUNNING:
+        return _Outcome(None, job.attempts)
     attempts = job.attempts + 1
-    return JobStatus.FAILED if attempts >= job.max_attempts else JobStatus.PENDING, attempts
+    return _Outcome(JobStatus.FAILED if attempts >= job.max_attempts else JobStatus.PENDING, attempts)
 
 
-def _by_outcome(jobs: Sequence[Job]) -> dict[tuple[JobStatus, int], list[Job]]:
-    groups: dict[tuple[JobStatus, int], list[Job]] = defaultdict(list)
-    for job in jobs:
-        groups[_outcome(job)].append(job)
-    return groups
-
-
-def _fields(status: JobStatus, attempts: int, now: datetime) -> dict[str, Any]:
-    fields = {"updated_at": now, "attempts": attempts, **Job.fields_for_status(status, now)}
-    return fields | ({"available_at": now + backoff(attempts)} if status == JobStatus.PENDING else {})
+def _fields(outcome: _Outcome, now: datetime) -> dict[str, Any]:
+    if outcome.status is None:
+        return {"lease_token": None, "lease_expires_at": None}
+    fields = {"updated_at": now, "attempts": outcome.attempts, **Job.fields_for_status(outcome.status, now)}
+    if outcome.status == JobStatus.PENDING:
+        fields["available_at"] = now + backoff(outcome.attempts)
+    return fields
 
 
 def _event(job: Job) -> Event:
-    to, _ = _outcome(job)
+    to = _outcome(job).status or JobStatus(job.status)
     reason = f"The lease of {job.worker} ran out: it sent no report and no heartbeat in time."
     if to == JobStatus.FAILED:
         reason = f"{reason} No attempt is left of {job.max_attempts}."

@@ -4,6 +4,8 @@ from django.db import migrations, models
 
 from orchestrator.db.migration_operations import AddIndexOnline
 
+NOT_PENDING = ["running", "completed", "failed", "cancelled"]
+
 
 class Migration(migrations.Migration):
     # PostgreSQL builds no index concurrently within a transaction.
@@ -18,7 +20,7 @@ class Migration(migrations.Migration):
             models.Index(
                 fields=["-priority", "created_at", "id"],
                 name="ix_jobs_claim",
-                condition=models.Q(status="pending", due=True),
+                condition=models.Q(due=True) & ~models.Q(status__in=[*NOT_PENDING, ""]),
             ),
         ),
         # a claim from some queues: the next job of each is the first of its entries
@@ -27,7 +29,7 @@ class Migration(migrations.Migration):
             models.Index(
                 fields=["queue", "-priority", "created_at", "id"],
                 name="ix_jobs_claim_queue",
-                condition=models.Q(status="pending", due=True),
+                condition=models.Q(due=True) & ~models.Q(status__in=NOT_PENDING),
             ),
         ),
         # the promotion of jobs whose time has come
@@ -36,7 +38,7 @@ class Migration(migrations.Migration):
             models.Index(
                 fields=["available_at"],
                 name="ix_jobs_schedule",
-                condition=models.Q(status="pending", due=False),
+                condition=models.Q(due=False) & ~models.Q(status__in=NOT_PENDING),
             ),
         ),
         # the search for leases that have expired

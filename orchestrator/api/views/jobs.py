@@ -9,7 +9,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from orchestrator import actions, counts, leases
+from orchestrator import actions, counts
 from orchestrator.api import cache_policy
 from orchestrator.api.cached_responses import cached
 from orchestrator.api.openapi import IF_MATCH
@@ -25,6 +25,8 @@ from orchestrator.api.serializers import (
 )
 from orchestrator.api.views.base import CHANGED_MEANWHILE, ResourceViewSet
 from orchestrator.choices import JobStatus, Role
+from orchestrator.leases.claim import claim
+from orchestrator.leases.heartbeat import heartbeat
 from orchestrator.lists import JOB_HISTORY, JOBS
 from orchestrator.models import Job
 
@@ -84,14 +86,14 @@ class JobViewSet(ResourceViewSet):
     @action(detail=False, methods=["post"], serializer_class=ClaimRequest, pagination_class=None)
     def claim(self, request: Request) -> Response:
         """Hand the next jobs to a worker: the highest priority first, and of these the oldest."""
-        jobs = leases.claim(by=request.user.username, **self.validated())
+        jobs = claim(by=request.user.username, **self.validated())
         return Response(ClaimResponse({"jobs": jobs}).data)
 
     @extend_schema(responses=JobSerializer)
     @action(detail=True, methods=["post"], serializer_class=HeartbeatRequest)
     def heartbeat(self, request: Request, pk: str) -> Response:
         """Extend the lease of a running job, and report its progress."""
-        job = leases.heartbeat(self.row_id, by=request.user.username, **self.validated())
+        job = heartbeat(self.row_id, by=request.user.username, **self.validated())
         return Response(JobSerializer(job).data)
 
     @action(detail=False, serializer_class=JobCounts, pagination_class=None)
