@@ -7,6 +7,7 @@ from typing import Final
 from django.db import connection
 
 from monitoring.plans import Statement
+from orchestrator.choices import JobStatus
 from orchestrator.limits import MAX_INT32
 from orchestrator.models import Job
 
@@ -15,15 +16,18 @@ MAX_PRIORITIES: Final = 20
 #: Jobs that are not yet due and are counted.
 MAX_SCHEDULED: Final = 5000
 
+# In the words of the conditions of the claim's indexes: a job is pending that has no other status.
+_OTHERS: Final = ", ".join(f"'{status}'" for status in JobStatus if status != JobStatus.PENDING)
+_IS_PENDING: Final = f"NOT (status IN ({_OTHERS}))"
 # Each finds one entry of the index (queue, priority DESC, created_at, id) of due jobs.
-_NEXT_PRIORITY: Final = """
-    SELECT priority FROM jobs WHERE queue = {queue} AND priority < {priority} AND status = 'pending' AND due
+_NEXT_PRIORITY: Final = f"""
+    SELECT priority FROM jobs WHERE queue = {{queue}} AND priority < {{priority}} AND due AND {_IS_PENDING}
     ORDER BY priority DESC LIMIT 1
-"""
-_OLDEST: Final = """
-    SELECT id FROM jobs WHERE queue = {queue} AND priority = {priority} AND status = 'pending' AND due
+"""  # noqa: S608 - constants
+_OLDEST: Final = f"""
+    SELECT id FROM jobs WHERE queue = {{queue}} AND priority = {{priority}} AND due AND {_IS_PENDING}
     ORDER BY created_at, id LIMIT 1
-"""
+"""  # noqa: S608 - constants
 # A step goes from a queue's priority to its next lower one, from above the highest one on.
 _OLDEST_OF_PRIORITIES: Final = f"""
     WITH RECURSIVE steps (step_queue, step_priority, depth) AS (
@@ -37,16 +41,17 @@ _OLDEST_OF_PRIORITIES: Final = f"""
         FROM steps WHERE step_priority IS NOT NULL
     )
 """  # noqa: S608 - constants
-_NEXT_SCHEDULED: Final = """
-    SELECT queue FROM jobs WHERE status = 'pending' AND NOT due AND available_at > %s
+_NEXT_SCHEDULED: Final = f"""
+    SELECT queue FROM jobs WHERE NOT due AND {_IS_PENDING} AND available_at > %s
     ORDER BY available_at LIMIT %s
-"""
+"""  # noqa: S608 - constants
 
 
 def oldest_due(queues: Sequence[str]) -> dict[str, datetime]:
     """Return since when the oldest due job of each queue has waited; a queue without due jobs is left out.
 
-    A job waits from its creation, or from the time at which it became available.
+    A job waits from its creation, or from the time at which it became available. Of each priority the job is
+    looked at that a claim would take first.
     """
     oldest: dict[str, datetime] = {}
     if not queues:
