@@ -19,6 +19,7 @@ from monitoring.plans import PRIMARY_KEY, Statement
 from orchestrator.cache import outbox
 from orchestrator.choices import JobStatus, Role
 from orchestrator.leases.claim import next_jobs, scheduled_jobs
+from orchestrator.leases.waiting import next_priority, next_scheduled, oldest_of_priority
 from orchestrator.limits import DEFAULT_PAGE_SIZE, MAX_RECENT_EVENTS
 from orchestrator.listing import Cursor, ListDefinition, Order, Selection, access_path
 from orchestrator.lists import LISTS
@@ -182,6 +183,32 @@ def _leases() -> Iterator[HotQuery]:
             conditions=conditions,
         )
     yield _hot("jobs whose lease has expired", "requeue_expired", expired, "lease_expires_at")
+    pages, leases = "/admin/queues/, /admin/workers/ and /metrics", Job.objects.under_lease()
+    yield _hot("jobs under a lease", pages, leases[:DEFAULT_PAGE_SIZE], "lease_expires_at")
+    waits: tuple[tuple[str, str, tuple[str, ...], Statement], ...] = (
+        (
+            "the oldest due job of a queue and priority",
+            "ix_jobs_claim_queue",
+            ("queue", "priority"),
+            oldest_of_priority("reports", 20),
+        ),
+        (
+            "the next priority of a queue",
+            "ix_jobs_claim_queue",
+            ("queue", "priority"),
+            next_priority("reports", 20),
+        ),
+        ("the next scheduled jobs", "ix_jobs_schedule", ("available_at",), next_scheduled(now)),
+    )
+    for name, index, conditions, statement in waits:
+        yield HotQuery(
+            name=name,
+            caller=pages,
+            table="jobs",
+            statement=partial(_constant, statement),
+            index=index,
+            conditions=conditions,
+        )
 
 
 def _constant(statement: Statement, _: BaseDatabaseWrapper) -> Statement:

@@ -30,6 +30,10 @@ class JobQuerySet(AtomicUpdateQuerySet):
         """
         return self.filter(lease_expires_at__lte=now).order_by("lease_expires_at")
 
+    def under_lease(self) -> Self:
+        """Return the jobs that a worker has, those first whose lease ends first."""
+        return self.filter(lease_expires_at__isnull=False).order_by("lease_expires_at")
+
 
 class EventQuerySet(AtomicUpdateQuerySet):
     """Queries for events."""

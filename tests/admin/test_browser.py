@@ -36,6 +36,8 @@ PAGES = (
     "/admin/orchestrator/event/",
     "/admin/orchestrator/task/",
     "/admin/orchestrator/user/",
+    "/admin/queues/",
+    "/admin/workers/",
     "/admin/cache/",
     "/admin/tables/",
     "/admin/queries/",

@@ -119,6 +119,18 @@ def test_a_reader_folds_very_many_rows_but_not_in_a_transaction() -> None:
     assert appended() == 0
 
 
+def test_a_reader_of_very_many_queues_does_not_fold_what_a_fold_would_leave() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO row_counts SELECT 'jobs', 'pending', 1, 'q' || n FROM generate_series(1, 6000) AS n"
+        )
+        cursor.execute("SELECT xmin::text, count(*) FROM row_counts GROUP BY 1")
+        before = cursor.fetchall()
+        assert counts.jobs_by_status()["pending"] == 6000
+        cursor.execute("SELECT xmin::text, count(*) FROM row_counts GROUP BY 1")
+        assert cursor.fetchall() == before
+
+
 def test_a_fold_truncates_the_file_after_very_many_rows() -> None:
     with connection.cursor() as cursor:
         cursor.execute("INSERT INTO row_counts SELECT 'events', '', 0 FROM generate_series(1, 20000)")
