@@ -1,6 +1,6 @@
 """Exact row counts at any size, kept by database triggers for every kind of write.
 
-See ``docs/exact-counts.md`` and the SQL of the migrations ``0005_exact_counts`` and ``0008_counts_by_queue``.
+See ``docs/exact-counts.md`` and the SQL of the migrations ``0005_exact_counts`` and ``0009_counts_by_queue``.
 Only ``verify`` counts a table.
 """
 

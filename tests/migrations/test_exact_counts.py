@@ -22,7 +22,7 @@ from tests.migrations.test_under_writes import (  # fixtures and clients
 __all__ = ["connection", "start_migrating"]
 
 BEFORE, COUNTING = "0004_cache", "0005_exact_counts"
-WITHOUT_QUEUES, BY_QUEUE = "0008_claim_indexes", "0008_counts_by_queue"
+WITHOUT_QUEUES, BY_QUEUE = "0008_claim_indexes", "0009_counts_by_queue"
 
 
 def inexact(database: str) -> list[counts.VerifiedCount]:

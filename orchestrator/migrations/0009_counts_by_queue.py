@@ -11,4 +11,4 @@ class Migration(migrations.Migration):
 
     dependencies = [("orchestrator", "0008_claim_indexes")]
 
-    operations = [RunVendorSQL("0008_counts_by_queue")]
+    operations = [RunVendorSQL("0009_counts_by_queue")]

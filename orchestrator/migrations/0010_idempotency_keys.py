@@ -4,7 +4,7 @@ from django.db import migrations
 
 
 class Migration(migrations.Migration):
-    dependencies = [("orchestrator", "0008_claim_indexes")]
+    dependencies = [("orchestrator", "0009_counts_by_queue")]
 
     operations = [
         migrations.RunSQL(
