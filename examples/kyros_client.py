@@ -86,6 +86,10 @@ class Client:
         credentials = {name: os.environ.get(f"KYROS_{name.upper()}") for name in names}
         return cls(os.environ.get("KYROS_URL", "http://127.0.0.1:8000"), **credentials)
 
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
     def submit(self, name: str, *, key: str | None = None, **fields: Any) -> Json:
         """Create a job and return it. Calls with the same `key` create one job, for 24 hours."""
         return self._create("/api/v1/jobs/", {"name": name, **fields}, key)

@@ -4,10 +4,12 @@ import os
 import shutil
 import signal
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
+from kyros_client import Client
 
 from orchestrator import actions
 from orchestrator.choices import JobStatus
@@ -207,3 +209,15 @@ def test_the_shell_worker_ends_the_command_of_a_cancelled_job(start: Start):
     actions.change_status(job.pk, JobStatus.CANCELLED, by="ada")
     wait_until(lambda: "Exit status" in worker.log.read_text(), what="line in the log")
     assert Job.objects.get(pk=job.pk).status == "cancelled"
+
+
+def test_many_jobs_are_submitted_in_one_request_and_once_for_each_key(account: dict[str, str]):
+    jobs = [{"name": f"job {number}", "priority": number} for number in range(200)]
+    url, password = account["KYROS_URL"], account["KYROS_PASSWORD"]
+    with closing(Client(url, username="runner", password=password)) as client:
+        created = client.submit_many(jobs, key="batch")
+        assert [job["priority"] for job in created] == list(range(200))
+        again = client.submit_many(jobs, key="batch")
+        assert [job["id"] for job in again] == [job["id"] for job in created]
+        assert Job.objects.count() == 200
+        assert len(client.claim("ada", limit=100)) == 100
