@@ -17,6 +17,7 @@ from orchestrator.leases.expiry import requeue_expired
 from orchestrator.models import Event, Job
 from tests.polling import wait_until
 from tests.servers.child_process import ChildProcess
+from tests.servers.web import WebServer
 
 pytestmark = [pytest.mark.slow, pytest.mark.one_engine]
 
@@ -148,6 +149,25 @@ def test_heartbeats_keep_a_job_that_takes_longer_than_its_lease(start: Start):
         return Job.objects.get(pk=job.pk).status == "completed"
 
     wait_until(is_over, what="completed job")
+
+
+def test_a_worker_goes_on_when_the_service_was_away(
+    start: Start, account: dict[str, str], database_url: str, tmp_path: Path
+):
+    log, env = tmp_path / "own_web.log", {"DATABASE_URL": database_url}
+    server = WebServer(log, env, workers=1)
+    worker = start("worker.py", KYROS_URL=server.url)
+    job = submit(seconds=2)
+    until(job, JobStatus.RUNNING)
+    server.close()
+    # The first attempts to report fail. A report needs no connection of before.
+    wait_until(lambda: "no heartbeat" in worker.log.read_text(), what="failed request")
+    server = WebServer(log, env, workers=1, port=server.port)
+    try:
+        assert until(job, JobStatus.COMPLETED).attempts == 0
+        until(submit(), JobStatus.COMPLETED)
+    finally:
+        server.close()
 
 
 def test_a_cancelled_job_is_stopped_and_the_worker_goes_on(start: Start):
