@@ -2,13 +2,14 @@
 
 import argparse
 import json
+from typing import Any
 
-from kyros_client import ApiError, Client, Json
+from kyros_client import ApiError, Client
 
 ENDED_STATUSES = ("completed", "failed", "cancelled")
 
 
-def submit(client: Client, *, name: str, **fields: Json | str | int | None) -> int:
+def submit(client: Client, *, name: str, **fields: Any) -> int:
     """Create a job and print its id."""
     print(client.submit(name, **{field: value for field, value in fields.items() if value is not None})["id"])
     return 0

@@ -86,6 +86,10 @@ class Client:
         credentials = {name: os.environ.get(f"KYROS_{name.upper()}") for name in names}
         return cls(os.environ.get("KYROS_URL", "http://127.0.0.1:8000"), **credentials)
 
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
     def submit(self, name: str, *, key: str | None = None, **fields: Any) -> Json:
         """Create a job and return it. Calls with the same `key` create one job, for 24 hours."""
         return self._create("/api/v1/jobs/", {"name": name, **fields}, key)
@@ -149,7 +153,7 @@ class Client:
 
     def _stream(self, last_event_id: str | None, **filters: str | None) -> Iterator[tuple[str, Json]]:
         """Yield the id in the stream and the event, for each event until the stream ends."""
-        options = {
+        options: Json = {
             "params": {name: value for name, value in filters.items() if value},
             "headers": {"Last-Event-ID": last_event_id} if last_event_id else {},
             "timeout": httpx.Timeout(30.0, read=STREAM_TIMEOUT_SECONDS),
@@ -217,7 +221,8 @@ class Client:
             return self._token
 
     def _sign_in(self) -> Json:
-        ways = [("/auth/refresh/", {"refresh_token": self._refresh_token})] if self._refresh_token else []
+        ways: list[tuple[str, Json]] = []
+        ways += [("/auth/refresh/", {"refresh_token": self._refresh_token})] if self._refresh_token else []
         ways += [("/auth/login/", self._login)] if self._login else []
         for path, body in ways:
             response = self._http.post(path, json=body)

@@ -182,9 +182,10 @@ class Worker:
 
     def _do(self, job: ClaimedJob) -> str:
         """Do a job and report the outcome; return it for the log."""
+        fields: Json
         try:
             result = self._handle(job)
-            status, fields = "completed", {"result": result} if result else {}
+            status, fields = "completed", {} if result is None else {"result": result}
         except JobStopped:
             return f"stopped ({job.stop_reason})"
         except Exception as error:  # noqa: BLE001 - whatever a handler raises is why its job failed

@@ -7,7 +7,7 @@ password: this process issues their tokens, so no secret is in a file, an enviro
 import logging
 import signal
 import threading
-from contextlib import suppress
+from contextlib import closing, suppress
 from random import Random
 
 import django
@@ -54,7 +54,8 @@ class DemoWorker(threading.Thread):
         """Work until `stop` is called."""
         while not self._stopping.is_set():
             try:
-                self._work(_client())
+                with closing(_client()) as client:
+                    self._work(client)
             except (ApiError, DatabaseError, User.DoesNotExist) as error:
                 logger.warning("%s cannot work: %s", self.name, error)
                 self._stopping.wait(RETRY_SECONDS)

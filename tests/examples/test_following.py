@@ -3,11 +3,9 @@
 import json
 import subprocess
 import sys
-import threading
 from collections.abc import Callable
 
 import pytest
-from kyros_client import Client
 
 from orchestrator import actions
 from orchestrator.choices import JobStatus
@@ -20,46 +18,34 @@ from tests.servers.stream import StreamServer
 pytestmark = [pytest.mark.slow, pytest.mark.one_engine]
 
 
-@pytest.fixture
-def client(account: dict[str, str], stream_server: StreamServer, monkeypatch: pytest.MonkeyPatch) -> Client:
-    """A client that signs in when it has to."""
-    for name, value in account.items():
-        monkeypatch.setenv(name, value)
-    return Client.from_environment()
-
-
-def follow(client: Client, *arguments: str) -> list[str]:
-    """Follow in a thread; return the list to which it adds the ids of events."""
-    ids: list[str] = []
-
-    def read() -> None:
-        ids.extend(event["id"] for event in client.follow(*arguments))
-
-    threading.Thread(target=read, daemon=True).start()
-    return ids
-
-
-def ids_of(job: Job) -> list[str]:
+def changes_of(job: Job) -> list[tuple[str | None, str]]:
+    """Return the statuses before and after each event of a job."""
     events = Event.objects.filter(job_id=job.pk).order_by("created_at", "id")
-    return [str(pk) for pk in events.values_list("pk", flat=True)]
+    return [(event.payload["from"], event.payload["to"]) for event in events]
+
+
+def printed(program: ChildProcess) -> list[tuple[str | None, str]]:
+    """Return the same of the events that a program has printed."""
+    payloads = [json.loads(line.split(maxsplit=2)[2]) for line in program.log.read_text().splitlines()]
+    return [(payload["from"], payload["to"]) for payload in payloads]
 
 
 def test_it_follows_a_job_from_its_creation_across_a_restart_of_the_stream(
-    client: Client, stream_server: StreamServer
+    start: Callable[..., ChildProcess], stream_server: StreamServer
 ):
     job = actions.create_job(by="ada", name="followed")
     actions.create_job(by="ada", name="another")
     actions.change_status(job.pk, JobStatus.RUNNING, by="ada")
-    told = follow(client, str(job.pk))
-    wait_until(lambda: told == ids_of(job), what="history")
+    follower = start("jobs.py", "follow", str(job.pk))
+    wait_until(lambda: len(printed(follower)) == 2, what="history")
     actions.change_status(job.pk, JobStatus.PENDING, by="ada")
-    wait_until(lambda: told == ids_of(job), what="event that has just happened")
+    wait_until(lambda: len(printed(follower)) == 3, what="event that has just happened")
     stream_server.process.kill()
     actions.change_status(job.pk, JobStatus.RUNNING, by="ada")
     stream_server.start()
-    actions.change_status(job.pk, JobStatus.COMPLETED, by="ada")
-    wait_until(lambda: len(told) == 5, what="events during the restart and after it")
-    assert told == ids_of(job)
+    actions.change_status(job.pk, JobStatus.FAILED, by="ada")
+    wait_until(lambda: not follower.running, what="end of the program")
+    assert printed(follower) == changes_of(job)
 
 
 def test_submitted_on_the_command_line_done_by_a_worker_and_followed_to_the_end(

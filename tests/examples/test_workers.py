@@ -4,10 +4,12 @@ import os
 import shutil
 import signal
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
+from kyros_client import Client
 
 from orchestrator import actions
 from orchestrator.choices import JobStatus
@@ -15,6 +17,7 @@ from orchestrator.leases.expiry import requeue_expired
 from orchestrator.models import Event, Job
 from tests.polling import wait_until
 from tests.servers.child_process import ChildProcess
+from tests.servers.web import WebServer
 
 pytestmark = [pytest.mark.slow, pytest.mark.one_engine]
 
@@ -148,6 +151,25 @@ def test_heartbeats_keep_a_job_that_takes_longer_than_its_lease(start: Start):
     wait_until(is_over, what="completed job")
 
 
+def test_a_worker_goes_on_when_the_service_was_away(
+    start: Start, account: dict[str, str], database_url: str, tmp_path: Path
+):
+    log, env = tmp_path / "own_web.log", {"DATABASE_URL": database_url}
+    server = WebServer(log, env, workers=1)
+    worker = start("worker.py", KYROS_URL=server.url)
+    job = submit(seconds=2)
+    until(job, JobStatus.RUNNING)
+    server.close()
+    # The first attempts to report fail. A report needs no connection of before.
+    wait_until(lambda: "no heartbeat" in worker.log.read_text(), what="failed request")
+    server = WebServer(log, env, workers=1, port=server.port)
+    try:
+        assert until(job, JobStatus.COMPLETED).attempts == 0
+        until(submit(), JobStatus.COMPLETED)
+    finally:
+        server.close()
+
+
 def test_a_cancelled_job_is_stopped_and_the_worker_goes_on(start: Start):
     job = submit(seconds=600)
     worker = start("worker.py", *LEASE)
@@ -207,3 +229,15 @@ def test_the_shell_worker_ends_the_command_of_a_cancelled_job(start: Start):
     actions.change_status(job.pk, JobStatus.CANCELLED, by="ada")
     wait_until(lambda: "Exit status" in worker.log.read_text(), what="line in the log")
     assert Job.objects.get(pk=job.pk).status == "cancelled"
+
+
+def test_many_jobs_are_submitted_in_one_request_and_once_for_each_key(account: dict[str, str]):
+    jobs = [{"name": f"job {number}", "priority": number} for number in range(200)]
+    url, password = account["KYROS_URL"], account["KYROS_PASSWORD"]
+    with closing(Client(url, username="runner", password=password)) as client:
+        created = client.submit_many(jobs, key="batch")
+        assert [job["priority"] for job in created] == list(range(200))
+        again = client.submit_many(jobs, key="batch")
+        assert [job["id"] for job in again] == [job["id"] for job in created]
+        assert Job.objects.count() == 200
+        assert len(client.claim("ada", limit=100)) == 100
