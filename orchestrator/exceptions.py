@@ -18,11 +18,11 @@ class TransitionNotAllowed(DomainError):
 
 
 class LeaseLost(DomainError):
-    """A worker sent a lease token that is not the job's current one, or a heartbeat for a job that ended."""
+    """A worker sent a token that is not the current one, or a heartbeat for a job that is not running."""
 
     def __init__(self, status: JobStatus) -> None:
         self.status = status
-        super().__init__(f"This lease has ended; the job is {status}.")
+        super().__init__(f"This lease token is no longer valid: the job is {status}.")
 
 
 class PreconditionFailed(DomainError):

@@ -73,8 +73,8 @@ QUEUE_PATTERN: Final = "[a-z0-9._-]+"
 
 # The conditions of the claim's indexes call a job pending that has no other status. With a plain comparison
 # PostgreSQL could read an index on the status instead: as long as its statistics do not know of a million new
-# jobs, it would, and sort them. For the same reason the index of all queues also excludes "", which is no status:
-# without that, PostgreSQL could read it for one queue, past the jobs of all others.
+# jobs, it would, and sort them. For the same reason the index of all queues also excludes "", which no job's
+# status is: without that, PostgreSQL could read it for one queue, past the jobs of all others.
 _NOT_PENDING: Final = [status for status in JobStatus if status != JobStatus.PENDING]
 IS_CLAIMABLE: Final = Q(due=True) & ~Q(status__in=_NOT_PENDING)
 _IS_CLAIMABLE_FROM_ALL: Final = Q(due=True) & ~Q(status__in=[*_NOT_PENDING, ""])
