@@ -75,8 +75,8 @@ def _attempt(started: Event | None, ended: Event | None) -> Attempt:
     return Attempt(
         number=_member(known, "attempt"),
         worker=_member(started, "worker") or _member(ended, "worker") or "",
-        started_at=started and started.created_at,
-        ended_at=ended and ended.created_at,
+        started_at=None if started is None else started.created_at,
+        ended_at=None if ended is None else ended.created_at,
         outcome=_outcome(ended),
         reason=_member(ended, "reason") or "",
     )

@@ -6,7 +6,7 @@ without a queue or a worker count under "".
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, astuple, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
@@ -78,12 +78,22 @@ class WorkCounts:
     expired: int = 0
 
     @property
+    def events(self) -> int:
+        """Return how often something happened."""
+        return self.started + self.completed + self.failed + self.expired
+
+    @property
     def finished(self) -> int:
         """Return the number of jobs that were completed or failed."""
         return self.completed + self.failed
 
     def __add__(self, other: "WorkCounts") -> "WorkCounts":
-        return WorkCounts(*map(sum, zip(astuple(self), astuple(other), strict=True)))
+        return WorkCounts(
+            self.started + other.started,
+            self.completed + other.completed,
+            self.failed + other.failed,
+            self.expired + other.expired,
+        )
 
 
 def store(first: int, last: int) -> None:
@@ -100,7 +110,7 @@ def fold_before(first: int) -> None:
         return
     WorkRollup.objects.filter(pk__in=[row.pk for row in rows]).delete()
     total, _ = WorkRollup.objects.get_or_create(minute=_TOTAL_MINUTE, queue="", worker="")
-    added = asdict(sum((_counts(row) for row in rows), WorkCounts()))
+    added = vars(sum((_counts(row) for row in rows), WorkCounts()))
     WorkRollup.objects.filter(pk=total.pk).update(
         **{name: F(name) + number for name, number in added.items()}
     )
@@ -130,7 +140,7 @@ def work_ever() -> WorkCounts:
 
 
 def _sums() -> dict[str, Any]:
-    return {name: Coalesce(Sum(name), 0) for name in asdict(WorkCounts())}
+    return {name: Coalesce(Sum(name), 0) for name in vars(WorkCounts())}
 
 
 def _counts(row: WorkRollup) -> WorkCounts:
@@ -143,7 +153,7 @@ def _count(first: int, last: int) -> list[WorkRollup]:
     for minute, pair, counts in _events(first, last):
         by_minute[minute][pair] += counts
     return [
-        WorkRollup(minute=minute, queue=queue, worker=worker, **asdict(counts))
+        WorkRollup(minute=minute, queue=queue, worker=worker, **vars(counts))
         for minute, pairs in by_minute.items()
         for (queue, worker), counts in _bounded(pairs).items()
     ]
@@ -185,7 +195,7 @@ def _counts_of(event_type: str, number: int, *, by_system: bool) -> WorkCounts:
 
 def _bounded(pairs: Mapping[_Pair, WorkCounts]) -> dict[_Pair, WorkCounts]:
     """Return the counts with at most ``MAX_QUEUES`` queues and ``MAX_WORKERS`` pairs, the busiest ones."""
-    sizes = {pair: sum(astuple(counts)) for pair, counts in pairs.items()}
+    sizes = {pair: counts.events for pair, counts in pairs.items()}
     by_queue: Counter[str] = Counter()
     for (queue, _), size in sizes.items():
         by_queue[queue] += size

@@ -16,12 +16,15 @@ _FOLD_ABOVE: Final = 5000
 
 # One statement, so one snapshot: it sees the rows from before a fold or from after it. The last column is the
 # number of rows that a fold would remove.
-_READ: Final = """
-    SELECT table_name, status, sum(rows), sum(unfolded) FROM (
-        SELECT table_name, status, sum(rows) AS rows, count(*) - 1 AS unfolded
-        FROM row_counts GROUP BY table_name, status, queue
-    ) AS by_queue GROUP BY table_name, status
-"""
+_READ: Final = {
+    "postgresql": """
+        SELECT table_name, status, sum(rows), sum(unfolded) FROM (
+            SELECT table_name, status, sum(rows) AS rows, count(*) - 1 AS unfolded
+            FROM row_counts GROUP BY table_name, status, queue
+        ) AS by_queue GROUP BY table_name, status
+    """,
+    "sqlite": "SELECT table_name, status, sum(rows), 0 FROM row_counts GROUP BY table_name, status",
+}
 _READ_QUEUES: Final = (
     "SELECT queue, status, sum(rows) FROM row_counts WHERE table_name = 'jobs'"
     " GROUP BY queue, status HAVING sum(rows) <> 0"
@@ -80,7 +83,7 @@ def _kept(using: str) -> dict[tuple[str, str], int]:
     """Return the kept counts by table and status. If very many rows are not folded yet, fold them."""
     connection = connections[using]
     with connection.cursor() as cursor:
-        cursor.execute(_READ)
+        cursor.execute(_READ[connection.vendor])
         sums = cursor.fetchall()
     unfolded = sum(rows for *_, rows in sums)
     # Not in a caller's transaction: the fold's lock would stop all other folds until it ends.

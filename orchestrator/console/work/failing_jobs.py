@@ -45,21 +45,24 @@ class FailingJob:
 def failing_jobs(now: datetime) -> tuple[FailingJob, ...]:
     """Return the jobs that fail most."""
     failures = Counter([*_failed(now), *_expired(now)])
-    often = [job_id for job_id, number in failures.items() if number >= MIN_FAILURES]
+    often = [job_id for job_id, number in failures.items() if job_id and number >= MIN_FAILURES]
     if not often:
         return ()
     ended = (JobStatus.COMPLETED, JobStatus.CANCELLED)
     rows = Job.objects.filter(pk__in=often).exclude(status__in=ended)
-    jobs = [FailingJob(*row, failures[row[0]]) for row in rows.values_list("pk", "name", "queue", "status")]
+    jobs = [
+        FailingJob(job.pk, job.name, job.queue, job.status, failures[job.pk])
+        for job in rows.only("name", "queue", "status")
+    ]
     return tuple(sorted(jobs, key=lambda job: (-job.failures, job.id)))[:MAX_FAILING_JOBS]
 
 
-def _failed(now: datetime) -> list[UUID]:
+def _failed(now: datetime) -> list[UUID | None]:
     return list(_events(JobEvent.FAILED, now).values_list("job_id", flat=True)[:_MAX_READ])
 
 
-def _expired(now: datetime) -> list[UUID]:
-    # By whom is read of the newest events only, so that many requeued by operators cost no more.
+def _expired(now: datetime) -> list[UUID | None]:
+    # The newest of all are read, and then those of the service are kept: that bounds the cost.
     requeued = _events(JobEvent.REQUEUED, now).values_list("job_id", PayloadText("by"))[:_MAX_READ]
     return [job_id for job_id, by in requeued if by == SYSTEM]
 

@@ -93,17 +93,17 @@ def worker_list(work: Mapping[tuple[str, str], WorkCounts], now: datetime) -> Wo
     """
     held, leases = _held_jobs()
     seen = list(Worker.objects.order_by("-seen_at")[: MAX_LISTED_WORKERS + 1])
-    is_complete = len(seen) <= MAX_LISTED_WORKERS
     rows = {worker.name: worker for worker in seen[:MAX_LISTED_WORKERS]}
-    if unlisted := held.keys() - rows.keys():
-        rows |= {name: Worker(name=name, seen_at=None) for name in unlisted}
-        rows |= {worker.name: worker for worker in Worker.objects.filter(name__in=unlisted)}
+    unlisted = held.keys() - rows.keys()
+    rows |= Worker.objects.in_bulk(unlisted) if unlisted else {}
     hour = _by_worker(work)
-    workers = (
-        _figures(worker, held.get(worker.name, ()), hour[worker.name], now) for worker in rows.values()
+    names = [*rows, *(unlisted - rows.keys())]
+    workers = (_figures(name, rows.get(name), held.get(name, ()), hour[name], now) for name in names)
+    return WorkerList(
+        workers=tuple(sorted(workers, key=lambda worker: (STATES.index(worker.state), worker.name))),
+        is_complete=len(seen) <= MAX_LISTED_WORKERS,
+        leases=leases,
     )
-    ordered = sorted(workers, key=lambda worker: (STATES.index(worker.state), worker.name))
-    return WorkerList(workers=tuple(ordered), is_complete=is_complete, leases=leases)
 
 
 def _held_jobs() -> tuple[dict[str, tuple[HeldJob, ...]], int]:
@@ -126,14 +126,17 @@ def _by_worker(work: Mapping[tuple[str, str], WorkCounts]) -> dict[str, WorkCoun
     return sums
 
 
-def _figures(worker: Worker, held: Sequence[HeldJob], hour: WorkCounts, now: datetime) -> WorkerFigures:
+def _figures(
+    name: str, row: Worker | None, held: Sequence[HeldJob], hour: WorkCounts, now: datetime
+) -> WorkerFigures:
+    seen_at = None if row is None else row.seen_at
     return WorkerFigures(
-        name=worker.name,
-        queues=None if worker.queues is None else tuple(worker.queues),
-        seen_at=worker.seen_at,
+        name=name,
+        queues=None if row is None or row.queues is None else tuple(row.queues),
+        seen_at=seen_at,
         held=tuple(held),
         hour=hour,
-        state=_state(worker.seen_at, held, hour, now),
+        state=_state(seen_at, held, hour, now),
     )
 
 
