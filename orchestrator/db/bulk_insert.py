@@ -10,8 +10,6 @@ from uuid import UUID
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Model
 
-from orchestrator.cache import tags
-from orchestrator.cache.commit_hook import invalidate
 from orchestrator.json_codec import to_json
 
 # Rows per INSERT: twice as fast as one row per INSERT.
@@ -39,8 +37,6 @@ def insert_rows(connection: BaseDatabaseWrapper, model: type[Model], rows: Seque
             with connection.wrap_database_errors, cursor.copy(f"COPY {into} FROM STDIN") as copy:
                 for row in values:
                     copy.write_row(row)
-            # The cache's commit hook sees Django's statements only, and COPY is none of them.
-            invalidate(connection.alias, *tags.TABLE_TAGS[table])
             return
         placeholders = f"({', '.join(['%s'] * len(fields))})"
         for start in range(0, len(values), _SQLITE_STATEMENT_ROWS):
