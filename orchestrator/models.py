@@ -45,7 +45,7 @@ class AtomicSaveModel(models.Model):
         if _has_expression(getattr(self, field.attname) for field in fields):
             returned: list[Any] = super()._do_insert(manager, using, fields, *more)  # type: ignore[misc]
             return returned
-        rows.insert(connections[using], [self])
+        rows.insert(connections[using], [self], fields)
         return []
 
     def _do_update(self, base_qs: Any, using: str, pk_val: Any, values: Any, *more: Any) -> bool:

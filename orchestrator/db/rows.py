@@ -30,18 +30,18 @@ _FROM_SQLITE: Final[dict[type[Any], Callable[[Any], Any]]] = {
 }
 
 
-def insert(connection: BaseDatabaseWrapper, rows: Sequence[models.Model]) -> None:
+def insert(
+    connection: BaseDatabaseWrapper, rows: Sequence[models.Model], fields: Sequence[_Field] = ()
+) -> None:
     """Insert unsaved instances of one model into the open transaction, without signals.
 
     Args:
         connection: the connection to the database.
         rows: the instances.
+        fields: the fields to insert; all but those whose default only the database knows if there are none.
     """
     model = type(rows[0])
-    # Model instances have no value for a column whose default only the database knows.
-    fields = [
-        field for field in model._meta.concrete_fields if field.has_default() or not field.has_db_default()
-    ]
+    fields = fields or _fields_with_values(model)
     values = [values_of(row, fields, connection) for row in rows]
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql" and len(rows) > 1:
@@ -107,6 +107,13 @@ def values_of(row: models.Model, fields: Sequence[_Field], connection: BaseDatab
         _stored(field, value, connection)
         for field, value in zip(fields, _attributes(tuple(fields))(row), strict=True)
     ]
+
+
+@cache
+def _fields_with_values(model: type[models.Model]) -> tuple[_Field, ...]:
+    """Return the fields for which each new instance has a value."""
+    fields = model._meta.concrete_fields
+    return tuple(field for field in fields if field.has_default() or not field.has_db_default())
 
 
 @cache

@@ -39,7 +39,8 @@ RUNNABLE = re.compile(
     curl\s | [A-Za-z_]+= | echo\s | umask\s |
     (\.venv/bin/)?python3?\ manage\.py\ (
         cache_audit | cache_health | check | db_report | explain_queries | fold_counts | help | migrate |
-        requeue_expired | roll_up_minutes | showmigrations | snapshot_tables | table_stats
+        prune_idempotency_keys | requeue_expired | roll_up_minutes | showmigrations | snapshot_tables |
+        table_stats
     )\b
     """,
     re.VERBOSE,
