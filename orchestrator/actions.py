@@ -17,6 +17,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from orchestrator.choices import EVENT_OF_STATUS, JobEvent, JobStatus, Role
+from orchestrator.db import rows
 from orchestrator.db.clock import database_now
 from orchestrator.exceptions import DuplicateValue, LastAdmin, LeaseLost, TransitionNotAllowed
 from orchestrator.json_codec import to_json
@@ -208,7 +209,7 @@ def delete_user(user_id: UUID, *, precondition: Callable[[User], None] | None = 
 
 
 def _locked(model: type[_Row], row_id: UUID, precondition: Callable[[_Row], None] | None = None) -> _Row:
-    row: _Row = model.objects.select_for_update().get(pk=row_id)
+    row: _Row = rows.read(model, row_id, lock=True)
     if precondition is not None:
         precondition(row)
     return row

@@ -15,11 +15,12 @@ from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.hashers import identify_hasher
 from django.contrib.auth.models import PermissionsMixin
 from django.core.validators import MaxLengthValidator, MaxValueValidator, MinValueValidator, RegexValidator
-from django.db import models, router, transaction
+from django.db import connections, models, router, transaction
 from django.db.models import Index, Q
 from django.utils import timezone
 
 from orchestrator.choices import ENDED_STATUSES, STARTED_STATUSES, TRANSITIONS, JobStatus, Role
+from orchestrator.db import rows
 from orchestrator.db.fields import ByteOrderedCharField, ExactJSONField, UniqueByIndex, UniqueIndex
 from orchestrator.db.functions import CurrentTimestamp
 from orchestrator.db.ids import new_id
@@ -44,6 +45,25 @@ class AtomicSaveModel(models.Model):
         alias = using or router.db_for_write(type(self), instance=self)
         with transaction.atomic(using=alias, savepoint=False):
             super().save(*args, using=alias, **kwargs)
+
+    def _do_insert(self, manager: Any, using: str, fields: Any, *more: Any) -> list[Any]:
+        """Insert the row with SQL that is made once, unless the database computes some of its values."""
+        if _has_expression(getattr(self, field.attname) for field in fields):
+            returned: list[Any] = super()._do_insert(manager, using, fields, *more)  # type: ignore[misc]
+            return returned
+        rows.insert(connections[using], [self], fields)
+        return []
+
+    def _do_update(self, base_qs: Any, using: str, pk_val: Any, values: Any, *more: Any) -> bool:
+        """Update the row with SQL that needs no queryset, unless the database computes some of its values."""
+        if _has_expression(value for _, _, value in values):
+            updated: bool = super()._do_update(base_qs, using, pk_val, values, *more)  # type: ignore[misc]
+            return updated
+        return rows.update(connections[using], self, [(field, value) for field, _, value in values])
+
+
+def _has_expression(values: Iterable[Any]) -> bool:
+    return any(hasattr(value, "resolve_expression") for value in values)
 
 
 class Timestamped(AtomicSaveModel):

@@ -9,7 +9,7 @@ from typing import Final
 from django.db import DEFAULT_DB_ALIAS, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from orchestrator.db.bulk_insert import insert_rows
+from orchestrator.db import rows as db_rows
 from orchestrator.demo.seed_plan import SeedPlan
 from orchestrator.demo.seen_workers import SeenWorkers
 from orchestrator.models import Event, Job, Task, User
@@ -40,7 +40,8 @@ def load(
     while batch := list(chain.from_iterable(islice(rows, BATCH_SIZE))):
         with transaction.atomic(using=using):
             for model in _MODELS:
-                insert_rows(connection, model, [row for row in batch if isinstance(row, model)])
+                if of_model := [row for row in batch if isinstance(row, model)]:
+                    db_rows.insert(connection, of_model)
         workers.add(row for row in batch if isinstance(row, Job))
         loaded.update(row._meta.db_table for row in batch)
         progress(len(batch))

@@ -7,10 +7,10 @@ from uuid import UUID
 from django.db import DEFAULT_DB_ALIAS, connections, transaction
 
 from orchestrator import actions
-from orchestrator.db.bulk_insert import insert_rows
+from orchestrator.db import rows
 from orchestrator.db.ids import new_id
 from orchestrator.exceptions import SubmittedJobsDeleted
-from orchestrator.models import Event, Job
+from orchestrator.models import Job
 from orchestrator.submission import idempotency
 from orchestrator.submission.idempotency import IdempotencyKey
 
@@ -48,8 +48,8 @@ def submit(wanted: Sequence[Mapping[str, Any]], *, by: str, key: IdempotencyKey 
 def _created(fields: Sequence[Mapping[str, Any]], by: str) -> Sequence[Job]:
     jobs, events = zip(*(actions.new_job(by=by, **each) for each in fields), strict=True)
     connection = connections[DEFAULT_DB_ALIAS]
-    insert_rows(connection, Job, jobs)
-    insert_rows(connection, Event, events)
+    rows.insert(connection, jobs)
+    rows.insert(connection, events)
     return jobs
 
 

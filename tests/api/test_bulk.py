@@ -5,8 +5,8 @@ from django.db import DatabaseError
 
 from orchestrator import counts
 from orchestrator.choices import JobStatus
+from orchestrator.db import rows
 from orchestrator.models import Event, Job
-from orchestrator.submission import jobs as submission
 
 pytestmark = pytest.mark.django_db
 
@@ -118,14 +118,14 @@ def test_only_posts_of_signed_in_users_are_allowed(api, as_user):
 
 
 def test_a_failure_in_the_database_leaves_nothing(as_user, monkeypatch):
-    insert = submission.insert_rows
+    insert = rows.insert
 
-    def fail_at_events(connection, model, rows):
-        if model is Event:
+    def fail_at_events(connection, instances):
+        if isinstance(instances[0], Event):
             raise DatabaseError("no events today")
-        insert(connection, model, rows)
+        insert(connection, instances)
 
-    monkeypatch.setattr(submission, "insert_rows", fail_at_events)
+    monkeypatch.setattr(rows, "insert", fail_at_events)
     with pytest.raises(DatabaseError):
         post(as_user, {"name": "x"}, {"name": "y"})
     assert not Job.objects.exists()

@@ -11,7 +11,6 @@ from django.http import Http404, HttpResponse
 from django.http.response import HttpResponseBase
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.reverse import reverse
 from rest_framework.viewsets import GenericViewSet
 
 from orchestrator.api.cached_responses import CachedResponses, cached
@@ -113,7 +112,7 @@ class ResourceViewSet(CachedResponses, GenericViewSet[Any]):
 
     def created(self, row: Model) -> Response:
         """Return a 201 with a new row, its URL and its ETag."""
-        location = reverse(f"{self.basename}-detail", args=[row.pk], request=self.request)
+        location = self.request.build_absolute_uri(f"{self.request.path}{row.pk}/")
         return self.row_response(row, HTTPStatus.CREATED, {"Location": location, "ETag": self.etag(row)})
 
     def changed(self, row: Model) -> Response:
