@@ -134,16 +134,17 @@ class StreamApplication:
         """Send a client what it has missed, and then each new event, until it goes or is cut off."""
         subscription = Subscription(response.access, response.event_filter)
         self._subscriptions.add(subscription)
-        sending = asyncio.create_task(self._send_all(protocol, response, subscription))
+        sender = asyncio.create_task(self._send_all(protocol, response, subscription))
         gone = asyncio.create_task(_disconnect(protocol))
+        subscription.sender = sender
         try:
-            await asyncio.wait((sending, gone), return_when=asyncio.FIRST_COMPLETED)
-            if sending.done():
-                sending.result()
+            await asyncio.wait((sender, gone), return_when=asyncio.FIRST_COMPLETED)
+            if sender.done() and not sender.cancelled():
+                sender.result()
         finally:
             self._subscriptions.discard(subscription)
             self._hub.leave(subscription)
-            sending.cancel()
+            sender.cancel()
             gone.cancel()
             protocol.send(_body(b"", more=False))
 
@@ -159,8 +160,8 @@ class StreamApplication:
             await _send(protocol, _FIRST)
         else:
             await self._catch_up(protocol, subscription, position, joined_at)
-        while messages := await _next(subscription):
-            await _send(protocol, messages)
+        while True:
+            await _send(protocol, await _next(subscription))
 
     async def _catch_up(
         self,
@@ -180,7 +181,7 @@ class StreamApplication:
             if messages := b"".join(found):
                 await _send(protocol, messages)
             position = page.position
-            if page.complete or subscription.closed:
+            if page.complete:
                 return position
 
     def _read(self, position: Position, until: Position | None) -> Page:
@@ -225,7 +226,7 @@ def _database(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 async def _next(subscription: Subscription) -> bytes:
-    """Return what waits for a client, a comment if there is nothing for a while, b"" when its stream ends."""
+    """Return what waits for a client, or a comment if there is nothing for a while."""
     try:
         async with asyncio.timeout(COMMENT_SECONDS):
             return await subscription.next()

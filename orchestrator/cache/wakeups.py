@@ -33,6 +33,7 @@ class Listener:
         """Create a listener; ``on_commit`` is called in its thread after each commit, and must not block."""
         self._on_commit = on_commit
         self._listening = False
+        self._stopped = threading.Event()
 
     @property
     def listening(self) -> bool:
@@ -40,19 +41,23 @@ class Listener:
         return self._listening
 
     def start(self) -> None:
-        """Start the thread, unless the cache is off. It ends with the process."""
+        """Start the thread, unless the cache is off; it ends after ``stop``, or with the process."""
         if settings.CACHE_URL:
             threading.Thread(target=self._run, name="wake-ups", daemon=True).start()
 
+    def stop(self) -> None:
+        """Let the thread end soon."""
+        self._stopped.set()
+
     def _run(self) -> None:
-        while True:
+        while not self._stopped.is_set():
             try:
                 self._listen()
             except (redis.RedisError, OSError) as error:
                 if self._listening:
                     logger.warning("Wake-ups of the event stream do not arrive: %s", error)
             self._listening = False
-            time.sleep(_RETRY_AFTER)
+            self._stopped.wait(_RETRY_AFTER)
 
     def _listen(self) -> None:
         """Call ``on_commit`` for each wake-up until the server does not respond."""
@@ -63,13 +68,14 @@ class Listener:
         ):
             subscription.subscribe(keys.generation(tags.EVENTS))
             heard, pinged = time.monotonic(), 0.0
-            while time.monotonic() < heard + _SILENT_AFTER:
+            while time.monotonic() < heard + _SILENT_AFTER and not self._stopped.is_set():
                 if time.monotonic() > pinged + _PING_EVERY:
                     subscription.ping()
                     pinged = time.monotonic()
                 if message := subscription.get_message(timeout=_PING_EVERY):
                     heard = time.monotonic()
                     self._heard(message)
+        if not self._stopped.is_set():
             raise redis.TimeoutError("the cache server does not respond")
 
     def _heard(self, message: dict[str, Any]) -> None:

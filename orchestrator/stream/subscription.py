@@ -23,8 +23,8 @@ class Subscription:
         """
         self.access = access
         self.event_filter = event_filter
-        #: Whether the client's stream ends.
-        self.closed = False
+        #: Sends the client what waits; cancelled to end the client's stream.
+        self.sender: asyncio.Task[None] | None = None
         self._waiting: list[bytes] = []
         self._bytes = 0
         self._something = asyncio.Event()
@@ -41,14 +41,12 @@ class Subscription:
 
     def close(self) -> None:
         """End the client's stream; what waits is not sent."""
-        self.closed = True
-        self._something.set()
+        if self.sender:
+            self.sender.cancel()
 
     async def next(self) -> bytes:
-        """Return everything that waits, as soon as there is something; b"" when the stream ends."""
+        """Return everything that waits, as soon as there is something."""
         await self._something.wait()
-        if self.closed:
-            return b""
         self._something.clear()
         messages, self._waiting, self._bytes = self._waiting, [], 0
         return messages[0] if len(messages) == 1 else b"".join(messages)
