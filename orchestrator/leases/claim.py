@@ -61,12 +61,11 @@ def claim(
     """
     contacts.note_claim(worker, queues)
     wanted = None if queues is None else sorted(set(queues))
-    has_waiting, has_due = _look(wanted)
-    if not (has_waiting or has_due):
-        return []  # polling an empty queue begins no transaction: on SQLite it would wait for the writers
+    if connection.vendor == "sqlite" and not _has_jobs(wanted):
+        return []  # a transaction would wait for the other writers
     with transaction.atomic():
         now = _begin()
-        if has_waiting:
+        if has_scheduled(now):
             promote(now)
         jobs = _start(_Lease(worker, now, timedelta(seconds=lease_seconds)), wanted, limit)
         Event.objects.bulk_create(_started(job, by) for job in jobs)
@@ -84,10 +83,7 @@ def promote(now: datetime, limit: int = MAX_PROMOTED) -> int:
 
 def has_scheduled(now: datetime) -> bool:
     """Return whether there are jobs to promote."""
-    scheduled = scheduled_jobs(now, 1)
-    with connection.cursor() as cursor:
-        cursor.execute(scheduled.sql, scheduled.parameters)
-        return cursor.fetchone() is not None
+    return _has_rows(scheduled_jobs(now, 1))
 
 
 def next_jobs(queues: Sequence[str] | None, now: datetime, limit: int) -> Statement:
@@ -119,16 +115,15 @@ class _Lease:
     duration: timedelta
 
 
-def _look(queues: list[str] | None) -> tuple[bool, bool]:
-    """Return whether there are jobs to promote, and jobs to claim."""
-    at, claimable = _parameter(database_now()), _claimable_from_all()
-    if queues is not None:
-        claimable = _claimable(f"queue IN ({', '.join(['%s'] * len(queues))})")
-    sql = f"SELECT EXISTS (SELECT 1 FROM {_waiting()}), EXISTS (SELECT 1 FROM {claimable})"  # noqa: S608
+def _has_jobs(queues: list[str] | None) -> bool:
+    now = database_now()
+    return has_scheduled(now) or _has_rows(next_jobs(queues, now, 1))
+
+
+def _has_rows(statement: Statement) -> bool:
     with connection.cursor() as cursor:
-        cursor.execute(sql, [at, *(queues or ()), at])
-        has_waiting, has_due = cursor.fetchone()
-    return bool(has_waiting), bool(has_due)
+        cursor.execute(statement.sql, statement.parameters)
+        return cursor.fetchone() is not None
 
 
 def _begin() -> datetime:

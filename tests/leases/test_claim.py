@@ -137,13 +137,12 @@ def test_a_job_that_was_started_by_hand_has_no_lease_and_is_claimed_when_it_is_r
     assert claim_one(as_user)["attempts"] == 0
 
 
-def test_polling_an_empty_queue_begins_no_transaction(as_user: APIClient):
+@pytest.mark.sqlite
+def test_polling_an_empty_queue_does_not_wait_for_writers(as_user: APIClient):
     submit(as_user, queue="other")
     submit(as_user, available_at=later(hours=1))
     claim(as_user, queues=["mine"])
-    with CaptureQueriesContext(
-        connection,
-    ) as queries:
+    with CaptureQueriesContext(connection) as queries:
         assert claim(as_user, queues=["mine"]) == []
     assert [query for query in queries if not query["sql"].startswith("SELECT")] == []
 

@@ -46,7 +46,7 @@ class QueueNamesField(serializers.JSONField):
         "and hyphens.",
     }
 
-    def to_internal_value(self, data: Any) -> list[str]:
+    def to_internal_value(self, data: Any) -> Any:
         """Return the names."""
         if not isinstance(data, list):
             self.fail("invalid", input=shown(data), maximum=MAX_CLAIMED_QUEUES)
@@ -94,7 +94,7 @@ class ClaimedJob(JobSerializer):
     """A job with the token of its lease, which only the worker that claims it is given."""
 
     class Meta(JobSerializer.Meta):
-        fields = (*JobSerializer.Meta.fields, "lease_token")
+        fields: tuple[str, ...] = (*JobSerializer.Meta.fields, "lease_token")  # type: ignore[assignment]
 
 
 class ClaimResponse(serializers.Serializer[Any]):
