@@ -184,7 +184,7 @@ def _leases() -> Iterator[HotQuery]:
         )
     yield _hot("jobs whose lease has expired", "requeue_expired", expired, "lease_expires_at")
     pages, leases = "/admin/queues/, /admin/workers/ and /metrics", Job.objects.under_lease()
-    yield _hot("jobs under a lease", pages, leases[:DEFAULT_PAGE_SIZE], "lease_expires_at")
+    yield _hot("jobs under a lease", pages, leases[:DEFAULT_PAGE_SIZE], index="ix_jobs_lease_expires_at")
     waits: tuple[tuple[str, str, tuple[str, ...], Statement], ...] = (
         (
             "the oldest due job of a queue and priority",

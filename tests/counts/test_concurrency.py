@@ -69,6 +69,21 @@ def test_writers_do_not_block_each_other_and_cannot_deadlock(client: Callable[[]
     assert counts.rows_by_table() == {"jobs": 2, "events": 2, "tasks": 0, "users": 0}
 
 
+def test_a_new_job_appends_one_row_and_a_change_of_status_or_queue_two() -> None:
+    job = Job.objects.create(name="j", queue="mail")
+    assert appended() == 1
+    for changed, expected in (
+        ({"name": "k", "progress": 5}, 1),
+        ({"status": "cancelled", "completed_at": job.created_at}, 3),
+    ):
+        Job.objects.update(**changed)
+        assert appended() == expected
+    Job.objects.update(queue="reports")
+    assert appended() == 5
+    counts.fold()
+    assert appended() == 1
+
+
 def test_folds_and_writers_do_not_block_each_other(client: Callable[[], Client]) -> None:
     writer, folder = client(), client()
     Event.objects.create(type="x")
