@@ -233,7 +233,8 @@ def test_priorities_are_skewed(jobs):
     priorities = Counter(job.priority for job in jobs)
     assert priorities.most_common(1)[0][0] == 0
     assert priorities[20] < 0.1 * PLAN.jobs
-    assert {max(priorities), min(priorities)} == {60, -10}
+    assert max(priorities) > 50
+    assert min(priorities) == -10
 
 
 def test_no_field_is_left_in_a_text(jobs):

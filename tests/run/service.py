@@ -48,10 +48,10 @@ class Service:
 
         Args:
             log: file for its output.
-            variables: its settings; `PORT` is a free port by default.
+            variables: its settings; `PORT` and `STREAM_PORT` are free ports by default.
             command: the command to run instead of the launcher.
         """
-        variables = {"PORT": free_port(), **variables}
+        variables = {"PORT": free_port(), "STREAM_PORT": free_port(), **variables}
         self.log = log
         self._seen: set[psutil.Process] = set()
         self.url = f"http://127.0.0.1:{variables['PORT']}"
