@@ -2,6 +2,7 @@
 
 import json
 import sys
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +14,7 @@ from django.db import connection  # noqa: E402
 
 from benchmarks.scaling import scale_rows  # noqa: E402
 from benchmarks.suites.report_queries import measure  # noqa: E402
+from orchestrator import actions  # noqa: E402
 from orchestrator.auth import tokens  # noqa: E402
 from orchestrator.choices import Role  # noqa: E402
 from orchestrator.models import User  # noqa: E402
@@ -74,9 +76,30 @@ def report_queries() -> list[dict[str, Any]]:
     return measure()
 
 
+def record_events(seconds: str, rate: str) -> int:
+    """Record events with the current timestamp for so many seconds, at a steady rate; return how many.
+
+    The last second is a pause, in which the last events arrive.
+    """
+    number, began = round(float(seconds) * int(rate)), time.monotonic()
+    for sent in range(number):
+        time.sleep(max(0.0, began + sent / int(rate) - time.monotonic()))
+        actions.record_event(type="measured", payload={"at": time.time()})
+    time.sleep(1)
+    return number
+
+
 STEPS: dict[str, Callable[..., Any]] = {
     step.__name__: step
-    for step in (create_admin, checkpoint, drop_triggers, add_numbered_jobs, scale, report_queries)
+    for step in (
+        create_admin,
+        checkpoint,
+        drop_triggers,
+        add_numbered_jobs,
+        scale,
+        report_queries,
+        record_events,
+    )
 }
 
 if __name__ == "__main__":

@@ -4,7 +4,14 @@ from collections.abc import Callable
 
 from benchmarks.options import Options
 from benchmarks.suite_report import SuiteReport
-from benchmarks.suites import job_writes, list_reads, report_queries, table_growth, worker_memory
+from benchmarks.suites import (
+    event_stream,
+    job_writes,
+    list_reads,
+    report_queries,
+    table_growth,
+    worker_memory,
+)
 from benchmarks.testbed import Testbed
 
 Suite = Callable[[Testbed, Options], SuiteReport]
@@ -15,4 +22,5 @@ SUITES: dict[str, Suite] = {
     "memory": worker_memory.run,
     "queries": report_queries.run,
     "growth": table_growth.run,
+    "stream": event_stream.run,
 }

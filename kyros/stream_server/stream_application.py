@@ -2,9 +2,10 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -35,8 +36,8 @@ PIECE_BYTES: Final = 64 * 1024
 #: Seconds between two checks of whether the users may still follow, and between two prunings of used tickets.
 CHECK_SECONDS: Final = 2.0
 PRUNE_SECONDS: Final = 60.0
-#: Seconds until a client gives up that waits for the database.
-JOIN_SECONDS: Final = 20.0
+#: What granian's `send` returns where nothing is left to await.
+_DONE: Final = "PyEmptyAwaitable"
 
 #: What this process serves; the web server serves the rest.
 _PATHS: Final = (b"/api/v1/events/stream/", b"/healthz", b"/readyz")
@@ -132,7 +133,8 @@ class StreamApplication:
 
     async def _stream(self, protocol: AsgiProtocol, response: StreamResponse) -> None:
         """Send a client what it has missed, and then each new event, until it goes or is cut off."""
-        subscription = Subscription(response.access, response.event_filter)
+        send = partial(_send_now, protocol)
+        subscription = Subscription(response.access, response.event_filter, send)
         self._subscriptions.add(subscription)
         sender = asyncio.create_task(self._send_all(protocol, response, subscription))
         gone = asyncio.create_task(_disconnect(protocol))
@@ -161,7 +163,7 @@ class StreamApplication:
         else:
             await self._catch_up(protocol, subscription, position, joined_at)
         while True:
-            await _send(protocol, await _next(subscription))
+            await _send_next(protocol, subscription)
 
     async def _catch_up(
         self,
@@ -225,13 +227,23 @@ def _database(function: Callable[..., Any]) -> Callable[..., Any]:
     return run
 
 
-async def _next(subscription: Subscription) -> bytes:
-    """Return what waits for a client, or a comment if there is nothing for a while."""
+async def _send_next(protocol: AsgiProtocol, subscription: Subscription) -> None:
+    """Send what waits for a client, as soon as there is something, or a comment after a while."""
     try:
         async with asyncio.timeout(COMMENT_SECONDS):
-            return await subscription.next()
+            unfinished, messages = await subscription.next()
     except TimeoutError:
-        return _COMMENT
+        unfinished, messages = None, _COMMENT
+    if unfinished:
+        async with asyncio.timeout(SEND_SECONDS):
+            await unfinished
+    await _send(protocol, messages)
+
+
+def _send_now(protocol: AsgiProtocol, messages: bytes) -> Awaitable[None] | None:
+    """Send messages; return None if that is done, else what has to be awaited."""
+    sending = protocol.send(_body(messages, more=True))
+    return None if type(sending).__name__ == _DONE else sending
 
 
 async def _send(protocol: AsgiProtocol, messages: bytes) -> None:

@@ -135,7 +135,7 @@ class StrictListField(serializers.ListSerializer[Any]):
     def to_internal_value(self, data: Any) -> list[Any]:
         """Return the items' values."""
         if not isinstance(data, list):
-            raise serializers.ValidationError([f"{_shown(data)} is not a list."])
+            raise serializers.ValidationError([f"{shown(data)} is not a list."])
         if not self.min_length <= len(data) <= self.max_length:
             message = self.error_messages["length"]
             bounds = {"minimum": self.min_length, "maximum": self.max_length}
