@@ -42,7 +42,12 @@ def insert(
     """
     model = type(rows[0])
     fields = fields or _fields_with_values(model)
-    values = [values_of(row, fields, connection) for row in rows]
+    names = tuple(field.attname for field in fields)
+    attributes = _attributes(names)
+    values = [
+        [_stored(field, value, connection) for field, value in zip(fields, attributes(row), strict=True)]
+        for row in rows
+    ]
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql" and len(rows) > 1:
             columns = ", ".join(str(field.column) for field in fields)
@@ -53,7 +58,7 @@ def insert(
             return
         for start in range(0, len(values), _SQLITE_STATEMENT_ROWS):
             some = values[start : start + _SQLITE_STATEMENT_ROWS]
-            cursor.execute(_insert_sql(model, tuple(fields), len(some)), list(chain.from_iterable(some)))
+            cursor.execute(_insert_sql(model, names, len(some)), list(chain.from_iterable(some)))
 
 
 def update(connection: BaseDatabaseWrapper, row: models.Model, values: Iterable[tuple[_Field, Any]]) -> bool:
@@ -101,15 +106,6 @@ def read(model: type[_Row], row_id: UUID, *, lock: bool = False) -> _Row:
     return model.from_db(DEFAULT_DB_ALIAS, names, values)
 
 
-def values_of(row: models.Model, fields: Sequence[_Field], connection: BaseDatabaseWrapper) -> list[Any]:
-    """Return an instance's values of some fields, as the database takes them."""
-    return [
-        _stored(field, value, connection)
-        for field, value in zip(fields, _attributes(tuple(fields))(row), strict=True)
-    ]
-
-
-@cache
 def _fields_with_values(model: type[models.Model]) -> tuple[_Field, ...]:
     """Return the fields for which each new instance has a value."""
     fields = model._meta.concrete_fields
@@ -117,14 +113,14 @@ def _fields_with_values(model: type[models.Model]) -> tuple[_Field, ...]:
 
 
 @cache
-def _attributes(fields: tuple[_Field, ...]) -> Callable[[models.Model], tuple[Any, ...]]:
-    return attrgetter(*(field.attname for field in fields))
+def _attributes(names: tuple[str, ...]) -> Callable[[models.Model], tuple[Any, ...]]:
+    return attrgetter(*names)
 
 
 @cache
-def _insert_sql(model: type[models.Model], fields: tuple[_Field, ...], rows: int) -> str:
-    columns = ", ".join(f'"{field.column}"' for field in fields)
-    placeholders = f"({', '.join(['%s'] * len(fields))})"
+def _insert_sql(model: type[models.Model], names: tuple[str, ...], rows: int) -> str:
+    columns = ", ".join(f'"{model._meta.get_field(name).column}"' for name in names)  # type: ignore[union-attr]
+    placeholders = f"({', '.join(['%s'] * len(names))})"
     return f'INSERT INTO "{model._meta.db_table}" ({columns}) VALUES {", ".join([placeholders] * rows)}'  # noqa: S608 - our own names
 
 
