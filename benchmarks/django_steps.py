@@ -24,6 +24,18 @@ _TRIGGERS = {
     "postgresql": "SELECT tgname, tgrelid::regclass::text FROM pg_trigger WHERE NOT tgisinternal",
 }
 
+_ADD_NUMBERED_JOBS = {
+    "sqlite": (
+        "INSERT INTO jobs (id, name) WITH RECURSIVE numbers (n) AS"
+        " (SELECT %s UNION ALL SELECT n + 1 FROM numbers WHERE n < %s)"
+        " SELECT '00000000000070008000' || n, 'numbered' FROM numbers"
+    ),
+    "postgresql": (
+        "INSERT INTO jobs (id, name) SELECT ('00000000-0000-7000-8000-' || n)::uuid, 'numbered'"
+        " FROM generate_series(%s::bigint, %s::bigint) AS n"
+    ),
+}
+
 
 def create_admin() -> dict[str, str]:
     """Create an admin; return the id and an access token."""
@@ -45,6 +57,13 @@ def drop_triggers(*prefixes: str) -> None:
             if name.startswith(prefixes):
                 of_table = f" ON {table}" if connection.vendor == "postgresql" else ""
                 cursor.execute(f"DROP TRIGGER {name}{of_table}")
+
+
+def add_numbered_jobs(first: str, number: str) -> None:
+    """Insert pending jobs whose ids end with consecutive numbers of twelve digits."""
+    statement = _ADD_NUMBERED_JOBS[connection.vendor]
+    with connection.cursor() as cursor:
+        cursor.execute(statement, [int(first), int(first) + int(number) - 1])
 
 
 def scale(factor: str) -> None:
@@ -72,7 +91,15 @@ def record_events(seconds: str, rate: str) -> int:
 
 STEPS: dict[str, Callable[..., Any]] = {
     step.__name__: step
-    for step in (create_admin, checkpoint, drop_triggers, scale, report_queries, record_events)
+    for step in (
+        create_admin,
+        checkpoint,
+        drop_triggers,
+        add_numbered_jobs,
+        scale,
+        report_queries,
+        record_events,
+    )
 }
 
 if __name__ == "__main__":

@@ -122,7 +122,7 @@ def _wrk_script(request: RequestSpec, first: int) -> str:
 def _parse_wrk(request: RequestSpec, output: str) -> LoadResult:
     latencies = {percent: float(value) * _UNITS[unit] for percent, value, unit in _LATENCY.findall(output)}
     requests, rate = _REQUESTS.search(output), _RATE.search(output)
-    if not requests or not rate or latencies.keys() < {"50", "99"}:
+    if not requests or not int(requests[1]) or not rate or latencies.keys() < {"50", "99"}:
         raise RuntimeError(f"{request.method} {request.path} got no response:\n{output}")
     return LoadResult(int(requests[1]), float(rate[1]), latencies["50"], latencies["99"])
 

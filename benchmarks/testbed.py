@@ -6,12 +6,16 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from uuid import UUID
+
+import jwt
 
 from tests.servers.child_process import ChildProcess, EphemeralFolder
 from tests.servers.postgres import PostgresServer
@@ -58,9 +62,20 @@ class Deployment:
         """Run a ``manage.py`` command and return its output."""
         return self._python("manage.py", *arguments, settings=settings)
 
+    @property
+    def simplejwt_token(self) -> str:
+        """An access token of the admin as djangorestframework-simplejwt issues it."""
+        expires = int(time.time()) + 86_400
+        claims = {"token_type": "access", "exp": expires, "jti": "1", "user_id": str(UUID(self.user_id))}
+        return jwt.encode(claims, SECRET_KEY, algorithm="HS256")
+
     def run_step(self, step: str, *arguments: str) -> Any:
         """Run a step of ``benchmarks.django_steps`` on this deployment and return its result."""
         return json.loads(self._python("-m", "benchmarks.django_steps", step, *arguments) or "null")
+
+    def create_report_table(self) -> None:
+        """Create the table of the alternative for writes and copy all jobs into it."""
+        self._python("-m", "benchmarks.rivals.report_table", settings="benchmarks.rivals.settings")
 
     def _python(self, *arguments: str, settings: str = "kyros.settings") -> str:
         environment = {**os.environ, **self.environment, "DJANGO_SETTINGS_MODULE": settings}

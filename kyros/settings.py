@@ -49,6 +49,7 @@ KYROS_ADMIN_USERNAME = env.text(
 )
 KYROS_ADMIN_PASSWORD = env.secret("KYROS_ADMIN_PASSWORD", minimum_bytes=1)  # None: `make run` creates one
 DEMO_JOBS = env.integer("DEMO_JOBS", 2000, minimum=0, maximum=100_000_000, unit="jobs")
+DEMO_WORKERS = env.integer("DEMO_WORKERS", 2, minimum=0, maximum=64, unit="workers")
 
 # --- Access -------------------------------------------------------------------------------------------------
 
@@ -371,9 +372,11 @@ CELERY_BEAT_SCHEDULE: dict[str, Any] = {
     task: {"task": task, "schedule": seconds, "options": {"expires": seconds}}
     for task, seconds in {
         "monitoring.tasks.snapshot_tables": 300.0,
+        "orchestrator.tasks.requeue_expired": 5.0,
         "orchestrator.tasks.fold_counts": 30.0,
         "orchestrator.tasks.roll_up_minutes": 30.0,
         "orchestrator.tasks.cache_audit": 300.0,
+        "orchestrator.tasks.prune_idempotency_keys": 3600.0,
     }.items()
 }
 

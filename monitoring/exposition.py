@@ -9,7 +9,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from monitoring import prometheus
+from monitoring import prometheus, registry
 from monitoring.cache_report import CacheHealth, Status
 from monitoring.disk_space import Disk
 from monitoring.findings import Level
@@ -32,9 +32,9 @@ def metrics_text(budget: TimeBudget) -> bytes:
     Args:
         budget: the time budget for servers that do not respond.
     """
-    registry = CollectorRegistry()
-    registry.register(_AllMetrics(budget))
-    return generate_latest(registry)
+    collectors = CollectorRegistry()
+    collectors.register(_AllMetrics(budget))
+    return generate_latest(collectors)
 
 
 class _AllMetrics(Collector):
@@ -48,6 +48,7 @@ class _AllMetrics(Collector):
         yield from _tables(report)
         yield from _database(report)
         yield from _findings(report)
+        yield from _own(report)
         yield from prometheus.collect()
 
 
@@ -147,3 +148,12 @@ def _findings(report: DatabaseReport) -> Iterator[Metric]:
     levels = [finding.level for finding in report.findings]
     numbers = {(level,): levels.count(level) for level in get_args(Level)}
     yield _gauges("kyros_findings", "Findings of the report.", ("level",), numbers)
+
+
+def _own(report: DatabaseReport) -> Iterator[Metric]:
+    """Yield the metrics of the application."""
+    if report.own_figures is None:
+        return
+    for metric in registry.monitored_app().metrics(report.own_figures):
+        make = _counters if metric.kind == "counter" else _gauges
+        yield make(metric.name, metric.text, metric.labels, metric.values)

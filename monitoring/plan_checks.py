@@ -149,7 +149,8 @@ def examine(
             try:
                 plan = read(query.statement(connection), Reading(analyze, not free, left))
             except DatabaseError as error:
-                return PlanCheck(query, None, (f"no plan: {first_line(error)}",), free)
+                problems = (*_index_problems(query, present), f"no plan: {first_line(error)}")
+                return PlanCheck(query, None, problems, free)
             problems = (*_index_problems(query, present), *_plan_problems(query, plan, present, free=free))
             return PlanCheck(query, plan, problems, free)
 

@@ -5,7 +5,7 @@ The monitoring itself knows no table, query, command or setting of the applicati
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from monitoring.cache_report import CacheHealth
 from monitoring.findings import Finding
@@ -17,6 +17,25 @@ from monitoring.timeouts import TimeBudget
 
 #: Reads the report and yields what it finds.
 Rule = Callable[[DatabaseReport], Iterator[Finding]]
+
+
+@dataclass(frozen=True)
+class AppMetric:
+    """A metric of the application, for ``/metrics``.
+
+    Args:
+        kind: whether the value never decreases (``counter``).
+        name: its name, without the ``_total`` of a counter.
+        text: what it measures.
+        labels: the labels' names.
+        values: the values by the labels' values; None is left out.
+    """
+
+    kind: Literal["gauge", "counter"]
+    name: str
+    text: str
+    labels: tuple[str, ...]
+    values: Mapping[tuple[str, ...], float | None]
 
 
 @dataclass(frozen=True)
@@ -36,8 +55,8 @@ class MonitoredApp:
         cache: returns the cache's health within the given time budget; never raises.
         cache_state: returns what a readiness probe says of the cache; never raises.
         rows: returns the exact row count by table, without counting.
-        verify: counts the rows and returns ``table``, ``status``, ``counted`` and ``kept`` (the stored count)
-            of each count; given True, corrects the stored counts. Slow.
+        verify: counts the rows and returns ``table``, ``status``, ``queue``, ``counted`` and ``kept`` (the
+            stored count) of each count; given True, corrects the stored counts. Slow.
         hot_queries: returns every hot query.
         query_plans: checks the plan of one hot query for each index, on the default database.
         kept_indexes: why an index stays although another one could replace it, by name.
@@ -46,6 +65,9 @@ class MonitoredApp:
         drain_outbox: the command that delivers invalidations that wait in the database.
         audit_cache: the command that compares cached responses with the database.
         explain_queries: the command that shows the plans of the hot queries.
+        figures: returns the application's own figures, which its metrics and rules read from the report. It
+            queries the default database, and runs as the section ``own_figures`` of the report.
+        metrics: makes the application's own metrics of these figures.
         rules: the application's own rules. A rule may query the default database. It runs as a section of
             the report, named like the function, with the time limits of a section.
     """
@@ -63,6 +85,8 @@ class MonitoredApp:
     drain_outbox: str = ""
     audit_cache: str = ""
     explain_queries: str = ""
+    figures: Callable[[], Any] = lambda: None
+    metrics: Callable[[Any], Sequence[AppMetric]] = lambda _figures: ()
     rules: tuple[Rule, ...] = ()
 
 

@@ -90,6 +90,7 @@ def _measured(
         expired=read("retention", lambda c: retention.expired(c, kept, known), ()),
         missing_indexes=read("missing_indexes", lambda c: missing_indexes.missing_indexes(c, known), ()),
         index_usage=read("index_usage", lambda _: _index_usage(app, checks, known), ()),
+        own_figures=read("own_figures", lambda _: app.figures(), None),
     )
 
 

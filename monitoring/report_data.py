@@ -30,6 +30,7 @@ class DatabaseReport:
         suspects: routes that may run one query for each row.
         replication: lag of each replica; None if this server is a replica or the engine has none.
         disk: None if the database did not respond.
+        own_figures: the application's own; None if it has none or the database did not respond.
         errors: why a section is missing, by the section's name.
         findings: the most severe first.
     """
@@ -48,6 +49,7 @@ class DatabaseReport:
     expired: Sequence[Expired] = ()
     missing_indexes: Sequence[MissingIndex] = ()
     index_usage: Sequence[IndexUsage] = ()
+    own_figures: Any = None
     errors: Mapping[str, str] = field(default_factory=dict)
     findings: Sequence[Finding] = ()
 

@@ -17,6 +17,8 @@ from django.db.models import Q
 from django.utils import timezone
 
 from orchestrator.choices import EVENT_OF_STATUS, JobEvent, JobStatus, Role
+from orchestrator.db import rows
+from orchestrator.db.clock import database_now
 from orchestrator.exceptions import DuplicateValue, LastAdmin, LeaseLost, TransitionNotAllowed
 from orchestrator.json_codec import to_json
 from orchestrator.models import Event, Job, Task, User
@@ -24,12 +26,20 @@ from orchestrator.models import Event, Job, Task, User
 _Row = TypeVar("_Row", Job, Task)
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def create_job(*, by: str, **fields: Any) -> Job:
     """Create a pending job and its first event; ``by`` is the username for the history."""
-    job = Job.objects.create(**fields)
-    _record(job, JobEvent.CREATED, by=by, previous=None)
+    job, event = new_job(by=by, **fields)
+    job.save(force_insert=True)
+    event.save(force_insert=True)
     return job
+
+
+def new_job(*, by: str, **fields: Any) -> tuple[Job, Event]:
+    """Return an unsaved pending job and the event that records its creation."""
+    job = Job(**fields)
+    job.due = job.available_at <= timezone.now()
+    return job, build_job_event(job, JobEvent.CREATED, by=by, previous=None, to=JobStatus.PENDING)
 
 
 @transaction.atomic
@@ -43,8 +53,11 @@ def update_job(
     if changed:
         for name, value in changed.items():
             setattr(job, name, value)
+        event = _event_without_transition(job, JobEvent.UPDATED, by=by, fields=sorted(changed))
+        if "available_at" in changed:
+            changed["due"] = job.due = False
         job.save(update_fields=changed.keys())
-        _record(job, JobEvent.UPDATED, by=by, previous=JobStatus(job.status), fields=sorted(changed))
+        event.save()
     return job
 
 
@@ -52,7 +65,7 @@ def update_job(
 def delete_job(job_id: UUID, *, by: str, precondition: Callable[[Job], None] | None = None) -> None:
     """Delete a job; its history stays."""
     job = _locked(Job, job_id, precondition)
-    _record(job, JobEvent.DELETED, by=by, previous=JobStatus(job.status))
+    _event_without_transition(job, JobEvent.DELETED, by=by).save()
     job.delete()
 
 
@@ -67,7 +80,10 @@ def change_status(  # noqa: PLR0913 - the fields of a worker's report
     result: dict[str, Any] | None = None,
     precondition: Callable[[Job], None] | None = None,
 ) -> Job:
-    """Change a job's status. The status that it already has changes nothing.
+    """Change a job's status, which ends its lease. The status that it already has changes nothing.
+
+    A job that its worker completes or fails keeps the token, so that the worker may repeat the report if the
+    response was lost.
 
     Args:
         job_id: the job.
@@ -83,18 +99,21 @@ def change_status(  # noqa: PLR0913 - the fields of a worker's report
         TransitionNotAllowed: if the new status may not follow the current one.
     """
     job = _locked(Job, job_id, precondition)
-    if lease_token is not None and lease_token != job.lease_token:
-        raise LeaseLost
     current = JobStatus(job.status)
+    if lease_token is not None and lease_token != job.lease_token:
+        raise LeaseLost(current)
     if to == current:
         return job
     if to not in job.allowed_statuses:
         raise TransitionNotAllowed(current, to, job.allowed_statuses)
-    changed = {*job.apply_status(to, timezone.now()), "result"}
+    event = build_job_event(job, EVENT_OF_STATUS[to], by=by, previous=current, to=to, reason=reason)
+    changed = {*job.apply_status(to, database_now()), "result"}
     if to == JobStatus.COMPLETED:
         job.result = result
+    if to in (JobStatus.COMPLETED, JobStatus.FAILED):
+        job.lease_token = lease_token
     job.save(update_fields=changed)
-    _record(job, EVENT_OF_STATUS[to], by=by, previous=current, reason=reason)
+    event.save()
     return job
 
 
@@ -190,7 +209,7 @@ def delete_user(user_id: UUID, *, precondition: Callable[[User], None] | None = 
 
 
 def _locked(model: type[_Row], row_id: UUID, precondition: Callable[[_Row], None] | None = None) -> _Row:
-    row: _Row = model.objects.select_for_update().get(pk=row_id)
+    row: _Row = rows.read(model, row_id, lock=True)
     if precondition is not None:
         precondition(row)
     return row
@@ -235,12 +254,13 @@ def _reporting_duplicates(fields: Mapping[str, Any], user_id: UUID | None = None
         raise
 
 
-def _record(job: Job, event: JobEvent, **details: Any) -> None:
-    build_job_event(job.pk, event, to=JobStatus(job.status), **details).save()
+def _event_without_transition(job: Job, event: JobEvent, **details: Any) -> Event:
+    status = JobStatus(job.status)
+    return build_job_event(job, event, previous=status, to=status, **details)
 
 
 def build_job_event(  # noqa: PLR0913 - the members of an entry in the history
-    job_id: UUID,
+    job: Job,
     event: JobEvent,
     *,
     by: str,
@@ -249,6 +269,28 @@ def build_job_event(  # noqa: PLR0913 - the members of an entry in the history
     reason: str | None = None,
     **more: Any,
 ) -> Event:
-    """Return an unsaved event that records a job's change in its history; ``more`` adds to the payload."""
-    payload = {"job_id": str(job_id), "from": previous, "to": to, "by": by, "reason": reason, **more}
-    return Event(type=event, payload=payload, job_id=job_id)
+    """Return an unsaved event that records a job's change in its history.
+
+    Args:
+        job: the job before the change; after it, if the change is a claim or a report of progress.
+        event: the event's type.
+        by: the username, or "system".
+        previous: the status before the change; None for a new job.
+        to: the status after the change.
+        reason: why.
+        more: further members of the payload.
+    """
+    is_attempt = JobStatus.RUNNING in (previous, to)
+    payload = {
+        "job_id": str(job.pk),
+        "from": previous,
+        "to": to,
+        "by": by,
+        "reason": reason,
+        "worker": job.worker if is_attempt else None,
+        "attempt": job.attempts + 1 if is_attempt else None,
+        "queue": job.queue,
+        "progress": job.progress,
+        **more,
+    }
+    return Event(type=event, payload=payload, job_id=job.pk)

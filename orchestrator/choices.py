@@ -46,6 +46,7 @@ class JobEvent(models.TextChoices):
     FAILED = "job_failed", "Job failed"
     CANCELLED = "job_cancelled", "Job cancelled"
     REQUEUED = "job_requeued", "Job requeued"
+    PROGRESS = "job_progress", "Job progress"
     UPDATED = "job_updated", "Job updated"
     DELETED = "job_deleted", "Job deleted"
 

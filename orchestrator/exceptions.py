@@ -18,10 +18,11 @@ class TransitionNotAllowed(DomainError):
 
 
 class LeaseLost(DomainError):
-    """A worker sent a lease token that is not the job's current one."""
+    """A worker sent a token that is not the current one, or a heartbeat for a job that is not running."""
 
-    def __init__(self) -> None:
-        super().__init__("This is not the job's current lease token.")
+    def __init__(self, status: JobStatus) -> None:
+        self.status = status
+        super().__init__(f"This lease token is no longer valid: the job is {status}.")
 
 
 class PreconditionFailed(DomainError):
@@ -54,3 +55,22 @@ class LastAdmin(DomainError):
 
     def __init__(self) -> None:
         super().__init__("This is the last admin who can sign in. Make another user an admin first.")
+
+
+class IdempotencyKeyReused(DomainError):
+    """A client sent an idempotency key again, with another request."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This Idempotency-Key was sent with another request, and a new request needs a new key. "
+            "Nothing was stored."
+        )
+
+
+class SubmittedJobsDeleted(DomainError):
+    """A request was repeated after jobs that its first attempt created had been deleted."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The request with this Idempotency-Key was carried out; jobs that it created are deleted."
+        )

@@ -6,9 +6,11 @@ every index has a reader use it. The queries of the lists are derived from ``orc
 
 from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
+from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import QuerySet
 from django.utils import timezone
 
@@ -16,6 +18,8 @@ from monitoring.plan_checks import OUT_OF_TIME, HotQuery, PlanCheck, examine, fr
 from monitoring.plans import PRIMARY_KEY, Statement
 from orchestrator.cache import outbox
 from orchestrator.choices import JobStatus, Role
+from orchestrator.leases.claim import next_jobs, scheduled_jobs
+from orchestrator.leases.waiting import next_priority, next_scheduled, oldest_of_priority
 from orchestrator.limits import DEFAULT_PAGE_SIZE, MAX_RECENT_EVENTS
 from orchestrator.listing import Cursor, ListDefinition, Order, Selection, access_path
 from orchestrator.lists import LISTS
@@ -62,7 +66,7 @@ KEEP_REASONS: Final = dict.fromkeys(
 
 def hot_queries() -> tuple[HotQuery, ...]:
     """Return every hot query."""
-    return (*_lists(), *_single_rows(), *_in_any_order(), *_outbox(), _stream())
+    return (*_lists(), *_single_rows(), *_in_any_order(), *_leases(), *_outbox(), _stream())
 
 
 def query_plans() -> tuple[PlanCheck, ...]:
@@ -162,6 +166,57 @@ def _in_any_order() -> Iterator[HotQuery]:
         alternatives = tuple(f"ix_{rows.model._meta.db_table}_{suffix}" for suffix in wider)
         caller = "bulk changes and the performance report"
         yield _hot(f"{name}, in any order", caller, limited, *columns, alternatives=alternatives)
+
+
+def _leases() -> Iterator[HotQuery]:
+    """Yield the queries of workers' claims, and those that the background worker runs for them."""
+    caller, now = "POST /api/v1/jobs/claim/", timezone.now()
+    expired = Job.objects.expired(now)[:DEFAULT_PAGE_SIZE]
+    claims: tuple[tuple[str, str, tuple[str, ...], Statement], ...] = (
+        ("the next job", "ix_jobs_claim", (), next_jobs(None, now, 1)),
+        ("the next job of a queue", "ix_jobs_claim_queue", ("queue",), next_jobs(["reports"], now, 1)),
+        ("jobs whose time has come", "ix_jobs_schedule", ("available_at",), scheduled_jobs(now, 1)),
+    )
+    for name, index, conditions, statement in claims:
+        yield HotQuery(
+            name=name,
+            caller=caller,
+            table="jobs",
+            statement=partial(_constant, statement),
+            index=index,
+            conditions=conditions,
+        )
+    yield _hot("jobs whose lease has expired", "requeue_expired", expired, "lease_expires_at")
+    pages, leases = "/admin/queues/, /admin/workers/ and /metrics", Job.objects.under_lease()
+    yield _hot("jobs under a lease", pages, leases[:DEFAULT_PAGE_SIZE], index="ix_jobs_lease_expires_at")
+    waits: tuple[tuple[str, str, tuple[str, ...], Statement], ...] = (
+        (
+            "the oldest due job of a queue and priority",
+            "ix_jobs_claim_queue",
+            ("queue", "priority"),
+            oldest_of_priority("reports", 20),
+        ),
+        (
+            "the next priority of a queue",
+            "ix_jobs_claim_queue",
+            ("queue", "priority"),
+            next_priority("reports", 20),
+        ),
+        ("the next scheduled jobs", "ix_jobs_schedule", ("available_at",), next_scheduled(now)),
+    )
+    for name, index, conditions, statement in waits:
+        yield HotQuery(
+            name=name,
+            caller=pages,
+            table="jobs",
+            statement=partial(_constant, statement),
+            index=index,
+            conditions=conditions,
+        )
+
+
+def _constant(statement: Statement, _: BaseDatabaseWrapper) -> Statement:
+    return statement
 
 
 def _outbox() -> Iterator[HotQuery]:

@@ -18,15 +18,19 @@ _OPTIONS: Final = orjson.OPT_PASSTHROUGH_DATETIME
 _LONG_NUMBER: Final = re.compile(rb"[0-9]{18}")
 
 
-def to_json(data: Any, *, indent: bool = False) -> bytes:
+def to_json(data: Any, *, indent: bool = False, sort_keys: bool = False) -> bytes:
     """Return data as UTF-8 JSON.
 
     Args:
         data: values of the types of JSON, and UUIDs, datetimes, enumerations and lazy strings.
         indent: for people to read, with two spaces for each level.
+        sort_keys: whether the keys of objects are sorted, so that equal data have the same JSON.
     """
+    options = _OPTIONS
+    options |= orjson.OPT_INDENT_2 if indent else 0
+    options |= orjson.OPT_SORT_KEYS if sort_keys else 0
     try:
-        return orjson.dumps(data, _encode_other, _OPTIONS | orjson.OPT_INDENT_2 if indent else _OPTIONS)
+        return orjson.dumps(data, _encode_other, options)
     except orjson.JSONEncodeError:
         # An integer of more than 64 bits: orjson refuses it, but clients may store it.
         text = json.dumps(
@@ -36,6 +40,7 @@ def to_json(data: Any, *, indent: bool = False) -> bytes:
             allow_nan=False,
             indent=2 if indent else None,
             separators=None if indent else (",", ":"),
+            sort_keys=sort_keys,
         )
         return text.encode()
 

@@ -21,6 +21,16 @@ MAX_PROGRESS: Final = 100
 #: The highest ``max_attempts`` of a job.
 MAX_MAX_ATTEMPTS: Final = 100
 
+#: Characters in a worker's name.
+MAX_WORKER_LENGTH: Final = 255
+#: Jobs in one claim, and queues that it names.
+MAX_CLAIMED_JOBS: Final = 100
+MAX_CLAIMED_QUEUES: Final = 100
+#: Seconds of a lease.
+MIN_LEASE_SECONDS: Final = 5
+MAX_LEASE_SECONDS: Final = 3600
+DEFAULT_LEASE_SECONDS: Final = 60
+
 #: Characters in the reason for a change.
 MAX_REASON_LENGTH: Final = 1024
 MAX_USERNAME_LENGTH: Final = 150
@@ -34,3 +44,10 @@ MAX_PAGE_SIZE: Final = 1000
 
 #: Rows in the list of recent events.
 MAX_RECENT_EVENTS: Final = 100
+
+#: Jobs that one request may submit.
+MAX_BATCH_JOBS: Final = 1000
+#: Characters in an idempotency key.
+MAX_IDEMPOTENCY_KEY_LENGTH: Final = 255
+#: Seconds for which an idempotency key is kept: a day.
+IDEMPOTENCY_KEY_SECONDS: Final = 86_400

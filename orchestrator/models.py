@@ -1,4 +1,4 @@
-"""The four tables, their constraints and their indexes.
+"""The tables, their constraints and their indexes.
 
 A comment names the query that reads each index. "existing" and "new" are the two groups of the performance
 report: migration ``0001_initial`` creates the first, ``0002_performance_optimization`` the second.
@@ -9,22 +9,29 @@ omit the column. Ids are the exception: only Python makes UUIDv7s.
 
 from collections.abc import Collection, Iterable
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.hashers import identify_hasher
 from django.contrib.auth.models import PermissionsMixin
 from django.core.validators import MaxLengthValidator, MaxValueValidator, MinValueValidator, RegexValidator
-from django.db import models, router, transaction
+from django.db import connections, models, router, transaction
 from django.db.models import Index, Q
 from django.utils import timezone
 
 from orchestrator.choices import ENDED_STATUSES, STARTED_STATUSES, TRANSITIONS, JobStatus, Role
+from orchestrator.db import rows
 from orchestrator.db.fields import ByteOrderedCharField, ExactJSONField, UniqueByIndex, UniqueIndex
 from orchestrator.db.functions import CurrentTimestamp
 from orchestrator.db.ids import new_id
-from orchestrator.limits import MAX_MAX_ATTEMPTS, MAX_PROGRESS, MAX_QUEUE_LENGTH, MAX_USERNAME_LENGTH
-from orchestrator.querysets import AtomicUpdateQuerySet, EventQuerySet, TaskQuerySet
+from orchestrator.limits import (
+    MAX_MAX_ATTEMPTS,
+    MAX_PROGRESS,
+    MAX_QUEUE_LENGTH,
+    MAX_USERNAME_LENGTH,
+    MAX_WORKER_LENGTH,
+)
+from orchestrator.querysets import AtomicUpdateQuerySet, EventQuerySet, JobQuerySet, TaskQuerySet
 
 
 class AtomicSaveModel(models.Model):
@@ -38,6 +45,25 @@ class AtomicSaveModel(models.Model):
         alias = using or router.db_for_write(type(self), instance=self)
         with transaction.atomic(using=alias, savepoint=False):
             super().save(*args, using=alias, **kwargs)
+
+    def _do_insert(self, manager: Any, using: str, fields: Any, *more: Any) -> list[Any]:
+        """Insert the row with SQL that is made once, unless the database computes some of its values."""
+        if _has_expression(getattr(self, field.attname) for field in fields):
+            returned: list[Any] = super()._do_insert(manager, using, fields, *more)  # type: ignore[misc]
+            return returned
+        rows.insert(connections[using], [self], fields)
+        return []
+
+    def _do_update(self, base_qs: Any, using: str, pk_val: Any, values: Any, *more: Any) -> bool:
+        """Update the row with SQL that needs no queryset, unless the database computes some of its values."""
+        if _has_expression(value for _, _, value in values):
+            updated: bool = super()._do_update(base_qs, using, pk_val, values, *more)  # type: ignore[misc]
+            return updated
+        return rows.update(connections[using], self, [(field, value) for field, _, value in values])
+
+
+def _has_expression(values: Iterable[Any]) -> bool:
+    return any(hasattr(value, "resolve_expression") for value in values)
 
 
 class Timestamped(AtomicSaveModel):
@@ -62,6 +88,19 @@ class Timestamped(AtomicSaveModel):
         return ("updated_at",)
 
 
+#: The characters of a queue's name.
+QUEUE_PATTERN: Final = "[a-z0-9._-]+"
+
+# The conditions of the claim's indexes call a job pending that has no other status. With a plain comparison
+# PostgreSQL could read an index on the status instead: as long as its statistics do not know of a million new
+# jobs, it would, and sort them. For the same reason the index of all queues also excludes "", which no job's
+# status is: without that, PostgreSQL could read it for one queue, past the jobs of all others.
+_NOT_PENDING: Final = [status for status in JobStatus if status != JobStatus.PENDING]
+IS_CLAIMABLE: Final = Q(due=True) & ~Q(status__in=_NOT_PENDING)
+_IS_CLAIMABLE_FROM_ALL: Final = Q(due=True) & ~Q(status__in=[*_NOT_PENDING, ""])
+_IS_SCHEDULED: Final = Q(due=False) & ~Q(status__in=_NOT_PENDING)
+
+
 class Job(Timestamped):
     """A piece of work that a client submits and a worker does."""
 
@@ -76,7 +115,9 @@ class Job(Timestamped):
         max_length=MAX_QUEUE_LENGTH,
         default="default",
         db_default="default",
-        validators=[RegexValidator(r"\A[a-z0-9._-]+\Z", "Use only a-z, 0-9, dots, underscores and hyphens.")],
+        validators=[
+            RegexValidator(rf"\A{QUEUE_PATTERN}\Z", "Use only a-z, 0-9, dots, underscores and hyphens.")
+        ],
         help_text="A worker claims jobs from the queues it names.",
     )
     metadata = ExactJSONField(default=dict, db_default={}, blank=True)
@@ -89,6 +130,9 @@ class Job(Timestamped):
         db_default=CurrentTimestamp(),
         help_text="No worker gets the job before this time.",
     )
+    # Whether the time in available_at has come, as the last promotion saw it. Only due jobs are in the
+    # claim's indexes, so jobs that wait for their time cost a claim nothing (docs/leases.md).
+    due = models.BooleanField(default=False, db_default=False, editable=False)
     started_at = models.DateTimeField(null=True, blank=True, editable=False)
     completed_at = models.DateTimeField(null=True, blank=True, editable=False)
     attempts = models.PositiveSmallIntegerField(
@@ -101,11 +145,11 @@ class Job(Timestamped):
         help_text="How many leases may expire before the job fails.",
     )
     # NULL, not "": no worker has the job.
-    worker = models.CharField(max_length=255, null=True, blank=True, editable=False)  # noqa: DJ001
+    worker = models.CharField(max_length=MAX_WORKER_LENGTH, null=True, blank=True, editable=False)  # noqa: DJ001
     lease_token = models.UUIDField(null=True, blank=True, editable=False)
     lease_expires_at = models.DateTimeField(null=True, blank=True, editable=False)
 
-    objects = AtomicUpdateQuerySet.as_manager()
+    objects = JobQuerySet.as_manager()
 
     class Meta:
         db_table = "jobs"
@@ -139,6 +183,30 @@ class Job(Timestamped):
             # the admin's search by the beginning of a name, and its list in order of name; created_at keeps a
             # page cheap if many jobs have the same name
             Index(fields=["name", "created_at"], name="ix_jobs_name_created_at"),
+            # a claim from all queues: the next job is the first entry
+            Index(
+                fields=["-priority", "created_at", "id"],
+                name="ix_jobs_claim",
+                condition=_IS_CLAIMABLE_FROM_ALL,
+            ),
+            # a claim from some queues: the next job of each is the first of its entries
+            Index(
+                fields=["queue", "-priority", "created_at", "id"],
+                name="ix_jobs_claim_queue",
+                condition=IS_CLAIMABLE,
+            ),
+            # the promotion of jobs whose time has come
+            Index(
+                fields=["available_at"],
+                name="ix_jobs_schedule",
+                condition=_IS_SCHEDULED,
+            ),
+            # the search for leases that have expired
+            Index(
+                fields=["lease_expires_at"],
+                name="ix_jobs_lease_expires_at",
+                condition=Q(lease_expires_at__isnull=False),
+            ),
         ]
         constraints: ClassVar = [
             models.CheckConstraint(condition=Q(status__in=JobStatus.values), name="ck_jobs_status"),
@@ -168,19 +236,28 @@ class Job(Timestamped):
     def apply_status(self, status: JobStatus, at: datetime) -> Collection[str]:
         """Set a status, which must be allowed, and the columns that go with it; return the columns' names."""
         fields = self.fields_for_status(status, at)
+        if status == JobStatus.PENDING:
+            fields["attempts"] = self.attempts if self.status == JobStatus.RUNNING else 0
         for name, value in fields.items():
             setattr(self, name, value)
         return fields.keys()
 
     @staticmethod
     def fields_for_status(status: JobStatus, at: datetime) -> dict[str, Any]:
-        """Return the values of the columns that change when a job gets a status at some time."""
-        fields: dict[str, Any] = {"status": status, "completed_at": at if status in ENDED_STATUSES else None}
+        """Return the values of the columns that change when a job gets a status at some time.
+
+        The lease ends. ``attempts`` is not among them: it depends on the job's previous status.
+        """
+        fields: dict[str, Any] = {
+            "status": status,
+            "completed_at": at if status in ENDED_STATUSES else None,
+            "lease_token": None,
+            "lease_expires_at": None,
+        }
         if status == JobStatus.RUNNING:
-            return fields | {"started_at": at}
-        fields |= {"lease_token": None, "lease_expires_at": None}
+            fields["started_at"] = at
         if status == JobStatus.PENDING:
-            fields |= {"started_at": None, "attempts": 0, "worker": None, "result": None, "progress": None}
+            fields |= dict.fromkeys(("started_at", "worker", "result", "progress")) | {"due": False}
         return fields
 
 
@@ -211,6 +288,27 @@ class Event(AtomicSaveModel):
 
     def __str__(self) -> str:
         return self.type
+
+
+class Worker(AtomicSaveModel):
+    """A worker that has claimed jobs, or tried to, in the last day; the console shows it.
+
+    It is written at most every few seconds, and outside the transactions of claims and heartbeats.
+    """
+
+    name = models.CharField(primary_key=True, max_length=MAX_WORKER_LENGTH)
+    # NULL: the worker claims from every queue.
+    queues = ExactJSONField(null=True)
+    first_seen_at = models.DateTimeField(db_default=CurrentTimestamp())
+    seen_at = models.DateTimeField(db_default=CurrentTimestamp())
+
+    objects = AtomicUpdateQuerySet.as_manager()
+
+    class Meta:
+        db_table = "workers"
+
+    def __str__(self) -> str:
+        return self.name
 
 
 class Task(Timestamped):

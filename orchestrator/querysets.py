@@ -1,6 +1,6 @@
 """Querysets of the models: named queries, and updates of many rows."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Self
 
 from django.db import models, transaction
@@ -18,6 +18,21 @@ class AtomicUpdateQuerySet(models.QuerySet[Any]):
         """Update the rows; return how many matched."""
         with transaction.atomic(using=self.db, savepoint=False):
             return super().update(**values)
+
+
+class JobQuerySet(AtomicUpdateQuerySet):
+    """Queries for jobs."""
+
+    def expired(self, now: datetime) -> Self:
+        """Return the jobs whose lease has run out, the longest first.
+
+        A job that is not running has a lease only if somebody changed its status by hand.
+        """
+        return self.filter(lease_expires_at__lte=now).order_by("lease_expires_at")
+
+    def under_lease(self) -> Self:
+        """Return the jobs that a worker has, those first whose lease ends first."""
+        return self.filter(lease_expires_at__isnull=False).order_by("lease_expires_at")
 
 
 class EventQuerySet(AtomicUpdateQuerySet):

@@ -9,6 +9,8 @@ from orchestrator import counts
 from orchestrator.api.replay import replay
 from orchestrator.cache import audit, client
 from orchestrator.console import rollups
+from orchestrator.leases import expiry
+from orchestrator.submission import idempotency
 
 #: Number of cached responses that one audit compares.
 _SAMPLE_SIZE: Final = 200
@@ -21,6 +23,12 @@ def fold_counts() -> None:
 
 
 @shared_task
+def requeue_expired() -> None:
+    """Give back jobs whose lease has run out, and make jobs due whose time has come."""
+    expiry.requeue_expired()
+
+
+@shared_task
 def roll_up_minutes() -> None:
     """Update the rollups of the minutes that are over. Opening the dashboard does the same."""
     rollups.update_rollups(timezone.now())
@@ -30,3 +38,9 @@ def roll_up_minutes() -> None:
 def cache_audit() -> None:
     """Compare cached responses with the database."""
     audit.audit(audit.cached_keys(client.current(), _SAMPLE_SIZE), replay)
+
+
+@shared_task
+def prune_idempotency_keys() -> None:
+    """Delete the idempotency keys that have expired."""
+    idempotency.prune()

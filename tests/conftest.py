@@ -16,7 +16,9 @@ from pytest_django import DjangoDbBlocker
 from rest_framework.test import APIClient
 
 from monitoring import timeouts
+from orchestrator.cache import timing
 from orchestrator.choices import Role
+from orchestrator.leases import contacts
 from orchestrator.models import User
 from tests.engines import POSTGRES
 from tests.servers.postgres import PostgresServer
@@ -77,6 +79,12 @@ def as_admin(admin_user: User) -> APIClient:
     return client_for(admin_user)
 
 
+@pytest.fixture
+def long_lease(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lease on the cache that does not expire between two steps of a test on a busy machine."""
+    monkeypatch.setattr(timing, "LEASE", 60)
+
+
 # --- Servers ------------------------------------------------------------------------------------------------
 
 folders = count(1)
@@ -97,6 +105,12 @@ def _valkey_client(valkey: ValkeyServer) -> Iterator[redis.Redis]:
 @pytest.fixture(autouse=True)
 def _empty_caches(_valkey_client: redis.Redis) -> None:
     _valkey_client.flushall()
+
+
+@pytest.fixture(autouse=True)
+def _forget_workers() -> None:
+    """Let the first claim of a worker write its row, also if the last test has rolled it back."""
+    contacts.forget()
 
 
 @pytest.fixture(autouse=True)

@@ -10,6 +10,7 @@ from kyros.settings import (
     REQUEST_BODY_TIMEOUT,  # noqa: F401
     SECRET_KEY,  # noqa: F401
     STATIC_ROOT,  # noqa: F401
+    WEB_THREADS,  # noqa: F401
     WEB_WORKERS,  # noqa: F401
 )
 

@@ -14,9 +14,9 @@ from rest_framework.serializers import ModelSerializer
 from rest_framework.views import APIView
 from rest_framework.viewsets import ModelViewSet
 
-from benchmarks.rivals.models import Job
+from benchmarks.rivals.models import Job, ReportJob
 
-_BODY = settings.BODY_FILE.read_bytes()
+_BODY = settings.BODY_FILE.read_bytes() if settings.BODY_FILE.exists() else b""
 _SECONDS = 60
 
 
@@ -46,6 +46,21 @@ class JobViewSet(ModelViewSet[Job]):
 
     queryset = Job.objects.all()
     serializer_class = JobSerializer
+
+
+class ReportJobSerializer(ModelSerializer[ReportJob]):
+    """A job of the table for writes, with all fields."""
+
+    class Meta:
+        model = ReportJob
+        fields = "__all__"
+
+
+class ReportJobViewSet(ModelViewSet[ReportJob]):
+    """The same for the table for writes."""
+
+    queryset = ReportJob.objects.all()
+    serializer_class = ReportJobSerializer
 
 
 class CachedDataViewSet(JobViewSet):

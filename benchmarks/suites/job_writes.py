@@ -1,25 +1,74 @@
-"""POST of a job, with and without the work that keeps cache and counts correct on every write."""
+"""Writes of jobs: beside plain DRF, without the work for cache and counts, and many jobs in one request."""
 
+import json
+import math
 from contextlib import ExitStack
+from dataclasses import dataclass
 
 from benchmarks.load import LoadResult, RequestSpec
 from benchmarks.options import Options
 from benchmarks.suite_report import Goal, Sample, SuiteReport, format_cpu, format_number
 from benchmarks.testbed import ENGINES, Deployment, Testbed
-from benchmarks.web_server import SingleWorkerServer
+from benchmarks.web_server import ALTERNATIVES, SingleWorkerServer
+from benchmarks.web_server import SERVICE as APPLICATION
 
 WRITERS = (1, 8)
-SERVICE, WITHOUT_COUNTS, BASELINE = "service", "without counts", "baseline, without cache and counts"
-_COUNTS, _CACHE = "count_", "cache_"
-#: For each variant, the prefixes of the triggers that are dropped, and the settings.
-VARIANTS = {
-    SERVICE: ((), "kyros.settings"),
-    WITHOUT_COUNTS: ((_COUNTS,), "kyros.settings"),
-    BASELINE: ((_COUNTS, _CACHE), "benchmarks.baseline_settings"),
-}
-GOALS = {("sqlite", 1): 0.8, ("sqlite", 8): 0.8, ("postgres", 1): 0.8, ("postgres", 8): 0.9}
+SERVICE, WITHOUT_COUNTS = "service", "without counts"
+BASELINE, DRF = "baseline, without cache and counts", "plain DRF, simplejwt"
+POST, PUT, BULK = "POST", "PUT of the status", "bulk POST"
+BULK_JOBS = 1000
+#: The last digits of the ids of the jobs whose status is changed begin here.
+FIRST_NUMBER = 100_000_000_000
+#: More changes of a status than one server makes in a second.
+MAX_PUTS_PER_SECOND = 3000
 
-Results = dict[tuple[str, str, int], list[LoadResult]]
+_COUNTS, _CACHE = "count_", "cache_"
+_JOB = {"name": "nightly report", "priority": 5, "metadata": {"team": "finance"}}
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A server: the prefixes of the triggers that are dropped, its settings, and what is measured on it."""
+
+    settings: str
+    operations: tuple[str, ...]
+    triggers: tuple[str, ...] = ()
+    application: str = APPLICATION
+
+
+VARIANTS = {
+    SERVICE: Variant("kyros.settings", (POST, PUT, BULK)),
+    WITHOUT_COUNTS: Variant("kyros.settings", (POST,), (_COUNTS,)),
+    BASELINE: Variant("benchmarks.baseline_settings", (POST, PUT), (_COUNTS, _CACHE)),
+    DRF: Variant("benchmarks.rivals.settings", (POST, PUT), (_COUNTS, _CACHE), ALTERNATIVES),
+}
+#: By operation: the variant and operation it is compared with, and the smallest ratio that meets the goal.
+GOALS = (
+    (
+        POST,
+        (BASELINE, POST),
+        {("sqlite", 1): 0.8, ("sqlite", 8): 0.8, ("postgres", 1): 0.8, ("postgres", 8): 0.9},
+    ),
+    (POST, (DRF, POST), {(engine, writers): 1.2 for engine in ENGINES for writers in WRITERS}),
+    (PUT, (DRF, PUT), {(engine, writers): 1.2 for engine in ENGINES for writers in WRITERS}),
+    (BULK, (SERVICE, POST), {(engine, writers): 10 for engine in ENGINES for writers in WRITERS}),
+)
+
+
+@dataclass(frozen=True)
+class Key:
+    """What a measurement is of."""
+
+    engine: str
+    writers: int
+    variant: str
+    operation: str
+
+    def __str__(self) -> str:
+        return f"{self.engine}, {self.writers} writers, {self.operation}, {self.variant}"
+
+
+Results = dict[Key, list[LoadResult]]
 
 
 def run(testbed: Testbed, options: Options) -> SuiteReport:
@@ -30,66 +79,108 @@ def run(testbed: Testbed, options: Options) -> SuiteReport:
             servers = {name: _start(stack, testbed, engine, name, options) for name in VARIANTS}
             for round_number in range(-1, options.rounds):
                 for writers in WRITERS:
-                    for name, (server, request) in servers.items():
-                        seconds = options.seconds if round_number >= 0 else 1  # round -1 warms up
-                        result = server.run_load(request, seconds=seconds, connections=writers)
-                        if round_number >= 0:
-                            results.setdefault((engine, name, writers), []).append(result)
+                    for operation in (POST, PUT, BULK):
+                        for name, (server, deployment) in servers.items():
+                            # One batch at a time: eight would not be done within a measurement.
+                            if operation in VARIANTS[name].operations and (operation != BULK or writers == 1):
+                                key = Key(engine, writers, name, operation)
+                                result = _measure(server, deployment, key, round_number, options)
+                                if round_number >= 0:
+                                    results.setdefault(key, []).append(result)
     return _report(results)
 
 
 def _start(
     stack: ExitStack, testbed: Testbed, engine: str, name: str, options: Options
-) -> tuple[SingleWorkerServer, RequestSpec]:
-    triggers, settings = VARIANTS[name]
+) -> tuple[SingleWorkerServer, Deployment]:
+    variant = VARIANTS[name]
     database = f"{engine}_writes_{list(VARIANTS).index(name)}"
     deployment = testbed.copy(testbed.seeded(engine, options.jobs), database)
-    if triggers:
-        deployment.run_step("drop_triggers", *triggers)
-    testbed.start_cache_relay(deployment)
+    if PUT in variant.operations:
+        number = _puts(options) * (options.rounds + 1) * len(WRITERS)
+        deployment.run_step("add_numbered_jobs", str(FIRST_NUMBER), str(number))
+    if variant.triggers:
+        deployment.run_step("drop_triggers", *variant.triggers)
+    if name == DRF:
+        deployment.create_report_table()
+    else:
+        testbed.start_cache_relay(deployment)
     folder = testbed.folder / deployment.name
-    server = SingleWorkerServer(deployment, folder, settings=settings)
-    return stack.enter_context(server), _post(deployment)
+    server = SingleWorkerServer(
+        deployment, folder, settings=variant.settings, application=variant.application
+    )
+    return stack.enter_context(server), deployment
 
 
-def _post(deployment: Deployment) -> RequestSpec:
-    headers = {"Authorization": f"Bearer {deployment.token}", "Content-Type": "application/json"}
-    body = '{"name": "nightly report", "priority": 5, "metadata": {"team": "finance"}}'
-    return RequestSpec("/api/v1/jobs/", "POST", headers, body)
+def _puts(options: Options) -> int:
+    """Return the number of jobs whose status one measurement may change."""
+    return math.ceil(options.seconds) * MAX_PUTS_PER_SECOND
+
+
+def _measure(
+    server: SingleWorkerServer, deployment: Deployment, key: Key, round_number: int, options: Options
+) -> LoadResult:
+    slot = (round_number + 1) * len(WRITERS) + WRITERS.index(key.writers)
+    return server.run_load(
+        _request(deployment, key),
+        seconds=options.seconds,  # round -1 warms up
+        connections=key.writers,
+        first=FIRST_NUMBER + slot * _puts(options) - 1,
+    )
+
+
+def _request(deployment: Deployment, key: Key) -> RequestSpec:
+    plain = key.variant == DRF
+    token = deployment.simplejwt_token if plain else deployment.token
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+    jobs = "/report-jobs/" if plain else "/api/v1/jobs/"
+    if key.operation == PUT:
+        path = f"{jobs}00000000-0000-7000-8000-{{n}}/{'' if plain else 'status/'}"
+        return RequestSpec(path, "PATCH" if plain else "PUT", headers, json.dumps({"status": "running"}))
+    if key.operation == BULK:
+        return RequestSpec(f"{jobs}bulk/", "POST", headers, json.dumps({"jobs": [_JOB] * BULK_JOBS}))
+    return RequestSpec(jobs, "POST", headers, json.dumps(_JOB))
 
 
 def _report(results: Results) -> SuiteReport:
     samples = {
-        key: Sample([result.requests_per_second for result in measured]) for key, measured in results.items()
+        key: Sample([_jobs_per_second(key, result) for result in measured])
+        for key, measured in results.items()
     }
-    ratios = {
-        (engine, name, writers): sample.ratio_to(samples[engine, BASELINE, writers])
-        for (engine, name, writers), sample in samples.items()
-    }
-    rows = [
-        (
-            f"{engine}, {writers} writers, {name}",
-            format_number(samples[key].median),
-            samples[key].spread(),
-            format_number(ratio.median),
-            format_cpu(results[key]),
-            format_number(Sample([result.p99_ms for result in results[key]]).median),
-        )
-        for key, ratio in ratios.items()
-        for engine, name, writers in [key]
-    ]
     return SuiteReport(
-        title="POST of a job, one worker (medians of the rounds)",
-        columns=("variant", "requests/s", "min to max", "x baseline", "CPU ms", "p99 ms"),
-        rows=rows,
+        title="Writes of jobs, one worker (medians of the rounds)",
+        columns=("variant", "jobs/s", "min to max", "x baseline", "x plain DRF", "CPU ms", "p99 ms"),
+        rows=[
+            (
+                str(key),
+                format_number(sample.median),
+                sample.spread(),
+                _ratio(samples, key, BASELINE),
+                _ratio(samples, key, DRF),
+                format_cpu(results[key]),
+                format_number(Sample([result.p99_ms for result in results[key]]).median),
+            )
+            for key, sample in samples.items()
+        ],
         goals=[
             Goal.for_median(
-                f"POST on {engine}, {writers} writers, x baseline", ratios[engine, SERVICE, writers], bound
+                f"{operation} on {engine}, x {other_operation} of {other} with {writers} writers",
+                samples[Key(engine, 1 if operation == BULK else writers, SERVICE, operation)].ratio_to(
+                    samples[Key(engine, writers, other, other_operation)]
+                ),
+                bound,
             )
-            for (engine, writers), bound in GOALS.items()
+            for operation, (other, other_operation), bounds in GOALS
+            for (engine, writers), bound in bounds.items()
         ],
-        measurements={
-            " ".join(map(str, key)): [vars(result) for result in measured]
-            for key, measured in results.items()
-        },
+        measurements={str(key): [vars(result) for result in measured] for key, measured in results.items()},
     )
+
+
+def _jobs_per_second(key: Key, result: LoadResult) -> float:
+    return result.requests_per_second * (BULK_JOBS if key.operation == BULK else 1)
+
+
+def _ratio(samples: dict[Key, Sample], key: Key, variant: str) -> str:
+    other = samples.get(Key(key.engine, key.writers, variant, key.operation))
+    return format_number(samples[key].ratio_to(other).median) if other else "-"

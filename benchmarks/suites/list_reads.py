@@ -1,18 +1,14 @@
 """The same list of 100 jobs, served by the service and by other ways to build it."""
 
-import time
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from uuid import UUID
-
-import jwt
 
 from benchmarks.api_client import ApiClient
 from benchmarks.load import LoadResult, RequestSpec
 from benchmarks.options import Options
 from benchmarks.suite_report import Goal, Sample, SuiteReport, format_cpu, format_number
-from benchmarks.testbed import SECRET_KEY, Deployment, Testbed
+from benchmarks.testbed import Deployment, Testbed
 from benchmarks.web_server import ALTERNATIVES, SingleWorkerServer
 
 CONNECTIONS = 8
@@ -123,22 +119,11 @@ def _start(
 
 
 def _request(variant: Variant, deployment: Deployment, etag: str) -> RequestSpec:
-    token = deployment.token if variant.settings == SERVICE else _simplejwt_token(deployment)
+    token = deployment.token if variant.settings == SERVICE else deployment.simplejwt_token
     headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
     if variant.name == NOT_MODIFIED:
         headers["If-None-Match"] = etag
     return RequestSpec(variant.path, headers=headers)
-
-
-def _simplejwt_token(deployment: Deployment) -> str:
-    """Return an access token as djangorestframework-simplejwt issues it."""
-    claims = {
-        "token_type": "access",
-        "exp": int(time.time()) + 86_400,
-        "jti": "1",
-        "user_id": str(UUID(deployment.user_id)),
-    }
-    return jwt.encode(claims, SECRET_KEY, algorithm="HS256")
 
 
 def _report(results: dict[str, list[LoadResult]]) -> SuiteReport:

@@ -45,25 +45,27 @@ def _load_settings() -> None:
 
 def _run(lock: int) -> int:
     server = None if settings.CACHE_CONFIGURED else embedded_valkey.configure(settings.KYROS_DATA_DIR)
-    password = prepare_process.run_in_process({**os.environ, **_preparation_environment(server)})
+    prepared = prepare_process.run_in_process({**os.environ, **_preparation_environment(server)})
     # Metrics of the processes of an earlier start; new processes count from zero.
     shutil.rmtree(settings.METRICS_DIR, ignore_errors=True)
-    shown = banner.Banner(password=password, cache=_cache(server))
+    shown = banner.Banner(password=prepared.password, cache=_cache(server))
     with embedded_cache.published(settings.KYROS_DATA_DIR, server.url) if server else nullcontext():
         return supervise(
             {**os.environ, **_process_environment(server)},
             lock=lock,
-            without=_without(server),
+            without=_without(server, has_demo=prepared.has_demo),
             on_started=shown.print_when_ready,
         )
 
 
-def _without(server: embedded_valkey.EmbeddedServer | None) -> frozenset[str]:
+def _without(server: embedded_valkey.EmbeddedServer | None, *, has_demo: bool) -> frozenset[str]:
     """Return the processes of the Procfile that this configuration does not need."""
     # The relay also runs without a cache: it keeps the outbox small. The worker gets its tasks through the
     # cache server.
     without = set() if server else {"cache"}
-    return frozenset(without if settings.CACHE_ENABLED else {*without, "worker"})
+    without |= set() if settings.CACHE_ENABLED else {"worker"}
+    without |= set() if has_demo and settings.DEMO_JOBS and settings.DEMO_WORKERS else {"demo_workers"}
+    return frozenset(without)
 
 
 def _preparation_environment(server: embedded_valkey.EmbeddedServer | None) -> dict[str, str]:

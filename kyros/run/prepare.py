@@ -1,9 +1,9 @@
 """Prepares the database, static files and accounts for a start: `python -m kyros.run.prepare`.
 
 It is a separate process, so that the launcher can kill it at any time, even during a migration. It writes its
-progress to standard error, and the new account's password or null, as JSON, to standard output. It reads the
-password that the settings choose, or null, as one line of JSON from standard input. It ends when its standard
-input is closed, which is when the launcher ends.
+progress to standard error, and the result, as JSON, to standard output. It reads the password that the
+settings choose, or null, as one line of JSON from standard input. It ends when its standard input is closed,
+which is when the launcher ends.
 """
 
 import json
@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import django
 from django.apps import apps
@@ -29,14 +30,19 @@ from monitoring.readiness import unapplied_migrations
 from orchestrator.db.sqlite3.write_queue import LOCK_FILE_SUFFIX
 
 PASSWORD_BYTES = 12
+#: The user of the workers that do the demo's jobs.
+DEMO_ACCOUNT = "demo-worker"
 
 
-def prepare(chosen_password: str | None) -> str | None:
-    """Bring the database, static files and accounts up to date; return the new account's password."""
+def prepare(chosen_password: str | None) -> dict[str, Any]:
+    """Bring the database, static files and accounts up to date; return the members of a `Preparation`."""
     call_command("check", stdout=StringIO())  # raises an error; the line "no issues" is not shown
     _migrate()
     call_command("collectstatic", interactive=False, verbosity=0)
-    return _first_start(chosen_password)
+    password = _first_start(chosen_password)
+    # An installation that did not begin with demo data has no such account.
+    has_demo = get_user_model().objects.filter(username=DEMO_ACCOUNT, active=True).exists()
+    return {"password": password, "has_demo": has_demo}
 
 
 def _migrate() -> None:
@@ -88,10 +94,12 @@ def _first_start(chosen_password: str | None) -> str | None:
 
 
 def _demo_data() -> None:
-    """Create `DEMO_JOBS` jobs with their events if the database has no jobs."""
+    """If the database has no jobs, create `DEMO_JOBS` with their events, and the account of their workers."""
     if settings.DEMO_JOBS and not apps.get_model("orchestrator", "Job").objects.exists():
         output.progress(f"creating demo data ({settings.DEMO_JOBS} jobs)")
         call_command("seed_demo", jobs=settings.DEMO_JOBS, verbosity=0, stdout=sys.stderr)
+        # Without a password: only the workers' process, which issues tokens to itself, can act as this user.
+        get_user_model().objects.create_user(DEMO_ACCOUNT, f"{DEMO_ACCOUNT}@localhost")
 
 
 def _end_with_launcher() -> None:
@@ -108,14 +116,14 @@ def main() -> int:
     try:
         django.setup()
         with redirect_stdout(sys.stderr):  # standard output is for the result only
-            password = prepare(chosen_password)
+            result = prepare(chosen_password)
     except DatabaseError as error:
         output.error(f"the database cannot be used: {error}")
         return 1
     except (ImproperlyConfigured, CommandError) as error:
         output.error(str(error))
         return 1
-    output.line(json.dumps(password))
+    output.line(json.dumps(result))
     return 0
 
 

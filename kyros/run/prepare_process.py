@@ -7,15 +7,26 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 
 from django.conf import settings
 
 
-def run_in_process(environment: Mapping[str, str]) -> str | None:
-    """Prepare in a process with `environment`.
+@dataclass(frozen=True, kw_only=True)
+class Preparation:
+    """What a preparation has found.
 
-    Returns:
-        The password of the operator's account, or None if it existed before.
+    Attributes:
+        password: the password of the operator's account; None if the account existed before.
+        has_demo: whether the database has demo data, and the account of the workers that do its jobs.
+    """
+
+    password: str | None
+    has_demo: bool
+
+
+def run_in_process(environment: Mapping[str, str]) -> Preparation:
+    """Prepare in a process with `environment`.
 
     Raises:
         SystemExit: the preparation failed and has printed the reason.
@@ -39,8 +50,7 @@ def run_in_process(environment: Mapping[str, str]) -> str | None:
             raise
     if status:
         raise SystemExit(1)
-    password: str | None = json.loads(document)
-    return password
+    return Preparation(**json.loads(document))
 
 
 def _send(process: subprocess.Popen[bytes], password: str | None) -> None:

@@ -28,7 +28,7 @@ from kyros.run.process_signals import GRACE_SECONDS, terminate_group
 POLL_SECONDS = 0.1
 
 #: Processes that are restarted when they end: the service goes on without them meanwhile.
-RESTARTED = frozenset({"cache", "relay", "stream", "worker"})
+RESTARTED = frozenset({"cache", "relay", "stream", "worker", "demo_workers"})
 #: The pause before a restart.
 RESTART_PAUSE_SECONDS = 0.5
 #: A process that ends sooner after its start has failed. So many failures in a row end the service.

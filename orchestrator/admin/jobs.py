@@ -17,9 +17,11 @@ from orchestrator.admin.base import acting_username, time_column
 from orchestrator.admin.bulk_admin import BulkModelAdmin
 from orchestrator.admin.form_fields import JSONObjectField
 from orchestrator.choices import LOCKED_STATUSES, JobStatus
+from orchestrator.console.attempts import attempts_of
 from orchestrator.console.html_formatting import (
     NOTHING,
     badge,
+    progress_bar,
     readable_json,
     time_left,
     timestamp_and_age,
@@ -126,8 +128,8 @@ class JobAdmin(BulkModelAdmin):
         return badge(job.status, JobStatus)
 
     @admin.display(description="progress")
-    def progress_percent(self, job: Job) -> str:
-        return NOTHING if job.progress is None else f"{job.progress} %"
+    def progress_percent(self, job: Job) -> SafeString | str:
+        return NOTHING if job.progress is None else progress_bar(job.progress)
 
     @admin.display(description="result")
     def readable_result(self, job: Job) -> SafeString | str:
@@ -201,6 +203,7 @@ class JobAdmin(BulkModelAdmin):
 def _status_context(job: Job) -> dict[str, Any]:
     """Return the template context of a job's page beside its fields."""
     return {
+        "attempts": attempts_of(job.pk),
         "history": Event.objects.of_job(job.pk)[:HISTORY_SHOWN],
         "changes": [(status.value, STATUS_BUTTONS[status]) for status in job.allowed_statuses],
         "max_reason_length": MAX_REASON_LENGTH,

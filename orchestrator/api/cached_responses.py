@@ -90,6 +90,13 @@ class CachedResponses:
         request.accepted_renderer, request.accepted_media_type = JSONRenderer(), JSONRenderer.media_type
         self.format_kwarg = None
 
+    def perform_content_negotiation(self, request: Request, force: bool = False) -> tuple[Any, str]:  # noqa: FBT001, FBT002 - the framework's
+        """Return the renderer of the response and its media type."""
+        if _accepts_json(request._request):  # noqa: SLF001 - Django's request
+            return JSONRenderer(), JSONRenderer.media_type
+        negotiated: tuple[Any, str] = super().perform_content_negotiation(request, force)  # type: ignore[misc]
+        return negotiated
+
     def respond(self, request: Request, run: Callable[[], HttpResponseBase]) -> HttpResponseBase:
         """Return the response to an authorized request: cached, else built and cached where that is safe."""
         if not self.use_cache or request.accepted_renderer.format != "json":

@@ -15,9 +15,11 @@ from orchestrator.auth.throttling import TooManyAttempts
 from orchestrator.db.disk_full import is_disk_full
 from orchestrator.exceptions import (
     DuplicateValue,
+    IdempotencyKeyReused,
     LastAdmin,
     LeaseLost,
     PreconditionFailed,
+    SubmittedJobsDeleted,
     TransitionNotAllowed,
 )
 
@@ -25,6 +27,15 @@ logger = logging.getLogger(__name__)
 
 #: Seconds after which a client may try again when the database is unavailable.
 RETRY_AFTER_SECONDS: Final = 1
+
+#: The statuses of errors whose response is only a message.
+_STATUS_OF: Final[Mapping[type[Exception], HTTPStatus]] = {
+    IdempotencyKeyReused: HTTPStatus.UNPROCESSABLE_ENTITY,
+    LastAdmin: HTTPStatus.CONFLICT,
+    PreconditionFailed: HTTPStatus.PRECONDITION_FAILED,
+    RequestDataTooBig: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    SubmittedJobsDeleted: HTTPStatus.GONE,
+}
 
 _DATABASE_UNAVAILABLE: Final = "The database is unavailable. Try again."
 _DISK_FULL: Final = "The disk is full, so the database cannot store changes. Reading still works."
@@ -41,16 +52,14 @@ def handle_exception(error: Exception, context: Mapping[str, Any]) -> Response |
         case TransitionNotAllowed():
             body = {"detail": str(error), "status": error.current, "allowed": list(error.allowed)}
             response = Response(body, HTTPStatus.CONFLICT)
-        case LeaseLost() | LastAdmin():
-            response = Response({"detail": str(error)}, HTTPStatus.CONFLICT)
-        case PreconditionFailed():
-            response = Response({"detail": str(error)}, HTTPStatus.PRECONDITION_FAILED)
+        case LeaseLost():
+            response = Response({"detail": str(error), "status": error.status}, HTTPStatus.CONFLICT)
+        case _ if status := _STATUS_OF.get(type(error)):
+            response = Response({"detail": str(error)}, status)
         case DuplicateValue():
             response = Response({error.field: [str(error)]}, HTTPStatus.BAD_REQUEST)
         case TooManyAttempts():
             response = _retry_later(HTTPStatus.TOO_MANY_REQUESTS, str(error.message), error.wait_seconds)
-        case RequestDataTooBig():
-            response = Response({"detail": str(error)}, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
         case ObjectDoesNotExist():
             return exception_handler(exceptions.NotFound(), context)  # type: ignore[arg-type]
         case OperationalError() | InterfaceError():

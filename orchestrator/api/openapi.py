@@ -10,10 +10,19 @@ from drf_spectacular.plumbing import ResolvedComponent
 from drf_spectacular.utils import OpenApiParameter
 
 from orchestrator.auth.authentication import BearerAuthentication
+from orchestrator.limits import MAX_IDEMPOTENCY_KEY_LENGTH
 
 #: The condition of a change: the current ETag of the resource.
 IF_MATCH: Final = OpenApiParameter(
     "If-Match", str, OpenApiParameter.HEADER, description="The `ETag` with which the resource was read."
+)
+
+#: Names a request, so that it can be repeated.
+IDEMPOTENCY_KEY: Final = OpenApiParameter(
+    "Idempotency-Key",
+    {"type": "string", "minLength": 1, "maxLength": MAX_IDEMPOTENCY_KEY_LENGTH, "pattern": "^[!-~]+$"},
+    OpenApiParameter.HEADER,
+    description="Names the request. For a day, the same request with the same key creates nothing again.",
 )
 
 #: By action, or by method of a view without actions: what its error statuses mean.
@@ -22,10 +31,14 @@ ErrorResponses = Mapping[str, Mapping[HTTPStatus, str]]
 _SCHEMAS: Final[Mapping[str, dict[str, Any]]] = {
     "Error": {"type": "object", "properties": {"detail": {"type": "string"}}, "required": ["detail"]},
     "Invalid": {
-        "description": "`detail`, or messages by field.",
+        "description": "`detail`, or messages by field; for a list of objects, such messages by position.",
         "type": "object",
         "additionalProperties": {
-            "oneOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]
+            "oneOf": [
+                {"type": "string"},
+                {"type": "array", "items": {"type": "string"}},
+                {"type": "array", "minItems": 1, "items": {"type": "object", "additionalProperties": {}}},
+            ]
         },
     },
     "Conflict": {

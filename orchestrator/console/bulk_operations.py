@@ -10,12 +10,13 @@ from typing import Any, Final
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Model, Q, QuerySet
+from django.db.models import Case, F, Model, Q, QuerySet, When
 from django.utils import timezone
 
 from orchestrator.actions import build_job_event
 from orchestrator.choices import EVENT_OF_STATUS, LOCKED_STATUSES, TRANSITIONS, JobEvent, JobStatus, Role
 from orchestrator.console.models import BulkAction, BulkChange
+from orchestrator.db.clock import database_now
 from orchestrator.models import Event, Job
 
 #: Rows of a batch: its transaction locks them for some hundredths of a second.
@@ -25,6 +26,12 @@ BATCH_SIZE: Final = 500
 _NO_ADMINS: Final = ~Q(role=Role.ADMIN)
 
 
+#: A worker's unfinished attempt does not count, but those that ended before do: as in ``Job.apply_status``.
+_ATTEMPTS_OF_REQUEUED: Final = Case(When(status=JobStatus.RUNNING, then=F("attempts")), default=0)
+#: The columns of a job that its events show.
+_IN_EVENTS: Final = ("pk", "status", "worker", "attempts", "queue", "progress")
+
+
 @dataclass(frozen=True)
 class BulkOperation:
     """A change that can be made to many rows of a table.
@@ -32,12 +39,12 @@ class BulkOperation:
     Args:
         eligible: the condition that a row still needs the change, and allows it.
         apply: changes rows, all of them eligible.
-        build_event: returns a job's event from its id and previous status; None for rows without a history.
+        build_event: returns a job's event from the job before the change; None for rows without a history.
     """
 
     eligible: Q
     apply: Callable[[QuerySet[Any]], Any]
-    build_event: Callable[[UUID, JobStatus], Event] | None = None
+    build_event: Callable[[Job], Event] | None = None
 
 
 def operation_of(change: BulkChange) -> BulkOperation:
@@ -47,11 +54,14 @@ def operation_of(change: BulkChange) -> BulkOperation:
 
 def _set_status(to: JobStatus, change: BulkChange) -> BulkOperation:
     previous = [status for status, following in TRANSITIONS.items() if to in following]
-    now = timezone.now()
+    now = database_now()
+    fields = {"updated_at": now, **Job.fields_for_status(to, now)}
+    if to == JobStatus.PENDING:
+        fields["attempts"] = _ATTEMPTS_OF_REQUEUED
     return BulkOperation(
         Q(status__in=previous),
-        lambda jobs: jobs.update(updated_at=now, **Job.fields_for_status(to, now)),
-        lambda job_id, status: _job_event(change, EVENT_OF_STATUS[to], job_id, status, to=to),
+        lambda jobs: jobs.update(**fields),
+        lambda job: _job_event(change, EVENT_OF_STATUS[to], job, to=to),
     )
 
 
@@ -62,7 +72,7 @@ def _set_priority(change: BulkChange) -> BulkOperation:
     return BulkOperation(
         Q(status__in=open_statuses) & has_other_priority,
         lambda jobs: jobs.update(updated_at=timezone.now(), priority=change.priority),
-        lambda job_id, status: _job_event(change, JobEvent.UPDATED, job_id, status, fields=["priority"]),
+        lambda job: _job_event(change, JobEvent.UPDATED, job, fields=["priority"]),
     )
 
 
@@ -70,7 +80,7 @@ def _delete_jobs(change: BulkChange) -> BulkOperation:
     return BulkOperation(
         Q(),
         lambda jobs: jobs.delete(),
-        lambda job_id, status: _job_event(change, JobEvent.DELETED, job_id, status),
+        lambda job: _job_event(change, JobEvent.DELETED, job),
     )
 
 
@@ -86,9 +96,10 @@ def _delete(eligible: Q, _: BulkChange) -> BulkOperation:
     return BulkOperation(eligible, lambda rows: rows.delete())
 
 
-def _job_event(change: BulkChange, event: JobEvent, job_id: UUID, status: JobStatus, **details: Any) -> Event:
+def _job_event(change: BulkChange, event: JobEvent, job: Job, **details: Any) -> Event:
+    status = JobStatus(job.status)
     details = {"to": status, "reason": change.reason or None, **details}
-    return build_job_event(job_id, event, by=change.by, previous=status, **details)
+    return build_job_event(job, event, by=change.by, previous=status, **details)
 
 
 #: The bulk changes of each table.
@@ -114,11 +125,11 @@ def run_batch(operation: BulkOperation, model: type[Model], ids: Sequence[UUID])
     """Apply an operation to those of some rows that are still eligible; return how many were changed."""
     rows: Any = model._default_manager
     # Locked in one order, so that two operators who change the same rows do not deadlock.
-    column = "status" if operation.build_event else "pk"
+    columns = _IN_EVENTS if operation.build_event else ("pk",)
     eligible = rows.filter(operation.eligible, pk__in=ids).order_by("pk")
-    locked = dict(eligible.select_for_update().values_list("pk", column))
+    locked = list(eligible.select_for_update().only(*columns))
     if locked:
-        operation.apply(rows.filter(pk__in=locked))
-    if build_event := operation.build_event:
-        Event.objects.bulk_create(build_event(job_id, JobStatus(status)) for job_id, status in locked.items())
+        operation.apply(rows.filter(pk__in=[row.pk for row in locked]))
+    if operation.build_event:
+        Event.objects.bulk_create(map(operation.build_event, locked))
     return len(locked)

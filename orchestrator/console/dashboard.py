@@ -12,6 +12,7 @@ from orchestrator import counts
 from orchestrator.choices import JobEvent, JobStatus
 from orchestrator.console import rollups
 from orchestrator.console.charts import charts
+from orchestrator.console.work import work_report
 from orchestrator.models import Event, Job
 
 #: Running jobs and failures that are listed.
@@ -42,6 +43,7 @@ def dashboard(chosen: str) -> dict[str, Any]:
         "oldest_pending": _with_status(JobStatus.PENDING).first(),
         "per_minute": per_second * 60,
         "time_to_drain": _time_to_drain(by_status[JobStatus.PENDING], per_second),
+        "work": work_report(),
         "running": _with_status(JobStatus.RUNNING)[:MAX_LISTED],
         "failures": _failures()[:MAX_LISTED],
         "cache": registry.monitored_app().cache(TimeBudget()),

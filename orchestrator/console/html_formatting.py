@@ -20,6 +20,15 @@ def badge(value: str, choices: type[TextChoices]) -> SafeString:
     return format_html('<span class="badge badge-{}">{}</span>', value, choices(value).label)
 
 
+def progress_bar(percent: int) -> SafeString:
+    """Return a bar that shows a progress in per cent, with the number beside it."""
+    return format_html(
+        '<progress class="job-progress" aria-label="Progress" value="{}" max="100"></progress> {} %',
+        percent,
+        percent,
+    )
+
+
 def ago(value: datetime | None) -> SafeString | str:
     """Return how long ago a datetime was; hovering shows the timestamp."""
     if value is None:

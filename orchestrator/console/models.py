@@ -1,4 +1,4 @@
-"""The console's tables: a rollup per minute for the charts, and the bulk changes of operators."""
+"""The console's tables: rollups per minute for charts, queues and workers, and operators' bulk changes."""
 
 from typing import ClassVar
 
@@ -6,7 +6,7 @@ from django.db import models
 from django.utils import timezone
 
 from orchestrator.db.functions import CurrentTimestamp
-from orchestrator.limits import MAX_REASON_LENGTH, MAX_USERNAME_LENGTH
+from orchestrator.limits import MAX_QUEUE_LENGTH, MAX_REASON_LENGTH, MAX_USERNAME_LENGTH, MAX_WORKER_LENGTH
 
 
 class MinuteRollup(models.Model):
@@ -24,6 +24,31 @@ class MinuteRollup(models.Model):
 
     def __str__(self) -> str:
         return str(self.minute)
+
+
+class WorkRollup(models.Model):
+    """Counts of what one worker did with the jobs of one queue in a past minute.
+
+    Minute 0 has the sums of the minutes that are not kept one by one.
+    """
+
+    minute = models.BigIntegerField(help_text="Minutes since 1970, UTC.")
+    queue = models.CharField(max_length=MAX_QUEUE_LENGTH)
+    worker = models.CharField(max_length=MAX_WORKER_LENGTH)
+    started = models.BigIntegerField(default=0, db_default=0)
+    completed = models.BigIntegerField(default=0, db_default=0)
+    failed = models.BigIntegerField(default=0, db_default=0)
+    expired = models.BigIntegerField(default=0, db_default=0)
+
+    class Meta:
+        db_table = "console_work"
+        constraints: ClassVar = [
+            # its index also reads the minutes of the last hour
+            models.UniqueConstraint(fields=["minute", "queue", "worker"], name="uq_console_work"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.minute} {self.queue} {self.worker}"
 
 
 class BulkAction(models.TextChoices):

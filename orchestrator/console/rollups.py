@@ -5,14 +5,16 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from django.db import transaction
-from django.db.models import BigIntegerField, Count, F, FloatField, Func, Max, Min, Sum, Window
+from django.db.models import Count, F, FloatField, Func, Max, Min, Sum, Window
 from django.db.models.functions import RowNumber
 
 from orchestrator.choices import JobEvent
+from orchestrator.console import work_rollups
+from orchestrator.console.minutes import MinuteOf, minute_of, start_of
 from orchestrator.console.models import MinuteRollup
 from orchestrator.models import Event, Job
 
@@ -36,21 +38,6 @@ _COUNTED: Final = {
     JobEvent.COMPLETED.value: "completed",
     JobEvent.FAILED.value: "failed",
 }
-
-
-class _MinuteOf(Func):
-    """The number of whole minutes from 1970 to a timestamp."""
-
-    output_field = BigIntegerField()
-
-    def as_postgresql(self, compiler: Any, connection: Any, **extra_context: Any) -> Any:
-        template = "CAST(floor(extract(epoch FROM %(expressions)s) / 60) AS bigint)"
-        return self.as_sql(compiler, connection, template=template)
-
-    def as_sqlite(self, compiler: Any, connection: Any, **extra_context: Any) -> Any:
-        # Without the fraction: SQLite would round .9995 up, into the next minute.
-        template = "(CAST(strftime('%%%%s', substr(%(expressions)s, 1, 19)) AS integer) / 60)"
-        return self.as_sql(compiler, connection, template=template)
 
 
 class _Epoch(Func):
@@ -97,28 +84,29 @@ def buckets(number: int, length: int, now: datetime) -> tuple[Bucket, ...]:
         length: the length of each, in minutes.
         now: the current time.
     """
-    current = _minute(now)
+    current = minute_of(now)
     last = current // length
     first = last - number + 1
     sums: dict[int, dict[str, Any]] = defaultdict(Counter, _stored_sums(first * length, length))
-    for rollup in _count(_first_unstored(now), current):
+    for rollup in _count(first_unstored(now), current):
         _add(sums[rollup.minute // length], rollup)
     return tuple(
-        Bucket(start=_start_of(index * length), minutes=length, **_figures(sums[index]))
+        Bucket(start=start_of(index * length), minutes=length, **_figures(sums[index]))
         for index in range(first, last + 1)
     )
 
 
 def update_rollups(now: datetime) -> None:
     """Store rollups of past minutes that have none yet, newest first, as many as a page can afford."""
-    closed = _minute(now - timedelta(seconds=_GRACE_SECONDS)) - 1
+    closed = minute_of(now - timedelta(seconds=_GRACE_SECONDS)) - 1
     newest = MinuteRollup.objects.aggregate(newest=Max("minute"))["newest"]
     if newest is not None and newest < closed - _CHUNK_MINUTES:
         # The gap is too long for one query: start again from the newest minutes.
         MinuteRollup.objects.all().delete()
         newest = None
     if newest is not None and newest < closed:
-        _store(newest + 1, closed)
+        _store(newest + 1, closed, closed)
+        work_rollups.fold_before(closed - work_rollups.KEPT_MINUTES)
     _backfill(closed)
 
 
@@ -126,31 +114,38 @@ def _backfill(closed: int) -> None:
     started, first = time.monotonic(), closed - KEPT_MINUTES + 1
     oldest = MinuteRollup.objects.aggregate(oldest=Min("minute"))["oldest"] or closed + 1
     while oldest > first and time.monotonic() - started < _BACKFILL_SECONDS:
-        _store(max(oldest - _CHUNK_MINUTES, first), oldest - 1)
+        _store(max(oldest - _CHUNK_MINUTES, first), oldest - 1, closed)
         oldest -= _CHUNK_MINUTES
     if oldest < first - _CHUNK_MINUTES:
         MinuteRollup.objects.filter(minute__lt=first).delete()
 
 
-def _store(first: int, last: int) -> None:
-    """Store the rollups of a range of minutes; two processes that do so at once store the same."""
+def _store(first: int, last: int, closed: int) -> None:
+    """Store the rollups of a range of minutes; two processes that do so at once store the same.
+
+    Work is counted in the last minutes before ``closed`` only: earlier minutes may have been counted already,
+    and folded into their sum.
+    """
     with transaction.atomic():
         MinuteRollup.objects.bulk_create(_count(first, last), ignore_conflicts=True)
+        if last > closed - _CHUNK_MINUTES:
+            work_rollups.store(max(first, closed - _CHUNK_MINUTES + 1), last)
 
 
-def _first_unstored(now: datetime) -> int:
+def first_unstored(now: datetime) -> int:
+    """Return the first minute that has no stored rollup, or that of an hour ago."""
     newest = MinuteRollup.objects.aggregate(newest=Max("minute"))["newest"]
-    return max((newest or 0) + 1, _minute(now) - _CHUNK_MINUTES)
+    return max((newest or 0) + 1, minute_of(now) - _CHUNK_MINUTES)
 
 
 def _count(first: int, last: int) -> list[MinuteRollup]:
     """Return the rollup of each minute from ``first`` to ``last``: one range scan per index."""
-    start, end = _start_of(first), _start_of(last + 1)
+    start, end = start_of(first), start_of(last + 1)
     rollups = {minute: MinuteRollup(minute=minute) for minute in range(first, last + 1)}
     event_counts = (
         Event.objects.filter(type__in=_COUNTED, created_at__gte=start, created_at__lt=end)
         .order_by()
-        .values_list(_MinuteOf("created_at"), "type")
+        .values_list(MinuteOf("created_at"), "type")
         .annotate(rows=Count("pk"))
     )
     for minute, event_type, rows in event_counts:
@@ -166,9 +161,9 @@ def _waits(start: datetime, end: datetime) -> dict[int, list[float]]:
         Job.objects.filter(started_at__gte=start, started_at__lt=end)
         .order_by()
         .annotate(
-            minute=_MinuteOf("started_at"),
+            minute=MinuteOf("started_at"),
             wait=_Epoch("started_at") - _Epoch("created_at"),
-            rank=Window(RowNumber(), partition_by=_MinuteOf("started_at"), order_by="started_at"),
+            rank=Window(RowNumber(), partition_by=MinuteOf("started_at"), order_by="started_at"),
         )
         .filter(rank__lte=_WAIT_SAMPLE)
         .values_list("minute", "wait")
@@ -207,11 +202,3 @@ def _add(sums: dict[str, Any], rollup: MinuteRollup) -> None:
 def _figures(sums: Mapping[str, Any]) -> dict[str, Any]:
     wait = sums["total_wait"] / sums["waits"] if sums["waits"] else None
     return {name: int(sums[name]) for name in _COUNTED.values()} | {"wait": wait}
-
-
-def _minute(value: datetime) -> int:
-    return int(value.timestamp() // 60)
-
-
-def _start_of(minute: int) -> datetime:
-    return datetime.fromtimestamp(minute * 60, UTC)

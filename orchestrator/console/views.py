@@ -18,9 +18,12 @@ from orchestrator.cache.commit_hook import invalidate
 from orchestrator.cache.interface import CacheUnavailable
 from orchestrator.console import dashboard
 from orchestrator.console.audit_log import log_action
+from orchestrator.console.work import work_report
 
 #: Cached responses that the page's audit compares at most; the command can compare all.
 MAX_AUDITED: Final = 200
+#: Workers on their page: the silent ones first, then those that work.
+MAX_WORKERS_SHOWN: Final = 100
 
 
 class AcknowledgeForm(forms.Form):
@@ -41,6 +44,20 @@ def now(request: HttpRequest) -> HttpResponse:
 def database(request: HttpRequest) -> HttpResponse:
     """Show the dashboard's part about the database, without the page around it."""
     return render(request, "console/database.html", {"report": report.database_report(plans=False)})
+
+
+@require_safe
+def queues(request: HttpRequest) -> HttpResponse:
+    """Show how many jobs wait in each queue, and how fast they are done."""
+    return _page(request, "Queues", "console/queues.html", {"report": work_report()})
+
+
+@require_safe
+def workers(request: HttpRequest) -> HttpResponse:
+    """Show what each worker does."""
+    report = work_report()
+    shown = report.workers.workers[:MAX_WORKERS_SHOWN]
+    return _page(request, "Workers", "console/workers.html", {"report": report, "workers": shown})
 
 
 @require_safe
@@ -132,6 +149,8 @@ def _page(request: HttpRequest, title: str, template: str, context: dict[str, An
 PAGES: Final[tuple[tuple[str, Any, str], ...]] = (
     ("dashboard/now/", now, "console-now"),
     ("dashboard/database/", database, "console-database"),
+    ("queues/", queues, "console-queues"),
+    ("workers/", workers, "console-workers"),
     ("cache/", cache, "console-cache"),
     ("cache/clear/", clear_cache, "console-cache-clear"),
     ("cache/audit/", audit_cache, "console-cache-audit"),
@@ -144,6 +163,8 @@ PAGES: Final[tuple[tuple[str, Any, str], ...]] = (
 MENU: Final = (
     ("index", "Dashboard"),
     ("orchestrator_job_changelist", "Jobs"),
+    ("console-queues", "Queues"),
+    ("console-workers", "Workers"),
     ("orchestrator_event_changelist", "Events"),
     ("orchestrator_task_changelist", "Tasks"),
     ("orchestrator_user_changelist", "Users"),

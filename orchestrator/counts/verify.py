@@ -10,28 +10,31 @@ from orchestrator.cache.commit_hook import invalidate
 from orchestrator.counts.read import TABLES
 
 _COUNT_OTHER_TABLES: Final = " UNION ALL ".join(
-    f"SELECT '{table}', '', count(*), 0 FROM {table}"  # noqa: S608 - constants
+    f"SELECT '{table}', '', '', count(*), 0 FROM {table}"  # noqa: S608 - constants
     for table in TABLES
     if table != "jobs"
 )
 # One statement, so one snapshot: exact beside any writer, without a lock.
 _COUNTED_AND_KEPT: Final = f"""
     FROM (
-        SELECT 'jobs' AS table_name, status, count(*) AS counted, 0 AS kept FROM jobs GROUP BY status
+        SELECT 'jobs' AS table_name, status, queue, count(*) AS counted, 0 AS kept
+        FROM jobs GROUP BY status, queue
         UNION ALL {_COUNT_OTHER_TABLES}
-        UNION ALL SELECT table_name, status, 0, rows FROM row_counts
+        UNION ALL SELECT table_name, status, queue, 0, rows FROM row_counts
     ) AS both_numbers
-    GROUP BY table_name, status
+    GROUP BY table_name, status, queue
 """  # noqa: S608 - constants
-_COMPARE: Final = f"SELECT table_name, status, sum(counted), sum(kept) {_COUNTED_AND_KEPT} ORDER BY 1, 2"
+_COMPARE: Final = (
+    f"SELECT table_name, status, queue, sum(counted), sum(kept) {_COUNTED_AND_KEPT} ORDER BY 1, 2, 3"
+)
 _REPAIR: Final = (
-    "INSERT INTO row_counts (table_name, status, rows)"
-    f" SELECT table_name, status, sum(counted) - sum(kept) {_COUNTED_AND_KEPT}"
+    "INSERT INTO row_counts (table_name, status, queue, rows)"
+    f" SELECT table_name, status, queue, sum(counted) - sum(kept) {_COUNTED_AND_KEPT}"
     " HAVING sum(counted) <> sum(kept)"
 )
 _REPAIR_ON: Final = {
     "postgresql": _REPAIR,
-    "sqlite": f"{_REPAIR} ON CONFLICT (table_name, status) DO UPDATE SET rows = rows + excluded.rows",
+    "sqlite": f"{_REPAIR} ON CONFLICT (table_name, status, queue) DO UPDATE SET rows = rows + excluded.rows",
 }
 # Two repairs at once would correct the same error twice.
 _LOCK_REPAIR: Final = "SELECT pg_advisory_xact_lock(hashtextextended('row_counts repair', 0))"
@@ -39,17 +42,19 @@ _LOCK_REPAIR: Final = "SELECT pg_advisory_xact_lock(hashtextextended('row_counts
 
 @dataclass(frozen=True)
 class VerifiedCount:
-    """The counted rows of a table beside the kept count. Jobs are counted by status.
+    """The counted rows of a table beside the kept count. Jobs are counted by status and queue.
 
     Args:
         table: the table's name.
         status: the status of the jobs; "" for the other tables.
+        queue: the queue of the jobs; "" for the other tables.
         counted: the number of rows found by counting.
         kept: the number that the triggers kept.
     """
 
     table: str
     status: str
+    queue: str
     counted: int
     kept: int
 
@@ -69,11 +74,11 @@ def verify(*, repair: bool = False, using: str = DEFAULT_DB_ALIAS) -> tuple[Veri
         using: alias of the database.
 
     Returns:
-        The numbers before any repair, by table and status.
+        The numbers before any repair, by table, status and queue.
     """
     with connections[using].cursor() as cursor:
         cursor.execute(_COMPARE)
-        found = tuple(VerifiedCount(*row[:2], *map(int, row[2:])) for row in cursor.fetchall())
+        found = tuple(VerifiedCount(*row[:3], *map(int, row[3:])) for row in cursor.fetchall())
     if repair and not all(count.is_exact for count in found):
         _repair(using)
     return found

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from itertools import accumulate, pairwise
 from random import Random
-from typing import Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from orchestrator.choices import ENDED_STATUSES, EVENT_OF_STATUS, JobEvent, JobStatus
@@ -17,13 +17,16 @@ from orchestrator.models import Event, Job
 Lifecycle = tuple[JobStatus, ...]
 PENDING, RUNNING, COMPLETED, FAILED, CANCELLED = JobStatus
 
+# A worker was lost with each attempt that the job had.
+_EXHAUSTED: Final = (PENDING, RUNNING, PENDING, RUNNING, PENDING, RUNNING, FAILED)
 #: The statuses that a job may have had one after the other, with the frequency of each such lifecycle.
 ENDED_LIFECYCLES: Final[dict[Lifecycle, int]] = {
     (PENDING, RUNNING, COMPLETED): 880,
     (PENDING, RUNNING, FAILED): 50,
     (PENDING, RUNNING, FAILED, PENDING, RUNNING, COMPLETED): 20,
     (PENDING, RUNNING, PENDING, RUNNING, COMPLETED): 20,
-    (PENDING, CANCELLED): 18,
+    _EXHAUSTED: 2,
+    (PENDING, CANCELLED): 16,
     (PENDING, RUNNING, CANCELLED): 12,
 }
 OPEN_LIFECYCLES: Final[dict[Lifecycle, int]] = {
@@ -53,8 +56,20 @@ _DECISION: Final = 720  # until an operator decides
 _SPREAD: Final = 0.8
 # Workers report the progress of jobs that take at least so many seconds.
 _REPORTED_SECONDS: Final = 60
-# The remaining time of the leases of running jobs: long enough that they do not expire soon after the load.
-_LEASE_MINUTES_LEFT: Final = (20, 60)
+# The remaining time of the leases of running jobs. Nobody extends them, so the jobs become pending again soon
+# after the load, and the demo's workers do them.
+_LEASE_MINUTES_LEFT: Final = (6, 25)
+# The share of the jobs that nobody has started yet which wait for a time, and the minutes that they wait.
+_SCHEDULED_SHARE: Final = 0.2
+_SCHEDULED_MINUTES: Final = (6, 600)
+
+
+class _Run(NamedTuple):
+    """What a worker did with a job: its name, the number of the attempt, and its last reported progress."""
+
+    worker: str
+    attempt: int
+    progress: int | None
 
 
 def jobs(random: Random, total: int, until: datetime) -> Iterator[tuple[Job, list[Event]]]:
@@ -64,11 +79,16 @@ def jobs(random: Random, total: int, until: datetime) -> Iterator[tuple[Job, lis
         (kind,) = random.choices(KINDS, cum_weights=shares)
         lifecycle = _lifecycle(random, kind, age, (total - number) / math.sqrt(total))
         times = _times(random, kind, lifecycle, until - age, until)
+        runs = _runs(random, kind, lifecycle)
         job = _job(random, kind, number, lifecycle, times)
+        if job.status == PENDING:
+            _schedule(random, job, until)
+        elif run := runs[-1]:
+            job.worker, job.progress = run.worker, run.progress
         if job.status == RUNNING:
             job.lease_token = random_id(random, until)
             job.lease_expires_at = until + timedelta(minutes=random.uniform(*_LEASE_MINUTES_LEFT))
-        yield job, list(_history(random, kind, job.id, lifecycle, times))
+        yield job, list(_history(random, kind, job.id, lifecycle, times, runs))
 
 
 def _lifecycle(random: Random, kind: JobKind, age: timedelta, rank: float) -> Lifecycle:
@@ -103,59 +123,114 @@ def _median(kind: JobKind, before: JobStatus, after: JobStatus) -> float:
     return _DECISION
 
 
-def _job(random: Random, kind: JobKind, number: int, lifecycle: Lifecycle, times: list[datetime]) -> Job:
-    """Return the job that a history leaves, without a lease."""
-    status, last = lifecycle[-1], dict(zip(lifecycle, times, strict=True))
+def _runs(random: Random, kind: JobKind, lifecycle: Lifecycle) -> list[_Run | None]:
+    """Return for each status of a lifecycle the run that begins or ends with it, if one does."""
+    runs: list[_Run | None] = []
+    run, attempt = None, 1
+    for before, after in pairwise((None, *lifecycle)):
+        if after == RUNNING:
+            run = _Run(
+                f"{kind.pool}-{random.choice(('fra', 'iad'))}-{random.randint(1, 5):02}", attempt, None
+            )
+        if run and kind.seconds >= _REPORTED_SECONDS:
+            run = run._replace(
+                progress=MAX_PROGRESS if after == COMPLETED else random.randrange(MAX_PROGRESS)
+            )
+        runs.append(run if RUNNING in (before, after) else None)
+        attempt += (before, after) == (RUNNING, PENDING)
+    return runs
+
+
+def new_job(random: Random) -> dict[str, Any]:
+    """Return what an agent submits: the fields of a new job."""
+    (kind,) = random.choices(KINDS, [kind.share for kind in KINDS])
+    return _submitted(random, kind, random.randrange(_FIRST_NUMBER, 5 * _FIRST_NUMBER))
+
+
+def _submitted(random: Random, kind: JobKind, number: int) -> dict[str, Any]:
     name, subject = with_subject(random, kind.name)
-    items = random.randint(1, 500)
-    job = Job(
+    return {
+        "name": name.replace("{number}", str(number)),
+        "description": random.choice(_DESCRIPTIONS),
+        "priority": kind.priority + random.choice(_PRIORITY_OFFSETS),
+        "queue": kind.queue,
+        "metadata": {"agent": kind.agent, "items": random.randint(1, 500), **subject},
+    }
+
+
+def _job(random: Random, kind: JobKind, number: int, lifecycle: Lifecycle, times: list[datetime]) -> Job:
+    """Return the job that a history leaves, without what its worker says of it."""
+    status, last = lifecycle[-1], dict(zip(lifecycle, times, strict=True))
+    submitted = _submitted(random, kind, _FIRST_NUMBER + number)
+    return Job(
         id=random_id(random, times[0]),
-        name=name.replace("{number}", str(_FIRST_NUMBER + number)),
-        description=random.choice(_DESCRIPTIONS),
+        **submitted,
         status=status.value,
-        priority=kind.priority + random.choice(_PRIORITY_OFFSETS),
-        queue=kind.queue,
-        metadata={"agent": kind.agent, "items": items, **subject},
-        result={"processed": items} if status == COMPLETED else None,
+        result={"processed": submitted["metadata"]["items"]} if status == COMPLETED else None,
         created_at=times[0],
         updated_at=times[-1],
         available_at=last[PENDING],
+        started_at=None if status == PENDING else last.get(RUNNING),
         completed_at=times[-1] if status in ENDED_STATUSES else None,
-        attempts=list(pairwise(lifecycle)).count((RUNNING, PENDING)),
+        attempts=list(pairwise(lifecycle)).count((RUNNING, PENDING)) + (lifecycle == _EXHAUSTED),
     )
-    if RUNNING in last and status != PENDING:
-        job.started_at = last[RUNNING]
-        job.worker = f"{kind.queue}-{random.choice(('fra', 'iad'))}-{random.randint(1, 5):02}"
-        if kind.seconds >= _REPORTED_SECONDS:
-            job.progress = MAX_PROGRESS if status == COMPLETED else random.randrange(MAX_PROGRESS)
-    return job
 
 
-def _history(
-    random: Random, kind: JobKind, job_id: UUID, lifecycle: Lifecycle, times: list[datetime]
+def _schedule(random: Random, job: Job, until: datetime) -> None:
+    """Set when a pending job may be claimed: at once, after a back-off, or at a time that its agent chose."""
+    if job.attempts:
+        job.available_at += timedelta(seconds=2**job.attempts)
+    elif job.available_at == job.created_at and random.random() < _SCHEDULED_SHARE:
+        shortest, longest = _SCHEDULED_MINUTES
+        job.available_at = until + timedelta(minutes=shortest * (longest / shortest) ** random.random())
+    job.due = job.available_at <= until
+
+
+def _history(  # noqa: PLR0913, PLR0917 - what describes a job's past
+    random: Random,
+    kind: JobKind,
+    job_id: UUID,
+    lifecycle: Lifecycle,
+    times: list[datetime],
+    runs: list[_Run | None],
 ) -> Iterator[Event]:
     """Yield the events of one job."""
-    for before, after, at in zip((None, *lifecycle[:-1]), lifecycle, times, strict=True):
-        by, reason = _author(random, kind, before, after)
+    for before, after, at, run in zip((None, *lifecycle[:-1]), lifecycle, times, runs, strict=True):
+        lost = before == RUNNING and (after == PENDING or lifecycle == _EXHAUSTED)
+        by, reason = _loss(run) if run and lost else _author(random, kind, before, after)
         yield Event(
             id=random_id(random, at),
             type=(EVENT_OF_STATUS[after] if before else JobEvent.CREATED).value,
-            payload={"job_id": str(job_id), "from": before, "to": after, "by": by, "reason": reason},
+            # The members of build_job_event.
+            payload={
+                "job_id": str(job_id),
+                "from": before,
+                "to": after,
+                "by": by,
+                "reason": reason,
+                "worker": run.worker if run else None,
+                "attempt": run.attempt if run else None,
+                "queue": kind.queue,
+                "progress": run.progress if run and before == RUNNING else None,
+            },
             created_at=at,
             job_id=job_id,
         )
 
 
+def _loss(run: _Run) -> tuple[str, str]:
+    """Return who changes the status of a job whose worker is lost, and the reason."""
+    return "system", f"The lease of {run.worker} ran out: it sent no report and no heartbeat in time."
+
+
 def _author(
     random: Random, kind: JobKind, before: JobStatus | None, after: JobStatus
 ) -> tuple[str, str | None]:
-    """Return who changed a job's status, and the reason."""
+    """Return which account changed a job's status, and the reason."""
     if before is None:
         return kind.agent, None
     if after == CANCELLED:
         return random.choice(list(OPERATORS)), random.choice(_CANCEL_REASONS)
     if after != PENDING:
         return RUNNERS[kind.queue], kind.failure if after == FAILED else None
-    if before == RUNNING:
-        return "system", "Lease expired"
     return random.choice(list(OPERATORS)), random.choice(_RETRY_REASONS)

@@ -35,6 +35,10 @@ SUBJECTS: Final = MappingProxyType(
 )
 
 
+#: Demo jobs have queues of their own, so that the demo's workers take no other job.
+QUEUE_PREFIX: Final = "demo-"
+
+
 class JobKind(NamedTuple):
     """A kind of job; its name may contain ``{number}`` and one field of ``SUBJECTS``."""
 
@@ -46,48 +50,104 @@ class JobKind(NamedTuple):
     share: int  # frequency relative to other kinds
     failure: str = "Exit status 137: out of memory"
 
+    @property
+    def pool(self) -> str:
+        """Return the queue's name without the prefix of all demo queues."""
+        return self.queue.removeprefix(QUEUE_PREFIX)
+
 
 KINDS: Final = (
     JobKind(
-        "Review pull request {repository}#{number}", "review-agent", "gpu", 10, 48, 30, "Diff is too large"
-    ),
-    JobKind("Run tests of {repository}", "review-agent", "default", 0, 260, 26, "14 of 2,318 tests failed"),
-    JobKind("Index repository {repository}", "review-agent", "batch", -10, 95, 12),
-    JobKind("Scan {repository} for leaked secrets", "ops-agent", "batch", -10, 34, 9),
-    JobKind("Summarise ticket #{number}", "support-agent", "gpu", 0, 11, 40, "Ticket has no text"),
-    JobKind(
-        "Draft reply to ticket #{number}", "support-agent", "gpu", 10, 23, 34, "Policy check refused the text"
-    ),
-    JobKind("Classify incoming mail, batch {number}", "support-agent", "default", 0, 17, 30),
-    JobKind("Transcribe call {number}", "support-agent", "gpu", -10, 140, 22, "Unsupported codec: amr-wb"),
-    JobKind("Export {dataset} to the warehouse", "data-agent", "transfers", 0, 310, 18, "503 after 5 tries"),
-    JobKind("Refresh embeddings of {dataset}", "data-agent", "gpu", -10, 620, 10, "CUDA out of memory"),
-    JobKind("Sync {dataset} from the CRM", "data-agent", "transfers", 0, 75, 24, "OAuth token has expired"),
-    JobKind(
-        "Evaluate {model} on every suite", "research-agent", "gpu", 0, 1900, 4, "Timed out after 3,600 s"
-    ),
-    JobKind("Fine-tune {model}, run {number}", "research-agent", "gpu", -10, 5400, 2, "Loss is not a number"),
-    JobKind("Deploy {service} to production", "ops-agent", "deployments", 50, 420, 8, "Health check failed"),
-    JobKind(
-        "Deploy {service} to staging", "ops-agent", "deployments", 10, 150, 15, "Image signature is missing"
+        "Review pull request {repository}#{number}",
+        "review-agent",
+        "demo-gpu",
+        10,
+        48,
+        30,
+        "Diff is too large",
     ),
     JobKind(
-        "Render invoices, batch {number}", "finance-agent", "default", 10, 58, 20, "VAT number is missing"
+        "Run tests of {repository}", "review-agent", "demo-general", 0, 260, 26, "14 of 2,318 tests failed"
+    ),
+    JobKind("Index repository {repository}", "review-agent", "demo-batch", -10, 95, 12),
+    JobKind("Scan {repository} for leaked secrets", "ops-agent", "demo-batch", -10, 34, 9),
+    JobKind("Summarise ticket #{number}", "support-agent", "demo-gpu", 0, 11, 40, "Ticket has no text"),
+    JobKind(
+        "Draft reply to ticket #{number}",
+        "support-agent",
+        "demo-gpu",
+        10,
+        23,
+        34,
+        "Policy check refused the text",
+    ),
+    JobKind("Classify incoming mail, batch {number}", "support-agent", "demo-general", 0, 17, 30),
+    JobKind(
+        "Transcribe call {number}", "support-agent", "demo-gpu", -10, 140, 22, "Unsupported codec: amr-wb"
     ),
     JobKind(
-        "Reconcile payments of {region}", "finance-agent", "default", 0, 130, 10, "A statement is missing"
+        "Export {dataset} to the warehouse", "data-agent", "demo-transfers", 0, 310, 18, "503 after 5 tries"
+    ),
+    JobKind("Refresh embeddings of {dataset}", "data-agent", "demo-gpu", -10, 620, 10, "CUDA out of memory"),
+    JobKind(
+        "Sync {dataset} from the CRM", "data-agent", "demo-transfers", 0, 75, 24, "OAuth token has expired"
     ),
     JobKind(
-        "Import price list of {supplier}", "finance-agent", "transfers", 0, 40, 12, "Unknown currency: 'EURO'"
+        "Evaluate {model} on every suite", "research-agent", "demo-gpu", 0, 1900, 4, "Timed out after 3,600 s"
     ),
-    JobKind("Forecast demand in {region}", "planner-agent", "batch", 0, 340, 8),
-    JobKind("Weekly report for {team}", "planner-agent", "batch", 0, 66, 6),
+    JobKind(
+        "Fine-tune {model}, run {number}", "research-agent", "demo-gpu", -10, 5400, 2, "Loss is not a number"
+    ),
+    JobKind(
+        "Deploy {service} to production", "ops-agent", "demo-deployments", 50, 420, 8, "Health check failed"
+    ),
+    JobKind(
+        "Deploy {service} to staging",
+        "ops-agent",
+        "demo-deployments",
+        10,
+        150,
+        15,
+        "Image signature is missing",
+    ),
+    JobKind(
+        "Render invoices, batch {number}",
+        "finance-agent",
+        "demo-general",
+        10,
+        58,
+        20,
+        "VAT number is missing",
+    ),
+    JobKind(
+        "Reconcile payments of {region}",
+        "finance-agent",
+        "demo-general",
+        0,
+        130,
+        10,
+        "A statement is missing",
+    ),
+    JobKind(
+        "Import price list of {supplier}",
+        "finance-agent",
+        "demo-transfers",
+        0,
+        40,
+        12,
+        "Unknown currency: 'EURO'",
+    ),
+    JobKind("Forecast demand in {region}", "planner-agent", "demo-batch", 0, 340, 8),
+    JobKind("Weekly report for {team}", "planner-agent", "demo-batch", 0, 66, 6),
 )
+
+#: The queues of demo jobs.
+QUEUES: Final = tuple(dict.fromkeys(kind.queue for kind in KINDS))
 
 #: Accounts that appear in job histories, with their roles. Agents submit jobs, runners run those of a queue.
 OPERATORS: Final = MappingProxyType({"ines.carvalho": Role.ADMIN, "tomasz.nowak": Role.MODERATOR})
 AGENTS: Final = tuple(dict.fromkeys(kind.agent for kind in KINDS))
-RUNNERS: Final = MappingProxyType({kind.queue: f"runner-{kind.queue}" for kind in KINDS})
+RUNNERS: Final = MappingProxyType({kind.queue: f"runner-{kind.pool}" for kind in KINDS})
 
 # The lengths of the two lists have no common factor, so that stepping through both yields every pair.
 # fmt: off

@@ -5,16 +5,20 @@ The pages are the same on both engines; the requests they send are tested on bot
 
 import re
 from contextlib import closing
+from datetime import timedelta
 
 import pytest
 from django.conf import settings
 from django.core.management import call_command
 from django.db import connections
+from django.utils import timezone
 from playwright.sync_api import expect
 
 from orchestrator import actions, counts
 from orchestrator.choices import JobStatus
 from orchestrator.console.models import BulkChange
+from orchestrator.leases.claim import claim
+from orchestrator.leases.heartbeat import heartbeat
 from orchestrator.models import Event, Job
 from tests import chromium
 from tests.admin.browser import browser, violations
@@ -36,6 +40,8 @@ PAGES = (
     "/admin/orchestrator/event/",
     "/admin/orchestrator/task/",
     "/admin/orchestrator/user/",
+    "/admin/queues/",
+    "/admin/workers/",
     "/admin/cache/",
     "/admin/tables/",
     "/admin/queries/",
@@ -172,11 +178,17 @@ def test_every_page_fits_a_phone_and_axe_finds_no_serious_violation(screen):
     Job.objects.filter(pk=job.pk).update(worker=LONG)
     running = actions.create_job(by=LONG, name=LONG)
     actions.change_status(running.pk, JobStatus.RUNNING, by="w")
+    actions.create_job(by=LONG, name=LONG, queue=LONG.lower())
+    (claimed,) = claim(LONG * 5, by="w", queues=[LONG.lower()])
+    heartbeat(claimed.pk, claimed.lease_token, by="w", progress=40)
+    at = timezone.now() - timedelta(hours=1)
+    actions.create_job(by="ada", name="Waits", queue="nobody", created_at=at, available_at=at)
+    Job.objects.create(name=LONG, status="running", started_at=at, worker="silent", lease_expires_at=at)
     actions.create_task(title=LONG * 2, description=LONG)
     make_user(LONG)
     page = screen.page(bypass_csp=True, viewport=PHONE, is_mobile=True)
     widths, found = {}, {}
-    for url in (*PAGES, f"/admin/orchestrator/job/{job.pk}/change/"):
+    for url in (*PAGES, *(f"/admin/orchestrator/job/{each.pk}/change/" for each in (job, claimed))):
         page.set_viewport_size(PHONE)
         page.goto(url, wait_until="networkidle")
         widths[url] = page.evaluate("document.documentElement.scrollWidth")

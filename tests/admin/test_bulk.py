@@ -6,6 +6,7 @@ import json
 import re
 from datetime import timedelta
 from itertools import pairwise
+from uuid import uuid4
 
 import pytest
 from django.contrib.admin.models import LogEntry
@@ -72,6 +73,8 @@ def numbers():
 @pytest.mark.parametrize(("action", "to"), [("retry", JobStatus.PENDING), ("cancel", JobStatus.CANCELLED)])
 def test_a_batch_equals_single_changes(action, to):
     pairs = [(make(1, status)[0], make(1, status)[0]) for status in STEPS]
+    leased = {"worker": "w", "lease_token": uuid4(), "lease_expires_at": timezone.now()}
+    Job.objects.filter(started_at__isnull=False).update(attempts=2, progress=5, **leased)
     assert bulk_operations.run_batch(operation(action, reason="Why"), Job, [b.pk for _, b in pairs])
     for alone, together in pairs:
         alone.refresh_from_db()
@@ -86,7 +89,7 @@ def test_a_batch_equals_single_changes(action, to):
                 del payload["job_id"]
         assert said[0] == said[1]
         left, right = rows[alone.pk], rows[together.pk]
-        for name in ("status", "attempts", "worker", "lease_token", "lease_expires_at"):
+        for name in ("status", "attempts", "worker", "progress", "due", "lease_token", "lease_expires_at"):
             assert getattr(left, name) == getattr(right, name)
         for name in ("started_at", "completed_at"):
             assert (getattr(left, name) is None) == (getattr(right, name) is None)

@@ -188,7 +188,7 @@ def test_a_queue_without_throughput_has_no_drain_time():
 def test_it_runs_few_queries_and_scans_no_large_table(console, job, django_assert_max_num_queries):
     ended("Broken")
     rollups.update_rollups(timezone.now())
-    with django_assert_max_num_queries(17) as queries:
+    with django_assert_max_num_queries(26) as queries:
         assert console.get("/admin/dashboard/now/").status_code == 200
     assert not [
         each["sql"]
@@ -228,7 +228,18 @@ def test_client_texts_are_escaped(console):
 
 @pytest.mark.one_engine
 @pytest.mark.parametrize(
-    "page", ["", "cache/", "tables/", "queries/", "findings/", "dashboard/now/", "dashboard/database/"]
+    "page",
+    [
+        "",
+        "queues/",
+        "workers/",
+        "cache/",
+        "tables/",
+        "queries/",
+        "findings/",
+        "dashboard/now/",
+        "dashboard/database/",
+    ],
 )
 @pytest.mark.slow
 def test_only_staff_can_open_the_pages(console, client, user, page):

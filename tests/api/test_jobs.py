@@ -109,7 +109,8 @@ def test_a_completed_job_has_its_result_and_the_event_does_not(as_user):
     again = as_user.put(status, {"status": "completed", "result": {"other": 1}})
     assert (again.status_code, again.json()) == (200, done)
     newest = as_user.get(f"{JOBS}{job['id']}/events/").json()["results"][0]
-    assert newest["payload"].keys() == {"job_id", "from", "to", "by", "reason"}
+    members = {"job_id", "from", "to", "by", "reason", "worker", "attempt", "queue", "progress"}
+    assert newest["payload"].keys() == members
 
 
 def test_a_job_that_is_requeued_loses_its_progress(as_user):
@@ -148,6 +149,10 @@ def test_the_history_has_every_change_of_a_job(as_user):
         "to": "failed",
         "by": "user",
         "reason": "out of memory",
+        "worker": None,
+        "attempt": 1,
+        "queue": "default",
+        "progress": None,
     }
 
 

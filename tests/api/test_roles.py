@@ -17,6 +17,7 @@ NEEDED = {
     "/api/v1/jobs/{job}/": {"GET": ALL, "PATCH": ALL, "DELETE": MODERATORS},
     "/api/v1/jobs/{job}/status/": {"PUT": ALL},
     "/api/v1/jobs/{job}/events/": {"GET": ALL},
+    "/api/v1/jobs/bulk/": {"POST": ALL},
     "/api/v1/jobs/counts/": {"GET": ALL},
     "/api/v1/events/": {"GET": ALL, "POST": ALL},
     "/api/v1/events/{event}/": {"GET": ALL},
@@ -29,6 +30,7 @@ NEEDED = {
 }
 BODIES = {
     "/api/v1/jobs/": {"name": "x"},
+    "/api/v1/jobs/bulk/": {"jobs": [{"name": "x"}]},
     "/api/v1/jobs/{job}/status/": {"status": "running"},
     "/api/v1/events/": {"type": "x", "payload": {}},
     "/api/v1/tasks/": {"title": "x"},

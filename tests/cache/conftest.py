@@ -11,7 +11,7 @@ from django.conf import LazySettings, settings
 from django.db import connection
 
 from kyros import connection_urls
-from orchestrator.cache import client, local_entries, timing
+from orchestrator.cache import client, local_entries
 from tests.cache.wsgi_client import MiddlewareClient, forget_routes
 from tests.servers.child_process import ChildProcess
 from tests.servers.valkey import ValkeyServer
@@ -48,12 +48,6 @@ def own_cache(
         return server
 
     return start
-
-
-@pytest.fixture
-def long_lease(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A lease that does not expire between two steps of a test on a busy machine."""
-    monkeypatch.setattr(timing, "LEASE", 60)
 
 
 @pytest.fixture

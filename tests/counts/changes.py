@@ -15,12 +15,13 @@ from orchestrator.models import Event, Job, Task, User
 Change = Callable[[int], Any]
 
 STATUS_COLUMNS = ["status", "started_at", "completed_at"]
+QUEUES = ("default", "reports", "mail")
 SOME_JOBS = "id IN (SELECT id FROM jobs ORDER BY id LIMIT %s)"
 
 
 def job(number: int) -> Job:
-    """Return an unsaved job; the number chooses its status."""
-    return set_status(Job(name=f"job {number}"), number)
+    """Return an unsaved job; the number chooses its status and its queue."""
+    return set_status(Job(name=f"job {number}", queue=QUEUES[number % len(QUEUES)]), number)
 
 
 def set_status(row: Job, number: int) -> Job:
@@ -76,6 +77,15 @@ def jobs_bulk_updated(number: int) -> None:
     Job.objects.bulk_update(chosen, STATUS_COLUMNS)
 
 
+def jobs_moved_to_a_queue(number: int) -> None:
+    sql(f"UPDATE jobs SET queue = %s WHERE {SOME_JOBS}", [QUEUES[number % len(QUEUES)], number])  # noqa: S608
+
+
+def jobs_moved_to_a_queue_with_a_status(number: int) -> None:
+    queue, (status, started, completed) = QUEUES[number % len(QUEUES)], values_of(number)
+    Job.objects.update(queue=queue, status=status, started_at=started, completed_at=completed)
+
+
 def jobs_renamed(number: int) -> None:
     Job.objects.update(name=f"renamed {number}")
 
@@ -95,7 +105,7 @@ def jobs_moved_by_sql(number: int) -> None:
 
 def jobs_replaced(number: int) -> None:
     """Replace rows by others with the same id: INSERT OR REPLACE or MERGE."""
-    columns = "name, description, priority, metadata, created_at, updated_at, attempts, max_attempts"
+    columns = "name, queue, description, priority, metadata, created_at, updated_at, attempts, max_attempts"
     if connection.vendor == "sqlite":
         into = f"jobs (id, status, started_at, {columns})"
         source = f"SELECT id, 'running', created_at, {columns} FROM jobs WHERE {SOME_JOBS}"  # noqa: S608
@@ -170,6 +180,8 @@ CHANGES: tuple[Change, ...] = (
     jobs_upserted,
     jobs_updated,
     jobs_bulk_updated,
+    jobs_moved_to_a_queue,
+    jobs_moved_to_a_queue_with_a_status,
     jobs_renamed,
     jobs_deleted,
     jobs_deleted_by_sql,

@@ -69,6 +69,21 @@ def test_writers_do_not_block_each_other_and_cannot_deadlock(client: Callable[[]
     assert counts.rows_by_table() == {"jobs": 2, "events": 2, "tasks": 0, "users": 0}
 
 
+def test_a_new_job_appends_one_row_and_a_change_of_status_or_queue_two() -> None:
+    job = Job.objects.create(name="j", queue="mail")
+    assert appended() == 1
+    for changed, expected in (
+        ({"name": "k", "progress": 5}, 1),
+        ({"status": "cancelled", "completed_at": job.created_at}, 3),
+    ):
+        Job.objects.update(**changed)
+        assert appended() == expected
+    Job.objects.update(queue="reports")
+    assert appended() == 5
+    counts.fold()
+    assert appended() == 1
+
+
 def test_folds_and_writers_do_not_block_each_other(client: Callable[[], Client]) -> None:
     writer, folder = client(), client()
     Event.objects.create(type="x")
@@ -117,6 +132,18 @@ def test_a_reader_folds_very_many_rows_but_not_in_a_transaction() -> None:
     assert appended() == 10002  # a fold in a caller's transaction would stop other folds
     assert counts.rows_of("events") == 0
     assert appended() == 0
+
+
+def test_a_reader_of_very_many_queues_does_not_fold_what_a_fold_would_leave() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO row_counts SELECT 'jobs', 'pending', 1, 'q' || n FROM generate_series(1, 6000) AS n"
+        )
+        cursor.execute("SELECT xmin::text, count(*) FROM row_counts GROUP BY 1")
+        before = cursor.fetchall()
+        assert counts.jobs_by_status()["pending"] == 6000
+        cursor.execute("SELECT xmin::text, count(*) FROM row_counts GROUP BY 1")
+        assert cursor.fetchall() == before
 
 
 def test_a_fold_truncates_the_file_after_very_many_rows() -> None:

@@ -1,6 +1,7 @@
 """The kept counts equal COUNT(*) after any sequence of changes, committed or rolled back."""
 
 import os
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -82,6 +83,12 @@ class Tables(RuleBasedStateMachine):
         assert counts.jobs_by_status() == {
             status: Job.objects.filter(status=status).count() for status in JobStatus.values
         }
+        by_queue = Counter(Job.objects.values_list("queue", "status"))
+        assert {
+            (queue, status): number
+            for queue, by_status in counts.jobs_by_queue().items()
+            for status, number in by_status.items()
+        } == by_queue
         assert all(number.is_exact for number in counts.verify())
 
     def teardown(self):

@@ -11,6 +11,7 @@ from uuid import RFC_4122
 
 import pytest
 
+from orchestrator.actions import build_job_event
 from orchestrator.choices import ENDED_STATUSES, EVENT_OF_STATUS, TRANSITIONS, JobEvent, JobStatus
 from orchestrator.demo.seed_plan import SeedPlan
 from orchestrator.models import Event, Job, Task, User
@@ -135,7 +136,7 @@ def test_everything_happened_in_the_last_ninety_days(model):
         times = [
             value
             for name, value in values(row).items()
-            if isinstance(value, datetime) and name != "lease_expires_at"
+            if isinstance(value, datetime) and name not in {"lease_expires_at", "available_at"}
         ]
         assert UNTIL - timedelta(days=90) <= row.created_at == min(times)
         assert max(times) < UNTIL
@@ -163,6 +164,9 @@ def test_histories_keep_to_the_life_cycle(histories):
                 assert event.type == EVENT_OF_STATUS[status]
             assert event.payload["by"]
             assert event.payload["reason"] is None or event.payload["reason"]
+            assert event.payload["queue"] == job.queue
+            of_run = JobStatus.RUNNING in (event.payload["from"], status)
+            assert (event.payload["worker"] is not None) == (event.payload["attempt"] is not None) == of_run
         assert status == job.status
         assert last == job.updated_at
         assert events[0].created_at == job.created_at
@@ -177,19 +181,41 @@ def test_jobs_are_as_their_histories_left_them(histories):
         assert (job.worker is not None) == started
         assert job.completed_at == (events[-1].created_at if job.status in ENDED_STATUSES else None)
         assert (job.lease_token is not None) == running == (job.lease_expires_at is not None)
-        assert not running or job.lease_expires_at > UNTIL + timedelta(minutes=15)
-        assert job.attempts == sum(event.payload["reason"] == "Lease expired" for event in events)
-        assert job.attempts < job.max_attempts
+        assert not running or timedelta(minutes=5) < job.lease_expires_at - UNTIL < timedelta(minutes=30)
+        assert job.attempts == sum("ran out" in (event.payload["reason"] or "") for event in events)
+        assert job.attempts < job.max_attempts or job.status == JobStatus.FAILED
+        if started:
+            assert job.worker == events[-1].payload["worker"]
+            assert job.progress == (events[-1].payload["progress"] if not running else job.progress)
         requeues = [event.created_at for event in events if event.type == JobEvent.REQUEUED]
-        assert job.available_at == (requeues[-1] if requeues else job.created_at)
+        assert job.due == (pending and job.available_at <= UNTIL)
+        assert pending or job.available_at == (requeues[-1] if requeues else job.created_at)
         assert (job.result is not None) == (job.status == JobStatus.COMPLETED)
         assert job.progress is None or (started and 0 <= job.progress <= 100)
 
 
-def test_jobs_are_in_several_queues_and_some_report_progress(jobs):
+def test_some_pending_jobs_wait_for_a_time(jobs):
+    waits = [job.available_at - UNTIL for job in jobs if job.status == "pending" and not job.due]
+    assert waits
+    assert timedelta(0) < min(waits) < timedelta(hours=1) < max(waits) < timedelta(hours=10)
+
+
+def test_some_jobs_failed_because_their_workers_were_lost():
+    lost = [job for job in rows_of(replace(PLAN, jobs=5000), Job) if job.attempts == job.max_attempts]
+    assert {job.status for job in lost} == {"failed"}
+
+
+def test_an_event_has_the_members_of_one_that_the_service_writes(histories):
+    job, events = histories[0]
+    written = build_job_event(job, JobEvent.CREATED, by="ada", previous=None, to=JobStatus.PENDING)
+    assert [*events[0].payload] == [*written.payload]
+
+
+def test_jobs_are_in_several_queues_of_the_demo_and_some_report_progress(jobs):
     queues = Counter(job.queue for job in jobs)
     assert len(queues) > 4
-    assert queues["default"] > 0.2 * PLAN.jobs
+    assert all(queue.startswith("demo-") for queue in queues)
+    assert queues["demo-general"] > 0.2 * PLAN.jobs
     reported = {job.progress for job in jobs if job.status == "running"}
     assert {None} < reported
 
@@ -207,7 +233,8 @@ def test_priorities_are_skewed(jobs):
     priorities = Counter(job.priority for job in jobs)
     assert priorities.most_common(1)[0][0] == 0
     assert priorities[20] < 0.1 * PLAN.jobs
-    assert {max(priorities), min(priorities)} == {60, -10}
+    assert max(priorities) > 50
+    assert min(priorities) == -10
 
 
 def test_no_field_is_left_in_a_text(jobs):

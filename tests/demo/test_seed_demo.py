@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from io import StringIO
 from itertools import chain
 
@@ -13,10 +13,13 @@ from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.db import connection
 from django.forms import model_to_dict
+from django.utils import timezone
 
 from orchestrator.demo.bulk_load import load
 from orchestrator.demo.seed_plan import SeedPlan
-from orchestrator.models import Event, Job, Task, User
+from orchestrator.demo.vocabulary import QUEUES
+from orchestrator.leases import claim
+from orchestrator.models import Event, Job, Task, User, Worker
 
 MODELS = {"jobs": Job, "events": Event, "tasks": Task, "users": User}
 
@@ -76,6 +79,29 @@ def test_the_report_counts_what_was_added():
     assert report["seed"] == 9
     assert datetime.fromisoformat(report["until"]) <= datetime.now(UTC)
     assert report["seconds"] > 0
+
+
+@pytest.mark.django_db
+def test_the_workers_of_the_last_day_are_known():
+    seed(jobs=500)
+    seed(jobs=500, seed=2)
+    workers = {worker.name: worker for worker in Worker.objects.all()}
+    started_lately = Job.objects.filter(started_at__gt=timezone.now() - timedelta(hours=12))
+    names = set(started_lately.exclude(worker=None).values_list("worker", flat=True))
+    assert names
+    assert names <= workers.keys()
+    for worker in workers.values():
+        assert worker.first_seen_at <= worker.seen_at <= timezone.now()
+        assert [queue.removeprefix("demo-") for queue in worker.queues] == [worker.name.partition("-")[0]]
+
+
+@pytest.mark.django_db
+def test_demo_jobs_that_are_due_can_be_claimed_and_running_ones_expire():
+    seed(jobs=300)
+    due = Job.objects.filter(status="pending", available_at__lte=timezone.now()).count()
+    assert len(claim("ada-1", by="ada", queues=sorted(QUEUES), limit=100)) == due
+    running = Job.objects.exclude(worker="ada-1").filter(status="running")
+    assert 0 < running.count() == running.filter(lease_expires_at__gt=timezone.now()).count()
 
 
 @pytest.mark.django_db

@@ -10,7 +10,7 @@ from django.conf import settings
 #: The documentation, relative to the project.
 MARKDOWN_FILES = sorted(
     file.relative_to(settings.BASE_DIR)
-    for pattern in ("*.md", "docs/**/*.md", "tests/*.md", "benchmarks/*.md")
+    for pattern in ("*.md", "docs/**/*.md", "tests/*.md", "benchmarks/*.md", "examples/*.md")
     for file in settings.BASE_DIR.glob(pattern)
 )
 

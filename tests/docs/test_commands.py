@@ -33,13 +33,15 @@ PROJECT = settings.BASE_DIR
 PASSWORD = "hunter2-of-the-docs"
 COMMANDS = {str(file): commands_in(PROJECT / file) for file in MARKDOWN_FILES}
 
-#: Commands that run here: curl, assignments, and management commands that only read.
+#: Commands that run here: curl, assignments, examples that end, and management commands that only read.
 RUNNABLE = re.compile(
     r"""
-    curl\s | [A-Za-z_]+= | echo\s | umask\s |
+    curl\s | [A-Za-z_]+= | export\s | echo\s | umask\s |
+    \.venv/bin/python\ examples/(jobs\.py|worker\.py\ .*--drain)\b |
     (\.venv/bin/)?python3?\ manage\.py\ (
         cache_audit | cache_health | check | db_report | explain_queries | fold_counts | help | migrate |
-        requeue_expired | roll_up_minutes | showmigrations | snapshot_tables | table_stats
+        prune_idempotency_keys | requeue_expired | roll_up_minutes | showmigrations | snapshot_tables |
+        table_stats
     )\b
     """,
     re.VERBOSE,
@@ -56,6 +58,7 @@ COVERED = {
     r"^(\.venv/bin/)?python3? manage\.py seed_demo\b": "tests/demo/test_seed_demo.py",
     r"^(\.venv/bin/)?python3? manage\.py (changepassword|createsuperuser)\b": "Django's own tests",
     r"^(\.venv/bin/)?python3? manage\.py makemigrations\b": ".ci/run",
+    r"^examples/worker\.sh\b": "tests/examples/test_workers.py",
     r"^(cp|git|cd) ": "no code of the project",
 }
 #: curl fails for a status of 400 or above.
@@ -102,7 +105,12 @@ def test_every_covering_test_exists():
 def documented_service() -> Iterator[Service]:
     """A service as `make run` starts it, with demo data and a known password."""
     with new_data_dir() as folder:
-        variables = {"KYROS_DATA_DIR": folder, "KYROS_ADMIN_PASSWORD": PASSWORD, "DEMO_JOBS": 50}
+        variables = {
+            "KYROS_DATA_DIR": folder,
+            "KYROS_ADMIN_PASSWORD": PASSWORD,
+            "DEMO_JOBS": 50,
+            "DEMO_WORKERS": 0,
+        }
         started = Service(folder.parent / "log", {**variables, "WEB_WORKERS": 1})
         try:
             yield started.until_ready()

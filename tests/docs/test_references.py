@@ -20,6 +20,7 @@ ROOTS = (
     "",
     "benchmarks",
     "docs",
+    "examples",
     "orchestrator",
     "orchestrator/api",
     "orchestrator/cache",

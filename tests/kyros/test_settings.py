@@ -120,6 +120,7 @@ CACHE = "redis://:PASSWORD@HOST:PORT/DB, rediss://…, unix:///SOCKET?db=DB, or 
         ("HOST", "http://localhost", "a host name or IP address"),
         ("WEB_WORKERS", "0", "a whole number from 1 to 256"),
         ("DEMO_JOBS", "-5", "a whole number of jobs from 0 to 100000000"),
+        ("DEMO_WORKERS", "65", "a whole number of workers from 0 to 64"),
         ("KYROS_ADMIN_USERNAME", "a b", USERNAME),
         ("KYROS_ADMIN_USERNAME", "ä", USERNAME),
         ("KYROS_ADMIN_USERNAME", "a" * 151, USERNAME),

@@ -74,7 +74,7 @@ def test_indexes_are_built_concurrently_on_postgres_only(database: str, engine: 
 def test_models_declare_exactly_the_indexes_of_the_database() -> None:
     descriptions = [model._meta for model in (Job, Event, Task, User)]
     declared = {
-        index.name: (description.db_table, tuple(index.fields))
+        index.name: (description.db_table, tuple(field.lstrip("-") for field in index.fields))
         for description in descriptions
         for index in description.indexes
     }

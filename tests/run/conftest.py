@@ -12,7 +12,7 @@ from django.conf import settings
 
 from tests.run.service import Service, processes_of
 
-DEFAULTS = {"DEMO_JOBS": 0, "WEB_WORKERS": 1}
+DEFAULTS = {"DEMO_JOBS": 0, "DEMO_WORKERS": 0, "WEB_WORKERS": 1}
 
 
 @contextmanager

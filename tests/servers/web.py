@@ -33,9 +33,11 @@ def procfile(name: str) -> str:
 
 
 class WebServer:
-    """The web server of the Procfile, on a free port."""
+    """The web server of the Procfile."""
 
-    def __init__(self, log: Path, env: Mapping[str, str], workers: int, application: str = "") -> None:
+    def __init__(
+        self, log: Path, env: Mapping[str, str], workers: int, application: str = "", port: int = 0
+    ) -> None:
         """Start the server and wait until it responds.
 
         Args:
@@ -43,11 +45,12 @@ class WebServer:
             env: environment variables that differ from this process's.
             workers: number of worker processes.
             application: a WSGI application factory, `module:function`; "" for the Procfile's application.
+            port: its port; by default a free one.
 
         Raises:
             ServerError: it ended before it responded; the message holds its log.
         """
-        self.port = free_port()
+        self.port = port or free_port()
         self.url = f"http://{HOST}:{self.port}"
         variables = {
             "HOST": HOST,

@@ -71,9 +71,9 @@ class Command(ReportCommand):
 
     def _write_verified(self, verified: Rows) -> None:
         for row in verified:
-            name = f"{row['table']} ({row['status']})" if row["status"] else row["table"]
+            part = f" ({row['status']}, {row['queue']})" if row["status"] else ""
             wrong = "" if row["right"] else "  WRONG"
-            self.stdout.write(f"{name}: {row['counted']} counted, {row['kept']} kept{wrong}")
+            self.stdout.write(f"{row['table']}{part}: {row['counted']} counted, {row['kept']} kept{wrong}")
 
 
 def _verified(*, repair: bool) -> Rows:

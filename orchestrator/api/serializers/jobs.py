@@ -10,10 +10,11 @@ from orchestrator.api.serializers.strict_fields import (
     StrictCharField,
     StrictChoiceField,
     StrictJSONObjectField,
+    StrictListField,
     StrictUUIDField,
 )
 from orchestrator.choices import JobStatus
-from orchestrator.limits import MAX_REASON_LENGTH
+from orchestrator.limits import MAX_BATCH_JOBS, MAX_REASON_LENGTH
 from orchestrator.models import Job
 
 
@@ -49,6 +50,12 @@ class JobSerializer(ResourceSerializer):
             "available_at": {"initial": timezone.now},
         }
         read_only_fields = ("status", "attempts")
+
+
+class JobBatch(serializers.Serializer[Any]):
+    """The body of ``POST …/bulk/``, and its response."""
+
+    jobs = StrictListField(child=JobSerializer(), min_length=1, max_length=MAX_BATCH_JOBS)
 
 
 class StatusChange(serializers.Serializer[Any]):

@@ -5,10 +5,12 @@ from typing import Any, ClassVar, Final, NoReturn
 from django.db import models
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
+from rest_framework.settings import api_settings
 
 from orchestrator.json_codec import exceeds_depth, strings_in, to_json
 from orchestrator.limits import MAX_INT32, MAX_JSON_BYTES, MAX_JSON_DEPTH, MIN_INT32
 
+_NOT_A_FIELD: Final = api_settings.NON_FIELD_ERRORS_KEY
 #: Characters of a value that an error message repeats.
 _MAX_SHOWN: Final = 80
 
@@ -21,7 +23,7 @@ class _StrictField(serializers.Field[Any, Any, Any, Any]):
     def to_internal_value(self, data: Any) -> Any:
         json_type, name = self.json_type
         if type(data) is not json_type:
-            raise serializers.ValidationError(f"{_shown(data)} is not {name}.", code="invalid")
+            raise serializers.ValidationError(f"{shown(data)} is not {name}.", code="invalid")
         return super().to_internal_value(data)
 
 
@@ -81,7 +83,7 @@ class Int32Field(serializers.IntegerField):
     def to_internal_value(self, data: Any) -> int:
         """Return the integer."""
         if type(data) is not int or not self.minimum <= data <= self.maximum:
-            self.fail("invalid", input=_shown(data), minimum=self.minimum, maximum=self.maximum)
+            self.fail("invalid", input=shown(data), minimum=self.minimum, maximum=self.maximum)
         return data
 
 
@@ -93,7 +95,7 @@ class StrictChoiceField(serializers.ChoiceField):
         if key != "invalid_choice":
             super().fail(key, **kwargs)
         allowed = ", ".join(str(choice) for choice in self.choices)
-        message = f"Invalid value {_shown(kwargs['input'])}. Allowed: {allowed}."
+        message = f"Invalid value {shown(kwargs['input'])}. Allowed: {allowed}."
         raise serializers.ValidationError(message, code=key)
 
 
@@ -115,7 +117,7 @@ class StrictJSONObjectField(serializers.JSONField):
     def to_internal_value(self, data: Any) -> dict[str, Any]:
         """Return the object."""
         if not isinstance(data, dict):
-            self.fail("not_an_object", input=_shown(data))
+            self.fail("not_an_object", input=shown(data))
         if exceeds_depth(data, MAX_JSON_DEPTH):
             self.fail("too_deep", maximum=MAX_JSON_DEPTH)
         if any("\0" in text for text in strings_in(data)):
@@ -123,6 +125,31 @@ class StrictJSONObjectField(serializers.JSONField):
         if (size := len(to_json(data))) > MAX_JSON_BYTES:
             self.fail("too_large", size=size, maximum=MAX_JSON_BYTES)
         return data
+
+
+class StrictListField(serializers.ListSerializer[Any]):
+    """A list of objects, whose length is checked first. The errors of its items are a list, by position."""
+
+    default_error_messages = {"length": "The list has {length} items. Allowed: {minimum} to {maximum}."}
+
+    def to_internal_value(self, data: Any) -> list[Any]:
+        """Return the items' values."""
+        if not isinstance(data, list):
+            raise serializers.ValidationError([f"{shown(data)} is not a list."])
+        if not self.min_length <= len(data) <= self.max_length:
+            message = self.error_messages["length"]
+            bounds = {"minimum": self.min_length, "maximum": self.max_length}
+            raise serializers.ValidationError([message.format(length=len(data), **bounds)])
+        values, errors = [], {}
+        for index, item in enumerate(data):
+            try:
+                values.append(self.run_child_validation(item))
+            except serializers.ValidationError as error:
+                detail = error.detail
+                errors[index] = detail if isinstance(detail, dict) else {_NOT_A_FIELD: detail}
+        if errors:
+            raise serializers.ValidationError([errors.get(index, {}) for index in range(len(data))])
+        return values
 
 
 class ResourceSerializer(serializers.ModelSerializer[Any]):
@@ -142,7 +169,7 @@ class ResourceSerializer(serializers.ModelSerializer[Any]):
     serializer_choice_field = StrictChoiceField
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
     """Return a value as JSON, cut to a readable length; a list or an object only as ``[…]`` or ``{…}``."""
     if isinstance(value, dict | list):
         return "{…}" if isinstance(value, dict) else "[…]"

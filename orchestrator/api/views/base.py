@@ -1,6 +1,6 @@
 """The base of the view sets."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from http import HTTPStatus
 from typing import Any, ClassVar, Final
@@ -11,7 +11,6 @@ from django.http import Http404, HttpResponse
 from django.http.response import HttpResponseBase
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.reverse import reverse
 from rest_framework.viewsets import GenericViewSet
 
 from orchestrator.api.cached_responses import CachedResponses, cached
@@ -28,6 +27,20 @@ from orchestrator.listing.json_rows import page_body
 CHANGED_MEANWHILE: Final = {
     HTTPStatus.PRECONDITION_FAILED: "`If-Match` does not name the current `ETag`; nothing was changed."
 }
+
+
+@cache
+def prepared(serializer_class: Callable[..., Any], *, partial: bool = False) -> Any:
+    """Return a serializer of a class that all requests share: DRF builds the fields of each new one.
+
+    ``run_validation`` changes nothing in it; nothing else may be called.
+    """
+    return serializer_class(partial=partial)
+
+
+def shown_row(row: Model, serializer_class: Callable[[], ResourceSerializer]) -> dict[str, Any]:
+    """Return the values of a row that a serializer shows, by name; they need no conversion to become JSON."""
+    return {name: getattr(row, name) for name in shown_fields(serializer_class)}
 
 
 @cache
@@ -88,24 +101,36 @@ class ResourceViewSet(CachedResponses, GenericViewSet[Any]):
         """The names of the fields in the JSON of a row."""
         return shown_fields(self.get_serializer_class())  # type: ignore[arg-type]
 
-    def row_response(self, row: Model, **more: Any) -> Response:
+    def row_response(
+        self, row: Model, status: HTTPStatus = HTTPStatus.OK, headers: Mapping[str, str] | None = None
+    ) -> Response:
         """Return a response with one row."""
-        return Response(self.get_serializer(row).data, **more)
+        is_json = self.request.accepted_renderer.format == "json"
+        # The forms of the browsable API are filled from the serializer of the data.
+        data = self.shown(row) if is_json else self._row_serializer(row).data
+        return Response(data, status, headers=headers)
 
     def created(self, row: Model) -> Response:
         """Return a 201 with a new row, its URL and its ETag."""
-        location = reverse(f"{self.basename}-detail", args=[row.pk], request=self.request)
-        headers = {"Location": location, "ETag": self.etag(row)}
-        return self.row_response(row, status=HTTPStatus.CREATED, headers=headers)
+        location = self.request.build_absolute_uri(f"{self.request.path}{row.pk}/")
+        return self.row_response(row, HTTPStatus.CREATED, {"Location": location, "ETag": self.etag(row)})
 
     def changed(self, row: Model) -> Response:
         """Return a 200 with a changed row and its new ETag."""
         return self.row_response(row, headers={"ETag": self.etag(row)})
 
     def etag(self, row: Model) -> str:
-        """Return the ETag of a row's detail, whose serializer is not that of every action."""
-        serializer: Any = type(self).serializer_class
-        return etag_of(to_json(serializer(row).data))
+        """Return the ETag of a row's detail."""
+        return etag_of(to_json(self.shown(row)))
+
+    def shown(self, row: Model) -> dict[str, Any]:
+        """Return the values of a row in its JSON."""
+        return shown_row(row, self._row_serializer)
+
+    @property
+    def _row_serializer(self) -> Any:
+        """The serializer of a row; that of an action may describe its request."""
+        return type(self).serializer_class
 
     @property
     def precondition(self) -> Callable[[Model], None] | None:
@@ -123,6 +148,10 @@ class ResourceViewSet(CachedResponses, GenericViewSet[Any]):
 
     def validated(self, row: Model | None = None, *, partial: bool = False) -> dict[str, Any]:
         """Return the body's valid values; ``row`` is the row to be changed, if validation depends on it."""
+        if row is None and self.request.data is not None:
+            return dict(
+                prepared(self.get_serializer_class(), partial=partial).run_validation(self.request.data)
+            )
         serializer = self.get_serializer(row, data=self.request.data, partial=partial)
         serializer.is_valid(raise_exception=True)
         return dict(serializer.validated_data)

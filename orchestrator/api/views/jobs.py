@@ -1,6 +1,8 @@
 """Jobs: clients submit them, workers report on them, operators manage them."""
 
+from collections.abc import Sequence
 from http import HTTPStatus
+from typing import Any
 
 from django.http import Http404
 from django.http.response import HttpResponseBase
@@ -12,13 +14,26 @@ from rest_framework.response import Response
 from orchestrator import actions, counts
 from orchestrator.api import cache_policy
 from orchestrator.api.cached_responses import cached
-from orchestrator.api.openapi import IF_MATCH
+from orchestrator.api.idempotency_header import SUBMITTED_BEFORE, idempotency_key
+from orchestrator.api.openapi import IDEMPOTENCY_KEY, IF_MATCH
 from orchestrator.api.pagination import require_known
-from orchestrator.api.serializers import EventSerializer, JobCounts, JobSerializer, StatusChange
+from orchestrator.api.serializers import (
+    ClaimRequest,
+    ClaimResponse,
+    EventSerializer,
+    HeartbeatRequest,
+    JobBatch,
+    JobCounts,
+    JobSerializer,
+    StatusChange,
+)
 from orchestrator.api.views.base import CHANGED_MEANWHILE, ResourceViewSet
 from orchestrator.choices import JobStatus, Role
+from orchestrator.leases.claim import claim
+from orchestrator.leases.heartbeat import heartbeat
 from orchestrator.lists import JOB_HISTORY, JOBS
 from orchestrator.models import Job
+from orchestrator.submission.jobs import Submission, submit
 
 
 class JobViewSet(ResourceViewSet):
@@ -29,12 +44,15 @@ class JobViewSet(ResourceViewSet):
     list_definition = JOBS
     roles = {"destroy": Role.MODERATOR}
     error_responses = {
+        "create": SUBMITTED_BEFORE,
+        "bulk": SUBMITTED_BEFORE,
         "partial_update": CHANGED_MEANWHILE,
         "destroy": CHANGED_MEANWHILE,
         "status": {
             HTTPStatus.CONFLICT: "The job's status does not allow this; nothing was changed.",
             **CHANGED_MEANWHILE,
         },
+        "heartbeat": {HTTPStatus.CONFLICT: "The lease has ended; nothing was changed."},
     }
     cache_policy = {
         "list": cache_policy.JOB_LIST,
@@ -43,9 +61,27 @@ class JobViewSet(ResourceViewSet):
         "events": cache_policy.JOB_EVENTS,
     }
 
+    @extend_schema(
+        parameters=[IDEMPOTENCY_KEY],
+        responses={HTTPStatus.CREATED: JobSerializer, HTTPStatus.OK: JobSerializer},
+    )
     def create(self, request: Request) -> Response:
         """Submit a job, which is then pending."""
-        return self.created(actions.create_job(by=request.user.username, **self.validated()))
+        (job,), is_new = self._submit([self.validated()])
+        return self.created(job) if is_new else self.changed(job)
+
+    @extend_schema(
+        parameters=[IDEMPOTENCY_KEY], responses={HTTPStatus.CREATED: JobBatch, HTTPStatus.OK: JobBatch}
+    )
+    @action(detail=False, methods=["post"], serializer_class=JobBatch, pagination_class=None)
+    def bulk(self, request: Request) -> Response:
+        """Submit up to 1,000 jobs, all or none."""
+        jobs, is_new = self._submit(self.validated()["jobs"])
+        body = {"jobs": [self.shown(job) for job in jobs]}
+        return Response(body, HTTPStatus.CREATED if is_new else HTTPStatus.OK)
+
+    def _submit(self, wanted: Sequence[dict[str, Any]]) -> Submission:
+        return submit(wanted, by=self.request.user.username, key=idempotency_key(self.request))
 
     @extend_schema(parameters=[IF_MATCH])
     def partial_update(self, request: Request, pk: str) -> Response:
@@ -69,6 +105,20 @@ class JobViewSet(ResourceViewSet):
         wanted = self.validated()
         status, by = JobStatus(wanted.pop("status")), request.user.username
         job = actions.change_status(self.row_id, status, by=by, precondition=self.precondition, **wanted)
+        return self.row_response(job)
+
+    @extend_schema(responses=ClaimResponse)
+    @action(detail=False, methods=["post"], serializer_class=ClaimRequest, pagination_class=None)
+    def claim(self, request: Request) -> Response:
+        """Hand the next jobs to a worker: the highest priority first, and of these the oldest."""
+        jobs = claim(by=request.user.username, **self.validated())
+        return Response(ClaimResponse({"jobs": jobs}).data)
+
+    @extend_schema(responses=JobSerializer)
+    @action(detail=True, methods=["post"], serializer_class=HeartbeatRequest)
+    def heartbeat(self, request: Request, pk: str) -> Response:
+        """Extend the lease of a running job, and report its progress."""
+        job = heartbeat(self.row_id, by=request.user.username, **self.validated())
         return Response(JobSerializer(job).data)
 
     @action(detail=False, serializer_class=JobCounts, pagination_class=None)

@@ -5,7 +5,7 @@ from typing import Any
 
 from django import template
 
-from monitoring.formatting import human_bytes
+from monitoring.formatting import human_bytes, human_duration
 from orchestrator.console import html_formatting
 from orchestrator.console.html_formatting import NOTHING
 
@@ -25,3 +25,4 @@ def _known(text: Callable[[Any], str]) -> Callable[[Any], str]:
 register.filter("grouped", _known("{:,.0f}".format))
 register.filter("percentage", _known("{:.1%}".format))
 register.filter("size", _known(human_bytes))
+register.filter("duration", _known(human_duration))

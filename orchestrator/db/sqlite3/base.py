@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from itertools import islice
 from typing import Any
+from uuid import uuid4
 
 from django.db.backends.sqlite3 import base
 
@@ -53,6 +54,12 @@ class DatabaseWrapper(CommitHookMixin, QueuedWritesMixin):
     """A connection to SQLite."""
 
     SchemaEditorClass = DatabaseSchemaEditor
+
+    def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
+        """Return a new connection that has PostgreSQL's function for random UUIDs, too."""
+        connection = super().get_new_connection(conn_params)
+        connection.create_function("gen_random_uuid", 0, lambda: uuid4().hex)
+        return connection
 
     def create_cursor(self, name: str | None = None) -> FetchAheadCursor:
         """Return a new cursor; SQLite has no named cursors."""

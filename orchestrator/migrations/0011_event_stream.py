@@ -8,10 +8,10 @@ from orchestrator.db.migration_operations import AddPostgresIndexOnline, RunVend
 class Migration(migrations.Migration):
     atomic = False  # the index is built without blocking writers
 
-    dependencies = [("orchestrator", "0006_login_windows")]
+    dependencies = [("orchestrator", "0010_idempotency_keys")]
 
     operations = [
-        RunVendorSQL("0010_event_stream"),
+        RunVendorSQL("0011_event_stream"),
         AddPostgresIndexOnline(
             "events", "ix_events_transaction", "(transaction, id) WHERE transaction IS NOT NULL"
         ),

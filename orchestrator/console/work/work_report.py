@@ -1,0 +1,49 @@
+"""The report of queues and workers."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.utils import timezone
+
+from orchestrator.console import rollups
+from orchestrator.console.work.failing_jobs import FailingJob, failing_jobs
+from orchestrator.console.work.queues import STALLED_AFTER_MINUTES, QueueList, Work, queue_list
+from orchestrator.console.work.workers import WorkerList, worker_list
+from orchestrator.console.work_rollups import WorkCounts, work_ever, work_since
+
+
+@dataclass(frozen=True)
+class WorkReport:
+    """The queues and the workers at one time."""
+
+    at: datetime
+    queues: QueueList
+    workers: WorkerList
+
+
+@dataclass(frozen=True)
+class MonitoredWork:
+    """What the monitoring needs: the report, the jobs that keep failing, and sums that never decrease."""
+
+    report: WorkReport
+    failing_jobs: tuple[FailingJob, ...]
+    ever: WorkCounts
+
+
+def work_report() -> WorkReport:
+    """Return the queues and the workers. Its cost depends on their number, not on that of the jobs."""
+    now = timezone.now()
+    first_unstored = rollups.first_unstored(now)
+    hour = work_since(now - timedelta(hours=1), now, first_unstored)
+    workers = worker_list(hour, now)
+
+    def lately() -> Work:
+        return work_since(now - timedelta(minutes=STALLED_AFTER_MINUTES), now, first_unstored)
+
+    return WorkReport(now, queue_list(hour, lately, workers.workers, now), workers)
+
+
+def monitored_work() -> MonitoredWork:
+    """Return the figures for metrics and findings."""
+    report = work_report()
+    return MonitoredWork(report, failing_jobs(report.at), work_ever())

@@ -1,0 +1,1 @@
+"""Leases: which worker has which job, and until when (docs/leases.md)."""

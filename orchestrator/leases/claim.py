@@ -1,0 +1,205 @@
+"""Claims: hand the next jobs to a worker, each to one only (docs/leases.md)."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from django.db import DEFAULT_DB_ALIAS, connection, transaction
+
+from monitoring.plans import Statement
+from orchestrator.actions import build_job_event
+from orchestrator.choices import JobEvent, JobStatus
+from orchestrator.db.clock import database_now
+from orchestrator.leases import contacts
+from orchestrator.limits import DEFAULT_LEASE_SECONDS
+from orchestrator.models import Event, Job
+
+#: Jobs that one claim makes due at most, so that it stays short when many become due at once.
+MAX_PROMOTED: Final = 1000
+
+# In the words of the indexes' conditions. The time is checked again: somebody may have changed it by hand.
+_NOT_PENDING: Final = "'running', 'completed', 'failed', 'cancelled'"
+_ORDER: Final = "ORDER BY priority DESC, created_at, id"
+_COLUMNS: Final = "id, queue, priority, created_at"
+_START: Final = """
+    UPDATE jobs
+    SET status = 'running', started_at = %s, updated_at = %s, completed_at = NULL,
+        worker = %s, lease_token = gen_random_uuid(), lease_expires_at = %s
+    WHERE {condition}
+    RETURNING *
+"""
+#: Selects the jobs of a subquery. PostgreSQL might run a plain IN twice, and lock more than its LIMIT.
+_CHOSEN: Final = {
+    "postgresql": "id = ANY(ARRAY(SELECT id FROM ({}) AS chosen))",
+    "sqlite": "id IN (SELECT id FROM ({}))",
+}
+#: SQLite has one writer at a time, and needs no row locks.
+_LOCKING: Final = {"postgresql": " FOR UPDATE SKIP LOCKED", "sqlite": ""}
+
+
+def claim(
+    worker: str,
+    *,
+    by: str,
+    queues: Sequence[str] | None = None,
+    limit: int = 1,
+    lease_seconds: int = DEFAULT_LEASE_SECONDS,
+) -> list[Job]:
+    """Hand the next jobs to a worker: they are running, each under a lease with a token of its own.
+
+    Args:
+        worker: the worker's name.
+        by: the username for the history.
+        queues: the queues to take jobs from; None for all of them.
+        limit: the largest number of jobs.
+        lease_seconds: how long the worker has the jobs without a heartbeat.
+
+    Returns:
+        The jobs, those of the highest priority first and of these the oldest; none if no job is due.
+    """
+    contacts.note_claim(worker, queues)
+    wanted = None if queues is None else sorted(set(queues))
+    if connection.vendor == "sqlite" and not _has_jobs(wanted):
+        return []  # a transaction would wait for the other writers
+    with transaction.atomic():
+        now = _begin()
+        if has_scheduled(now):
+            promote(now)
+        jobs = _start(_Lease(worker, now, timedelta(seconds=lease_seconds)), wanted, limit)
+        Event.objects.bulk_create(_started(job, by) for job in jobs)
+    return sorted(jobs, key=lambda job: (-job.priority, job.created_at, job.pk))
+
+
+def promote(now: datetime, limit: int = MAX_PROMOTED) -> int:
+    """Make pending jobs due whose time has come, the longest due first; return their number."""
+    scheduled = scheduled_jobs(now, limit)
+    chosen = _CHOSEN[connection.vendor].format(scheduled.sql + _LOCKING[connection.vendor])
+    with connection.cursor() as cursor:
+        cursor.execute(f"UPDATE jobs SET due = true WHERE {chosen}", scheduled.parameters)  # noqa: S608
+        return int(cursor.rowcount)
+
+
+def has_scheduled(now: datetime) -> bool:
+    """Return whether there are jobs to promote."""
+    return _has_rows(scheduled_jobs(now, 1))
+
+
+def next_jobs(queues: Sequence[str] | None, now: datetime, limit: int) -> Statement:
+    """Return the query for the next jobs of some queues, or of all of them (None)."""
+    at, next_of = _parameter(now), f"SELECT {_COLUMNS} FROM {{}} {_ORDER} LIMIT %s"  # noqa: S608
+    if queues is None:
+        return Statement(next_of.format(_claimable_from_all()), [at, limit])
+    of_queue = next_of.format(_claimable("queue = %s"))
+    if len(queues) == 1:
+        return Statement(of_queue, [queues[0], at, limit])
+    of_each = " UNION ALL ".join(
+        f"SELECT * FROM ({of_queue}) AS of_queue_{number}"  # noqa: S608
+        for number in range(len(queues))
+    )
+    parameters = [value for queue in queues for value in (queue, at, limit)]
+    return Statement(f"SELECT {_COLUMNS} FROM ({of_each}) AS next {_ORDER} LIMIT %s", [*parameters, limit])  # noqa: S608
+
+
+def scheduled_jobs(now: datetime, limit: int) -> Statement:
+    """Return the query for the ids of pending jobs that are not yet due although their time has come."""
+    sql = f"SELECT id FROM {_waiting()} ORDER BY available_at LIMIT %s"  # noqa: S608
+    return Statement(sql, [_parameter(now), limit])
+
+
+@dataclass(frozen=True)
+class _Lease:
+    worker: str
+    starts_at: datetime
+    duration: timedelta
+
+
+def _has_jobs(queues: list[str] | None) -> bool:
+    now = database_now()
+    return has_scheduled(now) or _has_rows(next_jobs(queues, now, 1))
+
+
+def _has_rows(statement: Statement) -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute(statement.sql, statement.parameters)
+        return cursor.fetchone() is not None
+
+
+def _begin() -> datetime:
+    """Return the database's time, and make PostgreSQL read jobs in the order of an index in this transaction.
+
+    Its statistics may not know of a million pending jobs yet. It would believe that it can sort them.
+    """
+    if connection.vendor == "sqlite":
+        return database_now()
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT clock_timestamp(), set_config('enable_sort', 'off', true)")
+        now: datetime = cursor.fetchone()[0]
+    return now
+
+
+def _start(lease: _Lease, queues: list[str] | None, limit: int) -> list[Job]:
+    """Start the next jobs; each becomes that of one worker, however many claim at once."""
+    if queues is None or len(queues) == 1 or connection.vendor == "sqlite":
+        return _start_chosen(lease, next_jobs(queues, lease.starts_at, limit))
+    return _start_of_queues(lease, queues, limit)
+
+
+def _start_of_queues(lease: _Lease, queues: list[str], limit: int) -> list[Job]:
+    """Start the next jobs of several queues on PostgreSQL, where a lock must not be taken in vain.
+
+    Without locks it is found how many of the next jobs each queue has. Then so many of each are locked. Where
+    other claims were faster, the rest is taken from any of the queues.
+    """
+    heads = next_jobs(queues, lease.starts_at, limit)
+    with connection.cursor() as cursor:
+        cursor.execute(heads.sql, heads.parameters)
+        shares = Counter(queue for _, queue, _, _ in cursor.fetchall())
+    jobs = _start_shares(lease, shares)
+    if len(jobs) < shares.total():
+        for queue in queues:
+            jobs += _start_shares(lease, {queue: limit - len(jobs)})
+    return jobs
+
+
+def _start_shares(lease: _Lease, shares: Mapping[str, int]) -> list[Job]:
+    """Start the next jobs of each queue, as many as its share."""
+    jobs: list[Job] = []
+    for queue, share in shares.items():
+        if share:
+            jobs += _start_chosen(lease, next_jobs([queue], lease.starts_at, share))
+    return jobs
+
+
+def _start_chosen(lease: _Lease, chosen: Statement) -> list[Job]:
+    condition = _CHOSEN[connection.vendor].format(chosen.sql + _LOCKING[connection.vendor])
+    starts_at, expires_at = _parameter(lease.starts_at), _parameter(lease.starts_at + lease.duration)
+    parameters = [starts_at, starts_at, lease.worker, expires_at, *chosen.parameters]
+    return list(Job.objects.using(DEFAULT_DB_ALIAS).raw(_START.format(condition=condition), parameters))
+
+
+def _started(job: Job, by: str) -> Event:
+    return build_job_event(job, JobEvent.STARTED, by=by, previous=JobStatus.PENDING, to=JobStatus.RUNNING)
+
+
+def _claimable_from_all() -> str:
+    return _jobs("ix_jobs_claim", f"due AND NOT (status IN ({_NOT_PENDING}, ''))")
+
+
+def _claimable(queue: str) -> str:
+    return _jobs("ix_jobs_claim_queue", f"{queue} AND due AND NOT (status IN ({_NOT_PENDING}))")
+
+
+def _waiting() -> str:
+    return _jobs("ix_jobs_schedule", f"NOT due AND NOT (status IN ({_NOT_PENDING}))")
+
+
+def _jobs(index: str, condition: str) -> str:
+    """Return the table and the condition on its rows. SQLite is told the index: it would use another."""
+    hint = f" INDEXED BY {index}" if connection.vendor == "sqlite" else ""
+    return f"jobs{hint} WHERE {condition} AND available_at <= %s"
+
+
+def _parameter(at: datetime) -> Any:
+    return connection.ops.adapt_datetimefield_value(at)

@@ -1,0 +1,108 @@
+"""Jobs whose lease has run out: they become pending again after a back-off, or fail (docs/leases.md)."""
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from django.db import transaction
+
+from orchestrator.actions import build_job_event
+from orchestrator.choices import EVENT_OF_STATUS, JobStatus
+from orchestrator.db.clock import database_now
+from orchestrator.leases import contacts
+from orchestrator.leases.claim import has_scheduled, promote
+from orchestrator.models import Event, Job
+
+#: Jobs of one transaction.
+BATCH_SIZE: Final = 500
+#: Seconds until a job can be claimed again, at most.
+MAX_BACKOFF_SECONDS: Final = 3600
+#: Who changes the jobs, in their history.
+SYSTEM: Final = "system"
+
+
+@dataclass(frozen=True)
+class Expiry:
+    """What a run changed.
+
+    Args:
+        requeued: jobs that are pending again.
+        failed: jobs that had no attempt left.
+        promoted: jobs whose time had come.
+        pruned: workers that were silent for a day.
+    """
+
+    requeued: int
+    failed: int
+    promoted: int
+    pruned: int
+
+
+def requeue_expired() -> Expiry:
+    """End the leases that have run out, make jobs due, and forget silent workers.
+
+    Safe to run twice at once: each run skips the jobs that another one has locked.
+    """
+    now = database_now()
+    statuses: Counter[JobStatus | None] = Counter()
+    while batch := _end_batch(now):
+        statuses.update(batch)
+    promoted = 0
+    while has_scheduled(now) and (number := promote(now)):
+        promoted += number
+    return Expiry(statuses[JobStatus.PENDING], statuses[JobStatus.FAILED], promoted, contacts.prune(now))
+
+
+def backoff(attempts: int) -> timedelta:
+    """Return how long a job waits after so many leases have run out."""
+    return timedelta(seconds=min(2**attempts, MAX_BACKOFF_SECONDS))
+
+
+def _end_batch(now: datetime) -> list[JobStatus | None]:
+    """End the leases of a batch; return each job's new status, or None for a job that was not running."""
+    if not Job.objects.expired(now).exists():
+        return []  # no transaction: on SQLite it would wait for the writers
+    with transaction.atomic():
+        expired = list(Job.objects.expired(now).select_for_update(skip_locked=True)[:BATCH_SIZE])
+        outcomes = {job: _outcome(job) for job in expired}
+        events = [_event(job) for job in expired if job.status == JobStatus.RUNNING]
+        for outcome in set(outcomes.values()):
+            rows = Job.objects.filter(pk__in=[job.pk for job in expired if outcomes[job] == outcome])
+            rows.update(**_fields(outcome, now))
+        Event.objects.bulk_create(events)
+    return [outcome.status for outcome in outcomes.values()]
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    """The status that a job gets, None for the one it has, and its number of attempts."""
+
+    status: JobStatus | None
+    attempts: int
+
+
+def _outcome(job: Job) -> _Outcome:
+    if job.status != JobStatus.RUNNING:
+        return _Outcome(None, job.attempts)
+    attempts = job.attempts + 1
+    return _Outcome(JobStatus.FAILED if attempts >= job.max_attempts else JobStatus.PENDING, attempts)
+
+
+def _fields(outcome: _Outcome, now: datetime) -> dict[str, Any]:
+    if outcome.status is None:
+        return {"lease_token": None, "lease_expires_at": None}
+    fields = {"updated_at": now, "attempts": outcome.attempts, **Job.fields_for_status(outcome.status, now)}
+    if outcome.status == JobStatus.PENDING:
+        fields["available_at"] = now + backoff(outcome.attempts)
+    return fields
+
+
+def _event(job: Job) -> Event:
+    to = _outcome(job).status or JobStatus(job.status)
+    reason = f"The lease of {job.worker} ran out: it sent no report and no heartbeat in time."
+    if to == JobStatus.FAILED:
+        reason = f"{reason} No attempt is left of {job.max_attempts}."
+    return build_job_event(
+        job, EVENT_OF_STATUS[to], by=SYSTEM, previous=JobStatus.RUNNING, to=to, reason=reason
+    )

@@ -1,0 +1,243 @@
+"""The workers of `examples/`: what they do with jobs, and what becomes of the jobs when they end."""
+
+import os
+import shutil
+import signal
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kyros_client import Client
+
+from orchestrator import actions
+from orchestrator.choices import JobStatus
+from orchestrator.leases.expiry import requeue_expired
+from orchestrator.models import Event, Job
+from tests.polling import wait_until
+from tests.servers.child_process import ChildProcess
+from tests.servers.web import WebServer
+
+pytestmark = [pytest.mark.slow, pytest.mark.one_engine]
+
+#: The shortest lease that the service gives.
+LEASE = ("--lease-seconds", "5")
+Start = Callable[..., ChildProcess]
+
+
+def submit(seconds: float = 0, **fields: Any) -> Job:
+    return actions.create_job(by="ada", name="a job", metadata={"seconds": seconds}, **fields)
+
+
+def until(job: Job, status: JobStatus) -> Job:
+    """Wait until a job has a status; return it."""
+    wait_until(lambda: Job.objects.filter(pk=job.pk, status=status).exists(), what=f"job that is {status}")
+    return Job.objects.get(pk=job.pk)
+
+
+def history(job: Job) -> list[tuple[str, str | None, str | None]]:
+    """Return the type, the reason and the worker of a job's events, without those of its progress."""
+    events = Event.objects.filter(job_id=job.pk).exclude(type="job_progress").order_by("created_at")
+    return [(event.type, event.payload["reason"], event.payload["worker"]) for event in events]
+
+
+def send(program: ChildProcess, number: signal.Signals) -> None:
+    os.kill(program.pid, number)
+
+
+def until_ended(program: ChildProcess) -> str:
+    """Wait until a program has ended by itself; return its log."""
+    wait_until(lambda: not program.running, what="end of the program")
+    return program.log.read_text()
+
+
+def test_a_worker_does_the_jobs_of_its_queues_and_logs_one_line_for_each(start: Start):
+    jobs = [submit(queue=queue) for queue in ("mail", "mail", "mail", "reports")]
+    other = submit(queue="other")
+    options = ("--queues", "mail", "reports", "--concurrency", "2", "--name", "ada-1")
+    log = until_ended(start("worker.py", *options, "--drain"))
+    assert [line for line in log.splitlines() if " completed " not in line] == []
+    for job in jobs:
+        assert log.count(str(job.pk)) == 1
+        done = Job.objects.get(pk=job.pk)
+        assert (done.status, done.worker, done.result) == ("completed", "ada-1", {"seconds": 0.0})
+        assert [event for event, *_ in history(job)] == ["job_created", "job_started", "job_completed"]
+        progress = Event.objects.filter(job_id=job.pk, type="job_progress").order_by("created_at")
+        assert [event.payload["progress"] for event in progress] == [0, 25, 50, 75]
+    other.refresh_from_db()
+    assert other.status == "pending"
+
+
+def test_a_handler_of_your_own_decides_and_an_exception_fails_the_job(start: Start, tmp_path: Path):
+    program = tmp_path / "own_worker.py"
+    program.write_text(
+        "from worker import main\n\n"
+        "def work(job):\n"
+        "    if job.name == 'bad':\n"
+        "        raise ValueError('no such inbox')\n\n"
+        "raise SystemExit(main(work))\n"
+    )
+    bad = actions.create_job(by="ada", name="bad")
+    good = actions.create_job(by="ada", name="good")
+    until_ended(start(program, "--drain"))
+    assert history(bad)[-1][:2] == ("job_failed", "ValueError: no such inbox")
+    assert until(good, JobStatus.COMPLETED).result is None
+
+
+def test_a_worker_that_is_stopped_finishes_its_job_and_claims_no_more(start: Start):
+    first, second = submit(seconds=2), submit()
+    worker = start("worker.py")
+    until(first, JobStatus.RUNNING)
+    send(worker, signal.SIGTERM)
+    until_ended(worker)
+    assert until(first, JobStatus.COMPLETED).attempts == 0
+    assert until(second, JobStatus.PENDING).worker is None
+
+
+def test_a_worker_that_is_stopped_gives_back_what_takes_too_long(start: Start):
+    job = submit(seconds=600)
+    worker = start("worker.py", "--grace-seconds", "0", "--name", "ada-1")
+    until(job, JobStatus.RUNNING)
+    send(worker, signal.SIGINT)
+    assert "given back" in until_ended(worker)
+    job = until(job, JobStatus.PENDING)
+    assert (job.attempts, job.worker, job.lease_token) == (0, None, None)
+    assert history(job)[-1] == ("job_requeued", "The worker was stopped", "ada-1")
+
+
+def test_a_job_is_given_back_even_if_its_handler_does_not_notice(start: Start, tmp_path: Path):
+    program = tmp_path / "stubborn_worker.py"
+    program.write_text(
+        "import time\nfrom worker import main\nraise SystemExit(main(lambda job: time.sleep(600)))\n"
+    )
+    job = submit()
+    worker = start(program, "--grace-seconds", "0")
+    until(job, JobStatus.RUNNING)
+    send(worker, signal.SIGTERM)
+    until_ended(worker)
+    until(job, JobStatus.PENDING)
+
+
+def test_another_worker_does_the_job_of_one_that_was_killed(start: Start):
+    job = submit(seconds=600)
+    killed = start("worker.py", *LEASE, "--name", "killed")
+    until(job, JobStatus.RUNNING)
+    killed.kill()
+    wait_until(lambda: requeue_expired().requeued, what="expired lease")
+    Job.objects.filter(pk=job.pk).update(metadata={"seconds": 0})
+    start("worker.py", *LEASE, "--name", "other")
+    assert until(job, JobStatus.COMPLETED).attempts == 1
+    assert [event for event, *_ in history(job)] == [
+        "job_created",
+        "job_started",
+        "job_requeued",
+        "job_started",
+        "job_completed",
+    ]
+    assert history(job)[-1][2] == "other"
+
+
+def test_heartbeats_keep_a_job_that_takes_longer_than_its_lease(start: Start):
+    job = submit(seconds=7)
+    start("worker.py", *LEASE)
+    first = until(job, JobStatus.RUNNING).lease_expires_at
+    assert first is not None
+
+    def is_over() -> bool:
+        assert requeue_expired().requeued == 0
+        return Job.objects.get(pk=job.pk).status == "completed"
+
+    wait_until(is_over, what="completed job")
+
+
+def test_a_worker_goes_on_when_the_service_was_away(
+    start: Start, account: dict[str, str], database_url: str, tmp_path: Path
+):
+    log, env = tmp_path / "own_web.log", {"DATABASE_URL": database_url}
+    server = WebServer(log, env, workers=1)
+    worker = start("worker.py", KYROS_URL=server.url)
+    job = submit(seconds=2)
+    until(job, JobStatus.RUNNING)
+    server.close()
+    # The first attempts to report fail. A report needs no connection of before.
+    wait_until(lambda: "no heartbeat" in worker.log.read_text(), what="failed request")
+    server = WebServer(log, env, workers=1, port=server.port)
+    try:
+        assert until(job, JobStatus.COMPLETED).attempts == 0
+        until(submit(), JobStatus.COMPLETED)
+    finally:
+        server.close()
+
+
+def test_a_cancelled_job_is_stopped_and_the_worker_goes_on(start: Start):
+    job = submit(seconds=600)
+    worker = start("worker.py", *LEASE)
+    until(job, JobStatus.RUNNING)
+    actions.change_status(job.pk, JobStatus.CANCELLED, by="ada")
+    wait_until(lambda: "stopped (the job is cancelled" in worker.log.read_text(), what="line in the log")
+    until(submit(), JobStatus.COMPLETED)
+    assert Job.objects.get(pk=job.pk).status == "cancelled"
+
+
+def test_a_worker_that_may_not_sign_in_says_so_and_ends(start: Start):
+    log = until_ended(start("worker.py", KYROS_PASSWORD="wrong"))
+    assert "/auth/login/: 401" in log
+    assert "wrong" not in log
+    assert "a client needs" in until_ended(start("worker.py", KYROS_USERNAME=""))
+
+
+def test_no_secret_is_an_argument_of_a_program(start: Start, account: dict[str, str]):
+    worker = start("worker.py")
+    until(submit(seconds=600), JobStatus.RUNNING)
+    arguments = Path(f"/proc/{worker.pid}/cmdline").read_bytes().decode()
+    assert account["KYROS_PASSWORD"] not in arguments
+
+
+shell = pytest.mark.skipif(not (shutil.which("curl") and shutil.which("python3")), reason="needs curl")
+
+
+@shell
+def test_the_shell_worker_runs_a_command_for_each_job(start: Start):
+    good, bad = submit(priority=1, queue="mail"), submit(queue="mail")
+    # The first job is good, because its priority is higher.
+    command = "printf 'it \"works\"\\n'; ! grep -q '\"priority\": *0'"
+    worker = start("worker.sh", "mail", "/bin/sh", "-c", command)
+    assert until(good, JobStatus.COMPLETED).result == {"output": 'it "works"\n'}
+    until(bad, JobStatus.FAILED)
+    assert history(bad)[-1][1] == "Exit status 1"
+    assert worker.running
+
+
+@shell
+def test_the_shell_worker_keeps_its_lease_and_gives_its_job_back_when_stopped(start: Start):
+    job = submit(queue="mail")
+    worker = start("worker.sh", "mail", "sleep", "600")
+    first = until(job, JobStatus.RUNNING).lease_expires_at
+    wait_until(lambda: Job.objects.get(pk=job.pk).lease_expires_at != first, what="heartbeat")
+    send(worker, signal.SIGTERM)
+    until_ended(worker)
+    job = until(job, JobStatus.PENDING)
+    assert history(job)[-1][1] == "The worker was stopped"
+
+
+@shell
+def test_the_shell_worker_ends_the_command_of_a_cancelled_job(start: Start):
+    job = submit(queue="mail")
+    worker = start("worker.sh", "mail", "sleep", "600")
+    until(job, JobStatus.RUNNING)
+    actions.change_status(job.pk, JobStatus.CANCELLED, by="ada")
+    wait_until(lambda: "Exit status" in worker.log.read_text(), what="line in the log")
+    assert Job.objects.get(pk=job.pk).status == "cancelled"
+
+
+def test_many_jobs_are_submitted_in_one_request_and_once_for_each_key(account: dict[str, str]):
+    jobs = [{"name": f"job {number}", "priority": number} for number in range(200)]
+    url, password = account["KYROS_URL"], account["KYROS_PASSWORD"]
+    with closing(Client(url, username="runner", password=password)) as client:
+        created = client.submit_many(jobs, key="batch")
+        assert [job["priority"] for job in created] == list(range(200))
+        again = client.submit_many(jobs, key="batch")
+        assert [job["id"] for job in again] == [job["id"] for job in created]
+        assert Job.objects.count() == 200
+        assert len(client.claim("ada", limit=100)) == 100
