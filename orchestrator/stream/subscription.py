@@ -21,8 +21,8 @@ Send = Callable[[bytes], Awaitable[None] | None]
 class Subscription:
     """The events that wait for one client.
 
-    A task of the client, the sender, sends what waits. While it is idle, messages are sent without it, because
-    waking a thousand tasks costs more than the sending.
+    A task of the client, the sender, sends what waits. While it is idle, messages are sent without it: waking
+    a thousand tasks costs more than sending.
     """
 
     def __init__(self, access: Access, event_filter: EventFilter, send: Send) -> None:
