@@ -19,7 +19,7 @@ from kyros.web_server.request_body import AsgiProtocol
 from kyros.web_server.request_handler import Application, GranianRequest, Head
 from kyros.web_server.wsgi_environ import environ_of
 from orchestrator.cache.wakeups import Listener
-from orchestrator.stream import feeds, rights, tickets
+from orchestrator.stream import database_feed, rights, tickets
 from orchestrator.stream.access import SERVED_HERE, Access, StreamResponse
 from orchestrator.stream.feeds import Feed, Page, Position
 from orchestrator.stream.hub import Hub
@@ -67,8 +67,12 @@ def create(django: Application, loop: asyncio.AbstractEventLoop) -> "StreamAppli
         loop: the process's event loop.
     """
     check_request_enabled.connect(_from_own_page)
-    feed = feeds.current()
-    listener = Listener(lambda: loop.call_soon_threadsafe(hub.wake))
+    feed = database_feed.current()
+
+    def wake() -> None:
+        loop.call_soon_threadsafe(hub.wake)
+
+    listener = Listener(wake)
     hub = Hub(feed, lambda: listener.listening)
     listener.start()
     return StreamApplication(django, loop, hub, feed)
