@@ -1,9 +1,10 @@
 """The event stream's program: `python -m kyros.stream_server`."""
 
 import asyncio
+import logging
+import os
 import signal
 import sys
-from contextlib import suppress
 
 from django.conf import settings
 from django.utils.log import configure_logging
@@ -15,6 +16,8 @@ from kyros.bootstrap import load_settings
 from kyros.run import LaunchError, ports
 from kyros.web_server.__main__ import BACKLOG, ip_address, raise_file_limit
 from kyros.web_server.worker import BUFFER_BYTES, HEADERS_TIMEOUT_MS, THREAD_IDLE_SECONDS
+
+logger = logging.getLogger(__name__)
 
 
 def main() -> int:
@@ -40,9 +43,18 @@ def main() -> int:
     scheduler = CallbackScheduler(loop, None, None, None, None)
     scheduler._schedule_fn = served  # noqa: SLF001 - granian's only way
     _http_server(stream_application.MAX_CLIENTS).serve_mtr(scheduler, loop, WorkerSignal())
-    with suppress(asyncio.CancelledError):
+    return _run(loop, running)
+
+
+def _run(loop: asyncio.AbstractEventLoop, running: asyncio.Task[None]) -> int:
+    """Run the loop until the task ends; return 0 if a signal has ended it."""
+    try:
         loop.run_until_complete(running)
-    return 0
+    except asyncio.CancelledError:
+        return 0
+    except Exception:
+        logger.exception("The event stream failed")
+    return 1
 
 
 def _http_server(max_clients: int) -> ASGIWorker:
@@ -61,4 +73,7 @@ def _http_server(max_clients: int) -> ASGIWorker:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    status = main()
+    logging.shutdown()
+    # At once: granian's threads would still call an interpreter that ends, and abort the process.
+    os._exit(status)

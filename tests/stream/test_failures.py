@@ -70,6 +70,16 @@ def test_a_slow_client_is_cut_off_and_the_others_go_on(stream, follow):
     client.until(lambda each: len(each.events) >= Event.objects.count())
 
 
+@pytest.mark.one_engine
+def test_the_process_ends_quietly_while_clients_follow(stream, follow):
+    server = stream()
+    clients_of_it = [follow(server).started() for _ in range(20)]
+    server.process.stop()
+    for each in clients_of_it:
+        each.until(lambda client: client.ended, "the end of the stream")
+    assert "panic" not in server.process.log.read_text()
+
+
 def metric(name):
     return next(
         (sample.value for sample in prometheus.samples(name.removesuffix("_total")) if sample.name == name), 0
