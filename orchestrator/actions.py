@@ -20,7 +20,7 @@ from orchestrator.choices import EVENT_OF_STATUS, JobEvent, JobStatus, Role
 from orchestrator.db import rows
 from orchestrator.exceptions import DuplicateValue, LastAdmin, LeaseLost, TransitionNotAllowed
 from orchestrator.json_codec import to_json
-from orchestrator.models import Event, Job, Task, User
+from orchestrator.models import Event, Job, Task, User, save_together
 
 _Row = TypeVar("_Row", Job, Task)
 
@@ -29,8 +29,7 @@ _Row = TypeVar("_Row", Job, Task)
 def create_job(*, by: str, **fields: Any) -> Job:
     """Create a pending job and its first event; ``by`` is the username for the history."""
     job, event = new_job(by=by, **fields)
-    job.save(force_insert=True)
-    event.save(force_insert=True)
+    save_together(job, event)
     return job
 
 

@@ -15,8 +15,9 @@ from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.hashers import identify_hasher
 from django.contrib.auth.models import PermissionsMixin
 from django.core.validators import MaxLengthValidator, MaxValueValidator, MinValueValidator, RegexValidator
-from django.db import connections, models, router, transaction
+from django.db import DEFAULT_DB_ALIAS, connections, models, router, transaction
 from django.db.models import Index, Q
+from django.db.models.signals import post_save
 from django.utils import timezone
 
 from orchestrator.choices import ENDED_STATUSES, STARTED_STATUSES, TRANSITIONS, JobStatus, Role
@@ -58,6 +59,16 @@ class AtomicSaveModel(models.Model):
 
 def _has_expression(values: Iterable[Any]) -> bool:
     return any(hasattr(value, "resolve_expression") for value in values)
+
+
+def save_together(*new: AtomicSaveModel) -> None:
+    """Save new rows into the open transaction; on PostgreSQL in one round trip."""
+    rows.insert_together(connections[DEFAULT_DB_ALIAS], new)
+    for row in new:
+        row._state.adding, row._state.db = False, DEFAULT_DB_ALIAS  # noqa: SLF001 - as Django's save() does
+        post_save.send(
+            type(row), instance=row, created=True, update_fields=None, raw=False, using=DEFAULT_DB_ALIAS
+        )
 
 
 class Timestamped(AtomicSaveModel):

@@ -40,7 +40,7 @@ VARIANTS = {
     SERVICE: Variant("kyros.settings", (POST, PUT, BULK)),
     WITHOUT_COUNTS: Variant("kyros.settings", (POST,), (_COUNTS,)),
     BASELINE: Variant("benchmarks.baseline_settings", (POST, PUT), (_COUNTS, _CACHE)),
-    DRF: Variant("benchmarks.rivals.settings", (POST, PUT), (_COUNTS, _CACHE), ALTERNATIVES),
+    DRF: Variant("benchmarks.rivals.settings_startproject", (POST, PUT), (_COUNTS, _CACHE), ALTERNATIVES),
 }
 #: By operation: the variant and operation it is compared with, and the smallest ratio that meets the goal.
 GOALS = (
