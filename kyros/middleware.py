@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from http import HTTPStatus
+from typing import Any
 
 from django.contrib.auth.middleware import AuthenticationMiddleware
 from django.contrib.messages.middleware import MessageMiddleware
@@ -30,14 +31,15 @@ class HostCheckMiddleware(CommonMiddleware):
 class _ForBrowsers:
     """Leaves a middleware out for requests to the API with a bearer token: they have no session."""
 
-    get_response: View
+    get_response: Any
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         """Return the response to a request."""
         if request.path_info.startswith("/api/") and "HTTP_AUTHORIZATION" in request.META:
             scheme = request.META["HTTP_AUTHORIZATION"].partition(" ")[0]
             if scheme.lower() == "bearer":
-                return self.get_response(request)
+                unchanged: HttpResponseBase = self.get_response(request)
+                return unchanged
         response: HttpResponseBase = super().__call__(request)  # type: ignore[misc]
         return response
 

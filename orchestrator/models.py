@@ -49,11 +49,12 @@ class AtomicSaveModel(models.Model):
         rows.insert(connections[using], [self], fields)
         return []
 
-    def _do_update(self, base_qs: Any, using: str, pk_val: Any, values: Any, *more: Any) -> bool:
+    def _do_update(  # type: ignore[override]
+        self, base_qs: Any, using: str, pk_val: Any, values: Any, *more: Any
+    ) -> bool:
         """Update the row with SQL that needs no queryset, unless the database computes some of its values."""
         if _has_expression(value for _, _, value in values):
-            updated: bool = super()._do_update(base_qs, using, pk_val, values, *more)  # type: ignore[misc]
-            return updated
+            return bool(super()._do_update(base_qs, using, pk_val, values, *more))
         return rows.update(connections[using], self, [(field, value) for field, _, value in values])
 
 

@@ -110,7 +110,7 @@ def read(model: type[_Row], row_id: UUID, *, lock: bool = False) -> _Row:
         cursor.execute(statement, [_stored(model._meta.pk, row_id, connection)])
         found = cursor.fetchone()
     if found is None:
-        raise model.DoesNotExist
+        raise model.DoesNotExist  # type: ignore[attr-defined]
     values = list(found)
     for position, convert in converters:
         if values[position] is not None:
