@@ -1,8 +1,8 @@
 """Follows the event stream over many connections: `python benchmarks/stream_client.py`.
 
-The first line of its input describes the run. It prints "ready" when every connection receives, and at the end
-of its input what it has received, as JSON: the
-number of events, and the 50th and 99th percentile of the milliseconds since the timestamp in their payload.
+The first line of its input describes the run. It prints "ready" when every connection receives. When its
+input ends, it prints what it has received, as JSON: the number of events, and the 50th and 99th percentile of
+the milliseconds since the timestamp in their payload.
 """
 
 import json

@@ -3,7 +3,10 @@
 from collections.abc import Callable
 from typing import Final
 
+from django.conf import settings
+from django.core.exceptions import DisallowedHost
 from django.http import HttpRequest, HttpResponseBase
+from django.http.request import split_domain_port
 
 View = Callable[[HttpRequest], HttpResponseBase]
 
@@ -26,8 +29,16 @@ def _policy(rules: dict[str, str]) -> str:
     return "; ".join(f"{directive} {source}" for directive, source in rules.items())
 
 
-CONSOLE_POLICY: Final = _policy(_RULES)
 FRAMEWORK_POLICY: Final = _policy(_FRAMEWORK_RULES)
+
+
+def _console_policy(request: HttpRequest) -> str:
+    """Return the policy of a page of the console, which follows the event stream's process."""
+    try:
+        host, _ = split_domain_port(request.get_host())
+    except DisallowedHost:
+        return _policy(_RULES)
+    return _policy({**_RULES, "connect-src": f"'self' {request.scheme}://{host}:{settings.STREAM_PORT}"})
 
 
 def content_security_policy(get_response: View) -> View:
@@ -38,7 +49,8 @@ def content_security_policy(get_response: View) -> View:
         if response.headers.get("Content-Type", "").startswith("text/html"):
             match = request.resolver_match
             in_console = match is not None and "admin" in match.app_names
-            response.headers["Content-Security-Policy"] = CONSOLE_POLICY if in_console else FRAMEWORK_POLICY
+            policy = _console_policy(request) if in_console else FRAMEWORK_POLICY
+            response.headers["Content-Security-Policy"] = policy
         return response
 
     return middleware

@@ -24,6 +24,8 @@ from orchestrator.limits import DEFAULT_PAGE_SIZE, MAX_RECENT_EVENTS
 from orchestrator.listing import Cursor, ListDefinition, Order, Selection, access_path
 from orchestrator.lists import LISTS
 from orchestrator.models import Event, Job, Task, User
+from orchestrator.stream.postgresql import PostgresPosition, page_statement
+from orchestrator.stream.snapshots import Snapshot
 
 _NIL_ID: Final = UUID(int=0)
 #: Time limit for the plans that the monitoring page shows.
@@ -43,7 +45,9 @@ _POSITIONS: Final[Mapping[str, Callable[[], Any]]] = {
 }
 
 #: Indexes that hot queries name and no model declares: they belong to tables that SQL migrations create.
-UNMANAGED_INDEXES: Final = frozenset({"ix_cache_outbox_transaction", "ix_cache_outbox_tags"})
+UNMANAGED_INDEXES: Final = frozenset(
+    {"ix_cache_outbox_transaction", "ix_cache_outbox_tags", "ix_events_transaction"}
+)
 
 #: Why an index stays although a wider one could replace it, by name.
 KEEP_REASONS: Final = dict.fromkeys(
@@ -62,7 +66,7 @@ KEEP_REASONS: Final = dict.fromkeys(
 
 def hot_queries() -> tuple[HotQuery, ...]:
     """Return every hot query."""
-    return (*_lists(), *_single_rows(), *_in_any_order(), *_leases(), *_outbox())
+    return (*_lists(), *_single_rows(), *_in_any_order(), *_leases(), *_outbox(), _stream())
 
 
 def query_plans() -> tuple[PlanCheck, ...]:
@@ -242,6 +246,20 @@ def _outbox() -> Iterator[HotQuery]:
         statement=lambda _: Statement(outbox.SELECT_PENDING, [DEFAULT_PAGE_SIZE]),
         index=PRIMARY_KEY,
         engine="postgresql",  # SQLite stores the table in this order
+    )
+
+
+def _stream() -> HotQuery:
+    """Return the query that reads new events. SQLite stores the table in the order of the stream."""
+    position = PostgresPosition(Snapshot(3, (1,)), last=2, last_id=_NIL_ID)
+    return HotQuery(
+        name="events after a position of the stream",
+        caller="GET /api/v1/events/stream/",
+        table="events",
+        statement=lambda _: Statement(*page_statement(position, None)),
+        index="ix_events_transaction",
+        conditions=("transaction",),
+        engine="postgresql",
     )
 
 

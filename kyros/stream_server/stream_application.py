@@ -9,13 +9,17 @@ from functools import partial
 from http import HTTPStatus
 from typing import Any, Final
 
+from corsheaders.signals import check_request_enabled
+from django.conf import settings
 from django.db import Error, connections
+from django.http import HttpRequest
+from django.http.request import split_domain_port
 
 from kyros.web_server.request_body import AsgiProtocol
 from kyros.web_server.request_handler import Application, GranianRequest, Head
 from kyros.web_server.wsgi_environ import environ_of
 from orchestrator.cache.wakeups import Listener
-from orchestrator.stream import feeds, rights, tickets
+from orchestrator.stream import database_feed, rights, tickets
 from orchestrator.stream.access import SERVED_HERE, Access, StreamResponse
 from orchestrator.stream.feeds import Feed, Page, Position
 from orchestrator.stream.hub import Hub
@@ -46,6 +50,15 @@ _FIRST: Final = b": ok\nretry: 2000\n\n"
 _COMMENT: Final = b": still here\n\n"
 
 
+def _from_own_page(sender: object, request: HttpRequest, **_: Any) -> bool:  # noqa: ARG001 - Django's
+    """Return whether a request comes from a page of the web server, on whatever host both are reached."""
+    origin = request.headers.get("Origin")
+    if origin is None:
+        return False
+    host, _port = split_domain_port(request.get_host())
+    return origin == f"{request.scheme}://{host}:{settings.PORT}"
+
+
 def create(django: Application, loop: asyncio.AbstractEventLoop) -> "StreamApplication":
     """Return the application with its hub.
 
@@ -53,8 +66,13 @@ def create(django: Application, loop: asyncio.AbstractEventLoop) -> "StreamAppli
         django: the WSGI application.
         loop: the process's event loop.
     """
-    feed = feeds.current()
-    listener = Listener(lambda: loop.call_soon_threadsafe(hub.wake))
+    check_request_enabled.connect(_from_own_page)
+    feed = database_feed.current()
+
+    def wake() -> None:
+        loop.call_soon_threadsafe(hub.wake)
+
+    listener = Listener(wake)
     hub = Hub(feed, lambda: listener.listening)
     listener.start()
     return StreamApplication(django, loop, hub, feed)

@@ -6,10 +6,11 @@ from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
 from django.urls import path, reverse
 from django.utils import timezone
 from django.utils.safestring import SafeString
-from django.views.decorators.http import require_POST
+from django.views.decorators.http import require_POST, require_safe
 
 from monitoring.formatting import human_duration, human_timestamp
 from orchestrator import actions
@@ -111,7 +112,12 @@ class JobAdmin(BulkModelAdmin):
 
     def get_urls(self) -> list[Any]:
         status = self.admin_site.admin_view(require_POST(self.status_view))
-        return [path("<path:object_id>/status/", status, name="orchestrator_job_status"), *super().get_urls()]
+        events = self.admin_site.admin_view(require_safe(self.events_view))
+        return [
+            path("<path:object_id>/status/", status, name="orchestrator_job_status"),
+            path("<path:object_id>/events/", events, name="orchestrator_job_events"),
+            *super().get_urls(),
+        ]
 
     def get_fieldsets(self, request: HttpRequest, obj: Job | None = None) -> Any:
         if obj and obj.status in LOCKED_STATUSES:
@@ -173,6 +179,14 @@ class JobAdmin(BulkModelAdmin):
             context |= _status_context(job)
         return super().render_change_form(request, context, *args, **kwargs)
 
+    def events_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        job = self.get_object(request, object_id)
+        if not self.has_view_permission(request, job):
+            raise PermissionDenied
+        if job is None:
+            raise Http404
+        return render(request, "console/job_history.html", _status_context(job))
+
     def status_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         job = self.get_object(request, object_id)
         if not self.has_change_permission(request, job):
@@ -203,6 +217,7 @@ class JobAdmin(BulkModelAdmin):
 def _status_context(job: Job) -> dict[str, Any]:
     """Return the template context of a job's page beside its fields."""
     return {
+        "state": badge(job.status, JobStatus),
         "attempts": attempts_of(job.pk),
         "history": Event.objects.of_job(job.pk)[:HISTORY_SHOWN],
         "changes": [(status.value, STATUS_BUTTONS[status]) for status in job.allowed_statuses],

@@ -43,27 +43,29 @@ class Listener:
     def start(self) -> None:
         """Start the thread, unless the cache is off; it ends after ``stop``, or with the process."""
         if settings.CACHE_URL:
-            threading.Thread(target=self._run, name="wake-ups", daemon=True).start()
+            threading.Thread(
+                target=self._run, args=(settings.CACHE_URL,), name="wake-ups", daemon=True
+            ).start()
 
     def stop(self) -> None:
         """Let the thread end soon."""
         self._stopped.set()
 
-    def _run(self) -> None:
+    def _run(self, url: str) -> None:
         while not self._stopped.is_set():
             try:
-                self._listen()
+                self._listen(url)
             except (redis.RedisError, OSError) as error:
                 if self._listening:
                     logger.warning("Wake-ups of the event stream do not arrive: %s", error)
             self._listening = False
             self._stopped.wait(_RETRY_AFTER)
 
-    def _listen(self) -> None:
+    def _listen(self, url: str) -> None:
         """Call ``on_commit`` for each wake-up until the server does not respond."""
         retry = Retry(NoBackoff(), 0)
         with (
-            redis.Redis.from_url(settings.CACHE_URL, retry=retry) as client,
+            redis.Redis.from_url(url, retry=retry) as client,
             client.pubsub(ignore_subscribe_messages=True) as subscription,
         ):
             subscription.subscribe(keys.generation(tags.EVENTS))

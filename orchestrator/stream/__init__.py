@@ -2,6 +2,7 @@
 
 - ``snapshots``: sets of transactions, as PostgreSQL's snapshots are
 - ``feeds``: what a feed is: it reads the events after a position; ``postgresql`` and ``sqlite`` are the two
+- ``database_feed``: the one that the settings choose
 - ``hub``: reads new events once for all clients, and hands each client those of its filter
 - ``subscription``: one client: what waits to be sent, and when the client is cut off
 - ``tickets``, ``access``: who may follow; ``rights`` ends the streams of users who no longer may

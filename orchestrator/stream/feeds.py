@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, Protocol
 from uuid import UUID
 
-from django.db import DEFAULT_DB_ALIAS, connections
-
 #: Events that one query reads at most.
 PAGE_EVENTS: Final = 200
 
@@ -96,15 +94,6 @@ class Feed(Protocol):
         Raises:
             InvalidPosition: when it is neither.
         """
-
-
-def current() -> Feed:
-    """Return the feed of the database."""
-    # Imported here: the engines' modules import this one.
-    from orchestrator.stream.postgresql import PostgresFeed  # noqa: PLC0415
-    from orchestrator.stream.sqlite import SqliteFeed  # noqa: PLC0415
-
-    return PostgresFeed() if connections[DEFAULT_DB_ALIAS].vendor == "postgresql" else SqliteFeed()
 
 
 def message(event_id: str, json: str) -> bytes:

@@ -109,7 +109,7 @@ class PostgresFeed:
         return PostgresPosition(Snapshot(transaction), transaction, event_id)
 
 
-def page_statement(after: PostgresPosition, until: PostgresPosition | None) -> tuple[str, dict[str, Any]]:
+def page_statement(after: PostgresPosition, until: PostgresPosition | None) -> tuple[str, Any]:
     """Return the SQL and the parameters that read a page; see ``PostgresFeed.read``."""
     rest = after.rest
     parameters: dict[str, Any] = {

@@ -8,7 +8,7 @@ from orchestrator.stream import stream_metrics
 from orchestrator.stream.access import Access
 from orchestrator.stream.feeds import EventFilter
 
-#: Bytes that wait for a client. A client with more of them than this is cut off when the next events come.
+#: Bytes that may wait for a client; one with more is cut off when the next events come.
 MAX_WAITING_BYTES: Final = 256 * 1024
 
 #: Messages of more bytes are sent by the sender, in pieces.
@@ -21,8 +21,8 @@ Send = Callable[[bytes], Awaitable[None] | None]
 class Subscription:
     """The events that wait for one client.
 
-    A task of the client, the sender, sends what waits. While it is idle, messages are sent without it, because
-    waking a thousand tasks costs more than the sending.
+    A task of the client, the sender, sends what waits. While it is idle, messages are sent without it: waking
+    a thousand tasks costs more than sending.
     """
 
     def __init__(self, access: Access, event_filter: EventFilter, send: Send) -> None:

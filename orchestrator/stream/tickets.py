@@ -67,7 +67,7 @@ def prune() -> None:
     _execute(_PRUNE, math.floor(time.time()))
 
 
-def _execute(sql: str, *parameters: object) -> int:
+def _execute(sql: str, *parameters: str | int) -> int:
     """Run a statement and return the number of rows it changed."""
     with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
         cursor.execute(sql, parameters)

@@ -22,10 +22,11 @@ GRAVE = ("serious", "critical")
 
 
 class Browser:
-    """A browser on the pages of one server; ``complaints`` are errors, and requests to other hosts."""
+    """A browser on the pages of one service; ``complaints`` are errors, and requests to other hosts."""
 
-    def __init__(self, chromium, url):
+    def __init__(self, chromium, url, stream_url):
         self.url, self.complaints = url, []
+        self._hosts = {urlsplit(each).netloc for each in (url, stream_url)}
         self._chromium, self._state = chromium, None
 
     def page(self, **options):
@@ -60,7 +61,7 @@ class Browser:
         page.context.close()  # the dashboard would go on refreshing
 
     def _is_foreign(self, url):
-        return urlsplit(url).netloc != urlsplit(self.url).netloc
+        return urlsplit(url).netloc not in self._hosts
 
     def _note(self, grave, text):
         if grave:
@@ -68,13 +69,13 @@ class Browser:
 
 
 @contextmanager
-def browser(url):
-    """Start a browser; close it at the end."""
+def browser(url, stream_url):
+    """Start a browser for a web server and the event stream's process; close it at the end."""
     path = chromium.executable()
     with sync_playwright() as playwright:
         running = playwright.chromium.launch(executable_path=path, args=OPTIONS)
         try:
-            yield Browser(running, url)
+            yield Browser(running, url, stream_url)
         finally:
             running.close()
 

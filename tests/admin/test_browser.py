@@ -23,7 +23,8 @@ from orchestrator.models import Event, Job
 from tests import chromium
 from tests.admin.browser import browser, violations
 from tests.conftest import url_of_database
-from tests.servers.web import WebServer
+from tests.servers.stream import StreamServer
+from tests.servers.web import WebServer, free_port
 from tests.users import PASSWORD, make_user
 
 pytestmark = pytest.mark.one_engine
@@ -53,13 +54,22 @@ PAGES = (
 
 @pytest.fixture(scope="module")
 def started_browser(django_db_setup, tmp_path_factory):
-    """A browser on the real server. Both start once: each test signs in to its own rows."""
+    """A browser on the real servers. All start once: each test signs in to its own rows."""
     chromium.executable()
     call_command("collectstatic", interactive=False, verbosity=0)
     assert (settings.STATIC_ROOT / "orchestrator" / "refresh.js").exists()
     log = tmp_path_factory.mktemp("web") / "log"
-    server = WebServer(log, {"DATABASE_URL": url_of_database()}, workers=1)
-    with pytest.MonkeyPatch.context() as environment, closing(server), browser(server.url) as started:
+    port = free_port()
+    server = WebServer(log, {"DATABASE_URL": url_of_database(), "STREAM_PORT": str(port)}, workers=1)
+    stream = StreamServer(
+        log.with_name("stream"), {"DATABASE_URL": url_of_database(), "PORT": str(server.port)}, port
+    )
+    with (
+        pytest.MonkeyPatch.context() as environment,
+        closing(server),
+        closing(stream),
+        browser(server.url, stream.url) as started,
+    ):
         # Playwright's event loop runs in this thread: Django would refuse every query as asynchronous.
         environment.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
         yield started
@@ -104,7 +114,7 @@ def test_an_operator_reads_filters_retries_and_cancels_many(screen, as_user):
     page.get_by_label("Reason").fill("The disk is larger now")
     page.get_by_role("button", name="Requeue").click()
     expect(page.get_by_text("“Broken import” is now pending.")).to_be_visible()
-    expect(page.locator(".history")).to_contain_text("The disk is larger now")
+    expect(page.locator(".history").last).to_contain_text("The disk is larger now")
     assert Event.objects.of_job(broken.pk)[0].payload["by"] == "moderator"
 
     page.goto("/admin/orchestrator/job/?q=Nightly")
@@ -159,6 +169,34 @@ def test_the_dashboard_refreshes_and_keeps_open_details(screen):
     expect(page.get_by_role("button", name="Resume")).to_have_attribute("aria-pressed", "true")
 
 
+def test_pages_follow_the_event_stream(screen):
+    job = actions.create_job(by="ada", name="Followed")
+    board, page = screen.page(), screen.page()
+    board.goto("/admin/")
+    page.goto(f"/admin/orchestrator/job/{job.pk}/change/")
+    expect(board.locator("[data-following]")).to_have_count(1, timeout=FETCH_TIMEOUT)
+    expect(page.locator("[data-following]")).to_have_count(1, timeout=FETCH_TIMEOUT)
+    for each in (board, page):
+        # The next refresh that no event causes is then far away.
+        each.evaluate(
+            "document.querySelectorAll('[data-refresh]').forEach(part => part.dataset.seconds = 3600)"
+        )
+    actions.change_status(job.pk, JobStatus.RUNNING, by="w", reason="Now it runs")
+    expect(page.locator(".history").last).to_contain_text("Now it runs", timeout=FETCH_TIMEOUT)
+    expect(page.locator(".now")).to_contain_text("Running")
+    expect(board.locator("#tile-running")).to_contain_text("1", timeout=FETCH_TIMEOUT)
+
+
+def test_a_page_polls_while_the_stream_is_away(screen):
+    page = screen.page()
+    page.route("**/api/v1/events/stream/**", lambda route: route.abort())
+    page.goto("/admin/")
+    actions.create_job(by="ada", name="New")
+    expect(page.locator("#tile-pending")).to_contain_text("1", timeout=FETCH_TIMEOUT)
+    assert page.locator("[data-following]").count() == 0
+    screen.complaints.clear()  # the browser reports what was aborted
+
+
 def test_forms_work_without_scripts(screen):
     for number in range(3):
         failed(f"Broken {number}")
@@ -187,6 +225,7 @@ def test_every_page_fits_a_phone_and_axe_finds_no_serious_violation(screen):
     actions.create_task(title=LONG * 2, description=LONG)
     make_user(LONG)
     page = screen.page(bypass_csp=True, viewport=PHONE, is_mobile=True)
+    page.add_init_script("window.EventSource = class { close() {} }")  # or the network would never be idle
     widths, found = {}, {}
     for url in (*PAGES, *(f"/admin/orchestrator/job/{each.pk}/change/" for each in (job, claimed))):
         page.set_viewport_size(PHONE)

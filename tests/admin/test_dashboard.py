@@ -254,6 +254,7 @@ def test_the_policy_allows_only_files_of_this_host(console, page):
     response = console.get(f"/admin/{page}", follow=True, HTTP_ACCEPT="text/html")
     policy = response.headers["Content-Security-Policy"]
     assert "default-src 'none'" in policy
+    assert f"connect-src 'self' http://testserver:{settings.STREAM_PORT};" in policy
     assert "unsafe" not in policy
     assert (
         not re.search(r"<script(?![^>]*\bsrc=)[^>]*>", response.content.decode())

@@ -83,6 +83,7 @@ CACHE = "redis://:PASSWORD@HOST:PORT/DB, rediss://…, unix:///SOCKET?db=DB, or 
         ("PORT", "0", PORT),
         ("PORT", "65536", PORT),
         ("PORT", "٨٠٠٠", PORT),
+        ("STREAM_PORT", "0", PORT),
         ("REDIS_PORT", "0", PORT),
         ("REDIS_DB", "x", "a whole number from 0 to 15"),
         ("REDIS_HOST", "http://x", "a host name or IP address"),
@@ -379,3 +380,11 @@ def test_deployment_checks_pass_with_https_only():
         SECRET_KEY="k0-" * 5 + "qwertzuiopasdfghjklyxcvbnm0123456789QWERTZ",
     )
     assert not result.returncode, result.stderr
+
+
+def test_the_stream_has_the_next_port_or_its_own():
+    assert loaded("STREAM_PORT") == 8001
+    assert loaded("STREAM_PORT", PORT="9000") == 9001
+    assert loaded("STREAM_PORT", PORT="65535") == 65534
+    assert loaded("STREAM_PORT", STREAM_PORT="9100") == 9100
+    assert refusal(STREAM_PORT="8000") == "STREAM_PORT='8000' cannot be used; allowed: another port than PORT"

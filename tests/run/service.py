@@ -55,6 +55,7 @@ class Service:
         self.log = log
         self._seen: set[psutil.Process] = set()
         self.url = f"http://127.0.0.1:{variables['PORT']}"
+        self.stream_port = int(str(variables["STREAM_PORT"]))
         self.data_dir = Path(str(variables["KYROS_DATA_DIR"]))
         with log.open("wb") as output:
             self.launcher = psutil.Popen(

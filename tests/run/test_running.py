@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Callable
 from typing import Any
 
@@ -43,7 +44,7 @@ def test_operator_has_a_random_password(running: Service):
     assert check_password(running.password, digest)
 
 
-def test_only_the_web_server_listens_on_tcp_and_only_on_its_host(running: Service):
+def test_only_web_server_and_stream_listen_on_tcp_and_only_on_their_host(running: Service):
     listening = {
         connection.laddr
         for process in running.processes
@@ -51,7 +52,7 @@ def test_only_the_web_server_listens_on_tcp_and_only_on_its_host(running: Servic
         if connection.status == psutil.CONN_LISTEN
     }
     port = int(running.url.rpartition(":")[2])
-    assert listening == {("127.0.0.1", port)}
+    assert listening == {("127.0.0.1", port), ("127.0.0.1", running.stream_port)}
 
 
 def test_second_start_in_its_data_folder_is_refused_with_one_line(
@@ -99,7 +100,13 @@ def test_commands_beside_it_find_its_cache(running: Service):
 
 
 @pytest.mark.parametrize(
-    ("name", "program"), [("cache", "valkey-server"), ("relay", "cache_relay"), ("worker", "celery")]
+    ("name", "program"),
+    [
+        ("cache", "valkey-server"),
+        ("relay", "cache_relay"),
+        ("stream", "kyros.stream_server"),
+        ("worker", "celery"),
+    ],
 )
 def test_killed_process_that_the_service_can_run_without_is_restarted(
     running: Service, name: str, program: str
@@ -116,6 +123,17 @@ def test_killed_process_that_the_service_can_run_without_is_restarted(
     wait_until(
         lambda: running.get("/readyz") == {"status": "ready", "cache": "up"}, what="connection to the cache"
     )
+
+
+def test_a_client_is_redirected_to_the_stream(running: Service):
+    client = HttpClient(running.url).sign_in("admin", running.password)
+    headers = {**client.headers, "Accept": "text/event-stream"}
+    request = urllib.request.Request(f"{running.url}/api/v1/events/stream/", headers=headers)  # noqa: S310 - http
+    with urllib.request.urlopen(request, timeout=30) as response:  # noqa: S310 - http
+        assert response.url.startswith(
+            f"http://127.0.0.1:{running.stream_port}/api/v1/events/stream/?ticket="
+        )
+        assert response.readline() == b": ok\n"
 
 
 def test_web_worker_is_replaced_as_often_as_it_is_killed(running: Service):

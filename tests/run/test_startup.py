@@ -90,6 +90,14 @@ def test_taken_port_is_refused_with_one_line(service, data_dir):
     assert not list(data_dir.glob("*.sqlite3"))
 
 
+def test_taken_port_of_the_stream_is_refused_with_one_line_that_names_its_setting(service, data_dir):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        line = service(STREAM_PORT=port).refused()
+    assert f"port {port} of 127.0.0.1 is taken" in line
+    assert "STREAM_PORT=" in line
+
+
 def accessible_by_others(folder):
     """Return the files and folders below `folder`, and itself, that not only their owner may use."""
     modes = {path: path.lstat().st_mode for path in (folder, *folder.rglob("*"))}

@@ -4,8 +4,9 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from django.conf import settings
-from django.http import HttpResponse, HttpResponseRedirect, QueryDict
+from django.http import HttpResponseRedirect, QueryDict
 from django.http.request import split_domain_port
+from django.http.response import HttpResponseBase
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework.authentication import BaseAuthentication, SessionAuthentication
 from rest_framework.exceptions import AuthenticationFailed, NotAuthenticated, ValidationError
@@ -19,7 +20,7 @@ from orchestrator.listing import InvalidQuery
 from orchestrator.listing.errors import invalid_value
 from orchestrator.lists import EVENTS
 from orchestrator.models import Event, User
-from orchestrator.stream import feeds, tickets
+from orchestrator.stream import database_feed, tickets
 from orchestrator.stream.access import SERVED_HERE, Access, StreamResponse
 from orchestrator.stream.feeds import EventFilter, InvalidPosition, Position
 from orchestrator.stream.tickets import InvalidTicket
@@ -95,7 +96,7 @@ class EventStreamView(APIView):
             HTTPStatus.TEMPORARY_REDIRECT: OpenApiResponse(description="Follow `Location` within a minute."),
         },
     )
-    def get(self, request: Request) -> HttpResponse:
+    def get(self, request: Request) -> HttpResponseBase:
         """Begin the stream, or redirect to the process that does."""
         require_known(request, ("type", "job", _LAST_EVENT_ID, _TICKET))
         event_filter, (last_event_id, position) = _filter(request), _position(request)
@@ -130,7 +131,7 @@ def _position(request: Request) -> tuple[str, Position | None]:
     """Return the id after which the client goes on, and its position; None for a client that has none."""
     text = request.headers.get("Last-Event-ID") or request.query_params.get(_LAST_EVENT_ID, "")
     try:
-        return text, feeds.current().parse(text) if text else None
+        return text, database_feed.current().parse(text) if text else None
     except InvalidPosition as error:
         raise ValidationError({_LAST_EVENT_ID: [str(error)]}) from error
 
@@ -139,7 +140,7 @@ def _access(request: Request) -> Access:
     """Return the right of the request's user, which lasts as long as the token or the session."""
     if isinstance(request.auth, Access):
         return request.auth
-    user = cached_users.current(request.user.pk)
+    user = cached_users.current(request.user.pk) if request.user.pk else None
     if user is None:
         raise NotAuthenticated
     if request.auth:

@@ -1,10 +1,15 @@
-// Refreshes parts of a page: [data-refresh] is the URL, [data-seconds] the interval.
+// Refreshes parts of a page: [data-refresh] is the URL. A part with [data-stream], the URL of an event stream, is
+// refreshed when an event arrives; a part without, or without a connection to its stream, every [data-seconds].
 "use strict";
 (() => {
+  const MIN_MILLISECONDS = 1000; // between two refreshes of a part
+  const STREAM_SECONDS = 30; // figures such as ages change without an event
+  const RECONNECT_MILLISECONDS = 15000; // after a response that is no stream
   const parts = [...document.querySelectorAll("[data-refresh]")];
   const state = document.querySelector("[data-refresh-state]");
   const text = document.querySelector("[data-refresh-text]");
   const toggle = document.querySelector("[data-refresh-toggle]");
+  const unpaused = text?.textContent;
   let paused = false;
 
   // A refresh keeps what the reader has opened and focused.
@@ -43,9 +48,39 @@
     }
   };
 
+  // Calls `notify` for each event while the page is visible: a browser has few connections to one host.
+  const follow = (part, notify) => {
+    let source = null;
+    const connect = () => {
+      if (document.hidden || source) return;
+      source = new EventSource(part.dataset.stream);
+      source.onopen = () => { part.dataset.following = "yes"; notify(); };
+      source.onmessage = notify;
+      source.onerror = () => {
+        delete part.dataset.following;
+        if (source.readyState === EventSource.CLOSED) { disconnect(); setTimeout(connect, RECONNECT_MILLISECONDS); }
+      };
+    };
+    const disconnect = () => { source?.close(); source = null; delete part.dataset.following; };
+    document.addEventListener("visibilitychange", () => (document.hidden ? disconnect() : connect()));
+    connect();
+  };
+
   const schedule = (part) => {
-    const later = () => setTimeout(async () => { await refresh(part); later(); }, part.dataset.seconds * 1000);
-    if (part.dataset.first) refresh(part);
+    let waiting = false;
+    let refreshed = Date.now();
+    const refreshNow = async () => { await refresh(part); refreshed = Date.now(); };
+    const refreshSoon = () => {
+      if (waiting) return;
+      waiting = true;
+      setTimeout(async () => { waiting = false; await refreshNow(); }, MIN_MILLISECONDS);
+    };
+    const later = () => setTimeout(async () => {
+      if (!part.dataset.following || Date.now() > refreshed + STREAM_SECONDS * 1000) await refreshNow();
+      later();
+    }, part.dataset.seconds * 1000);
+    if (part.dataset.first) refreshNow();
+    if (part.dataset.stream) follow(part, refreshSoon);
     later();
   };
 
@@ -54,7 +89,7 @@
     paused = !paused;
     toggle.setAttribute("aria-pressed", String(paused));
     toggle.textContent = paused ? "Resume" : "Pause";
-    if (text) text.textContent = paused ? "Paused" : "Refreshes every 5 seconds";
+    if (text) text.textContent = paused ? "Paused" : unpaused;
   });
   parts.forEach(schedule);
 })();
