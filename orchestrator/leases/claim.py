@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from django.db import DEFAULT_DB_ALIAS, connection, transaction
+from django.db import DEFAULT_DB_ALIAS, connection, connections, transaction
 
 from monitoring.plans import Statement
 from orchestrator.actions import build_job_event
 from orchestrator.choices import JobEvent, JobStatus
+from orchestrator.db import rows
 from orchestrator.db.clock import database_now
 from orchestrator.leases import contacts
 from orchestrator.limits import DEFAULT_LEASE_SECONDS
@@ -68,7 +69,8 @@ def claim(
         if has_scheduled(now):
             promote(now)
         jobs = _start(_Lease(worker, now, timedelta(seconds=lease_seconds)), wanted, limit)
-        Event.objects.bulk_create(_started(job, by) for job in jobs)
+        if jobs:
+            rows.insert(connections[DEFAULT_DB_ALIAS], [_started(job, by) for job in jobs])
     return sorted(jobs, key=lambda job: (-job.priority, job.created_at, job.pk))
 
 
