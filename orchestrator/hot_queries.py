@@ -25,7 +25,7 @@ from orchestrator.listing import Cursor, ListDefinition, Order, Selection, acces
 from orchestrator.lists import LISTS
 from orchestrator.models import Event, Job, Task, User
 from orchestrator.stream.postgresql import PostgresPosition, page_statement
-from orchestrator.stream.snapshots import Snapshot
+from orchestrator.stream.transaction_snapshots import Snapshot
 
 _NIL_ID: Final = UUID(int=0)
 #: Time limit for the plans that the monitoring page shows.

@@ -21,7 +21,7 @@ from kyros.web_server.wsgi_environ import environ_of
 from orchestrator.cache.wakeups import Listener
 from orchestrator.stream import database_feed, rights, tickets
 from orchestrator.stream.access import SERVED_HERE, Access, StreamResponse
-from orchestrator.stream.feeds import Feed, Page, Position
+from orchestrator.stream.feeds import EventPage, Feed, Position
 from orchestrator.stream.hub import Hub
 from orchestrator.stream.subscription import Subscription
 
@@ -196,7 +196,7 @@ class StreamApplication:
             The position after them.
         """
         while True:
-            page: Page = await self._in_thread(self._read, position, until)
+            page: EventPage = await self._in_thread(self._read, position, until)
             found = (each.message for each in page.events if subscription.event_filter in each.filters())
             if messages := b"".join(found):
                 await _send(protocol, messages)
@@ -204,7 +204,7 @@ class StreamApplication:
             if page.complete:
                 return position
 
-    def _read(self, position: Position, until: Position | None) -> Page:
+    def _read(self, position: Position, until: Position | None) -> EventPage:
         """Read a page; runs in a thread."""
         try:
             return self._feed.read(position, until)

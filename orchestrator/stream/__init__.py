@@ -1,6 +1,6 @@
 """The event stream: each committed event, once and in order, to every client that follows (docs/stream.md).
 
-- ``snapshots``: sets of transactions, as PostgreSQL's snapshots are
+- ``transaction_snapshots``: sets of transactions, as PostgreSQL's snapshots are
 - ``feeds``: what a feed is: it reads the events after a position; ``postgresql`` and ``sqlite`` are the two
 - ``database_feed``: the one that the settings choose
 - ``hub``: reads new events once for all clients, and hands each client those of its filter

@@ -60,7 +60,7 @@ class StreamedEvent:
             yield EventFilter(self.type, self.job)
 
 
-class Page(NamedTuple):
+class EventPage(NamedTuple):
     """The next events after a position, in order.
 
     Args:
@@ -80,7 +80,7 @@ class Feed(Protocol):
     def now(self) -> Position:
         """Return the position after everything that is committed."""
 
-    def read(self, after: Position, until: Position | None = None) -> Page:
+    def read(self, after: Position, until: Position | None = None) -> EventPage:
         """Return the events after a position.
 
         Args:

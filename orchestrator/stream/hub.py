@@ -17,7 +17,7 @@ from django.db import Error, connections
 
 from orchestrator.cache import barrier
 from orchestrator.stream import stream_metrics
-from orchestrator.stream.feeds import EventFilter, Feed, Page, Position, StreamedEvent
+from orchestrator.stream.feeds import EventFilter, EventPage, Feed, Position, StreamedEvent
 from orchestrator.stream.subscription import Subscription
 
 logger = logging.getLogger(__name__)
@@ -114,11 +114,11 @@ class Hub:
         if not page.complete:
             self.wake()
 
-    def _read(self, position: Position | None) -> Page:
+    def _read(self, position: Position | None) -> EventPage:
         """Read the events after a position; runs in the thread."""
         try:
             if position is None:
-                return Page((), self._feed.now(), complete=True)
+                return EventPage((), self._feed.now(), complete=True)
             page = self._feed.read(position)
             if page.events:
                 barrier.wait()  # what a client then reads must not be older than the events

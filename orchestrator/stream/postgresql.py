@@ -15,13 +15,13 @@ from orchestrator.stream.feeds import (
     FIELDS,
     PAGE_EVENTS,
     UNKNOWN,
+    EventPage,
     InvalidPosition,
-    Page,
     StreamedEvent,
     event_uuid,
     message,
 )
-from orchestrator.stream.snapshots import Snapshot
+from orchestrator.stream.transaction_snapshots import Snapshot
 
 _NOW: Final = """
     SELECT pg_current_snapshot()::text,
@@ -85,17 +85,17 @@ class PostgresFeed:
                 cursor.execute(_FORGET_OTHER_HISTORY)
         return PostgresPosition(Snapshot.parse(text))
 
-    def read(self, after: PostgresPosition, until: PostgresPosition | None = None) -> Page:
+    def read(self, after: PostgresPosition, until: PostgresPosition | None = None) -> EventPage:
         """Return the events after a position, first the rest of its last transaction."""
         rows = _query(*page_statement(after, until))
         current = Snapshot.parse(rows[0][0])
         if current.end < after.delivered.end:  # the database was replaced by an older one
-            return Page((), self.now(), complete=True)
+            return EventPage((), self.now(), complete=True)
         target = until.delivered if until else current
         events, position = _events(rows, after, target)
         if len(events) < PAGE_EVENTS:
-            return Page(events, PostgresPosition(target), complete=True)
-        return Page(events, position, complete=False)
+            return EventPage(events, PostgresPosition(target), complete=True)
+        return EventPage(events, position, complete=False)
 
     def parse(self, last_event_id: str) -> PostgresPosition:
         """Return the position of an ``id:`` or of an event's id."""

@@ -12,8 +12,8 @@ from orchestrator.stream.feeds import (
     FIELDS,
     PAGE_EVENTS,
     UNKNOWN,
+    EventPage,
     InvalidPosition,
-    Page,
     StreamedEvent,
     event_uuid,
     message,
@@ -41,12 +41,12 @@ class SqliteFeed:
         rows = _query(_NOW, [])
         return SqlitePosition(*rows[0]) if rows else SqlitePosition()
 
-    def read(self, after: SqlitePosition, until: SqlitePosition | None = None) -> Page:
+    def read(self, after: SqlitePosition, until: SqlitePosition | None = None) -> EventPage:
         """Return the events after a position."""
         rows = _query(*page_statement(after, until))
         events = tuple(_event(*row) for row in rows)
         position = SqlitePosition(*rows[-1][:2]) if rows else self._still(after)
-        return Page(events, position, complete=len(events) < PAGE_EVENTS)
+        return EventPage(events, position, complete=len(events) < PAGE_EVENTS)
 
     def _still(self, position: SqlitePosition) -> SqlitePosition:
         """Return a position after which there is no event, or the last one if its event was deleted."""

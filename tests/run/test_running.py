@@ -125,8 +125,19 @@ def test_killed_process_that_the_service_can_run_without_is_restarted(
     )
 
 
+def responds(port: int) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=30):  # noqa: S310 - http
+            return True
+    except OSError:
+        return False
+
+
 def test_a_client_is_redirected_to_the_stream(running: Service):
     client = HttpClient(running.url).sign_in("admin", running.password)
+    wait_until(
+        lambda: responds(running.stream_port), what="the stream's process, which another test has killed"
+    )
     headers = {**client.headers, "Accept": "text/event-stream"}
     request = urllib.request.Request(f"{running.url}/api/v1/events/stream/", headers=headers)  # noqa: S310 - http
     with urllib.request.urlopen(request, timeout=30) as response:  # noqa: S310 - http

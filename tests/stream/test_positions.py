@@ -12,7 +12,7 @@ from orchestrator.db.ids import new_id
 from orchestrator.stream import postgresql
 from orchestrator.stream.feeds import InvalidPosition
 from orchestrator.stream.postgresql import PostgresFeed, PostgresPosition
-from orchestrator.stream.snapshots import Snapshot
+from orchestrator.stream.transaction_snapshots import Snapshot
 
 pytestmark = pytest.mark.postgres
 

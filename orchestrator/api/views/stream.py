@@ -7,6 +7,7 @@ from django.conf import settings
 from django.http import HttpResponseRedirect, QueryDict
 from django.http.request import split_domain_port
 from django.http.response import HttpResponseBase
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework.authentication import BaseAuthentication, SessionAuthentication
 from rest_framework.exceptions import AuthenticationFailed, NotAuthenticated, ValidationError
@@ -53,6 +54,17 @@ class TicketAuthentication(BaseAuthentication):
     def authenticate_header(self, request: Request) -> str:
         """Return the ``WWW-Authenticate`` header of a 401."""
         return BearerAuthentication().authenticate_header(request)
+
+
+class TicketScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+    """Describes tickets."""
+
+    target_class = TicketAuthentication
+    name = "ticket"
+
+    def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
+        """Return the OpenAPI description of the scheme."""
+        return {"type": "apiKey", "in": "query", "name": _TICKET}
 
 
 class TemporaryRedirect(HttpResponseRedirect):

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.stream.snapshots import Snapshot
+from orchestrator.stream.transaction_snapshots import Snapshot
 
 pytestmark = pytest.mark.engine_neutral
 
