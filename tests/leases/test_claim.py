@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from orchestrator.models import Event, Job, Worker
+from orchestrator.models import Job, Worker
 from tests.leases.worker_calls import JOBS, claim, claim_one, history, names, read, set_status, submit
 
 pytestmark = pytest.mark.django_db
@@ -156,7 +156,7 @@ def test_an_event_that_cannot_be_written_undoes_the_claim(
         raise RuntimeError
 
     with monkeypatch.context() as patch:
-        patch.setattr(type(Event.objects), "bulk_create", fail)
+        patch.setattr("orchestrator.leases.claim.rows.insert", fail)
         with pytest.raises(RuntimeError):
             claim(as_user)
     assert read(as_user, job) == job

@@ -127,7 +127,7 @@ def test_killed_process_that_the_service_can_run_without_is_restarted(
 
 def responds(port: int) -> bool:
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=30):  # noqa: S310 - http
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=30):
             return True
     except OSError:
         return False
