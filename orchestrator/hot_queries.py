@@ -24,7 +24,7 @@ from orchestrator.limits import DEFAULT_PAGE_SIZE, MAX_RECENT_EVENTS
 from orchestrator.listing import Cursor, ListDefinition, Order, Selection, access_path
 from orchestrator.lists import LISTS
 from orchestrator.models import Event, Job, Task, User
-from orchestrator.stream.postgresql import PostgresPosition, page_statement
+from orchestrator.stream.postgresql import PostgresPosition, newest_statement
 from orchestrator.stream.transaction_snapshots import Snapshot
 
 _NIL_ID: Final = UUID(int=0)
@@ -251,12 +251,12 @@ def _outbox() -> Iterator[HotQuery]:
 
 def _stream() -> HotQuery:
     """Return the query that reads new events. SQLite stores the table in the order of the stream."""
-    position = PostgresPosition(Snapshot(3, (1,)), last=2, last_id=_NIL_ID)
+    position = PostgresPosition(Snapshot(3))
     return HotQuery(
         name="events after a position of the stream",
         caller="GET /api/v1/events/stream/",
         table="events",
-        statement=lambda _: Statement(*page_statement(position, None)),
+        statement=lambda _: Statement(*newest_statement(position)),
         index="ix_events_transaction",
         conditions=("transaction",),
         engine="postgresql",

@@ -130,12 +130,9 @@ def _page_sql(*, partial: bool, bounded: bool) -> str:
     Each part reads one range of the index, so that a transaction which is open for long does not make every
     poll read all events since its start. There is a row with the snapshot even if there is no event.
     """
-    json = object_sql(Event, "events", FIELDS, "postgresql")
-    columns = f"transaction, id, type, job_id, {json} AS json"
     until = _UNTIL if bounded else ""
     parts = " UNION ALL ".join(
-        f"(SELECT {number} AS part, {columns} FROM events WHERE {condition} {until}"  # noqa: S608 - our own
-        f" ORDER BY transaction, id LIMIT {PAGE_EVENTS})"
+        f"({_part_sql(number, f'{condition} {until}')})"
         for number, condition in enumerate(_PARTS)
         if number or partial
     )
@@ -144,6 +141,19 @@ def _page_sql(*, partial: bool, bounded: bool) -> str:
         f" FROM (SELECT) AS one LEFT JOIN ({parts}) AS page ON true"
         f" ORDER BY part, transaction, id LIMIT {PAGE_EVENTS}"
     )
+
+
+def _part_sql(number: int, condition: str) -> str:
+    json = object_sql(Event, "events", FIELDS, "postgresql")
+    return (
+        f"SELECT {number} AS part, transaction, id, type, job_id, {json} AS json"  # noqa: S608 - our own
+        f" FROM events WHERE {condition} ORDER BY transaction, id LIMIT {PAGE_EVENTS}"
+    )
+
+
+def newest_statement(position: PostgresPosition) -> tuple[str, Any]:
+    """Return the SQL and the parameters of the part of a page that reads the newest transactions."""
+    return _part_sql(0, _PARTS[-1]), {"end": str(position.rest.end)}
 
 
 def _query(sql: str, parameters: Any = None) -> list[tuple[Any, ...]]:
