@@ -14,6 +14,7 @@ from django.conf import settings
 from django.db import Error, connections
 from django.http import HttpRequest
 from django.http.request import split_domain_port
+from django.urls import resolve
 
 from kyros.web_server.request_body import AsgiProtocol
 from kyros.web_server.request_handler import Application, GranianRequest, Head
@@ -67,6 +68,7 @@ def create(django: Application, loop: asyncio.AbstractEventLoop) -> "StreamAppli
         loop: the process's event loop.
     """
     check_request_enabled.connect(_from_own_page)
+    resolve("/healthz")  # loads the views, so that the first client does not wait for them
     feed = database_feed.current()
 
     def wake() -> None:

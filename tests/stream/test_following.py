@@ -2,6 +2,8 @@
 
 from uuid import uuid4
 
+import pytest
+
 from orchestrator import actions
 from orchestrator.models import Event
 
@@ -35,3 +37,10 @@ def test_a_client_gets_what_passes_its_filter(stream, follow):
     for query, client in clients.items():
         client.until(lambda each, query=query: len(each.events) >= len(expected[query]))
     assert {query: client.ids for query, client in clients.items()} == expected
+
+
+@pytest.mark.one_engine
+def test_a_comment_shows_that_the_connection_lives(stream, follow):
+    client = follow(stream(), "type=none").started()
+    client.until(lambda each: ": still here" in each.lines, "a comment")
+    assert client.events == []

@@ -1,0 +1,69 @@
+"""The hub: one poll for all clients, and none without clients."""
+
+import asyncio
+from contextlib import suppress
+from functools import partial
+from uuid import uuid4
+
+import pytest
+
+from orchestrator.cache import barrier
+from orchestrator.stream import hub as hub_module
+from orchestrator.stream.feeds import EventFilter, EventPage, StreamedEvent
+from orchestrator.stream.hub import Hub
+from orchestrator.stream.subscription import Subscription
+
+pytestmark = pytest.mark.engine_neutral
+
+
+class Feed:
+    """A feed of one event for each position, which is a number."""
+
+    def __init__(self, done):
+        self._done = done
+
+    def now(self):
+        self._done.append("now")
+        return 0
+
+    def read(self, after, until=None):
+        self._done.append("read")
+        event = StreamedEvent(uuid4(), "x", None, b"event")
+        return EventPage((event,), after + 1, complete=True)
+
+
+def test_a_poll_serves_all_clients_after_the_barrier(monkeypatch):
+    done = []
+    monkeypatch.setattr(barrier, "wait", lambda: done.append("barrier"))
+    monkeypatch.setattr(hub_module, "MIN_POLL_SECONDS", 0.01)
+
+    async def run():
+        hub = Hub(Feed(done), lambda: True)
+        running = asyncio.create_task(hub.run())
+        hub.wake()  # nobody follows: the database is left alone
+        await asyncio.sleep(0)
+        sent = asyncio.Event()
+
+        def send(message, number):
+            done.append((number, message))
+            if done[-2:] in ([(0, b"event"), (1, b"event")], [(1, b"event"), (0, b"event")]):
+                sent.set()
+
+        clients = [Subscription(None, EventFilter(), partial(send, number=number)) for number in range(2)]
+        for client in clients:
+            await hub.join(client)
+            client._idle = True  # noqa: SLF001 - what its sender sets
+        done.append("joined")
+        hub.wake()
+        await sent.wait()
+        for client in clients:
+            hub.leave(client)
+        running.cancel()
+        with suppress(asyncio.CancelledError):
+            await running
+
+    asyncio.run(run())
+    assert done[0] == "now"
+    last = done[done.index("joined") + 1 :]
+    assert last[:2] == ["read", "barrier"]
+    assert sorted(last[2:]) == [(0, b"event"), (1, b"event")]
