@@ -11,6 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from rest_framework.test import APIClient
 
+from orchestrator.demo.bulk_load import analyze
 from orchestrator.models import Job, Worker
 from tests.leases.worker_calls import JOBS, claim, claim_one, history, names, read, set_status, submit
 
@@ -135,6 +136,26 @@ def test_a_job_that_was_started_by_hand_has_no_lease_and_is_claimed_when_it_is_r
     assert claim(as_user) == []
     set_status(as_user, job, "pending")
     assert claim_one(as_user)["attempts"] == 0
+
+
+@pytest.mark.postgres
+def test_a_claim_reads_no_jobs_that_have_ended(as_user: APIClient):
+    """As many pending jobs as ended ones make reading the table look cheap, but the ended ones come first."""
+    ended = {"status": "cancelled", "completed_at": timezone.now()}
+    Job.objects.bulk_create(Job(name="ended", **ended) for _ in range(2000))
+    Job.objects.bulk_create(Job(name="next", due=True) for _ in range(2000))
+    analyze(connection)
+    for queues in (None, ["default"], ["default", "other"]):
+        with CaptureQueriesContext(connection) as queries:
+            claim(as_user, queues=queues)
+        of_jobs = [query["sql"] for query in queries if "FROM jobs" in query["sql"]]
+        assert of_jobs != []
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL enable_sort = off")
+            for sql in of_jobs:
+                cursor.execute(f"EXPLAIN {sql}")
+                plan = "\n".join(line for (line,) in cursor.fetchall())
+                assert "Seq Scan" not in plan, plan
 
 
 @pytest.mark.sqlite
