@@ -12,6 +12,7 @@ django.setup()
 
 from django.db import connection  # noqa: E402
 
+from benchmarks import pending_jobs  # noqa: E402
 from benchmarks.scaling import scale_rows  # noqa: E402
 from benchmarks.suites.report_queries import measure  # noqa: E402
 from orchestrator import actions  # noqa: E402
@@ -71,6 +72,16 @@ def scale(factor: str) -> None:
     scale_rows(int(factor))
 
 
+def replace_pending(due: str, later: str, priorities: str, queues: str) -> None:
+    """Replace all pending jobs, as ``benchmarks.pending_jobs`` does."""
+    pending_jobs.replace_pending(int(due), int(later), int(priorities), int(queues))
+
+
+def top_up_pending(number: str) -> None:
+    """Submit jobs until so many are pending."""
+    pending_jobs.top_up_pending(int(number))
+
+
 def report_queries() -> list[dict[str, Any]]:
     """Measure the four queries of the performance report."""
     return measure()
@@ -97,6 +108,8 @@ STEPS: dict[str, Callable[..., Any]] = {
         drop_triggers,
         add_numbered_jobs,
         scale,
+        replace_pending,
+        top_up_pending,
         report_queries,
         record_events,
     )

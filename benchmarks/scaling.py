@@ -6,7 +6,7 @@ Indexes and counts are built after the rows. No other process may use the databa
 interrupted run leaves it unusable.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -62,25 +62,35 @@ def scale_rows(factor: int) -> None:
     parameters: dict[str, object] = {
         "factor": factor,
         "copies_per_history": COPIES_PER_HISTORY,
-        "job_columns": ", ".join(_columns(Job)),
-        "task_columns": ", ".join(_columns(Task)),
+        "job_columns": ", ".join(columns_of(Job)),
+        "task_columns": ", ".join(columns_of(Task)),
     }
-    if connection.vendor == "postgresql":
-        _scale_postgresql(parameters)
-    else:
-        _scale_sqlite(parameters)
+    values = _postgresql_values() if connection.vendor == "postgresql" else _sqlite_values()
+    with bulk_writing() as execute:
+        execute(_script(connection.vendor, {**parameters, **values}))
+
+
+@contextmanager
+def bulk_writing() -> Iterator[Callable[[str], Any]]:
+    """Yield a function that executes SQL statements on jobs, events and tasks without indexes and triggers.
+
+    At the end these are restored, the rows counted and the planner's statistics collected.
+    """
+    connection.ensure_connection()
+    with _writing_postgresql() if connection.vendor == "postgresql" else _writing_sqlite() as execute:
+        yield execute
     counts.verify(repair=True)
     analyze(connection)
 
 
-def _scale_postgresql(parameters: dict[str, object]) -> None:
-    connection.ensure_connection()
+@contextmanager
+def _writing_postgresql() -> Iterator[Callable[[str], Any]]:
     raw: Any = connection.connection
     # In one transaction with the TRUNCATE: PostgreSQL then logs no rows (wal_level minimal).
     with raw.transaction(), raw.cursor() as cursor:
         cursor.execute(_POSTGRESQL_FAST)
         with _without_indexes_postgresql(cursor):
-            cursor.execute(_script("postgresql", {**parameters, **_postgresql_values()}))
+            yield cursor.execute
 
 
 @contextmanager
@@ -104,13 +114,13 @@ def _without_indexes_postgresql(cursor: Any) -> Iterator[None]:
         cursor.execute(f"ALTER TABLE {table} ENABLE TRIGGER USER")
 
 
-def _scale_sqlite(parameters: dict[str, object]) -> None:
-    connection.ensure_connection()
+@contextmanager
+def _writing_sqlite() -> Iterator[Callable[[str], Any]]:
     raw: Any = connection.connection
     raw.create_function("microseconds", 1, _microseconds, deterministic=True)
     raw.executescript(_SQLITE_FAST)
     with _without_indexes_sqlite(raw):
-        raw.executescript(_script("sqlite", {**parameters, **_sqlite_values()}))
+        yield raw.executescript
     raw.executescript(SQLITE_PRAGMAS)
 
 
@@ -127,7 +137,7 @@ def _without_indexes_sqlite(raw: Any) -> Iterator[None]:
         raw.execute(sql)
 
 
-def _columns(model: type[Model]) -> list[str]:
+def columns_of(model: type[Model]) -> list[str]:
     """Return the columns of a model but its id, which a copy does not share."""
     return [field.column for field in model._meta.concrete_fields if not field.primary_key]
 
@@ -143,7 +153,7 @@ def _postgresql_values() -> dict[str, str]:
     def values(model: type[Model]) -> str:
         shifted = _timestamps(model)
         return ", ".join(
-            f"{column} + step * copy" if column in shifted else column for column in _columns(model)
+            f"{column} + step * copy" if column in shifted else column for column in columns_of(model)
         )
 
     return {"job_values": values(Job), "task_values": values(Task)}
@@ -155,7 +165,7 @@ def _sqlite_values() -> dict[str, str]:
     def values(model: type[Model]) -> str:
         shifted = _timestamps(model)
         return ", ".join(
-            _shifted(f"{column}_us") if column in shifted else column for column in _columns(model)
+            _shifted(f"{column}_us") if column in shifted else column for column in columns_of(model)
         )
 
     def microseconds(model: type[Model]) -> str:

@@ -125,7 +125,7 @@ class Testbed:
             self._seeded[name] = self.copy(self.seeded(engine, MAX_SEEDED_JOBS), name)
             self._seeded[name].run_step("scale", str(jobs // MAX_SEEDED_JOBS))
         if name not in self._seeded:
-            deployment = self._deployment(name, engine, self._new_database(name, engine))
+            deployment = self._deployment(name, engine, self.new_database(name, engine))
             deployment.manage("migrate", "--verbosity", "0")
             deployment.manage("seed_demo", "--jobs", str(jobs), "--tasks", str(jobs // 10), "--seed", "1")
             self._seeded[name] = self._with_admin(deployment)
@@ -170,7 +170,8 @@ class Testbed:
         }
         return Deployment(name, engine, environment)
 
-    def _new_database(self, name: str, engine: str) -> str:
+    def new_database(self, name: str, engine: str) -> str:
+        """Create an empty database; return its ``DATABASE_URL``."""
         if engine == "sqlite":
             (self.folder / name).mkdir()
             return f"sqlite:///{self.folder / name / 'db.sqlite3'}"

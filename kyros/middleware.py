@@ -2,7 +2,11 @@
 
 from collections.abc import Callable
 from http import HTTPStatus
+from typing import Any
 
+from django.contrib.auth.middleware import AuthenticationMiddleware
+from django.contrib.messages.middleware import MessageMiddleware
+from django.contrib.sessions.middleware import SessionMiddleware
 from django.http import HttpRequest, HttpResponseBase, HttpResponsePermanentRedirect, JsonResponse
 from django.middleware.common import CommonMiddleware
 from rest_framework.permissions import SAFE_METHODS
@@ -22,6 +26,34 @@ class HostCheckMiddleware(CommonMiddleware):
     def process_request(self, request: HttpRequest) -> HttpResponsePermanentRedirect | None:
         """Refuse a request whose `Host` is not allowed, or redirect it."""
         return None if request.path_info in PROBES else super().process_request(request)
+
+
+class _ForBrowsers:
+    """Leaves a middleware out for requests to the API with a bearer token: they have no session."""
+
+    get_response: Any
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """Return the response to a request."""
+        if request.path_info.startswith("/api/") and "HTTP_AUTHORIZATION" in request.META:
+            scheme = request.META["HTTP_AUTHORIZATION"].partition(" ")[0]
+            if scheme.lower() == "bearer":
+                unchanged: HttpResponseBase = self.get_response(request)
+                return unchanged
+        response: HttpResponseBase = super().__call__(request)  # type: ignore[misc]
+        return response
+
+
+class BrowserSessionMiddleware(_ForBrowsers, SessionMiddleware):
+    """Django's sessions."""
+
+
+class BrowserUserMiddleware(_ForBrowsers, AuthenticationMiddleware):
+    """The user of a session."""
+
+
+class BrowserMessageMiddleware(_ForBrowsers, MessageMiddleware):
+    """The messages that the next page shows."""
 
 
 def refuse_unread_body(get_response: View) -> View:

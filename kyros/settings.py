@@ -280,11 +280,11 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "corsheaders.middleware.CorsMiddleware",
     "kyros.middleware.refuse_unread_body",
-    "django.contrib.sessions.middleware.SessionMiddleware",
+    "kyros.middleware.BrowserSessionMiddleware",
     "kyros.middleware.HostCheckMiddleware",  # Django's CommonMiddleware
     "django.middleware.csrf.CsrfViewMiddleware",
-    "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "django.contrib.messages.middleware.MessageMiddleware",
+    "kyros.middleware.BrowserUserMiddleware",
+    "kyros.middleware.BrowserMessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 TEMPLATES = [

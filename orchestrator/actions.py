@@ -21,7 +21,7 @@ from orchestrator.db import rows
 from orchestrator.db.clock import database_now
 from orchestrator.exceptions import DuplicateValue, LastAdmin, LeaseLost, TransitionNotAllowed
 from orchestrator.json_codec import to_json
-from orchestrator.models import Event, Job, Task, User
+from orchestrator.models import Event, Job, Task, User, save_together
 
 _Row = TypeVar("_Row", Job, Task)
 
@@ -30,8 +30,7 @@ _Row = TypeVar("_Row", Job, Task)
 def create_job(*, by: str, **fields: Any) -> Job:
     """Create a pending job and its first event; ``by`` is the username for the history."""
     job, event = new_job(by=by, **fields)
-    job.save(force_insert=True)
-    event.save(force_insert=True)
+    save_together(job, event)
     return job
 
 

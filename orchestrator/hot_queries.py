@@ -18,7 +18,7 @@ from monitoring.plan_checks import OUT_OF_TIME, HotQuery, PlanCheck, examine, fr
 from monitoring.plans import PRIMARY_KEY, Statement
 from orchestrator.cache import outbox
 from orchestrator.choices import JobStatus, Role
-from orchestrator.leases.claim import next_jobs, scheduled_jobs
+from orchestrator.leases.queue_order import next_jobs, scheduled_jobs
 from orchestrator.leases.waiting import next_priority, next_scheduled, oldest_of_priority
 from orchestrator.limits import DEFAULT_PAGE_SIZE, MAX_RECENT_EVENTS
 from orchestrator.listing import Cursor, ListDefinition, Order, Selection, access_path

@@ -15,8 +15,9 @@ from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.hashers import identify_hasher
 from django.contrib.auth.models import PermissionsMixin
 from django.core.validators import MaxLengthValidator, MaxValueValidator, MinValueValidator, RegexValidator
-from django.db import connections, models, router, transaction
+from django.db import DEFAULT_DB_ALIAS, connections, models, router, transaction
 from django.db.models import Index, Q
+from django.db.models.signals import post_save
 from django.utils import timezone
 
 from orchestrator.choices import ENDED_STATUSES, STARTED_STATUSES, TRANSITIONS, JobStatus, Role
@@ -54,16 +55,27 @@ class AtomicSaveModel(models.Model):
         rows.insert(connections[using], [self], fields)
         return []
 
-    def _do_update(self, base_qs: Any, using: str, pk_val: Any, values: Any, *more: Any) -> bool:
+    def _do_update(  # type: ignore[override]
+        self, base_qs: Any, using: str, pk_val: Any, values: Any, *more: Any
+    ) -> bool:
         """Update the row with SQL that needs no queryset, unless the database computes some of its values."""
         if _has_expression(value for _, _, value in values):
-            updated: bool = super()._do_update(base_qs, using, pk_val, values, *more)  # type: ignore[misc]
-            return updated
+            return bool(super()._do_update(base_qs, using, pk_val, values, *more))
         return rows.update(connections[using], self, [(field, value) for field, _, value in values])
 
 
 def _has_expression(values: Iterable[Any]) -> bool:
     return any(hasattr(value, "resolve_expression") for value in values)
+
+
+def save_together(*new: AtomicSaveModel) -> None:
+    """Save new rows into the open transaction; on PostgreSQL in one round trip."""
+    rows.insert_together(connections[DEFAULT_DB_ALIAS], new)
+    for row in new:
+        row._state.adding, row._state.db = False, DEFAULT_DB_ALIAS  # noqa: SLF001 - as Django's save() does
+        post_save.send(
+            type(row), instance=row, created=True, update_fields=None, raw=False, using=DEFAULT_DB_ALIAS
+        )
 
 
 class Timestamped(AtomicSaveModel):

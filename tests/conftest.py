@@ -18,7 +18,7 @@ from rest_framework.test import APIClient
 from monitoring import timeouts
 from orchestrator.cache import timing
 from orchestrator.choices import Role
-from orchestrator.leases import contacts
+from orchestrator.leases import contacts, expiry
 from orchestrator.models import User
 from tests.engines import POSTGRES
 from tests.servers.postgres import PostgresServer
@@ -111,6 +111,12 @@ def _empty_caches(_valkey_client: redis.Redis) -> None:
 def _forget_workers() -> None:
     """Let the first claim of a worker write its row, also if the last test has rolled it back."""
     contacts.forget()
+
+
+@pytest.fixture(autouse=True)
+def _claims_end_no_leases(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave expired leases to the tests that end them."""
+    monkeypatch.setattr(expiry, "end_some", lambda: None)
 
 
 @pytest.fixture(autouse=True)

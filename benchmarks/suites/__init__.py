@@ -5,7 +5,9 @@ from collections.abc import Callable
 from benchmarks.options import Options
 from benchmarks.suite_report import SuiteReport
 from benchmarks.suites import (
+    claim_growth,
     event_stream,
+    job_claims,
     job_writes,
     list_reads,
     report_queries,
@@ -19,8 +21,10 @@ Suite = Callable[[Testbed, Options], SuiteReport]
 SUITES: dict[str, Suite] = {
     "lists": list_reads.run,
     "writes": job_writes.run,
+    "claims": job_claims.run,
     "memory": worker_memory.run,
     "queries": report_queries.run,
     "growth": table_growth.run,
     "stream": event_stream.run,
+    "claim_growth": claim_growth.run,
 }

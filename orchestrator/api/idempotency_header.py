@@ -2,13 +2,16 @@
 
 import re
 from http import HTTPStatus
-from typing import Final
+from typing import TYPE_CHECKING, Final, cast
 
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 
 from orchestrator.limits import MAX_IDEMPOTENCY_KEY_LENGTH
 from orchestrator.submission.idempotency import IdempotencyKey, digest_of
+
+if TYPE_CHECKING:
+    from uuid import UUID
 
 _HEADER: Final = "Idempotency-Key"
 _VALID: Final = re.compile(rf"[!-~]{{1,{MAX_IDEMPOTENCY_KEY_LENGTH}}}")
@@ -32,4 +35,4 @@ def idempotency_key(request: Request) -> IdempotencyKey | None:
     if not _VALID.fullmatch(key):
         allowed = f"1 to {MAX_IDEMPOTENCY_KEY_LENGTH} visible ASCII characters"
         raise ValidationError({_HEADER: [f"The header is not a valid key. Allowed: {allowed}."]})
-    return IdempotencyKey(request.user.pk, key, digest_of(request.path, request.data))
+    return IdempotencyKey(cast("UUID", request.user.pk), key, digest_of(request.path, request.data))

@@ -43,11 +43,7 @@ def insert(
     model = type(rows[0])
     fields = fields or _fields_with_values(model)
     names = tuple(field.attname for field in fields)
-    attributes = _attributes(names)
-    values = [
-        [_stored(field, value, connection) for field, value in zip(fields, attributes(row), strict=True)]
-        for row in rows
-    ]
+    values = [_values(row, fields, names, connection) for row in rows]
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql" and len(rows) > 1:
             columns = ", ".join(str(field.column) for field in fields)
@@ -59,6 +55,22 @@ def insert(
         for start in range(0, len(values), _SQLITE_STATEMENT_ROWS):
             some = values[start : start + _SQLITE_STATEMENT_ROWS]
             cursor.execute(_insert_sql(model, names, len(some)), list(chain.from_iterable(some)))
+
+
+def insert_together(connection: BaseDatabaseWrapper, rows: Sequence[models.Model]) -> None:
+    """Insert unsaved instances into the open transaction without signals; on PostgreSQL in one round trip."""
+    statements, parameters = [], []
+    for row in rows:
+        fields = _fields_with_values(type(row))
+        names = tuple(field.attname for field in fields)
+        statements.append(_insert_sql(type(row), names, 1))
+        parameters.append(_values(row, fields, names, connection))
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute(_joined(tuple(statements)), list(chain.from_iterable(parameters)))
+            return
+        for statement, values in zip(statements, parameters, strict=True):
+            cursor.execute(statement, values)
 
 
 def update(connection: BaseDatabaseWrapper, row: models.Model, values: Iterable[tuple[_Field, Any]]) -> bool:
@@ -98,12 +110,24 @@ def read(model: type[_Row], row_id: UUID, *, lock: bool = False) -> _Row:
         cursor.execute(statement, [_stored(model._meta.pk, row_id, connection)])
         found = cursor.fetchone()
     if found is None:
-        raise model.DoesNotExist
+        raise model.DoesNotExist  # type: ignore[attr-defined]
     values = list(found)
     for position, convert in converters:
         if values[position] is not None:
             values[position] = convert(values[position])
     return model.from_db(DEFAULT_DB_ALIAS, names, values)
+
+
+def _values(
+    row: models.Model, fields: Sequence[_Field], names: tuple[str, ...], connection: BaseDatabaseWrapper
+) -> list[Any]:
+    values = zip(fields, _attributes(names)(row), strict=True)
+    return [_stored(field, value, connection) for field, value in values]
+
+
+@cache
+def _joined(statements: tuple[str, ...]) -> str:
+    return "; ".join(statements)
 
 
 def _fields_with_values(model: type[models.Model]) -> tuple[_Field, ...]:

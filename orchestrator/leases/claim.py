@@ -4,25 +4,21 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
-from django.db import DEFAULT_DB_ALIAS, connection, transaction
+from django.db import DEFAULT_DB_ALIAS, connection, connections, transaction
 
 from monitoring.plans import Statement
 from orchestrator.actions import build_job_event
 from orchestrator.choices import JobEvent, JobStatus
+from orchestrator.db import rows
 from orchestrator.db.clock import database_now
-from orchestrator.leases import contacts
+from orchestrator.leases import contacts, expiry
+from orchestrator.leases.queue_order import has_rows, is_chosen_by, next_jobs, parameter
+from orchestrator.leases.schedule import has_scheduled, promote
 from orchestrator.limits import DEFAULT_LEASE_SECONDS
 from orchestrator.models import Event, Job
 
-#: Jobs that one claim makes due at most, so that it stays short when many become due at once.
-MAX_PROMOTED: Final = 1000
-
-# In the words of the indexes' conditions. The time is checked again: somebody may have changed it by hand.
-_NOT_PENDING: Final = "'running', 'completed', 'failed', 'cancelled'"
-_ORDER: Final = "ORDER BY priority DESC, created_at, id"
-_COLUMNS: Final = "id, queue, priority, created_at"
 _START: Final = """
     UPDATE jobs
     SET status = 'running', started_at = %s, updated_at = %s, completed_at = NULL,
@@ -30,13 +26,6 @@ _START: Final = """
     WHERE {condition}
     RETURNING *
 """
-#: Selects the jobs of a subquery. PostgreSQL might run a plain IN twice, and lock more than its LIMIT.
-_CHOSEN: Final = {
-    "postgresql": "id = ANY(ARRAY(SELECT id FROM ({}) AS chosen))",
-    "sqlite": "id IN (SELECT id FROM ({}))",
-}
-#: SQLite has one writer at a time, and needs no row locks.
-_LOCKING: Final = {"postgresql": " FOR UPDATE SKIP LOCKED", "sqlite": ""}
 
 
 def claim(
@@ -60,6 +49,7 @@ def claim(
         The jobs, those of the highest priority first and of these the oldest; none if no job is due.
     """
     contacts.note_claim(worker, queues)
+    expiry.end_some()
     wanted = None if queues is None else sorted(set(queues))
     if connection.vendor == "sqlite" and not _has_jobs(wanted):
         return []  # a transaction would wait for the other writers
@@ -68,44 +58,9 @@ def claim(
         if has_scheduled(now):
             promote(now)
         jobs = _start(_Lease(worker, now, timedelta(seconds=lease_seconds)), wanted, limit)
-        Event.objects.bulk_create(_started(job, by) for job in jobs)
+        if jobs:
+            rows.insert(connections[DEFAULT_DB_ALIAS], [_started(job, by) for job in jobs])
     return sorted(jobs, key=lambda job: (-job.priority, job.created_at, job.pk))
-
-
-def promote(now: datetime, limit: int = MAX_PROMOTED) -> int:
-    """Make pending jobs due whose time has come, the longest due first; return their number."""
-    scheduled = scheduled_jobs(now, limit)
-    chosen = _CHOSEN[connection.vendor].format(scheduled.sql + _LOCKING[connection.vendor])
-    with connection.cursor() as cursor:
-        cursor.execute(f"UPDATE jobs SET due = true WHERE {chosen}", scheduled.parameters)  # noqa: S608
-        return int(cursor.rowcount)
-
-
-def has_scheduled(now: datetime) -> bool:
-    """Return whether there are jobs to promote."""
-    return _has_rows(scheduled_jobs(now, 1))
-
-
-def next_jobs(queues: Sequence[str] | None, now: datetime, limit: int) -> Statement:
-    """Return the query for the next jobs of some queues, or of all of them (None)."""
-    at, next_of = _parameter(now), f"SELECT {_COLUMNS} FROM {{}} {_ORDER} LIMIT %s"  # noqa: S608
-    if queues is None:
-        return Statement(next_of.format(_claimable_from_all()), [at, limit])
-    of_queue = next_of.format(_claimable("queue = %s"))
-    if len(queues) == 1:
-        return Statement(of_queue, [queues[0], at, limit])
-    of_each = " UNION ALL ".join(
-        f"SELECT * FROM ({of_queue}) AS of_queue_{number}"  # noqa: S608
-        for number in range(len(queues))
-    )
-    parameters = [value for queue in queues for value in (queue, at, limit)]
-    return Statement(f"SELECT {_COLUMNS} FROM ({of_each}) AS next {_ORDER} LIMIT %s", [*parameters, limit])  # noqa: S608
-
-
-def scheduled_jobs(now: datetime, limit: int) -> Statement:
-    """Return the query for the ids of pending jobs that are not yet due although their time has come."""
-    sql = f"SELECT id FROM {_waiting()} ORDER BY available_at LIMIT %s"  # noqa: S608
-    return Statement(sql, [_parameter(now), limit])
 
 
 @dataclass(frozen=True)
@@ -117,13 +72,7 @@ class _Lease:
 
 def _has_jobs(queues: list[str] | None) -> bool:
     now = database_now()
-    return has_scheduled(now) or _has_rows(next_jobs(queues, now, 1))
-
-
-def _has_rows(statement: Statement) -> bool:
-    with connection.cursor() as cursor:
-        cursor.execute(statement.sql, statement.parameters)
-        return cursor.fetchone() is not None
+    return has_scheduled(now) or has_rows(next_jobs(queues, now, 1))
 
 
 def _begin() -> datetime:
@@ -173,33 +122,11 @@ def _start_shares(lease: _Lease, shares: Mapping[str, int]) -> list[Job]:
 
 
 def _start_chosen(lease: _Lease, chosen: Statement) -> list[Job]:
-    condition = _CHOSEN[connection.vendor].format(chosen.sql + _LOCKING[connection.vendor])
-    starts_at, expires_at = _parameter(lease.starts_at), _parameter(lease.starts_at + lease.duration)
+    condition = is_chosen_by(chosen)
+    starts_at, expires_at = parameter(lease.starts_at), parameter(lease.starts_at + lease.duration)
     parameters = [starts_at, starts_at, lease.worker, expires_at, *chosen.parameters]
     return list(Job.objects.using(DEFAULT_DB_ALIAS).raw(_START.format(condition=condition), parameters))
 
 
 def _started(job: Job, by: str) -> Event:
     return build_job_event(job, JobEvent.STARTED, by=by, previous=JobStatus.PENDING, to=JobStatus.RUNNING)
-
-
-def _claimable_from_all() -> str:
-    return _jobs("ix_jobs_claim", f"due AND NOT (status IN ({_NOT_PENDING}, ''))")
-
-
-def _claimable(queue: str) -> str:
-    return _jobs("ix_jobs_claim_queue", f"{queue} AND due AND NOT (status IN ({_NOT_PENDING}))")
-
-
-def _waiting() -> str:
-    return _jobs("ix_jobs_schedule", f"NOT due AND NOT (status IN ({_NOT_PENDING}))")
-
-
-def _jobs(index: str, condition: str) -> str:
-    """Return the table and the condition on its rows. SQLite is told the index: it would use another."""
-    hint = f" INDEXED BY {index}" if connection.vendor == "sqlite" else ""
-    return f"jobs{hint} WHERE {condition} AND available_at <= %s"
-
-
-def _parameter(at: datetime) -> Any:
-    return connection.ops.adapt_datetimefield_value(at)

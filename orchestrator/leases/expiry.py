@@ -1,5 +1,7 @@
 """Jobs whose lease has run out: they become pending again after a back-off, or fail (docs/leases.md)."""
 
+import threading
+import time
 from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -11,11 +13,13 @@ from orchestrator.actions import build_job_event
 from orchestrator.choices import EVENT_OF_STATUS, JobStatus
 from orchestrator.db.clock import database_now
 from orchestrator.leases import contacts
-from orchestrator.leases.claim import has_scheduled, promote
+from orchestrator.leases.schedule import has_scheduled, promote
 from orchestrator.models import Event, Job
 
 #: Jobs of one transaction.
 BATCH_SIZE: Final = 500
+#: Seconds from one run that a claim starts in a process to the next.
+MIN_INTERVAL_SECONDS: Final = 5
 #: Seconds until a job can be claimed again, at most.
 MAX_BACKOFF_SECONDS: Final = 3600
 #: Who changes the jobs, in their history.
@@ -52,6 +56,39 @@ def requeue_expired() -> Expiry:
     while has_scheduled(now) and (number := promote(now)):
         promoted += number
     return Expiry(statuses[JobStatus.PENDING], statuses[JobStatus.FAILED], promoted, contacts.prune(now))
+
+
+def end_some() -> None:
+    """End a batch of leases that have run out, unless this process has done so in the last seconds.
+
+    Every claim calls it, so that leases end even where no background worker runs.
+    """
+    if runs_of_claims.begin():
+        _end_batch(database_now())
+
+
+class Runs:
+    """Runs of a process, of which one may begin in ``MIN_INTERVAL_SECONDS``."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.forget()
+
+    def forget(self) -> None:
+        """Let the next run begin at once."""
+        self._next_at = 0.0
+
+    def begin(self) -> bool:
+        """Return whether a run may begin now, and count it as begun."""
+        with self._lock:
+            now = time.monotonic()
+            if now < self._next_at:
+                return False
+            self._next_at = now + MIN_INTERVAL_SECONDS
+            return True
+
+
+runs_of_claims: Final = Runs()
 
 
 def backoff(attempts: int) -> timedelta:

@@ -7,7 +7,7 @@ from typing import Final
 from django.db import connection
 
 from monitoring.plans import Statement
-from orchestrator.choices import JobStatus
+from orchestrator.leases.queue_order import IS_PENDING, parameter
 from orchestrator.limits import MAX_INT32
 from orchestrator.models import Job
 
@@ -16,16 +16,13 @@ MAX_PRIORITIES: Final = 20
 #: Jobs that are not yet due and are counted.
 MAX_SCHEDULED: Final = 5000
 
-# In the words of the conditions of the claim's indexes: a job is pending that has no other status.
-_OTHERS: Final = ", ".join(f"'{status}'" for status in JobStatus if status != JobStatus.PENDING)
-_IS_PENDING: Final = f"NOT (status IN ({_OTHERS}))"
 # Each finds one entry of the index (queue, priority DESC, created_at, id) of due jobs.
 _NEXT_PRIORITY: Final = f"""
-    SELECT priority FROM jobs WHERE queue = {{queue}} AND priority < {{priority}} AND due AND {_IS_PENDING}
+    SELECT priority FROM jobs WHERE queue = {{queue}} AND priority < {{priority}} AND due AND {IS_PENDING}
     ORDER BY priority DESC LIMIT 1
 """  # noqa: S608 - constants
 _OLDEST: Final = f"""
-    SELECT id FROM jobs WHERE queue = {{queue}} AND priority = {{priority}} AND due AND {_IS_PENDING}
+    SELECT id FROM jobs WHERE queue = {{queue}} AND priority = {{priority}} AND due AND {IS_PENDING}
     ORDER BY created_at, id LIMIT 1
 """  # noqa: S608 - constants
 # A step goes from a queue's priority to its next lower one, from above the highest one on.
@@ -42,7 +39,7 @@ _OLDEST_OF_PRIORITIES: Final = f"""
     )
 """  # noqa: S608 - constants
 _NEXT_SCHEDULED: Final = f"""
-    SELECT queue FROM jobs WHERE NOT due AND {_IS_PENDING} AND available_at > %s
+    SELECT queue FROM jobs WHERE NOT due AND {IS_PENDING} AND available_at > %s
     ORDER BY available_at LIMIT %s
 """  # noqa: S608 - constants
 
@@ -90,4 +87,4 @@ def scheduled_by_queue(now: datetime) -> tuple[dict[str, int], bool]:
 
 def next_scheduled(now: datetime) -> Statement:
     """Return the query for the queues of the next scheduled jobs."""
-    return Statement(_NEXT_SCHEDULED, [connection.ops.adapt_datetimefield_value(now), MAX_SCHEDULED])
+    return Statement(_NEXT_SCHEDULED, [parameter(now), MAX_SCHEDULED])

@@ -73,7 +73,7 @@ def remember(key: IdempotencyKey, job_ids: Sequence[UUID]) -> list[UUID] | None:
         IdempotencyKeyReused: if the earlier request was another one.
     """
     now = int(time.time())
-    row = {
+    row: dict[str, str | int] = {
         "user_id": key.user_id.hex,
         "key": key.key,
         "digest": key.digest,
@@ -85,7 +85,7 @@ def remember(key: IdempotencyKey, job_ids: Sequence[UUID]) -> list[UUID] | None:
         cursor.execute(_INSERT, row)
         if cursor.fetchall():
             return None
-        cursor.execute(_SELECT, [row["user_id"], row["key"]])
+        cursor.execute(_SELECT, [key.user_id.hex, key.key])
         digest, earlier = cursor.fetchone()
     if digest != key.digest:
         raise IdempotencyKeyReused
@@ -95,7 +95,7 @@ def remember(key: IdempotencyKey, job_ids: Sequence[UUID]) -> list[UUID] | None:
 def prune() -> int:
     """Delete the keys that have expired; return their number."""
     expired = int(time.time()) - IDEMPOTENCY_KEY_SECONDS
-    deleted = 0
+    deleted: int = 0
     with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
         while True:
             cursor.execute(_PRUNE, {"expired": expired, "limit": _PRUNE_BATCH})

@@ -156,7 +156,7 @@ def test_an_unexpected_error_is_500_without_details(as_user, monkeypatch):
     def broken(*args, **kwargs):
         raise RuntimeError("the secret cause")
 
-    monkeypatch.setattr(Job, "save", broken)
+    monkeypatch.setattr(actions, "create_job", broken)
     as_user.raise_request_exception = False
     answer = as_user.post("/api/v1/jobs/", {"name": "x"})
     assert answer.status_code == 500

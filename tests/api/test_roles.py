@@ -1,7 +1,10 @@
 """Who may do what: every method of every address, for each role."""
 
+from uuid import uuid4
+
 import pytest
 from django.urls import get_resolver
+from django.utils import timezone
 
 from orchestrator.choices import Role
 from orchestrator.models import Event, Job, Task
@@ -17,7 +20,9 @@ NEEDED = {
     "/api/v1/jobs/{job}/": {"GET": ALL, "PATCH": ALL, "DELETE": MODERATORS},
     "/api/v1/jobs/{job}/status/": {"PUT": ALL},
     "/api/v1/jobs/{job}/events/": {"GET": ALL},
+    "/api/v1/jobs/{job}/heartbeat/": {"POST": ALL},
     "/api/v1/jobs/bulk/": {"POST": ALL},
+    "/api/v1/jobs/claim/": {"POST": ALL},
     "/api/v1/jobs/counts/": {"GET": ALL},
     "/api/v1/events/": {"GET": ALL, "POST": ALL},
     "/api/v1/events/{event}/": {"GET": ALL},
@@ -28,9 +33,12 @@ NEEDED = {
     "/api/v1/users/{user}/": {"GET": MODERATORS, "PATCH": ADMINS, "DELETE": ADMINS},
     "/api/v1/users/me/": {"GET": ALL},
 }
+TOKEN = str(uuid4())
 BODIES = {
     "/api/v1/jobs/": {"name": "x"},
     "/api/v1/jobs/bulk/": {"jobs": [{"name": "x"}]},
+    "/api/v1/jobs/claim/": {"worker": "w"},
+    "/api/v1/jobs/{job}/heartbeat/": {"lease_token": TOKEN},
     "/api/v1/jobs/{job}/status/": {"status": "running"},
     "/api/v1/events/": {"type": "x", "payload": {}},
     "/api/v1/tasks/": {"title": "x"},
@@ -42,7 +50,8 @@ METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 @pytest.fixture
 def rows(db):
-    made = {"job": Job.objects.create(name="x"), "event": Event.objects.create(type="x")}
+    leased = {"status": "running", "started_at": timezone.now(), "worker": "w", "lease_token": TOKEN}
+    made = {"job": Job.objects.create(name="x", **leased), "event": Event.objects.create(type="x")}
     made |= {"task": Task.objects.create(title="x"), "user": make_user("somebody")}
     return {name: row.pk for name, row in made.items()}
 

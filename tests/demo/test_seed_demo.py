@@ -18,7 +18,7 @@ from django.utils import timezone
 from orchestrator.demo.bulk_load import load
 from orchestrator.demo.seed_plan import SeedPlan
 from orchestrator.demo.vocabulary import QUEUES
-from orchestrator.leases import claim
+from orchestrator.leases.claim import claim
 from orchestrator.models import Event, Job, Task, User, Worker
 
 MODELS = {"jobs": Job, "events": Event, "tasks": Task, "users": User}

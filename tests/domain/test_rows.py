@@ -94,4 +94,4 @@ def test_a_value_of_another_type_is_converted_as_django_does():
     job = Job(name="x", priority="5")
     job.save()
     assert rows.read(Job, job.pk).priority == 5
-    assert rows.read(User, str(user.pk)) == user
+    assert rows.read(User, user.pk) == user

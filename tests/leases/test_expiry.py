@@ -15,7 +15,7 @@ from rest_framework.test import APIClient
 
 from orchestrator import counts
 from orchestrator.leases import expiry
-from orchestrator.leases.expiry import Expiry, backoff, requeue_expired
+from orchestrator.leases.expiry import Expiry, backoff, end_some, requeue_expired
 from orchestrator.models import Event, Job, Worker
 from orchestrator.tasks import requeue_expired as requeue_task
 from tests.leases.worker_calls import (
@@ -38,6 +38,20 @@ def lose(client: APIClient, **fields: Any) -> dict[str, Any]:
     job = claim_one(client, **fields)
     let_lease_run_out(job["id"])
     return job
+
+
+def test_claims_end_leases_where_no_background_worker_runs(
+    as_user: APIClient, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(expiry, "end_some", end_some)
+    first, second = submit(as_user), submit(as_user)
+    lose(as_user)
+    expiry.runs_of_claims.forget()
+    assert claim_one(as_user)["id"] == second["id"]
+    assert (read(as_user, first)["status"], read(as_user, first)["attempts"]) == ("pending", 1)
+    let_lease_run_out(second["id"])
+    assert claim(as_user) == []
+    assert read(as_user, second)["status"] == "running", "a process does it once in a few seconds"
 
 
 def test_a_job_whose_lease_ran_out_is_pending_after_a_backoff(as_user: APIClient):

@@ -130,6 +130,8 @@ class StrictJSONObjectField(serializers.JSONField):
 class StrictListField(serializers.ListSerializer[Any]):
     """A list of objects, whose length is checked first. The errors of its items are a list, by position."""
 
+    min_length: int
+    max_length: int
     default_error_messages = {"length": "The list has {length} items. Allowed: {minimum} to {maximum}."}
 
     def to_internal_value(self, data: Any) -> list[Any]:

@@ -148,10 +148,10 @@ class ResourceViewSet(CachedResponses, GenericViewSet[Any]):
 
     def validated(self, row: Model | None = None, *, partial: bool = False) -> dict[str, Any]:
         """Return the body's valid values; ``row`` is the row to be changed, if validation depends on it."""
-        if row is None and self.request.data is not None:
-            return dict(
-                prepared(self.get_serializer_class(), partial=partial).run_validation(self.request.data)
-            )
-        serializer = self.get_serializer(row, data=self.request.data, partial=partial)
+        data = self.request.data
+        if row is None and data is not None:
+            serializer_class: Any = self.get_serializer_class()
+            return dict(prepared(serializer_class, partial=partial).run_validation(data))
+        serializer = self.get_serializer(row, data=data, partial=partial)
         serializer.is_valid(raise_exception=True)
         return dict(serializer.validated_data)

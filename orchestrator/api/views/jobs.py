@@ -18,6 +18,7 @@ from orchestrator.api.idempotency_header import SUBMITTED_BEFORE, idempotency_ke
 from orchestrator.api.openapi import IDEMPOTENCY_KEY, IF_MATCH
 from orchestrator.api.pagination import require_known
 from orchestrator.api.serializers import (
+    ClaimedJob,
     ClaimRequest,
     ClaimResponse,
     EventSerializer,
@@ -27,7 +28,7 @@ from orchestrator.api.serializers import (
     JobSerializer,
     StatusChange,
 )
-from orchestrator.api.views.base import CHANGED_MEANWHILE, ResourceViewSet
+from orchestrator.api.views.base import CHANGED_MEANWHILE, ResourceViewSet, shown_row
 from orchestrator.choices import JobStatus, Role
 from orchestrator.leases.claim import claim
 from orchestrator.leases.heartbeat import heartbeat
@@ -112,14 +113,14 @@ class JobViewSet(ResourceViewSet):
     def claim(self, request: Request) -> Response:
         """Hand the next jobs to a worker: the highest priority first, and of these the oldest."""
         jobs = claim(by=request.user.username, **self.validated())
-        return Response(ClaimResponse({"jobs": jobs}).data)
+        return Response({"jobs": [shown_row(job, ClaimedJob) for job in jobs]})
 
     @extend_schema(responses=JobSerializer)
     @action(detail=True, methods=["post"], serializer_class=HeartbeatRequest)
     def heartbeat(self, request: Request, pk: str) -> Response:
         """Extend the lease of a running job, and report its progress."""
         job = heartbeat(self.row_id, by=request.user.username, **self.validated())
-        return Response(JobSerializer(job).data)
+        return self.row_response(job)
 
     @action(detail=False, serializer_class=JobCounts, pagination_class=None)
     @cached
