@@ -4,11 +4,13 @@ import asyncio
 import logging
 import os
 import signal
+import socket
 import sys
+from typing import Final
 
 from django.conf import settings
 from django.utils.log import configure_logging
-from granian._granian import ASGIWorker, CallbackScheduler, WorkerSignal
+from granian._granian import ASGIWorker, CallbackScheduler, SocketHolder, WorkerSignal
 from granian.http import HTTP1Settings
 from granian.net import SocketSpec
 
@@ -18,6 +20,9 @@ from kyros.web_server.__main__ import BACKLOG, ip_address, raise_file_limit
 from kyros.web_server.worker import BUFFER_BYTES, HEADERS_TIMEOUT_MS, THREAD_IDLE_SECONDS
 
 logger = logging.getLogger(__name__)
+
+#: Milliseconds after which the system ends the connection of a client that takes nothing.
+SEND_TIMEOUT_MS: Final = 30_000
 
 
 def main() -> int:
@@ -58,10 +63,9 @@ def _run(loop: asyncio.AbstractEventLoop, running: asyncio.Task[None]) -> int:
 
 
 def _http_server(max_clients: int) -> ASGIWorker:
-    listener = SocketSpec(ip_address(settings.STREAM_PORT), settings.STREAM_PORT, BACKLOG).build()
     return ASGIWorker(
         1,
-        (None, listener),
+        (None, listener()),
         None,
         py_threads=1,
         py_threads_idle_timeout=THREAD_IDLE_SECONDS,
@@ -70,6 +74,19 @@ def _http_server(max_clients: int) -> ASGIWorker:
         http_mode="1",
         http1_opts=HTTP1Settings(header_read_timeout=HEADERS_TIMEOUT_MS, max_buffer_size=BUFFER_BYTES),
     )
+
+
+def listener() -> SocketHolder:
+    """Return a listening socket whose connections end with a client that takes nothing.
+
+    A client that was cut off and does not read leaves the rest of its data in the socket's buffer, and keeps
+    its connection for as long as it likes. So the system ends it; accepted sockets inherit the option.
+    """
+    holder: SocketHolder = SocketSpec(ip_address(settings.STREAM_PORT), settings.STREAM_PORT, BACKLOG).build()
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # not on macOS
+        with socket.socket(fileno=os.dup(holder.get_fd())) as same:
+            same.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, SEND_TIMEOUT_MS)
+    return holder
 
 
 if __name__ == "__main__":

@@ -82,11 +82,14 @@ def remember(key: IdempotencyKey, job_ids: Sequence[UUID]) -> list[UUID] | None:
         "expired": now - IDEMPOTENCY_KEY_SECONDS,
     }
     with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
-        cursor.execute(_INSERT, row)
-        if cursor.fetchall():
-            return None
-        cursor.execute(_SELECT, [key.user_id.hex, key.key])
-        digest, earlier = cursor.fetchone()
+        found = None
+        while found is None:  # a key that has just expired may be deleted between the two statements
+            cursor.execute(_INSERT, row)
+            if cursor.fetchall():
+                return None
+            cursor.execute(_SELECT, [key.user_id.hex, key.key])
+            found = cursor.fetchone()
+    digest, earlier = found
     if digest != key.digest:
         raise IdempotencyKeyReused
     return [UUID(job_id) for job_id in from_json(earlier)]

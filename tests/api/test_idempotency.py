@@ -141,6 +141,18 @@ def test_only_a_digest_of_the_body_is_stored(as_user):
         assert "secret" not in str(cursor.fetchall())
 
 
+def test_a_key_that_is_deleted_during_a_repeat_is_new(as_user):
+    def delete_first(execute, sql, parameters, many, context):
+        if sql == idempotency._SELECT and keys():  # noqa: SLF001 - the statement at which it happens
+            context["cursor"].execute("DELETE FROM idempotency_keys")
+        return execute(sql, parameters, many, context)
+
+    post(as_user)
+    with connection.execute_wrapper(delete_first):
+        assert post(as_user).status_code == 201
+    assert Job.objects.count() == 2
+
+
 # --- Expiry -------------------------------------------------------------------------------------------------
 
 

@@ -150,7 +150,7 @@ def test_a_status_that_may_not_follow_is_409_with_what_may(as_user: APIClient, j
 def test_an_invalid_heartbeat_is_400_and_names_the_field(as_user: APIClient, job: dict[str, Any]):
     for field, value, message in (
         ("lease_token", None, "null"),
-        ("lease_token", "x", "x is not a UUID"),
+        ("lease_token", "x" * 10_000, f'"{"x" * 79}… is not a UUID.'),
         ("lease_token", 5, "5 is not a UUID"),
         ("lease_seconds", 4, "4 is not an integer from 5 to 3600"),
         ("lease_seconds", 3601, "3601 is not an integer from 5 to 3600"),

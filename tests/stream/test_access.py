@@ -38,6 +38,19 @@ def test_the_web_server_redirects_a_user_with_a_ticket(user, as_user):
 
 
 @pytest.mark.one_engine
+def test_a_token_that_expires_during_the_request_is_401(user, api, monkeypatch):
+    token, later = tokens.issue_tokens(user)["access_token"], time.time() + 60 * settings.JWT_ACCESS_MINUTES
+    find = tokens.cached_users.current
+
+    def find_slowly(user_id):
+        monkeypatch.setattr(tokens.time, "time", lambda: later)
+        return find(user_id)
+
+    monkeypatch.setattr(tokens.cached_users, "current", find_slowly)
+    response = api.get(PATH, HTTP_AUTHORIZATION=f"Bearer {token}")
+    assert (response.status_code, response.json()) == (401, {"detail": "The token has expired."})
+
+
 def test_it_needs_credentials_and_names_bad_parameters(api, as_user):
     assert api.get(PATH).status_code == 401
     assert api.get(f"{PATH}?ticket=forged").status_code == 401

@@ -1,12 +1,18 @@
 """The stream while the cache server, the database or a client fails."""
 
+import os
+import socket
+
 import pytest
 from django.db import connection
 
+from kyros.stream_server import __main__ as stream_server
+from kyros.stream_server.stream_application import SEND_SECONDS
 from monitoring import prometheus
 from orchestrator import actions
 from orchestrator.models import Event
 from tests.polling import wait_until
+from tests.servers.web import free_port
 from tests.stream.test_following import record
 
 #: More than any socket's buffer holds.
@@ -52,6 +58,18 @@ def test_the_stream_survives_a_restart_of_the_database(stream, follow):
     ids += record("y")
     client.until(lambda each: len(each.events) >= 2)
     assert client.ids == ids
+
+
+@pytest.mark.one_engine
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="the system has no such option")
+def test_the_connection_of_a_client_that_was_cut_off_ends_although_it_does_not_read(settings):
+    settings.HOST, settings.STREAM_PORT = "127.0.0.1", free_port()
+    listener = stream_server.listener()
+    with socket.socket(fileno=os.dup(listener.get_fd())) as same:
+        same.listen()
+        with socket.create_connection((settings.HOST, settings.STREAM_PORT)), same.accept()[0] as accepted:
+            milliseconds = accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
+    assert milliseconds == 1000 * SEND_SECONDS
 
 
 @pytest.mark.one_engine

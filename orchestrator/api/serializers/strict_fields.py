@@ -1,6 +1,7 @@
 """Strict serializer fields: each accepts its own JSON type only, so a number is never taken for a string."""
 
 from typing import Any, ClassVar, Final, NoReturn
+from uuid import UUID
 
 from django.db import models
 from drf_spectacular.utils import extend_schema_field
@@ -37,11 +38,17 @@ class StrictBooleanField(_StrictField, serializers.BooleanField):
     json_type = (bool, "true or false")
 
 
-class StrictUUIDField(_StrictField, serializers.UUIDField):
-    """A UUID."""
+class StrictUUIDField(serializers.UUIDField):
+    """A UUID, as a string."""
 
     default_error_messages = {"invalid": "{value} is not a UUID."}
-    json_type = (str, "a UUID")
+
+    def to_internal_value(self, data: Any) -> UUID:
+        """Return the UUID."""
+        try:
+            return UUID(data if isinstance(data, str) else "")
+        except ValueError:
+            self.fail("invalid", value=shown(data))
 
 
 class StrictEmailField(_StrictField, serializers.EmailField):

@@ -156,7 +156,10 @@ def _access(request: Request) -> Access:
     if user is None:
         raise NotAuthenticated
     if request.auth:
-        expires_at = tokens.decode(str(request.auth)).expires_at
+        try:
+            expires_at = tokens.decode(str(request.auth)).expires_at
+        except tokens.InvalidToken as error:  # it has expired since the user was authenticated
+            raise AuthenticationFailed(str(error)) from error
     else:
         expires_at = int(request.session.get_expiry_date().timestamp())
     return Access(user.id, user.password_fingerprint, expires_at)
