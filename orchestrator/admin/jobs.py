@@ -135,13 +135,17 @@ class JobAdmin(BulkModelAdmin):
 
     @admin.display(description="progress")
     def progress_percent(self, job: Job) -> SafeString | str:
-        return NOTHING if job.progress is None else progress_bar(job.progress)
+        if job.progress is None:
+            return NOTHING
+        return (
+            progress_bar(job.progress) if job.completed_at is None else f"{job.progress} %, as last reported"
+        )
 
     @admin.display(description="result")
     def readable_result(self, job: Job) -> SafeString | str:
         return NOTHING if job.result is None else readable_json(job.result)
 
-    @admin.display(description="attempts")
+    @admin.display(description="leases lost")
     def attempts_made(self, job: Job) -> str:
         return f"{job.attempts} of {job.max_attempts}"
 

@@ -274,11 +274,13 @@ class TestAttempts:
         heartbeat(job.pk, job.lease_token, by="w", progress=42)
         page = f"/admin/orchestrator/job/{job.pk}/change/"
         content = console.get(page).content.decode()
+        assert "job_progress</a> 42 %" in content
         assert '<progress class="job-progress" aria-label="Progress" value="42" max="100">' in content
         assert '<span class="badge badge-running">running</span>' in content
         report(job, JobStatus.COMPLETED, result={"rows": 1234})
         content = console.get(page).content.decode()
         assert "&quot;rows&quot;: 1234" in content
+        assert "42 %, as last reported" in content
         assert '<span class="badge badge-completed">completed</span>' in content
 
 

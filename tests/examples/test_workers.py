@@ -222,6 +222,21 @@ def test_the_shell_worker_keeps_its_lease_and_gives_its_job_back_when_stopped(st
 
 
 @shell
+def test_the_shell_worker_gives_back_a_job_if_the_signal_comes_during_the_claim(start: Start, tmp_path: Path):
+    # Every program of the worker gets the signal, as after Ctrl-C in a terminal.
+    curl = tmp_path / "curl"
+    curl.write_text(
+        f'#!/bin/sh\ncase $* in */claim/*) kill -s TERM 0 ;; esac\nexec {shutil.which("curl")} "$@"\n'
+    )
+    curl.chmod(0o755)
+    job = submit(queue="mail")
+    log = until_ended(start("worker.sh", "mail", "sleep", "600", PATH=f"{tmp_path}:{os.environ['PATH']}"))
+    job = until(job, JobStatus.PENDING)
+    assert history(job)[-1][1] == "The worker was stopped"
+    assert "Traceback" not in log
+
+
+@shell
 def test_the_shell_worker_ends_the_command_of_a_cancelled_job(start: Start):
     job = submit(queue="mail")
     worker = start("worker.sh", "mail", "sleep", "600")
