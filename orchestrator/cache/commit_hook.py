@@ -38,7 +38,7 @@ class CommitHookMixin(BaseDatabaseWrapper):
         self._outbox_exists = False
         self._triggers_notify = False
         self.saw_empty_outbox = False
-        """Whether this request's last statements were a COMMIT and a look at the outbox that found it empty."""
+        """Whether the request's last COMMIT found the outbox empty, and no statement has run since."""
         self.execute_wrappers.append(_in_transaction)
 
     def invalidate(self, tags: Iterable[str]) -> None:
