@@ -18,10 +18,9 @@ from django.utils import timezone
 
 from orchestrator.choices import EVENT_OF_STATUS, JobEvent, JobStatus, Role
 from orchestrator.db import rows
-from orchestrator.db.clock import database_now
 from orchestrator.exceptions import DuplicateValue, LastAdmin, LeaseLost, TransitionNotAllowed
 from orchestrator.json_codec import to_json
-from orchestrator.models import Event, Job, Task, User, save_together
+from orchestrator.models import Event, Job, Task, User, save_change, save_together
 
 _Row = TypeVar("_Row", Job, Task)
 
@@ -55,8 +54,7 @@ def update_job(
         event = _event_without_transition(job, JobEvent.UPDATED, by=by, fields=sorted(changed))
         if "available_at" in changed:
             changed["due"] = job.due = False
-        job.save(update_fields=changed.keys())
-        event.save()
+        save_change(job, changed, event)
     return job
 
 
@@ -97,7 +95,9 @@ def change_status(  # noqa: PLR0913 - the fields of a worker's report
         LeaseLost: if the token is not the job's.
         TransitionNotAllowed: if the new status may not follow the current one.
     """
-    job = _locked(Job, job_id, precondition)
+    job, now = rows.lock(Job, job_id)
+    if precondition is not None:
+        precondition(job)
     current = JobStatus(job.status)
     if lease_token is not None and lease_token != job.lease_token:
         raise LeaseLost(current)
@@ -106,13 +106,12 @@ def change_status(  # noqa: PLR0913 - the fields of a worker's report
     if to not in job.allowed_statuses:
         raise TransitionNotAllowed(current, to, job.allowed_statuses)
     event = build_job_event(job, EVENT_OF_STATUS[to], by=by, previous=current, to=to, reason=reason)
-    changed = {*job.apply_status(to, database_now()), "result"}
+    changed = {*job.apply_status(to, now), "result"}
     if to == JobStatus.COMPLETED:
         job.result = result
     if to in (JobStatus.COMPLETED, JobStatus.FAILED):
         job.lease_token = lease_token
-    job.save(update_fields=changed)
-    event.save()
+    save_change(job, changed, event)
     return job
 
 
@@ -208,7 +207,7 @@ def delete_user(user_id: UUID, *, precondition: Callable[[User], None] | None = 
 
 
 def _locked(model: type[_Row], row_id: UUID, precondition: Callable[[_Row], None] | None = None) -> _Row:
-    row: _Row = rows.read(model, row_id, lock=True)
+    row, _ = rows.lock(model, row_id)
     if precondition is not None:
         precondition(row)
     return row

@@ -70,12 +70,37 @@ def _has_expression(values: Iterable[Any]) -> bool:
 
 def save_together(*new: AtomicSaveModel) -> None:
     """Save new rows into the open transaction; on PostgreSQL in one round trip."""
-    rows.insert_together(connections[DEFAULT_DB_ALIAS], new)
+    rows.write_together(connections[DEFAULT_DB_ALIAS], new)
     for row in new:
-        row._state.adding, row._state.db = False, DEFAULT_DB_ALIAS  # noqa: SLF001 - as Django's save() does
-        post_save.send(
-            type(row), instance=row, created=True, update_fields=None, raw=False, using=DEFAULT_DB_ALIAS
-        )
+        _send_saved(row, created=True)
+
+
+def save_change(job: "Job", changed: Iterable[str], event: "Event") -> None:
+    """Save fields of an existing job and its new event, as ``save_together`` does.
+
+    Args:
+        job: the job, which the open transaction has locked.
+        changed: the names of the fields that may have changed.
+        event: records the change.
+    """
+    names = frozenset({*changed, *job.touch()})
+    fields = [field for field in Job._meta.concrete_fields if field.name in names]
+    rows.write_together(connections[DEFAULT_DB_ALIAS], [event], {job: fields})
+    _send_saved(job, created=False, update_fields=names)
+    _send_saved(event, created=True)
+
+
+def _send_saved(row: AtomicSaveModel, *, created: bool, update_fields: frozenset[str] | None = None) -> None:
+    """Do what Django's ``save()`` does when a row is saved."""
+    row._state.adding, row._state.db = False, DEFAULT_DB_ALIAS  # noqa: SLF001
+    post_save.send(
+        type(row),
+        instance=row,
+        created=created,
+        update_fields=update_fields,
+        raw=False,
+        using=DEFAULT_DB_ALIAS,
+    )
 
 
 class Timestamped(AtomicSaveModel):

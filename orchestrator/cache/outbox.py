@@ -42,6 +42,7 @@ _AGE: Final = {
     "postgresql": "extract(epoch FROM clock_timestamp() - created_at)",
     "sqlite": "(julianday('now') - julianday(created_at)) * 86400",
 }
+SELECT_LAST_ID: Final = "SELECT max(id) FROM cache_outbox"
 SELECT_PENDING: Final = "SELECT id, tags FROM cache_outbox ORDER BY id LIMIT %s"
 
 
@@ -112,7 +113,7 @@ def pending(connection: BaseDatabaseWrapper, limit: int) -> OutboxRows:
 def last_id(connection: BaseDatabaseWrapper) -> int | None:
     """Return the id of the newest row; None if there is none."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT max(id) FROM cache_outbox")
+        cursor.execute(SELECT_LAST_ID)
         newest: int | None = cursor.fetchone()[0]
     return newest
 

@@ -3,16 +3,18 @@
 Django makes the SQL of a query anew each time, which costs more than the database needs to execute it.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache, partial
 from itertools import chain
 from operator import attrgetter
+from types import MappingProxyType
 from typing import Any, Final, TypeAlias, TypeVar
 from uuid import UUID
 
 from django.db import DEFAULT_DB_ALIAS, connections, models
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.utils import timezone
 
 from orchestrator.json_codec import from_json
 
@@ -57,19 +59,28 @@ def insert(
             cursor.execute(_insert_sql(model, names, len(some)), list(chain.from_iterable(some)))
 
 
-def insert_together(connection: BaseDatabaseWrapper, rows: Sequence[models.Model]) -> None:
-    """Insert unsaved instances into the open transaction without signals; on PostgreSQL in one round trip."""
-    statements, parameters = [], []
-    for row in rows:
-        fields = _fields_with_values(type(row))
-        names = tuple(field.attname for field in fields)
-        statements.append(_insert_sql(type(row), names, 1))
-        parameters.append(_values(row, fields, names, connection))
+def write_together(
+    connection: BaseDatabaseWrapper,
+    new: Iterable[models.Model],
+    changed: Mapping[models.Model, Sequence[_Field]] = MappingProxyType({}),
+) -> None:
+    """Insert and update rows in the open transaction without signals; on PostgreSQL in one round trip.
+
+    Args:
+        connection: the connection to the database.
+        new: unsaved instances.
+        changed: instances of existing rows, with the fields to set.
+    """
+    writes = [
+        _update(connection, row, ((f, getattr(row, f.attname)) for f in changed[row])) for row in changed
+    ]
+    writes += [_insert(connection, row) for row in new]
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
-            cursor.execute(_joined(tuple(statements)), list(chain.from_iterable(parameters)))
+            statements, parameters = zip(*writes, strict=True)
+            cursor.execute("; ".join(statements), list(chain.from_iterable(parameters)))
             return
-        for statement, values in zip(statements, parameters, strict=True):
+        for statement, values in writes:
             cursor.execute(statement, values)
 
 
@@ -81,36 +92,49 @@ def update(connection: BaseDatabaseWrapper, row: models.Model, values: Iterable[
         row: the instance, of which only the primary key is used.
         values: fields with their new values.
     """
-    changes = {field.column: _stored(field, value, connection) for field, value in values}
-    key = row._meta.pk
-    columns = ", ".join(f'"{column}" = %s' for column in changes)
-    statement = f'UPDATE "{row._meta.db_table}" SET {columns} WHERE "{key.column}" = %s'  # noqa: S608 - our own names
+    statement, parameters = _update(connection, row, values)
     with connection.cursor() as cursor:
-        cursor.execute(statement, [*changes.values(), _stored(key, row.pk, connection)])
+        cursor.execute(statement, parameters)
         return bool(cursor.rowcount)
 
 
-def read(model: type[_Row], row_id: UUID, *, lock: bool = False) -> _Row:
+def read(model: type[_Row], row_id: UUID) -> _Row:
     """Return the row with an id, read from the default database.
-
-    Args:
-        model: the row's model.
-        row_id: its primary key.
-        lock: whether the row is locked until the end of the open transaction. On SQLite the transaction is a
-            lock itself.
 
     Raises:
         DoesNotExist: if there is no such row.
     """
+    return _instance(model, _fetched(model, _select(model), row_id))
+
+
+def lock(model: type[_Row], row_id: UUID) -> tuple[_Row, datetime]:
+    """Lock a row until the end of the open transaction; on SQLite the transaction is a lock itself.
+
+    Returns:
+        The row, and the time by the database's clock (see ``orchestrator.db.clock``).
+
+    Raises:
+        DoesNotExist: if there is no such row.
+    """
+    if connections[DEFAULT_DB_ALIAS].vendor == "sqlite":
+        return read(model, row_id), timezone.now()
+    *values, now = _fetched(model, _select(model, locked=True), row_id)
+    return _instance(model, values), now
+
+
+def _fetched(model: type[models.Model], statement: str, row_id: UUID) -> Sequence[Any]:
     connection = connections[DEFAULT_DB_ALIAS]
-    statement, names, converters = _select(model, connection.vendor)
-    if lock and connection.features.has_select_for_update:
-        statement += " FOR UPDATE"
     with connection.cursor() as cursor:
         cursor.execute(statement, [_stored(model._meta.pk, row_id, connection)])
         found = cursor.fetchone()
     if found is None:
         raise model.DoesNotExist  # type: ignore[attr-defined]
+    values: Sequence[Any] = found
+    return values
+
+
+def _instance(model: type[_Row], found: Sequence[Any]) -> _Row:
+    names, converters = _conversion(model, connections[DEFAULT_DB_ALIAS].vendor)
     values = list(found)
     for position, convert in converters:
         if values[position] is not None:
@@ -125,9 +149,20 @@ def _values(
     return [_stored(field, value, connection) for field, value in values]
 
 
-@cache
-def _joined(statements: tuple[str, ...]) -> str:
-    return "; ".join(statements)
+def _insert(connection: BaseDatabaseWrapper, row: models.Model) -> tuple[str, list[Any]]:
+    fields = _fields_with_values(type(row))
+    names = tuple(field.attname for field in fields)
+    return _insert_sql(type(row), names, 1), _values(row, fields, names, connection)
+
+
+def _update(
+    connection: BaseDatabaseWrapper, row: models.Model, values: Iterable[tuple[_Field, Any]]
+) -> tuple[str, list[Any]]:
+    changes = {field.column: _stored(field, value, connection) for field, value in values}
+    key = row._meta.pk
+    columns = ", ".join(f'"{column}" = %s' for column in changes)
+    statement = f'UPDATE "{row._meta.db_table}" SET {columns} WHERE "{key.column}" = %s'  # noqa: S608 - our own names
+    return statement, [*changes.values(), _stored(key, row.pk, connection)]
 
 
 def _fields_with_values(model: type[models.Model]) -> tuple[_Field, ...]:
@@ -149,20 +184,28 @@ def _insert_sql(model: type[models.Model], names: tuple[str, ...], rows: int) ->
 
 
 @cache
-def _select(
-    model: type[models.Model], vendor: str
-) -> tuple[str, list[str], list[tuple[int, Callable[[Any], Any]]]]:
-    """Return the SELECT of a row, the names of its columns, and the converters of values by position."""
-    fields = model._meta.concrete_fields
-    columns = ", ".join(f'"{field.column}"' for field in fields)
+def _select(model: type[models.Model], *, locked: bool = False) -> str:
+    """Return the SELECT of a row; if it is locked, with the database's time as the last column."""
+    columns = ", ".join(f'"{field.column}"' for field in model._meta.concrete_fields)
+    if locked:
+        columns += ", clock_timestamp()"
     statement = f'SELECT {columns} FROM "{model._meta.db_table}" WHERE "{model._meta.pk.column}" = %s'  # noqa: S608 - our own names
+    return f"{statement} FOR UPDATE" if locked else statement
+
+
+@cache
+def _conversion(
+    model: type[models.Model], vendor: str
+) -> tuple[list[str], list[tuple[int, Callable[[Any], Any]]]]:
+    """Return the names of a row's columns, and the converters of values by position."""
+    fields = model._meta.concrete_fields
     converters = [
         (position, convert)
         for position, field in enumerate(fields)
         for kind, convert in (_FROM_SQLITE if vendor == "sqlite" else {}).items()
         if isinstance(field, kind)
     ]
-    return statement, [field.attname for field in fields], converters
+    return [field.attname for field in fields], converters
 
 
 def _stored(field: _Field, value: Any, connection: BaseDatabaseWrapper) -> Any:

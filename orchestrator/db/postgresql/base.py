@@ -12,14 +12,16 @@ from collections import defaultdict
 from contextlib import suppress
 from functools import partial
 from types import SimpleNamespace
-from typing import Any, Final
+from typing import Any, Final, LiteralString
 
 import psycopg
 from django.db.backends.postgresql import base
+from django.db.backends.utils import debug_transaction
 from psycopg.errors import Diagnostic, _WaitTimeout
 from psycopg.pq import TransactionStatus
 from psycopg_pool import PoolTimeout
 
+from orchestrator.cache import outbox
 from orchestrator.cache.commit_hook import Changes, CommitHookMixin
 from orchestrator.db.database_breaker import DatabaseBreaker
 
@@ -64,6 +66,15 @@ class BoundedConnection(psycopg.Connection[Any]):
         self._committing = True
         try:
             super().commit()
+        finally:
+            self._committing = False
+
+    def commit_after(self, query: LiteralString) -> Any:
+        """Commit the open transaction after a last query, in one round trip; return the query's row."""
+        self._committing = True
+        try:
+            with psycopg.Cursor(self) as cursor:
+                return cursor.execute(f"{query}; COMMIT", prepare=False).fetchone()
         finally:
             self._committing = False
 
@@ -127,6 +138,13 @@ class DatabaseWrapper(CommitHookMixin, base.DatabaseWrapper):
         super()._set_autocommit(autocommit)  # type: ignore[misc]
         with self.wrap_database_errors:
             self.connection.deferrable = None if autocommit else True
+
+    def commit_and_look(self) -> bool:
+        """Commit a write; return whether the outbox was empty just before."""
+        if not self._triggers_notify or self.connection.info.transaction_status != TransactionStatus.INTRANS:
+            return super().commit_and_look()
+        with debug_transaction(self, "COMMIT"), self.wrap_database_errors:
+            return self.connection.commit_after(outbox.SELECT_LAST_ID) == (None,)
 
     def can_begin(self) -> bool:
         """Return whether a statement can get its own transaction."""
