@@ -148,6 +148,11 @@ class TestTheLookOfACommit:
         barrier.wait()
         assert not outbox.pending(connection, 1).ids
 
+    def test_a_commit_that_finds_something_leaves_it_to_the_barrier(self):
+        Job.objects.create(name="another job")
+        barrier.wait()
+        assert not outbox.pending(connection, 1).ids
+
     def test_the_next_request_looks_itself(self):
         connection.close_if_unusable_or_obsolete()  # as Django does before each request
         barrier.wait()
