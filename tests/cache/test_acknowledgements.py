@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterator
 import psycopg
 import pytest
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
-from orchestrator.cache import keys, tags
+from orchestrator.cache import barrier, keys, outbox, tags
 from orchestrator.models import Job, User
 from tests.cache.tcp_proxy import TcpProxy
 from tests.http_client import HttpClient
@@ -122,6 +123,40 @@ class TestBuildingOnSQLFromElsewhere:
             healthy.sign_in("user", f"{PASSWORD} {number}")
 
             assert healthy.get(LIST).status == 200
+
+
+class TestTheLookOfACommit:
+    """A write looks at the outbox with its COMMIT; its request looks again only if it has read since."""
+
+    @pytest.fixture(autouse=True)
+    def written(self, own_cache: Callable[..., ValkeyServer], change: Callable[..., None]) -> None:
+        own_cache()
+        job = Job.objects.create(name="a job")
+        # Committed after the look.
+        change("UPDATE jobs SET priority = ? WHERE id = ?", 7, job.pk)
+
+    def test_a_request_that_reads_nothing_after_it_does_not_look_again(self):
+        with CaptureQueriesContext(connection) as queries:
+            barrier.wait()
+        assert not queries.captured_queries
+
+        barrier.wait()  # of the next request
+        assert not outbox.pending(connection, 1).ids
+
+    def test_a_request_that_reads_after_it_looks_again(self):
+        assert Job.objects.get().priority == 7
+        barrier.wait()
+        assert not outbox.pending(connection, 1).ids
+
+    def test_a_commit_that_finds_something_leaves_it_to_the_barrier(self):
+        Job.objects.create(name="another job")
+        barrier.wait()
+        assert not outbox.pending(connection, 1).ids
+
+    def test_the_next_request_looks_itself(self):
+        connection.close_if_unusable_or_obsolete()  # as Django does before each request
+        barrier.wait()
+        assert not outbox.pending(connection, 1).ids
 
 
 # SQLite has one writer at a time: its COMMIT waits for nobody.
