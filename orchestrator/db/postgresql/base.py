@@ -144,12 +144,8 @@ class DatabaseWrapper(CommitHookMixin, base.DatabaseWrapper):
         if not self._triggers_notify or self.connection.info.transaction_status != TransactionStatus.INTRANS:
             return super().commit_and_look()
         with debug_transaction(self, "COMMIT"), self.wrap_database_errors:
-<<<<<<< HEAD
-            return bool(self.connection.commit_after(outbox.SELECT_LAST_ID) == (None,))
-=======
             (newest,) = self.connection.commit_after(outbox.SELECT_LAST_ID)
             return newest is None
->>>>>>> W2
 
     def can_begin(self) -> bool:
         """Return whether a statement can get its own transaction."""
