@@ -15,7 +15,7 @@ import django
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "kyros.settings")
 django.setup()
 
-from django.db import connection  # noqa: E402
+from django.db import DEFAULT_DB_ALIAS, connection, connections  # noqa: E402
 from django.db.backends.base.base import BaseDatabaseWrapper  # noqa: E402
 
 from orchestrator.cache import in_flight, outbox  # noqa: E402
@@ -51,6 +51,8 @@ def prepare(step: str) -> None:
             in_flight.begin = then_die(in_flight.begin)
         case "after COMMIT":
             BaseDatabaseWrapper._commit = then_die(BaseDatabaseWrapper._commit)  # noqa: SLF001
+            wrapper = connections[DEFAULT_DB_ALIAS]  # PostgreSQL's has another COMMIT for announced writes
+            wrapper.commit_and_look = then_die(wrapper.commit_and_look)
         case "before end":
             in_flight.Write.end = die
         case "after end":

@@ -21,6 +21,7 @@ def steps(state: State, number: int, rules: Rules) -> Iterator[tuple[str, State]
     elif ack.at == AckStep.SEEN and state.outbox and rules.acks_at_barrier:
         waiting = Ack(AckStep.WAITING, ack.seen, state.outbox, rules.lease)
         yield f"request {number} waits", move(state, number, waiting)
+    # A write that looks along with its COMMIT acknowledges later than here, which demands less.
     elif ack.at == AckStep.SEEN or (ack.at == AckStep.WAITING and not ack.rows & state.outbox):
         yield f"request {number} acknowledges", acknowledge(state, number)
     elif ack.at == AckStep.WAITING and rules.waited_out_row_suffices and writer.waited_out(state):
