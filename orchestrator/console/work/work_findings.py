@@ -12,7 +12,6 @@ from monitoring.report_data import DatabaseReport
 from orchestrator.console.work.queues import STALLED_AFTER_MINUTES, QueueFigures
 from orchestrator.console.work.work_report import MonitoredWork
 from orchestrator.console.work.workers import WorkerFigures
-from orchestrator.json_codec import to_json
 
 #: Leases that a worker may lose in an hour.
 MAX_LOST_LEASES: Final = 2
@@ -52,7 +51,8 @@ def silent_workers(report: DatabaseReport) -> Iterator[Finding]:
                 "leases_lost_in_the_last_hour": worker.hour.expired,
                 "jobs": [str(job.id) for job in worker.held[:_MAX_FINDINGS]],
             },
-            f"Restart the worker; its jobs go to others when their leases end. {_jobs_of(worker)}",
+            "python manage.py requeue_expired  # others get its jobs when their leases end; then restart it."
+            f" Its jobs: {_jobs_of(worker)}",
         )
 
 
@@ -71,8 +71,8 @@ def lost_leases(report: DatabaseReport) -> Iterator[Finding]:
                 "completed": worker.hour.completed,
                 "failed": worker.hour.failed,
             },
-            "Let it send a heartbeat every third of lease_seconds, or claim with a larger lease_seconds."
-            f" {_jobs_of(worker)}",
+            "python examples/worker.py --lease-seconds 300  # or a heartbeat every third of the lease."
+            f" Its jobs: {_jobs_of(worker)}",
         )
 
 
@@ -103,11 +103,10 @@ def _evidence(queue: QueueFigures) -> dict[str, Any]:
 
 
 def _start_worker(queue: str) -> str:
-    body = to_json({"worker": "worker-1", "queues": [queue]}).decode()
     jobs = (
         f"{reverse('admin:orchestrator_job_changelist')}?{urlencode({'queue': queue, 'status': 'pending'})}"
     )
-    return f"Start a worker: POST {reverse('job-claim')} {body}. The jobs: {jobs}"
+    return f"python examples/worker.py --queues {queue}  # or start one of your workers. The jobs: {jobs}"
 
 
 def _jobs_of(worker: WorkerFigures) -> str:
