@@ -8,9 +8,6 @@ with an error instead. The process keeps the values in memory, and writes all of
 import logging
 import os
 import struct
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Final
 
 from prometheus_client.mmap_dict import MmapedDict
@@ -22,21 +19,6 @@ logger = logging.getLogger(__name__)
 _HEADER: Final = struct.Struct("i4x")
 _LENGTH: Final = struct.Struct("i")
 _VALUE: Final = struct.Struct("dd")
-
-_thread = threading.local()
-
-
-@contextmanager
-def written_together() -> Iterator[None]:
-    """Write what this thread counts within the block at its end, with one system call for each file."""
-    files: set[MetricsFile] = set()
-    _thread.files = files
-    try:
-        yield
-    finally:
-        _thread.files = None
-        for file in files:
-            file.write()
 
 
 class MetricsFile:
@@ -52,9 +34,7 @@ class MetricsFile:
         self._positions: dict[str, int] = {}
         self._data = bytearray(_HEADER.pack(_HEADER.size))
         self._complete = False
-        """Whether the file has all values but those that changed since the last write."""
-        self._changed: set[int] = set()
-        self._lock = threading.Lock()
+        """Whether the file has all values."""
         for key, value, timestamp in _values_in(path):
             _VALUE.pack_into(self._data, self._position(key), value, timestamp)
 
@@ -65,29 +45,17 @@ class MetricsFile:
 
     def write_value(self, key: str, value: float, timestamp: float) -> None:
         """Set a value and its timestamp."""
-        with self._lock:
-            position = self._position(key)
-            _VALUE.pack_into(self._data, position, value, timestamp)
-            self._changed.add(position)
-        files = getattr(_thread, "files", None)
-        if files is None:
-            self.write()
-        else:
-            files.add(self)
-
-    def write(self) -> None:
-        """Write the values that have changed, and those between them."""
-        with self._lock:
-            changed, self._changed = self._changed, set()
-            try:
-                if not self._complete or self._file is None:
-                    self._write_all()
-                elif changed:
-                    self._write(self._file, min(changed), max(changed) + _VALUE.size)
-            except OSError as error:
-                if self._complete:
-                    logger.warning("Metrics are not up to date: %s", error)
-                self._complete = False
+        position = self._position(key)
+        _VALUE.pack_into(self._data, position, value, timestamp)
+        try:
+            if self._complete and self._file is not None:
+                self._write(self._file, position, position + _VALUE.size)
+            else:
+                self._write_all()
+        except OSError as error:
+            if self._complete:
+                logger.warning("Metrics are not up to date: %s", error)
+            self._complete = False
 
     def close(self) -> None:
         """Close the file."""

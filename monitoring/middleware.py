@@ -8,7 +8,7 @@ from typing import Final
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
-from monitoring import connection_pools, metrics_file, prometheus, query_stats, request_ids
+from monitoring import connection_pools, prometheus, query_stats, request_ids
 from monitoring.query_stats import RequestQueries
 
 logger = logging.getLogger("monitoring.requests")
@@ -25,10 +25,6 @@ class ObservabilityMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Handle a request."""
-        with metrics_file.written_together():
-            return self._handle(request)
-
-    def _handle(self, request: HttpRequest) -> HttpResponse:
         request_id = request_ids.identify(request.META)
         queries = RequestQueries()
         token = query_stats.current_request.set(queries)

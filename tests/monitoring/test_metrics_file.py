@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.mmap_dict import MmapedDict
 
-from monitoring.metrics_file import MetricsFile, written_together
+from monitoring.metrics_file import MetricsFile
 
 pytestmark = pytest.mark.engine_neutral
 
@@ -64,21 +64,3 @@ def test_a_folder_that_is_missing_is_no_error(file: Path):
     folder.mkdir()
     metrics.write_value("a", 2, 0)
     assert read(folder / file.name) == {"a": 2}
-
-
-def test_what_a_request_counts_is_written_at_its_end_at_once(file: Path, monkeypatch: pytest.MonkeyPatch):
-    metrics = MetricsFile(str(file))
-    before = dict.fromkeys("abcd", 1.0)
-    for key, value in before.items():
-        metrics.write_value(key, value, 0)
-    writes = []
-    monkeypatch.setattr(os, "pwrite", lambda *call, write=os.pwrite: writes.append(call) or write(*call))
-    with written_together():
-        metrics.write_value("b", 2, 0)
-        metrics.write_value("d", 3, 0)
-        assert read(file) == before
-    assert read(file) == {**before, "b": 2, "d": 3}
-    assert len(writes) == 1
-
-    metrics.write_value("a", 4, 0)
-    assert read(file)["a"] == 4
