@@ -56,9 +56,9 @@ _DECISION: Final = 720  # until an operator decides
 _SPREAD: Final = 0.8
 # Workers report the progress of jobs that take at least so many seconds.
 _REPORTED_SECONDS: Final = 60
-# The remaining seconds of the leases of running jobs, from the data's end, which is up to five minutes ago.
+# The remaining time of the leases of running jobs, from the data's end, which is up to five minutes ago.
 # Nobody extends them, so the jobs become pending again soon after the load, and the demo's workers do them.
-_LEASE_SECONDS_LEFT: Final = (330, 390)
+_LEASE_MINUTES_LEFT: Final = (9, 10)
 # The share of the jobs that nobody has started yet which wait for a time, and the minutes that they wait.
 _SCHEDULED_SHARE: Final = 0.2
 _SCHEDULED_MINUTES: Final = (6, 600)
@@ -87,7 +87,7 @@ def jobs(random: Random, total: int, until: datetime) -> Iterator[tuple[Job, lis
             job.worker, job.progress = run.worker, run.progress
         if job.status == RUNNING:
             job.lease_token = random_id(random, until)
-            job.lease_expires_at = until + timedelta(seconds=random.uniform(*_LEASE_SECONDS_LEFT))
+            job.lease_expires_at = until + timedelta(minutes=random.uniform(*_LEASE_MINUTES_LEFT))
         yield job, list(_history(random, kind, job.id, lifecycle, times, runs))
 
 

@@ -44,7 +44,7 @@ def silent_workers(report: DatabaseReport) -> Iterator[Finding]:
     for worker in silent[:_MAX_FINDINGS]:
         yield Finding(
             f"worker:silent:{worker.name[:_MAX_NAME]}",
-            "warning",
+            "warning" if worker.held else "info",  # others have its jobs
             f"The worker {worker.name} fell silent while it had jobs",
             {
                 "last_seen": worker.seen_at and iso_timestamp(worker.seen_at),

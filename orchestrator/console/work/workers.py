@@ -17,7 +17,7 @@ MAX_LEASES: Final = 2000
 #: A worker that was not seen for so long is gone, or silent if it had jobs.
 UNSEEN_AFTER: Final = timedelta(minutes=2)
 
-#: ``silent``: it had jobs when it was last seen, and its lease ran out or is half over without a heartbeat;
+#: ``silent``: it had jobs when it was last seen, and its lease ran out or it missed two heartbeats;
 #: ``gone``: it had none.
 WorkerState = Literal["silent", "working", "idle", "gone"]
 STATES: Final[tuple[WorkerState, ...]] = ("silent", "working", "idle", "gone")
@@ -146,6 +146,7 @@ def _state(seen_at: datetime | None, held: Sequence[HeldJob], hour: WorkCounts, 
     if not held:
         return "idle" if unseen_for <= UNSEEN_AFTER else "silent" if hour.expired else "gone"
     left = min(job.lease_expires_at for job in held) - now
-    # The lease began when the worker was last seen, or a few seconds later.
-    is_half_over = unseen_for > max(UNSEEN_AFTER, left)
-    return "silent" if left < timedelta() or is_half_over else "working"
+    # The lease began when the worker was last seen, or a few seconds later. It should send a heartbeat every
+    # third of the lease, so it has missed two.
+    has_missed_two = unseen_for > max(UNSEEN_AFTER, 2 * left)
+    return "silent" if left < timedelta() or has_missed_two else "working"
