@@ -22,6 +22,7 @@ from monitoring.report import database_report
 from monitoring.report_data import DatabaseReport
 from monitoring.timeouts import BoundedCall, TimeBudget, TimeBudgetExceeded
 from orchestrator.models import Event, Job, Task
+from tests.polling import wait_until
 from tests.servers.valkey import ValkeyServer
 
 PATH = "/monitoring/performance/database"
@@ -58,7 +59,8 @@ class TestShape:
         assert api.get(PATH).status_code == 401
         assert as_user.get(PATH).status_code == 403
 
-    def test_has_the_promised_shape(self, as_moderator: APIClient):
+    def test_has_the_promised_shape(self, as_moderator: APIClient, monkeypatch: pytest.MonkeyPatch):
+        monkeypatch.setattr("orchestrator.hot_queries._PAGE_SECONDS", 20)  # also on a busy machine
         Job.objects.create(name="j")
 
         report = report_of(as_moderator)
@@ -343,15 +345,19 @@ def test_partitions_are_added_to_their_parent():
 @pytest.mark.sqlite
 @pytest.mark.slow
 def test_a_database_that_refuses_connections_is_critical():
+    def refused() -> dict[str, Any] | None:
+        """Return the report; None if a busy machine was too slow for its call to the cache server."""
+        result = subprocess.run(
+            [sys.executable, "manage.py", "db_report", "--json"],
+            env={**os.environ, **env},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert result.returncode == 1
+        found: dict[str, Any] = json.loads(result.stdout)["database_performance"]
+        return found if found["cache_status"]["status"] == "healthy" else None
+
     env = {"DATABASE_URL": "postgresql://nobody@/x?host=/nowhere", "DB_POOL_MAX_SIZE": "0"}
-    result = subprocess.run(
-        [sys.executable, "manage.py", "db_report", "--json"],
-        env={**os.environ, **env},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    report = json.loads(result.stdout)["database_performance"]
-    assert result.returncode == 1
+    report = wait_until(refused, what="report of a healthy cache")
     assert "database:unreachable" in {each["id"] for each in report["recommendations"]}
-    assert report["cache_status"]["status"] == "healthy"
