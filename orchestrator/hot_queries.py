@@ -6,11 +6,9 @@ every index has a reader use it. The queries of the lists are derived from ``orc
 
 from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
-from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
-from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import QuerySet
 from django.utils import timezone
 
@@ -172,51 +170,44 @@ def _leases() -> Iterator[HotQuery]:
     """Yield the queries of workers' claims, and those that the background worker runs for them."""
     caller, now = "POST /api/v1/jobs/claim/", timezone.now()
     expired = Job.objects.expired(now)[:DEFAULT_PAGE_SIZE]
-    claims: tuple[tuple[str, str, tuple[str, ...], Statement], ...] = (
-        ("the next job", "ix_jobs_claim", (), next_jobs(None, now, 1)),
-        ("the next job of a queue", "ix_jobs_claim_queue", ("queue",), next_jobs(["reports"], now, 1)),
-        ("jobs whose time has come", "ix_jobs_schedule", ("available_at",), scheduled_jobs(now, 1)),
+    pages, under_lease = "/admin/queues/, /admin/workers/ and /metrics", Job.objects.under_lease()
+    queue_and_priority = ("queue", "priority")
+    yield _of_jobs("the next job", caller, next_jobs(None, now, 1), "ix_jobs_claim")
+    yield _of_jobs(
+        "the next job of a queue", caller, next_jobs(["reports"], now, 1), "ix_jobs_claim_queue", "queue"
     )
-    for name, index, conditions, statement in claims:
-        yield HotQuery(
-            name=name,
-            caller=caller,
-            table="jobs",
-            statement=partial(_constant, statement),
-            index=index,
-            conditions=conditions,
-        )
+    yield _of_jobs(
+        "jobs whose time has come", caller, scheduled_jobs(now, 1), "ix_jobs_schedule", "available_at"
+    )
     yield _hot("jobs whose lease has expired", "requeue_expired", expired, "lease_expires_at")
-    pages, leases = "/admin/queues/, /admin/workers/ and /metrics", Job.objects.under_lease()
-    yield _hot("jobs under a lease", pages, leases[:DEFAULT_PAGE_SIZE], index="ix_jobs_lease_expires_at")
-    waits: tuple[tuple[str, str, tuple[str, ...], Statement], ...] = (
-        (
-            "the oldest due job of a queue and priority",
-            "ix_jobs_claim_queue",
-            ("queue", "priority"),
-            oldest_of_priority("reports", 20),
-        ),
-        (
-            "the next priority of a queue",
-            "ix_jobs_claim_queue",
-            ("queue", "priority"),
-            next_priority("reports", 20),
-        ),
-        ("the next scheduled jobs", "ix_jobs_schedule", ("available_at",), next_scheduled(now)),
+    yield _hot("jobs under a lease", pages, under_lease[:DEFAULT_PAGE_SIZE], index="ix_jobs_lease_expires_at")
+    yield _of_jobs(
+        "the oldest due job of a queue and priority",
+        pages,
+        oldest_of_priority("reports", 20),
+        "ix_jobs_claim_queue",
+        *queue_and_priority,
     )
-    for name, index, conditions, statement in waits:
-        yield HotQuery(
-            name=name,
-            caller=pages,
-            table="jobs",
-            statement=partial(_constant, statement),
-            index=index,
-            conditions=conditions,
-        )
+    yield _of_jobs(
+        "the next priority of a queue",
+        pages,
+        next_priority("reports", 20),
+        "ix_jobs_claim_queue",
+        *queue_and_priority,
+    )
+    yield _of_jobs("the next scheduled jobs", pages, next_scheduled(now), "ix_jobs_schedule", "available_at")
 
 
-def _constant(statement: Statement, _: BaseDatabaseWrapper) -> Statement:
-    return statement
+def _of_jobs(name: str, caller: str, statement: Statement, index: str, *columns: str) -> HotQuery:
+    """Return the declaration of a query for jobs that is written in SQL, with conditions on some columns."""
+    return HotQuery(
+        name=name,
+        caller=caller,
+        table="jobs",
+        statement=lambda _: statement,
+        index=index,
+        conditions=columns,
+    )
 
 
 def _outbox() -> Iterator[HotQuery]:

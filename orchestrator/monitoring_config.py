@@ -1,8 +1,8 @@
 """What the orchestrator registers with the monitoring: tables, cache, hot queries, commands and rules.
 
 For a new finding about jobs, events, tasks or users, write a rule like ``token_lifetimes`` and add it to
-``rules``; the rules about queues and workers are in ``console/work/work_findings.py``. A rule may query the
-database: if the query fails or takes too long, only its findings are missing.
+``rules``; the rules about queues and workers are in ``console/workload/work_findings.py``. A rule may query
+the database: if the query fails or takes too long, only its findings are missing.
 """
 
 from collections.abc import Iterator
@@ -19,8 +19,8 @@ from orchestrator import cache_health, counts, hot_queries
 from orchestrator.cache.health import reachable
 from orchestrator.cache.tags import TTL_SETTINGS
 from orchestrator.choices import ENDED_STATUSES
-from orchestrator.console.work import monitored_work, work_findings
-from orchestrator.console.work.work_metrics import work_metrics
+from orchestrator.console.workload import monitored_work, work_findings
+from orchestrator.console.workload.work_metrics import work_metrics
 
 #: Recommended lifetime of a refresh token, as a multiple of the access token's.
 _REFRESH_FACTOR: Final = 84

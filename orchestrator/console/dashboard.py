@@ -12,7 +12,7 @@ from orchestrator import counts
 from orchestrator.choices import JobEvent, JobStatus
 from orchestrator.console import rollups
 from orchestrator.console.charts import charts
-from orchestrator.console.work import work_report
+from orchestrator.console.workload import work_report
 from orchestrator.models import Event, Job
 
 #: Running jobs and failures that are listed.

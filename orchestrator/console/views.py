@@ -18,7 +18,7 @@ from orchestrator.cache.commit_hook import invalidate
 from orchestrator.cache.interface import CacheUnavailable
 from orchestrator.console import dashboard
 from orchestrator.console.audit_log import log_action
-from orchestrator.console.work import work_report
+from orchestrator.console.workload import work_report
 
 #: Cached responses that the page's audit compares at most; the command can compare all.
 MAX_AUDITED: Final = 200

@@ -13,9 +13,9 @@ from monitoring.timeouts import TimeBudget
 from orchestrator import actions
 from orchestrator.choices import JobStatus
 from orchestrator.console.attempts import attempts_of
-from orchestrator.console.work import queues, work_report, workers
-from orchestrator.console.work.failing_jobs import failing_jobs
-from orchestrator.console.work.work_findings import RULES
+from orchestrator.console.workload import queues, work_report, workers
+from orchestrator.console.workload.failing_jobs import failing_jobs
+from orchestrator.console.workload.work_findings import RULES
 from orchestrator.leases import contacts, waiting
 from orchestrator.leases.claim import claim
 from orchestrator.leases.expiry import requeue_expired

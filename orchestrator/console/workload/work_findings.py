@@ -9,9 +9,9 @@ from django.utils.http import urlencode
 from monitoring.findings import Finding
 from monitoring.formatting import human_duration, iso_timestamp
 from monitoring.report_data import DatabaseReport
-from orchestrator.console.work.queues import STALLED_AFTER_MINUTES, QueueFigures
-from orchestrator.console.work.work_report import MonitoredWork
-from orchestrator.console.work.workers import WorkerFigures
+from orchestrator.console.workload.queues import STALLED_AFTER_MINUTES, QueueFigures
+from orchestrator.console.workload.work_report import MonitoredWork
+from orchestrator.console.workload.workers import WorkerFigures
 
 #: Leases that a worker may lose in an hour.
 MAX_LOST_LEASES: Final = 2

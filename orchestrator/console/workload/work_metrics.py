@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from monitoring.registry import AppMetric
-from orchestrator.console.work.queues import QueueFigures
-from orchestrator.console.work.work_report import MonitoredWork
+from orchestrator.console.workload.queues import QueueFigures
+from orchestrator.console.workload.work_report import MonitoredWork
 
 #: The label of all queues that the report does not list.
 OTHER: Final = "other"

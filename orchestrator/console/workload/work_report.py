@@ -6,10 +6,10 @@ from datetime import datetime, timedelta
 from django.utils import timezone
 
 from orchestrator.console import rollups
-from orchestrator.console.work.failing_jobs import FailingJob, failing_jobs
-from orchestrator.console.work.queues import STALLED_AFTER_MINUTES, QueueList, Work, queue_list
-from orchestrator.console.work.workers import WorkerList, worker_list
 from orchestrator.console.work_rollups import WorkCounts, work_ever, work_since
+from orchestrator.console.workload.failing_jobs import FailingJob, failing_jobs
+from orchestrator.console.workload.queues import STALLED_AFTER_MINUTES, QueueList, Work, queue_list
+from orchestrator.console.workload.workers import WorkerList, worker_list
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from typing import Final, Literal
 
 from orchestrator import counts
 from orchestrator.choices import JobStatus
-from orchestrator.console.work.workers import WorkerFigures
 from orchestrator.console.work_rollups import WorkCounts
+from orchestrator.console.workload.workers import WorkerFigures
 from orchestrator.leases import waiting
 
 #: Queues of a report, those with the most pending jobs.

@@ -3,10 +3,10 @@
 ``work_report`` has the queues and the workers. ``monitored_work`` adds what only the monitoring needs.
 """
 
-from orchestrator.console.work.failing_jobs import FailingJob
-from orchestrator.console.work.queues import QueueFigures
-from orchestrator.console.work.work_report import MonitoredWork, WorkReport, monitored_work, work_report
-from orchestrator.console.work.workers import HeldJob, WorkerFigures
+from orchestrator.console.workload.failing_jobs import FailingJob
+from orchestrator.console.workload.queues import QueueFigures
+from orchestrator.console.workload.work_report import MonitoredWork, WorkReport, monitored_work, work_report
+from orchestrator.console.workload.workers import HeldJob, WorkerFigures
 
 __all__ = [
     "FailingJob",
