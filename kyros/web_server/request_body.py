@@ -1,4 +1,4 @@
-"""Reads request bodies in the event loop, within a time and a size; no thread waits for a client."""
+"""Reads request bodies within a time and a size; no thread waits for a client."""
 
 import asyncio
 from collections.abc import Awaitable
@@ -50,7 +50,13 @@ class BodyReader:
         self._max_bytes = max_bytes
         self._large_bodies = asyncio.Semaphore(MAX_LARGE_BODIES)
 
-    async def read(self, protocol: AsgiProtocol, environ: Environ, held: AsyncExitStack) -> None:
+    async def read(
+        self,
+        protocol: AsgiProtocol,
+        environ: Environ,
+        held: AsyncExitStack,
+        first: dict[str, Any] | None = None,
+    ) -> None:
         """Put a request's body, or the reason why there is none, into `environ`.
 
         A chunked body gets a length, without which Django ignores it.
@@ -59,25 +65,36 @@ class BodyReader:
             protocol: where the body comes from.
             environ: the request's environment.
             held: is closed by the caller when the body is no longer needed.
+            first: the first message with a part of the body, if it was received before.
         """
         body = bytearray()
         try:
             async with asyncio.timeout(self._timeout):
-                refusal = self._too_large(_length(environ)) or await self._receive(protocol, body, held)
+                refusal = self._too_large(_length(environ)) or await self._receive(
+                    protocol, body, held, first
+                )
         except TimeoutError:
-            detail = f"The request's body did not arrive within {self._timeout:g} seconds."
-            refusal = Refusal(HTTPStatus.REQUEST_TIMEOUT, detail)
+            refusal = self.too_late()
         if refusal:
             environ[REFUSAL] = refusal
             body.clear()
-        environ.pop("HTTP_TRANSFER_ENCODING", None)
-        environ["CONTENT_LENGTH"] = str(len(body))
-        environ["wsgi.input"] = BytesIO(body)
+        put_body(environ, body)
 
-    async def _receive(self, protocol: AsgiProtocol, body: bytearray, held: AsyncExitStack) -> Refusal | None:
+    def too_late(self) -> Refusal:
+        """Return the response to a request whose body took too long."""
+        detail = f"The request's body did not arrive within {self._timeout:g} seconds."
+        return Refusal(HTTPStatus.REQUEST_TIMEOUT, detail)
+
+    async def _receive(
+        self,
+        protocol: AsgiProtocol,
+        body: bytearray,
+        held: AsyncExitStack,
+        message: dict[str, Any] | None,
+    ) -> Refusal | None:
         is_large = False
         while True:
-            message = await protocol.receive()
+            message = message or await protocol.receive()
             if message["type"] == "http.disconnect":
                 return Refusal(HTTPStatus.BAD_REQUEST, "The request's body is incomplete.")
             body += message["body"]
@@ -88,12 +105,30 @@ class BodyReader:
             if not is_large and len(body) > SMALL_BODY_BYTES:
                 is_large = True
                 await held.enter_async_context(self._large_bodies)
+            message = None
 
     def _too_large(self, length: int) -> Refusal | None:
         if length <= self._max_bytes:
             return None
         detail = f"The body is too large. Allowed: at most {self._max_bytes} bytes."
         return Refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, detail)
+
+
+def has_small_body(environ: Environ) -> bool:
+    """Return whether a request announces the length of a body that may be read without waiting for others."""
+    return "HTTP_TRANSFER_ENCODING" not in environ and 0 < _length(environ) <= SMALL_BODY_BYTES
+
+
+def is_whole(message: dict[str, Any], environ: Environ) -> bool:
+    """Return whether the first message with a part of a request's body has all of it."""
+    return message["type"] == "http.request" and len(message["body"]) == _length(environ)
+
+
+def put_body(environ: Environ, body: bytes | bytearray) -> None:
+    """Put a request's body and its length into `environ`."""
+    environ.pop("HTTP_TRANSFER_ENCODING", None)
+    environ["CONTENT_LENGTH"] = str(len(body))
+    environ["wsgi.input"] = BytesIO(body)
 
 
 def _length(environ: Environ) -> int:

@@ -5,13 +5,23 @@ import logging
 from collections.abc import Callable, Coroutine, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
+from functools import partial
 from http import HTTPStatus
 from threading import BoundedSemaphore
 from typing import Any, Final, Protocol
 
 from django.conf import settings
 
-from kyros.web_server.request_body import REFUSAL, AsgiProtocol, BodyReader, has_body
+from kyros.web_server.first_part import FirstParts, Message
+from kyros.web_server.request_body import (
+    REFUSAL,
+    AsgiProtocol,
+    BodyReader,
+    has_body,
+    has_small_body,
+    is_whole,
+    put_body,
+)
 from kyros.web_server.wsgi_environ import Environ, environ_of
 
 logger = logging.getLogger(__name__)
@@ -53,21 +63,30 @@ class Head:
 class RequestHandler:
     """Handles the requests of a worker.
 
-    granian calls it on one of its `WEB_THREADS`. A request without a body is handled there. A body is first
-    read in the event loop; then the request is handled on another thread.
+    granian calls it on one of its `WEB_THREADS`. A request without a body is handled there. A request with a
+    body is handled on another thread as soon as the body has been read: a small one that arrives in one part
+    is read without the event loop, all others in it.
     """
 
-    def __init__(self, application: Application, loop: asyncio.AbstractEventLoop, bodies: BodyReader) -> None:
+    def __init__(
+        self,
+        application: Application,
+        loop: asyncio.AbstractEventLoop,
+        bodies: BodyReader,
+        first_parts: FirstParts,
+    ) -> None:
         """Create a handler.
 
         Args:
             application: the WSGI application.
             loop: the worker's event loop.
-            bodies: reads the bodies of requests.
+            bodies: reads the bodies of requests in the event loop.
+            first_parts: receives the first parts of small bodies.
         """
         self._application = application
         self._loop = loop
         self._bodies = bodies
+        self._first_parts = first_parts
         self._threads = ThreadPoolExecutor(settings.WEB_THREADS, thread_name_prefix="request-with-body")
         # Each response that is produced while it is sent holds a thread, so there are fewer than threads.
         self._streams = BoundedSemaphore(settings.WEB_THREADS - 1)
@@ -78,15 +97,35 @@ class RequestHandler:
         """Handle a request, or start to read its body."""
         try:
             environ = environ_of(request.scope)
-            if has_body(environ):
+            if has_small_body(environ):
+                self._first_parts.receive(request.proto, partial(self._take_first, request.proto, environ))
+            elif has_body(environ):
                 self._loop.call_soon_threadsafe(self._start_reading, request.proto, environ)
             else:
                 self._respond(request.proto, environ)
         except BaseException:  # granian ignores what is raised here, and responds with a 500
             logger.exception("A request failed")
 
-    def _start_reading(self, protocol: AsgiProtocol, environ: Environ) -> None:
-        self._start(self._read_and_respond(protocol, environ))
+    def _take_first(self, protocol: AsgiProtocol, environ: Environ, message: Message | None) -> None:
+        """Take the first part of a body, or None if it did not arrive in time."""
+        if message is None:
+            environ[REFUSAL] = self._bodies.too_late()
+            put_body(environ, b"")
+        elif is_whole(message, environ):
+            put_body(environ, message["body"])
+        else:
+            self._loop.call_soon_threadsafe(self._start_reading, protocol, environ, message)
+            return
+        self._threads.submit(self._respond_or_log, protocol, environ)
+
+    def _respond_or_log(self, protocol: AsgiProtocol, environ: Environ) -> None:
+        try:
+            self._respond(protocol, environ)
+        except BaseException:  # nothing reads the result of the thread's work
+            logger.exception("A request failed")
+
+    def _start_reading(self, protocol: AsgiProtocol, environ: Environ, first: Message | None = None) -> None:
+        self._start(self._read_and_respond(protocol, environ, first))
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = self._loop.create_task(work)
@@ -98,9 +137,11 @@ class RequestHandler:
         if not task.cancelled() and (error := task.exception()):
             logger.error("A request failed", exc_info=error)
 
-    async def _read_and_respond(self, protocol: AsgiProtocol, environ: Environ) -> None:
+    async def _read_and_respond(
+        self, protocol: AsgiProtocol, environ: Environ, first: Message | None
+    ) -> None:
         async with AsyncExitStack() as held:
-            await self._bodies.read(protocol, environ, held)
+            await self._bodies.read(protocol, environ, held, first)
             await self._loop.run_in_executor(self._threads, self._respond, protocol, environ)
 
     def _respond(self, protocol: AsgiProtocol, environ: Environ) -> None:

@@ -12,6 +12,7 @@ from django.conf import settings
 from granian._granian import ASGIWorker, CallbackScheduler, SocketHolder, WorkerSignal
 from granian.http import HTTP1Settings
 
+from kyros.web_server.first_part import FirstParts, WorkerLoop
 from kyros.web_server.request_body import BodyReader
 from kyros.web_server.request_handler import Application, RequestHandler
 
@@ -36,7 +37,7 @@ def serve(number: int, listener: SocketHolder, load: Callable[[], Application], 
         ready: set as soon as requests are served.
     """
     application = load()
-    loop = asyncio.new_event_loop()
+    loop = WorkerLoop()
     asyncio.set_event_loop(loop)
     finished = asyncio.Event()
     stop = WorkerSignal()
@@ -59,14 +60,16 @@ def _add_parent_watch(loop: asyncio.AbstractEventLoop, stop: WorkerSignal) -> No
         loop.add_reader(parent.sentinel, end)
 
 
-def _scheduler(application: Application, loop: asyncio.AbstractEventLoop) -> CallbackScheduler:
+def _scheduler(application: Application, loop: WorkerLoop) -> CallbackScheduler:
     """Return the object by which granian calls the handler, on the thread that took the request.
 
     granian's own schedulers would start a coroutine in the event loop; a cached response is faster without.
     """
-    bodies = BodyReader(timeout=settings.REQUEST_BODY_TIMEOUT, max_bytes=settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
+    timeout = settings.REQUEST_BODY_TIMEOUT
+    bodies = BodyReader(timeout=timeout, max_bytes=settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
+    first_parts = FirstParts(loop, timeout=timeout)
     scheduler = CallbackScheduler(loop, None, None, None, None)
-    scheduler._schedule_fn = RequestHandler(application, loop, bodies)  # noqa: SLF001 - granian's only way
+    scheduler._schedule_fn = RequestHandler(application, loop, bodies, first_parts)  # noqa: SLF001 - granian's only way
     return scheduler
 
 

@@ -1,11 +1,13 @@
 """Clients that send slowly, or nothing, hold no thread of the web server."""
 
+import http.client
 import json
 import socket
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from urllib.parse import urlsplit
 
+import psutil
 import pytest
 
 from tests.http_client import HttpClient
@@ -18,6 +20,7 @@ JSON = b"Content-Type: application/json\r\n"
 #: How a request begins whose body does not come.
 UNFINISHED = {
     "length": b"POST /auth/login/ " + HOST + JSON + b"Content-Length: 1000\r\n\r\n{",
+    "nothing": b"POST /auth/login/ " + HOST + JSON + b"Content-Length: 1000\r\n\r\n",
     "chunk": b"GET /healthz " + HOST + b"Transfer-Encoding: chunked\r\n\r\n5\r\nab",
 }
 UNFINISHED_HEADERS = {"headers": b"GET /healthz " + HOST + b"X-Slow: ", "nothing": b""}
@@ -103,3 +106,19 @@ def test_client_that_leaves_in_the_middle_of_a_body_does_no_harm(web):
         connection.shutdown(socket.SHUT_WR)
         assert b"200 OK" not in response(connection)
     assert HttpClient(url).get("/healthz").status == 200
+
+
+def test_bodies_are_forgotten_with_their_requests(web):
+    address = urlsplit(web(workers=1))
+    mine = [each for each in psutil.Process().children(recursive=True) if each.name().startswith("python")]
+    connection = http.client.HTTPConnection(address.hostname, address.port, timeout=30)
+
+    def memory_after(requests: int) -> int:
+        for _ in range(requests):
+            connection.request("POST", "/healthz", b"x" * 60_000)
+            assert connection.getresponse().read()
+        return max(process.memory_info().rss for process in mine)
+
+    with closing(connection):
+        before = memory_after(100)
+        assert memory_after(1000) - before < 30_000_000
