@@ -39,7 +39,7 @@ class _Arrival:
 class WorkerLoop(asyncio.SelectorEventLoop):
     """An event loop through which granian calls an ``_Arrival`` at once, on the thread that it is on."""
 
-    def call_soon(
+    def call_soon(  # type: ignore[override]  # the arguments' types are not of interest here
         self, callback: Callable[..., object], *args: Any, context: Context | None = None
     ) -> asyncio.Handle:
         """Schedule a callback; an ``_Arrival`` is called instead."""
@@ -48,7 +48,7 @@ class WorkerLoop(asyncio.SelectorEventLoop):
             return asyncio.Handle(callback, args, self)
         return super().call_soon(callback, *args, context=context)
 
-    def call_soon_threadsafe(
+    def call_soon_threadsafe(  # type: ignore[override]  # as above
         self, callback: Callable[..., object], *args: Any, context: Context | None = None
     ) -> asyncio.Handle:
         """Do as ``call_soon`` does, on any thread."""
