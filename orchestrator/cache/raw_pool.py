@@ -190,7 +190,7 @@ class _RawConnection:
             return self._reply()
 
     def send(self, command: bytes, started: float) -> None:
-        """Send a command, of which the next exchange reads the reply. Arguments and errors as of ``exchange``."""
+        """Send a command, of which the next exchange reads the reply; see ``exchange``."""
         with self._bounded(started):
             self._send(command)
         self._late += 1
