@@ -1,5 +1,7 @@
 """On PostgreSQL the first statement of a job's write begins the transaction, in one round trip."""
 
+from typing import Any
+
 import pytest
 from django.db import DatabaseError, IntegrityError, connection, transaction
 from psycopg.pq import TransactionStatus
@@ -19,36 +21,37 @@ def job(db: None) -> Job:
 
 
 @pytest.fixture
-def round_trips(job: Job, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The generators that psycopg has run, each of which is a round trip or more."""
-    waits: list[str] = []
-    exec_command, wait = BoundedConnection._exec_command, BoundedConnection.wait  # noqa: SLF001
+def commands(job: Job, monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """The first words of the commands that psycopg sends of its own, each in a round trip."""
+    sent: list[bytes] = []
+    exec_command = BoundedConnection._exec_command  # noqa: SLF001
 
-    def counting_wait(self: BoundedConnection, gen, *more, **named):
-        waits.append("wait")
-        return wait(self, gen, *more, **named)
-
-    def counting_command(self: BoundedConnection, command, *more):
-        waits.append(str(command))
+    def noting(self: BoundedConnection, command: bytes, *more: Any) -> Any:
+        sent.append(command.split()[0])
         return exec_command(self, command, *more)
 
-    monkeypatch.setattr(BoundedConnection, "wait", counting_wait)
-    monkeypatch.setattr(BoundedConnection, "_exec_command", counting_command)
-    return waits
+    monkeypatch.setattr(BoundedConnection, "_exec_command", noting)
+    return sent
 
 
 def status() -> TransactionStatus:
     return connection.connection.info.transaction_status
 
 
-def test_a_new_job_takes_two(round_trips: list[str]):
+def test_a_new_job_needs_no_begin_of_its_own(commands: list[bytes]):
     submit([{"name": "another"}], by="user")
-    assert round_trips == ["wait", "wait"]
+    assert b"BEGIN" not in commands
 
 
-def test_a_change_of_status_takes_three(job: Job, round_trips: list[str]):
+def test_a_change_of_status_needs_no_begin_of_its_own(job: Job, commands: list[bytes]):
     actions.change_status(job.pk, JobStatus.CANCELLED, by="user")
-    assert round_trips == ["wait", "wait", "wait"]
+    assert b"BEGIN" not in commands
+
+
+def test_other_transactions_have_one(job: Job, commands: list[bytes]):
+    with transaction.atomic():
+        Job.objects.update(priority=1)
+    assert commands.count(b"BEGIN") == 1
 
 
 def test_a_first_statement_that_fails_is_rolled_back(job: Job):
@@ -72,13 +75,12 @@ def test_a_failure_in_a_savepoint_leaves_the_outer_transaction_open(job: Job):
 
 
 def test_the_next_statement_begins_if_the_first_was_never_sent(job: Job):
-    with connection.cursor() as cursor:
-        with transaction.atomic():
-            with pytest.raises(DatabaseError):
-                connection.execute_first(cursor, "SELECT %s", [object()])
-            assert status() is TransactionStatus.IDLE
-            cursor.execute("SELECT 1")
-            assert status() is TransactionStatus.INTRANS
+    with connection.cursor() as cursor, transaction.atomic():
+        with pytest.raises(DatabaseError):
+            connection.execute_first(cursor, "SELECT %s", [object()])
+        assert status() is TransactionStatus.IDLE
+        cursor.execute("SELECT 1")
+        assert status() is TransactionStatus.INTRANS
 
 
 def test_outside_a_transaction_nothing_begins(job: Job):
