@@ -122,6 +122,25 @@ def lock(model: type[_Row], row_id: UUID) -> tuple[_Row, datetime]:
     return _instance(model, values), now
 
 
+@cache
+def column_list(model: type[models.Model]) -> str:
+    """Return the names of a table's columns in the order that ``returned`` expects."""
+    return ", ".join(f'"{field.column}"' for field in model._meta.concrete_fields)
+
+
+def returned(model: type[_Row], statement: str, parameters: Sequence[Any]) -> list[_Row]:
+    """Execute a statement on the default database; return the rows that it returns.
+
+    Args:
+        model: the rows' model.
+        statement: SQL; it returns the columns of ``column_list``.
+        parameters: its values, as the database takes them.
+    """
+    with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
+        cursor.execute(statement, parameters)
+        return [_instance(model, values) for values in cursor.fetchall()]
+
+
 def _fetched(model: type[models.Model], statement: str, row_id: UUID) -> Sequence[Any]:
     connection = connections[DEFAULT_DB_ALIAS]
     with connection.cursor() as cursor:
@@ -186,7 +205,7 @@ def _insert_sql(model: type[models.Model], names: tuple[str, ...], rows: int) ->
 @cache
 def _select(model: type[models.Model], *, locked: bool = False) -> str:
     """Return the SELECT of a row; if it is locked, with the database's time as the last column."""
-    columns = ", ".join(f'"{field.column}"' for field in model._meta.concrete_fields)
+    columns = column_list(model)
     if locked:
         columns += ", clock_timestamp()"
     statement = f'SELECT {columns} FROM "{model._meta.db_table}" WHERE "{model._meta.pk.column}" = %s'  # noqa: S608 - our own names
