@@ -1,4 +1,4 @@
-"""The web server that every variant runs under: as in the Procfile, but with one worker."""
+"""The web server that every variant runs under: as in the Procfile, by default with one worker."""
 
 import http.client
 import os
@@ -24,8 +24,8 @@ _MAPPING = re.compile(
 )
 
 
-class SingleWorkerServer:
-    """A web server with one worker; a context manager that stops it."""
+class MeasuredServer:
+    """A web server whose processor time and memory are measured; a context manager that stops it."""
 
     def __init__(
         self,
@@ -34,6 +34,7 @@ class SingleWorkerServer:
         *,
         settings: str = "kyros.settings",
         application: str = SERVICE,
+        workers: int = 1,
     ) -> None:
         """Start the server and wait until it responds.
 
@@ -42,10 +43,11 @@ class SingleWorkerServer:
             folder: where its log is written.
             settings: Django's settings module.
             application: the WSGI application, as "module:name".
+            workers: its worker processes.
         """
         self.port = free_port()
         environment = {**os.environ, **deployment.environment, "DJANGO_SETTINGS_MODULE": settings}
-        own = {"HOST": HOST, "PORT": str(self.port), "WEB_WORKERS": "1", "ALLOWED_HOSTS": HOST}
+        own = {"HOST": HOST, "PORT": str(self.port), "WEB_WORKERS": str(workers), "ALLOWED_HOSTS": HOST}
         self.process = ChildProcess(
             [sys.executable, "-m", "kyros.web_server", application],
             folder / f"web-{self.port}.log",
@@ -77,7 +79,7 @@ class SingleWorkerServer:
     def run_load(
         self, request: RequestSpec, *, seconds: float, connections: int, first: int = 0
     ) -> LoadResult:
-        """Do as ``benchmarks.load.run_load`` does; add the worker's processor time per request."""
+        """Do as ``benchmarks.load.run_load`` does; add the workers' processor time per request."""
         before = self._cpu_seconds()
         result = run_load(self.port, request, seconds=seconds, connections=connections, first=first)
         after = self._cpu_seconds()
@@ -86,33 +88,37 @@ class SingleWorkerServer:
         return replace(result, cpu_ms=(after - before) * 1000 / result.requests)
 
     def memory_bytes(self) -> int | None:
-        """Return the worker's resident memory in bytes; None where the system does not report it.
+        """Return the workers' resident memory in bytes; None where the system does not report it.
 
         Pages of a mapped SQLite file do not count, because they belong to the system's page cache.
         """
-        if self._worker is None:
+        if self._workers is None:
             return None
-        mappings = Path(f"/proc/{self._worker}/smaps").read_text(encoding="utf-8")
-        return sum(
-            int(kilobytes) * 1024
-            for path, kilobytes in _MAPPING.findall(mappings)
-            if not path.endswith((".sqlite3", ".sqlite3-shm"))
-        )
+        return sum(_memory_bytes(pid) for pid in self._workers)
 
     @cached_property
-    def _worker(self) -> int | None:
-        """The worker's process id; None on systems without /proc."""
+    def _workers(self) -> list[int] | None:
+        """The workers' process ids; None on systems without /proc."""
         if not Path("/proc/self/smaps").exists():
             return None
         processes = [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
-        return next(pid for pid in processes if _parent(pid) == self.process.pid and _is_worker(pid))
+        return [pid for pid in processes if _parent(pid) == self.process.pid and _is_worker(pid)]
 
     def _cpu_seconds(self) -> float | None:
-        """Return the processor time that the worker has used so far, in seconds."""
-        if self._worker is None:
+        """Return the processor time that the workers have used so far, in seconds."""
+        if self._workers is None:
             return None
-        user, system = _stat(self._worker)[11:13]
-        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+        ticks = sum(int(value) for pid in self._workers for value in _stat(pid)[11:13])  # user and system
+        return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def _memory_bytes(pid: int) -> int:
+    mappings = Path(f"/proc/{pid}/smaps").read_text(encoding="utf-8")
+    return sum(
+        int(kilobytes) * 1024
+        for path, kilobytes in _MAPPING.findall(mappings)
+        if not path.endswith((".sqlite3", ".sqlite3-shm"))
+    )
 
 
 def _stat(pid: int) -> list[str]:

@@ -9,7 +9,7 @@ from benchmarks.api_client import ApiClient
 from benchmarks.options import Options
 from benchmarks.suite_report import Goal, Sample, SuiteReport, format_number
 from benchmarks.testbed import ENGINES, Testbed
-from benchmarks.web_server import SingleWorkerServer
+from benchmarks.web_server import MeasuredServer
 
 FEW, MANY = 10, 1_000_000
 #: Claims of each variant in a round.
@@ -97,7 +97,7 @@ def _claims(stack: ExitStack, testbed: Testbed, engine: str) -> dict[str, Claim]
     for rows, deployment in deployments.items():
         without_cache = replace(deployment, environment={**deployment.environment, "REDIS_URL": "none"})
         folder = testbed.folder / deployment.name
-        servers[rows] = stack.enter_context(SingleWorkerServer(without_cache, folder))
+        servers[rows] = stack.enter_context(MeasuredServer(without_cache, folder))
     claims = {}
     for variant in VARIANTS:
         token = deployments[variant.rows].token

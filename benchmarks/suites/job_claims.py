@@ -1,6 +1,7 @@
 """Workers that claim and complete jobs over HTTP, beside Procrastinate's fetch and finish in the database."""
 
 import json
+import os
 import subprocess
 import sys
 from contextlib import ExitStack
@@ -11,10 +12,12 @@ from typing import Any
 from benchmarks.options import Options
 from benchmarks.suite_report import Goal, Sample, SuiteReport, format_number
 from benchmarks.testbed import ENGINES, ROOT, Testbed
-from benchmarks.web_server import SingleWorkerServer
+from benchmarks.web_server import MeasuredServer
 from tests.servers.web import HOST
 
 WORKERS = (1, 8)
+#: Processes of the web server: one per core, as in production.
+WEB_WORKERS = os.cpu_count() or 1
 #: Pending jobs before each measurement, in addition to those that it needs at this rate.
 PENDING, MAX_JOBS_A_SECOND = 10_000, 6_000
 CLIENT = Path("benchmarks") / "claim_client.py"
@@ -73,7 +76,8 @@ class _Queue:
         self._deployment = testbed.copy(seeded, f"{engine}_claims")
         testbed.start_cache_relay(self._deployment)
         folder = testbed.folder / self._deployment.name
-        self._server = stack.enter_context(SingleWorkerServer(self._deployment, folder))
+        server = MeasuredServer(self._deployment, folder, workers=WEB_WORKERS)
+        self._server = stack.enter_context(server)
         if engine == "postgres":
             self._rival_url = testbed.new_database("procrastinate", engine)
 
@@ -123,7 +127,7 @@ def _report(rates: Rates) -> SuiteReport:
         for engine, workers, variant in [key]
     ]
     return SuiteReport(
-        title="Jobs that workers claim, one web worker (medians of the rounds)",
+        title=f"Jobs that workers claim, {WEB_WORKERS} web workers, one per core (medians of the rounds)",
         columns=("variant", "jobs/s", "min to max", "x Procrastinate's fetch and finish"),
         rows=rows,
         goals=[

@@ -9,7 +9,7 @@ from benchmarks.load import LoadResult, RequestSpec
 from benchmarks.options import Options
 from benchmarks.suite_report import Goal, Sample, SuiteReport, format_cpu, format_number
 from benchmarks.testbed import ENGINES, Deployment, Testbed
-from benchmarks.web_server import ALTERNATIVES, SingleWorkerServer
+from benchmarks.web_server import ALTERNATIVES, MeasuredServer
 from benchmarks.web_server import SERVICE as APPLICATION
 
 WRITERS = (1, 8)
@@ -93,7 +93,7 @@ def run(testbed: Testbed, options: Options) -> SuiteReport:
 
 def _start(
     stack: ExitStack, testbed: Testbed, engine: str, name: str, options: Options
-) -> tuple[SingleWorkerServer, Deployment]:
+) -> tuple[MeasuredServer, Deployment]:
     variant = VARIANTS[name]
     database = f"{engine}_writes_{list(VARIANTS).index(name)}"
     deployment = testbed.copy(testbed.seeded(engine, options.jobs), database)
@@ -107,9 +107,7 @@ def _start(
     else:
         testbed.start_cache_relay(deployment)
     folder = testbed.folder / deployment.name
-    server = SingleWorkerServer(
-        deployment, folder, settings=variant.settings, application=variant.application
-    )
+    server = MeasuredServer(deployment, folder, settings=variant.settings, application=variant.application)
     return stack.enter_context(server), deployment
 
 
@@ -119,7 +117,7 @@ def _puts(options: Options) -> int:
 
 
 def _measure(
-    server: SingleWorkerServer, deployment: Deployment, key: Key, round_number: int, options: Options
+    server: MeasuredServer, deployment: Deployment, key: Key, round_number: int, options: Options
 ) -> LoadResult:
     slot = (round_number + 1) * len(WRITERS) + WRITERS.index(key.writers)
     return server.run_load(

@@ -9,7 +9,7 @@ from benchmarks.load import LoadResult, RequestSpec
 from benchmarks.options import Options
 from benchmarks.suite_report import Goal, Sample, SuiteReport, format_cpu, format_number
 from benchmarks.testbed import Deployment, Testbed
-from benchmarks.web_server import ALTERNATIVES, SingleWorkerServer
+from benchmarks.web_server import ALTERNATIVES, MeasuredServer
 
 CONNECTIONS = 8
 
@@ -92,10 +92,10 @@ def run(testbed: Testbed, options: Options) -> SuiteReport:
 
 def _start(
     stack: ExitStack, testbed: Testbed, deployment: Deployment
-) -> tuple[dict[tuple[str, bool], SingleWorkerServer], str]:
+) -> tuple[dict[tuple[str, bool], MeasuredServer], str]:
     """Start a server for each settings module; return them, and the list's ETag."""
     folder = testbed.folder / deployment.name
-    service = stack.enter_context(SingleWorkerServer(deployment, folder))
+    service = stack.enter_context(MeasuredServer(deployment, folder))
     with ApiClient(service.port, deployment.token) as client:
         for path, x_cache in (
             ("/api/v1/jobs/", "MISS"),
@@ -110,10 +110,10 @@ def _start(
     without_cache = replace(deployment, environment={**deployment.environment, **NO_CACHE})
     servers = {
         (SERVICE, False): service,
-        (SERVICE, True): stack.enter_context(SingleWorkerServer(without_cache, folder)),
+        (SERVICE, True): stack.enter_context(MeasuredServer(without_cache, folder)),
     }
     for settings in (PLAIN, CACHALOT, CACHEOPS):
-        server = SingleWorkerServer(deployment, folder, settings=settings, application=ALTERNATIVES)
+        server = MeasuredServer(deployment, folder, settings=settings, application=ALTERNATIVES)
         servers[settings, False] = stack.enter_context(server)
     return servers, response.headers["ETag"]
 

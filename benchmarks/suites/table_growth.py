@@ -12,7 +12,7 @@ from benchmarks.api_client import ApiClient
 from benchmarks.options import Options
 from benchmarks.suite_report import Goal, SuiteReport, format_number
 from benchmarks.testbed import ENGINES, Deployment, Testbed
-from benchmarks.web_server import SingleWorkerServer
+from benchmarks.web_server import MeasuredServer
 
 SIZES, BIG = (10_000, 100_000, 1_000_000), 10_000_000
 #: Requests to each endpoint at each size in a round.
@@ -79,7 +79,7 @@ def _endpoints(
 ) -> Iterator[tuple[str, SendRequest]]:
     """Yield each endpoint's name, and the function that sends one request and returns its milliseconds."""
     without_cache = replace(deployment, environment={**deployment.environment, "REDIS_URL": "none"})
-    server = stack.enter_context(SingleWorkerServer(without_cache, testbed.folder / deployment.name))
+    server = stack.enter_context(MeasuredServer(without_cache, testbed.folder / deployment.name))
     client = stack.enter_context(ApiClient(server.port, deployment.token))
     for name, path in _reads(client):
         yield name, lambda path=path: client.request("GET", path).milliseconds

@@ -4,7 +4,7 @@ from benchmarks.api_client import ApiClient
 from benchmarks.options import Options
 from benchmarks.suite_report import Goal, SuiteReport, format_number
 from benchmarks.testbed import ENGINES, Testbed
-from benchmarks.web_server import SingleWorkerServer
+from benchmarks.web_server import MeasuredServer
 
 REQUESTS = 10_000
 MEGABYTE = 1_000_000
@@ -55,7 +55,7 @@ def _measure(testbed: Testbed, engine: str, options: Options) -> list[int | None
     testbed.start_cache_relay(deployment)
     folder = testbed.folder / deployment.name
     with (
-        SingleWorkerServer(deployment, folder) as server,
+        MeasuredServer(deployment, folder) as server,
         ApiClient(server.port, deployment.token) as client,
     ):
         client.request("GET", "/api/v1/jobs/")

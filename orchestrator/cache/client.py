@@ -46,7 +46,7 @@ class RedisCacheClient:
 
     @cached_property
     def _raw_pool(self) -> RawPool:
-        return RawPool(self.redis_client.connection_pool)
+        return RawPool(self.redis_client.connection_pool, on_late_error=self._late_error)
 
     @property
     def usable(self) -> bool:
@@ -90,6 +90,20 @@ class RedisCacheClient:
         except CacheRestarted:
             return self._exchange(call.with_source())
 
+    def send(self, call: Call) -> None:
+        """Have a script run, unless the breaker is open; do not wait for it.
+
+        The source is sent along, because nobody would repeat the call for a server that has not loaded it.
+
+        Args:
+            call: see ``run``.
+
+        Raises:
+            CacheUnavailable: when the call could not be sent. A later failure is counted.
+        """
+        self._require_usable()
+        self._guarded(self._raw_pool.send, call.with_source())
+
     def call(self, operation: Callable[[Any], Any]) -> Any:
         """Run an operation, even while the breaker is open, and report its outcome to the breaker.
 
@@ -131,6 +145,10 @@ class RedisCacheClient:
             raise CacheUnavailable(str(error)) from error
         self.breaker.succeeded()
         return reply
+
+    def _late_error(self) -> None:
+        """Record that a call of ``send`` failed. Only the ends of writes are sent."""
+        metrics.count("failures", "end")
 
     def _probe(self) -> None:
         """Raise while the server is slow or unhealthy. It is healthy once the outbox was drained into it."""

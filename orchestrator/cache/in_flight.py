@@ -33,14 +33,15 @@ class Write:
     row_id: int | None = None
 
     def end(self) -> None:
-        """Give the tags new generations, after COMMIT or ROLLBACK.
+        """Give the tags new generations, after COMMIT or ROLLBACK, without waiting for the cache server.
 
-        If the cache server cannot be reached, they stay in flight until ``end_dead_writers`` ends them.
+        Until it has done so, the tags are in flight and no entry of theirs is served. If it does not receive
+        the call, they stay in flight until ``end_dead_writers`` ends them.
         """
         if not self.writer:
             return
         try:
-            client.current().run(scripts.end(self.tags, writers=[self.writer]))
+            client.current().send(scripts.end(self.tags, writers=[self.writer]))
         except CacheUnavailable:
             metrics.count("failures", "end")
             return

@@ -29,7 +29,8 @@ def writers(tag: str) -> str:
 
 def tag_keys(tags: Iterable[str]) -> list[str]:
     """Return the keys of each tag's generation and writers, in the order that the scripts expect."""
-    return [key for tag in tags for key in (generation(tag), writers(tag))]
+    prefix = _prefix()
+    return [key for tag in tags for key in (f"{prefix}:g:{tag}", f"{prefix}:w:{tag}")]
 
 
 def entry(digest: str) -> str:

@@ -76,10 +76,12 @@ class RawPool:
 
     Args:
         pool: the library's pool, which makes the connections. Their time-out is that of a whole exchange.
+        on_late_error: called for each command of ``send`` that failed, or of which the reply was lost.
     """
 
-    def __init__(self, pool: Any) -> None:
+    def __init__(self, pool: Any, on_late_error: Callable[[], None]) -> None:
         self._pool = pool
+        self._on_late_error = on_late_error
         self._timeout = float(pool.connection_kwargs["socket_timeout"])
         self._idle: deque[_RawConnection] = deque()  # append and pop are thread-safe
         os.register_at_fork(after_in_child=self._idle.clear)
@@ -96,24 +98,42 @@ class RawPool:
         Raises:
             redis.exceptions.RedisError: when the call failed.
         """
+        connection, reply = self._run(_RawConnection.exchange, command)
+        if isinstance(reply, redis.exceptions.ResponseError):
+            raise reply
+        return reply, connection.was_slow
+
+    def send(self, command: bytes) -> None:
+        """Send one command. The next command on the same connection reads the reply.
+
+        Args:
+            command: the packed command.
+
+        Raises:
+            redis.exceptions.RedisError: when the command could not be sent.
+        """
+        self._run(_RawConnection.send, command)
+
+    def _run(
+        self, operation: Callable[["_RawConnection", bytes, float], Any], command: bytes
+    ) -> tuple["_RawConnection", Any]:
+        """Return an idle connection and the result of an operation on it."""
         started = time.monotonic()
         try:
             connection = self._idle.pop()
         except IndexError:
             connection = self._connect(started)
         try:
-            reply = connection.exchange(command, started)
+            result = operation(connection, command, started)
         except redis.exceptions.ConnectionError:
             connection = self._connect(started)
-            reply = connection.exchange(command, started)
+            result = operation(connection, command, started)
         self._idle.append(connection)
-        if isinstance(reply, redis.exceptions.ResponseError):
-            raise reply
-        return reply, connection.was_slow
+        return connection, result
 
     def _connect(self, started: float) -> "_RawConnection":
         with deadline_at(started + self._timeout):
-            return _RawConnection(self._pool.make_connection(), self._timeout)
+            return _RawConnection(self._pool.make_connection(), self._timeout, self._on_late_error)
 
 
 class _RawConnection:
@@ -129,9 +149,10 @@ class _RawConnection:
     Args:
         connection: the library's connection.
         timeout: seconds that an exchange may take.
+        on_late_error: see ``RawPool``.
     """
 
-    def __init__(self, connection: Any, timeout: float) -> None:
+    def __init__(self, connection: Any, timeout: float, on_late_error: Callable[[], None]) -> None:
         connection.connect()
         self._connection = connection
         self._socket: socket.socket = connection._sock  # noqa: SLF001 - the library does not use it meanwhile
@@ -139,6 +160,8 @@ class _RawConnection:
             protocolError=redis.exceptions.InvalidResponse, replyError=_error_from, notEnoughData=_INCOMPLETE
         )
         self._timeout, self._slow_after = timeout, timeout * timing.SLOW_SHARE
+        self._on_late_error = on_late_error
+        self._late = 0  # replies to ``send`` that are still to be read
         self._started = 0.0
         self.was_slow = False
         """Whether the last exchange was slow."""
@@ -157,19 +180,40 @@ class _RawConnection:
             redis.exceptions.TimeoutError: when the server did not respond in time.
             redis.exceptions.ConnectionError: when the connection is broken.
         """
+        with self._bounded(started):
+            self._send(command)
+            while self._late:
+                late = self._reply()
+                self._late -= 1
+                if isinstance(late, redis.exceptions.ResponseError):
+                    self._on_late_error()
+            return self._reply()
+
+    def send(self, command: bytes, started: float) -> None:
+        """Send a command, of which the next exchange reads the reply; see ``exchange``."""
+        with self._bounded(started):
+            self._send(command)
+        self._late += 1
+
+    @contextmanager
+    def _bounded(self, started: float) -> Iterator[None]:
+        """Run operations of the socket with one deadline; an error closes the connection."""
         self._started, self.was_slow = started, False
         try:
-            self._send(command)
-            reply = self._reply()
+            yield
             if self.was_slow:
                 self._set_timeout(self._slow_after)
         except (BlockingIOError, TimeoutError) as error:
-            self._connection.disconnect()
+            self._disconnect()
             raise redis.exceptions.TimeoutError(_TOO_LATE) from error
         except OSError as error:
-            self._connection.disconnect()
+            self._disconnect()
             raise redis.exceptions.ConnectionError(str(error)) from error
-        return reply
+
+    def _disconnect(self) -> None:
+        self._connection.disconnect()
+        for _ in range(self._late):
+            self._on_late_error()
 
     def _send(self, command: bytes) -> None:
         sent = self._timed(self._socket.send, command)

@@ -14,6 +14,7 @@ from uuid import UUID
 
 from django.db import DEFAULT_DB_ALIAS, connections, models
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.utils import CursorWrapper
 from django.utils import timezone
 
 from orchestrator.json_codec import from_json
@@ -23,6 +24,12 @@ _Field: TypeAlias = "models.Field[Any, Any]"
 
 # Rows per INSERT on SQLite: twice as fast as one row per INSERT.
 _SQLITE_STATEMENT_ROWS: Final = 200
+
+#: The fields that store a value of a type as it is.
+_STORED_AS_IS: Final[dict[type[Any], tuple[type[_Field], ...]]] = {
+    int: (models.IntegerField,),
+    str: (models.CharField, models.TextField),
+}
 
 #: What is left to convert of the values of SQLite's driver. psycopg converts all.
 _FROM_SQLITE: Final[dict[type[Any], Callable[[Any], Any]]] = {
@@ -75,13 +82,12 @@ def write_together(
         _update(connection, row, ((f, getattr(row, f.attname)) for f in changed[row])) for row in changed
     ]
     writes += [_insert(connection, row) for row in new]
+    if connection.vendor == "postgresql":
+        statements, parameters = zip(*writes, strict=True)
+        writes = [("; ".join(statements), list(chain.from_iterable(parameters)))]
     with connection.cursor() as cursor:
-        if connection.vendor == "postgresql":
-            statements, parameters = zip(*writes, strict=True)
-            cursor.execute("; ".join(statements), list(chain.from_iterable(parameters)))
-            return
         for statement, values in writes:
-            cursor.execute(statement, values)
+            _execute(connection, cursor, statement, values)
 
 
 def update(connection: BaseDatabaseWrapper, row: models.Model, values: Iterable[tuple[_Field, Any]]) -> bool:
@@ -122,15 +128,44 @@ def lock(model: type[_Row], row_id: UUID) -> tuple[_Row, datetime]:
     return _instance(model, values), now
 
 
+@cache
+def column_list(model: type[models.Model]) -> str:
+    """Return the names of a table's columns in the order that ``returned`` expects."""
+    return ", ".join(f'"{field.column}"' for field in model._meta.concrete_fields)
+
+
+def returned(model: type[_Row], statement: str, parameters: Sequence[Any]) -> list[_Row]:
+    """Execute a statement on the default database; return the rows that it returns.
+
+    Args:
+        model: the rows' model.
+        statement: SQL; it returns the columns of ``column_list``.
+        parameters: its values, as the database takes them.
+    """
+    with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
+        cursor.execute(statement, parameters)
+        return [_instance(model, values) for values in cursor.fetchall()]
+
+
 def _fetched(model: type[models.Model], statement: str, row_id: UUID) -> Sequence[Any]:
     connection = connections[DEFAULT_DB_ALIAS]
     with connection.cursor() as cursor:
-        cursor.execute(statement, [_stored(model._meta.pk, row_id, connection)])
+        _execute(connection, cursor, statement, [_stored(model._meta.pk, row_id, connection)])
         found = cursor.fetchone()
     if found is None:
         raise model.DoesNotExist  # type: ignore[attr-defined]
     values: Sequence[Any] = found
     return values
+
+
+def _execute(
+    connection: BaseDatabaseWrapper, cursor: CursorWrapper, statement: str, parameters: Sequence[Any]
+) -> None:
+    """Execute a statement; on PostgreSQL together with the BEGIN if it is the transaction's first."""
+    if connection.vendor == "postgresql":
+        connection.execute_first(cursor, statement, parameters)  # type: ignore[attr-defined]
+    else:
+        cursor.execute(statement, parameters)
 
 
 def _instance(model: type[_Row], found: Sequence[Any]) -> _Row:
@@ -165,6 +200,7 @@ def _update(
     return statement, [*changes.values(), _stored(key, row.pk, connection)]
 
 
+@cache
 def _fields_with_values(model: type[models.Model]) -> tuple[_Field, ...]:
     """Return the fields for which each new instance has a value."""
     fields = model._meta.concrete_fields
@@ -186,7 +222,7 @@ def _insert_sql(model: type[models.Model], names: tuple[str, ...], rows: int) ->
 @cache
 def _select(model: type[models.Model], *, locked: bool = False) -> str:
     """Return the SELECT of a row; if it is locked, with the database's time as the last column."""
-    columns = ", ".join(f'"{field.column}"' for field in model._meta.concrete_fields)
+    columns = column_list(model)
     if locked:
         columns += ", clock_timestamp()"
     statement = f'SELECT {columns} FROM "{model._meta.db_table}" WHERE "{model._meta.pk.column}" = %s'  # noqa: S608 - our own names
@@ -215,6 +251,6 @@ def _stored(field: _Field, value: Any, connection: BaseDatabaseWrapper) -> Any:
         return value.hex
     if kind is datetime and value.tzinfo is UTC:
         return value.replace(tzinfo=None).isoformat(" ")
-    if value is None or (kind is int and isinstance(field, models.IntegerField)):
+    if value is None or isinstance(field, _STORED_AS_IS.get(kind, ())):
         return value
     return field.get_db_prep_save(value, connection)

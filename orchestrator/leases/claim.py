@@ -6,25 +6,38 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from django.db import DEFAULT_DB_ALIAS, connection, connections, transaction
+from django.db import connection, transaction
 
 from monitoring.plans import Statement
 from orchestrator.actions import build_job_event
 from orchestrator.choices import JobEvent, JobStatus
 from orchestrator.db import rows
 from orchestrator.db.clock import database_now
+from orchestrator.db.ids import new_id
+from orchestrator.json_codec import to_json
 from orchestrator.leases import contacts, expiry
-from orchestrator.leases.queue_order import has_rows, is_chosen_by, next_jobs, parameter
+from orchestrator.leases.queue_order import has_rows, has_scheduled_now, is_chosen_by, next_jobs, parameter
 from orchestrator.leases.schedule import has_scheduled, promote
 from orchestrator.limits import DEFAULT_LEASE_SECONDS
 from orchestrator.models import Event, Job
 
-_START: Final = """
+_START: Final = f"""
     UPDATE jobs
     SET status = 'running', started_at = %s, updated_at = %s, completed_at = NULL,
         worker = %s, lease_token = gen_random_uuid(), lease_expires_at = %s
-    WHERE {condition}
-    RETURNING *
+    WHERE {{condition}}
+    RETURNING {rows.column_list(Job)}
+"""  # noqa: S608 - our own names
+# On PostgreSQL the jobs and their events take one round trip.
+_WITH_EVENTS: Final = """
+    WITH started AS ({start}), history AS (
+        INSERT INTO events (id, type, payload, created_at, job_id)
+        SELECT (%s::uuid[])[row_number() OVER ()], %s, %s::jsonb || jsonb_build_object(
+            'job_id', id, 'attempt', attempts + 1, 'queue', queue, 'progress', progress
+        ), %s, id
+        FROM started
+    )
+    SELECT * FROM started
 """
 
 
@@ -54,44 +67,46 @@ def claim(
     if connection.vendor == "sqlite" and not _has_jobs(wanted):
         return []  # a transaction would wait for the other writers
     with transaction.atomic():
-        now = _begin()
-        if has_scheduled(now):
+        now, has_scheduled_jobs = _begin()
+        if has_scheduled_jobs:
             promote(now)
-        jobs = _start(_Lease(worker, now, timedelta(seconds=lease_seconds)), wanted, limit)
-        if jobs:
-            rows.insert(connections[DEFAULT_DB_ALIAS], [_started(job, by) for job in jobs])
+        jobs = _start(_Lease(worker, by, now, timedelta(seconds=lease_seconds)), wanted, limit)
     return sorted(jobs, key=lambda job: (-job.priority, job.created_at, job.pk))
 
 
 @dataclass(frozen=True)
 class _Lease:
     worker: str
+    by: str
     starts_at: datetime
     duration: timedelta
 
 
 def _has_jobs(queues: list[str] | None) -> bool:
     now = database_now()
-    return has_scheduled(now) or has_rows(next_jobs(queues, now, 1))
+    return has_rows(next_jobs(queues, now, 1)) or has_scheduled(now)
 
 
-def _begin() -> datetime:
-    """Return the database's time, and make PostgreSQL read jobs in the order of an index in this transaction.
+def _begin() -> tuple[datetime, bool]:
+    """Return the database's time, and whether there are jobs to promote.
 
-    Its statistics may not know of a million pending jobs yet. It would believe that it can sort them.
+    In this transaction PostgreSQL then reads jobs in the order of an index. Its statistics may not know of a
+    million pending jobs yet. It would believe that it can sort them.
     """
     if connection.vendor == "sqlite":
-        return database_now()
+        now = database_now()
+        return now, has_scheduled(now)
     with connection.cursor() as cursor:
-        cursor.execute("SELECT clock_timestamp(), set_config('enable_sort', 'off', true)")
-        now: datetime = cursor.fetchone()[0]
-    return now
+        off = "set_config('enable_sort', 'off', true)"
+        cursor.execute(f"SELECT clock_timestamp(), {has_scheduled_now()}, {off}")
+        now, has_scheduled_jobs, _ = cursor.fetchone()
+    return now, has_scheduled_jobs
 
 
 def _start(lease: _Lease, queues: list[str] | None, limit: int) -> list[Job]:
     """Start the next jobs; each becomes that of one worker, however many claim at once."""
     if queues is None or len(queues) == 1 or connection.vendor == "sqlite":
-        return _start_chosen(lease, next_jobs(queues, lease.starts_at, limit))
+        return _start_chosen(lease, next_jobs(queues, lease.starts_at, limit), limit)
     return _start_of_queues(lease, queues, limit)
 
 
@@ -117,15 +132,24 @@ def _start_shares(lease: _Lease, shares: Mapping[str, int]) -> list[Job]:
     jobs: list[Job] = []
     for queue, share in shares.items():
         if share:
-            jobs += _start_chosen(lease, next_jobs([queue], lease.starts_at, share))
+            jobs += _start_chosen(lease, next_jobs([queue], lease.starts_at, share), share)
     return jobs
 
 
-def _start_chosen(lease: _Lease, chosen: Statement) -> list[Job]:
-    condition = is_chosen_by(chosen)
+def _start_chosen(lease: _Lease, chosen: Statement, limit: int) -> list[Job]:
+    """Start the jobs that a query selects, at most ``limit``, and record it in their history."""
+    start = _START.format(condition=is_chosen_by(chosen))
     starts_at, expires_at = parameter(lease.starts_at), parameter(lease.starts_at + lease.duration)
     parameters = [starts_at, starts_at, lease.worker, expires_at, *chosen.parameters]
-    return list(Job.objects.using(DEFAULT_DB_ALIAS).raw(_START.format(condition=condition), parameters))
+    if connection.vendor == "sqlite":
+        jobs = rows.returned(Job, start, parameters)
+        if jobs:
+            rows.insert(connection, [_started(job, lease.by) for job in jobs])
+        return jobs
+    event = _started(Job(worker=lease.worker), lease.by)
+    ids = [new_id() for _ in range(limit)]
+    parameters += [ids, event.type, to_json(event.payload).decode(), event.created_at]
+    return rows.returned(Job, _WITH_EVENTS.format(start=start), parameters)
 
 
 def _started(job: Job, by: str) -> Event:

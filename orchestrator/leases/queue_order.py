@@ -16,6 +16,7 @@ _IS_PENDING_IN_ANY_QUEUE: Final = f"NOT (status IN ({_OTHERS}, ''))"
 
 _ORDER: Final = "ORDER BY priority DESC, created_at, id"
 _COLUMNS: Final = "id, queue, priority, created_at"
+_SCHEDULED_IDS: Final = "SELECT id FROM {} ORDER BY available_at LIMIT %s"
 #: A condition: the row is one of those that a subquery selects. PostgreSQL might run a plain IN twice, and
 #: lock more rows than the subquery's LIMIT. SQLite has one writer at a time, and needs no row locks.
 _CHOSEN: Final = {
@@ -42,8 +43,13 @@ def next_jobs(queues: Sequence[str] | None, now: datetime, limit: int) -> Statem
 
 def scheduled_jobs(now: datetime, limit: int) -> Statement:
     """Return the query for the ids of pending jobs that are not yet due although their time has come."""
-    sql = f"SELECT id FROM {_scheduled()} ORDER BY available_at LIMIT %s"  # noqa: S608
-    return Statement(sql, [parameter(now), limit])
+    return Statement(_SCHEDULED_IDS.format(_scheduled()), [parameter(now), limit])
+
+
+def has_scheduled_now() -> str:
+    """Return a condition in PostgreSQL's SQL: there are such jobs at the time of the statement."""
+    first_id = _SCHEDULED_IDS.format(_scheduled()) % ("statement_timestamp()", 1)
+    return f"({first_id}) IS NOT NULL"
 
 
 def has_rows(statement: Statement) -> bool:

@@ -6,13 +6,14 @@ from uuid import UUID, uuid4
 
 import psycopg
 import pytest
-from django.db import connection
+from django.db import IntegrityError, connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from rest_framework.test import APIClient
 
+from orchestrator.actions import build_job_event
 from orchestrator.demo.bulk_load import analyze
-from orchestrator.models import Job, Worker
+from orchestrator.models import Event, Job, Worker
 from tests.leases.worker_calls import JOBS, claim, claim_one, history, names, read, set_status, submit
 
 pytestmark = pytest.mark.django_db
@@ -173,12 +174,14 @@ def test_an_event_that_cannot_be_written_undoes_the_claim(
 ):
     job = submit(as_user)
 
-    def fail(*_: object) -> None:
-        raise RuntimeError
+    def without_type(*args: Any, **fields: Any) -> Event:
+        event = build_job_event(*args, **fields)
+        event.type = None  # type: ignore[assignment]
+        return event
 
     with monkeypatch.context() as patch:
-        patch.setattr("orchestrator.leases.claim.rows.insert", fail)
-        with pytest.raises(RuntimeError):
+        patch.setattr("orchestrator.leases.claim.build_job_event", without_type)
+        with pytest.raises(IntegrityError):
             claim(as_user)
     assert read(as_user, job) == job
     assert len(history(as_user, job)) == 1

@@ -9,7 +9,8 @@ is not SERIALIZABLE and READ ONLY as well (https://www.postgresql.org/docs/18/sq
 import json
 import select
 from collections import defaultdict
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from functools import partial
 from types import SimpleNamespace
 from typing import Any, Final, LiteralString
@@ -48,6 +49,7 @@ class BoundedConnection(psycopg.Connection[Any]):
 
     breaker: DatabaseBreaker | None = None
     _committing = False
+    _statement_begins = False
 
     def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
         """Run a generator that sends a statement and receives the response."""
@@ -60,6 +62,24 @@ class BoundedConnection(psycopg.Connection[Any]):
             if self.pgconn.transaction_status == TransactionStatus.ACTIVE:
                 self._abandon()
             raise
+
+    @contextmanager
+    def begin_with_statement(self) -> Iterator[str]:
+        """Let the next statement begin the transaction, which saves the round trip of psycopg's own BEGIN.
+
+        Yields:
+            What the statement must begin with; empty if it needs no BEGIN.
+        """
+        idle = self.pgconn.transaction_status == TransactionStatus.IDLE
+        self._statement_begins = idle and not self.autocommit
+        try:
+            yield f"{self._get_tx_start_command().decode()}; " if self._statement_begins else ""
+        finally:
+            self._statement_begins = False
+
+    def _start_query(self) -> Any:
+        if not self._statement_begins:
+            yield from super()._start_query()
 
     def commit(self) -> None:
         """Commit the open transaction."""
@@ -146,6 +166,13 @@ class DatabaseWrapper(CommitHookMixin, base.DatabaseWrapper):
         with debug_transaction(self, "COMMIT"), self.wrap_database_errors:
             (newest,) = self.connection.commit_after(outbox.SELECT_LAST_ID)
             return newest is None
+
+    def execute_first(self, cursor: Any, statements: str, parameters: Sequence[Any]) -> None:
+        """Execute statements, and the BEGIN if they are the open transaction's first, in one round trip."""
+        with self.connection.begin_with_statement() as begin:
+            cursor.execute(begin + statements, parameters)
+        if begin:
+            cursor.nextset()
 
     def can_begin(self) -> bool:
         """Return whether a statement can get its own transaction."""
