@@ -78,6 +78,7 @@ class BoundedConnection(psycopg.Connection[Any]):
             self._statement_begins = False
 
     def _start_query(self) -> Any:
+        # psycopg's own hook. If a later version did not call it, the server would warn of a second BEGIN.
         if not self._statement_begins:
             yield from super()._start_query()
 

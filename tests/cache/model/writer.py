@@ -101,7 +101,10 @@ def commit_unannounced(state: State, number: int, world: World, rules: Rules) ->
 
 
 def finish(state: State, number: int, world: World, rules: Rules) -> Iterator[tuple[str, State]]:
-    """End the write, and acknowledge it, even if the end failed: other processes end it then."""
+    """End the write, and acknowledge it: the end may be still on its way, or lost.
+
+    The writer does not wait for a reply, so to it a lost end, a late one and one in time are the same.
+    """
     for label, after, _ in called(state, number, world, LateCall.END, rules):
         yield f"{label}, acknowledges", acknowledge(after, number)
 
