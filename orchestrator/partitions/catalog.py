@@ -11,7 +11,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 #: The comments. A table with the first one that is not attached was detached, but is still in the counts.
 PARTITION: Final = "a partition of events"
-DETACHED: Final = "a detached partition of events, to be dropped when it is archived and empty"
+DETACHED: Final = "a detached partition of events, to be dropped when it is archived"
 
 PartitionState = Literal["attached", "detaching", "uncounted", "detached"]
 
@@ -66,7 +66,12 @@ def partitions(connection: BaseDatabaseWrapper) -> tuple[Partition, ...]:
 
 def has_rows(connection: BaseDatabaseWrapper, table: str) -> bool:
     """Return whether a table has a row."""
-    return bool(_rows(connection, f"SELECT EXISTS (SELECT FROM {table})")[0][0])
+    return bool(_rows(connection, f"SELECT EXISTS (SELECT FROM {table})")[0][0])  # noqa: S608 - our own name
+
+
+def count_rows(connection: BaseDatabaseWrapper, table: str) -> int:
+    """Count the rows of a table."""
+    return int(_rows(connection, f"SELECT count(*) FROM {table}")[0][0])  # noqa: S608 - our own name
 
 
 def free_name(connection: BaseDatabaseWrapper, wanted: str) -> str:

@@ -1,9 +1,9 @@
 """Makes the plain table ``events`` a partitioned one, while clients read and write it.
 
-The existing rows stay where they are: the table becomes the first partition. What takes long happens before,
-without a lock that anybody notices: a unique index that contains ``created_at`` is built, because the key of a
-partitioned table must, and a CHECK constraint is validated, so that PostgreSQL need not scan the table when it is
-attached. Each step can be repeated: a run that was killed is continued by the next one.
+The existing rows stay where they are: the table becomes the first partition. What takes long comes first and
+blocks nobody: a unique index with ``created_at`` is built, which the key of a partitioned table needs, and a
+CHECK constraint is validated, so that PostgreSQL attaches the table without a scan. Each step can be repeated:
+a run that was killed is continued by the next one.
 """
 
 from datetime import datetime, timedelta
@@ -31,8 +31,8 @@ _BOUND_SQL: Final = r"""
 _KEY_IS_VALID: Final = """
     SELECT indisvalid FROM pg_index WHERE indrelid = to_regclass('events') AND indexrelid = to_regclass(%s)
 """
-#: The statements that give another table of this name the same indexes, triggers, owner and rights. The constraint
-#: and the index of this module are left out; so is the primary key.
+#: The statements that give another table of this name the same indexes, triggers, owner and rights, without
+#: the primary key and the index of this module.
 _COPIES: Final = """
     WITH plain AS (SELECT * FROM pg_class WHERE oid = to_regclass('events'))
     SELECT 1 AS part, pg_get_indexdef(indexrelid) FROM plain JOIN pg_index ON indrelid = oid
@@ -48,7 +48,8 @@ _COPIES: Final = """
     FROM plain, aclexplode(relacl) WHERE grantee <> relowner
     ORDER BY part
 """
-_OWN: Final = """
+#: The statements that take the triggers, the primary key and the names of the indexes from the table.
+_CLEARING: Final = """
     SELECT format('DROP TRIGGER %%I ON events', tgname) FROM pg_trigger
     WHERE tgrelid = to_regclass('events') AND NOT tgisinternal
     UNION ALL
@@ -63,7 +64,7 @@ _OWN: Final = """
 
 def is_begun(connection: BaseDatabaseWrapper) -> bool:
     """Return whether a conversion was begun and has to be finished."""
-    return _bound(connection) is not None
+    return bound(connection) is not None
 
 
 def convert(connection: BaseDatabaseWrapper, now: datetime, period: str) -> str:
@@ -75,8 +76,7 @@ def convert(connection: BaseDatabaseWrapper, now: datetime, period: str) -> str:
         period: see ``boundary_after``.
 
     Raises:
-        OperationalError: if a transaction that uses the table does not end; nothing is lost, and the next call
-            goes on.
+        OperationalError: if a transaction that uses the table does not end. The next call goes on.
     """
     _build_key(connection)
     upper = _validated_bound(connection, now, period)
@@ -102,24 +102,27 @@ def _build_key(connection: BaseDatabaseWrapper) -> None:
 
 def _validated_bound(connection: BaseDatabaseWrapper, now: datetime, period: str) -> datetime:
     """Forbid events from some time on; return that time."""
-    bound = _bound(connection)
-    if bound and bound[0] < max(now + _MIN_LEFT, _newest(connection) or now):
+    upper, validated = bound(connection) or (None, False)
+    if upper and upper < max(now + _MIN_LEFT, _newest(connection) or now):
         in_short_transaction(
             connection, lambda cursor: cursor.execute(f"ALTER TABLE events DROP CONSTRAINT {_BOUND}")
         )
-        bound = None
-    if bound is None:
-        bound = first_upper(connection, now, period), False
-        add = f"ADD CONSTRAINT {_BOUND} CHECK (created_at < '{bound[0].isoformat()}') NOT VALID"
+        upper = None
+    if upper is None:
+        upper, validated = first_upper(connection, now, period), False
+        add = f"ADD CONSTRAINT {_BOUND} CHECK (created_at < '{upper.isoformat()}') NOT VALID"
         in_short_transaction(connection, lambda cursor: cursor.execute(f"ALTER TABLE events {add}"))
-    upper, validated = bound
     if not validated:
         with connection.cursor() as cursor:
             cursor.execute(f"ALTER TABLE events VALIDATE CONSTRAINT {_BOUND}")
     return upper
 
 
-def _bound(connection: BaseDatabaseWrapper) -> tuple[datetime, bool] | None:
+def bound(connection: BaseDatabaseWrapper) -> tuple[datetime, bool] | None:
+    """Return the time from which a begun conversion forbids events; None if none was begun.
+
+    With it comes whether PostgreSQL has validated that no such event exists.
+    """
     with connection.cursor() as cursor:
         cursor.execute(_BOUND_SQL, [_BOUND])
         found: tuple[datetime, bool] | None = cursor.fetchone()
@@ -137,7 +140,7 @@ def _replace(cursor: Any, name: str, upper: datetime) -> None:
     """Rename the table, create the partitioned one in its place, and attach the old one to it."""
     cursor.execute("LOCK TABLE events IN ACCESS EXCLUSIVE MODE")
     copies = _statements(cursor, _COPIES, [_KEY])
-    for statement in _statements(cursor, _OWN, [name.removeprefix("events"), _KEY]):
+    for statement in _statements(cursor, _CLEARING, [name.removeprefix("events"), _KEY]):
         cursor.execute(statement)
     cursor.execute(f"ALTER TABLE events ADD CONSTRAINT {name}_pkey PRIMARY KEY USING INDEX {_KEY}")
     cursor.execute(f"ALTER TABLE events RENAME TO {name}")

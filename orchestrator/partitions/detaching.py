@@ -1,4 +1,4 @@
-"""Takes expired partitions out of ``events`` and drops them once the archive has emptied them.
+"""Takes expired partitions out of ``events``, and drops them once all of their rows are archived.
 
 A partition leaves in two steps, and a run that was killed between them is continued by the next one: DETACH
 CONCURRENTLY, for which no client waits; then one transaction that takes its rows out of the exact counts,
@@ -11,10 +11,11 @@ from typing import Any, Final
 
 from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.utils import timezone
 
 from orchestrator.cache import tags
 from orchestrator.cache.commit_hook import invalidate
-from orchestrator.partitions.catalog import DETACHED, Partition, free_name, has_rows
+from orchestrator.partitions.catalog import DETACHED, Partition, count_rows, has_rows
 from orchestrator.partitions.creation import attach_new, partition_name
 from orchestrator.partitions.short_locks import in_short_transaction
 
@@ -59,7 +60,8 @@ def cover_past(connection: BaseDatabaseWrapper, existing: Iterable[Partition], c
     begin = next(each.lower for each in attached if each not in old)
     if begin is None or [(each.lower, each.upper) for each in old] == [(None, begin)]:
         return
-    name = free_name(connection, partition_name(None, begin))
+    # No name is used twice: the archive may know the rows of the last partition of this name.
+    name = f"{partition_name(None, begin)}_{timezone.now():%Y%m%d%H%M%S%f}"
 
     def replace(cursor: Any) -> None:
         cursor.execute("LOCK TABLE ONLY events IN ACCESS EXCLUSIVE MODE")
@@ -71,14 +73,27 @@ def cover_past(connection: BaseDatabaseWrapper, existing: Iterable[Partition], c
     in_short_transaction(connection, replace)
 
 
-def drop_if_empty(connection: BaseDatabaseWrapper, name: str) -> bool:
-    """Drop a detached partition whose rows were all archived and deleted; return whether it was dropped."""
-    if has_rows(connection, name):
+def is_archived(connection: BaseDatabaseWrapper, name: str, archived: int) -> bool:
+    """Return whether a detached partition has no row that the archive lacks.
+
+    Args:
+        connection: to the database.
+        name: the partition.
+        archived: how many of its rows are in verified files.
+    """
+    if not has_rows(connection, name):
+        return True
+    return archived > 0 and count_rows(connection, name) == archived
+
+
+def drop_if_archived(connection: BaseDatabaseWrapper, name: str, archived: int) -> bool:
+    """Drop a detached partition unless the archive lacks one of its rows; return whether it was dropped."""
+    if not is_archived(connection, name, archived):
         return False
 
     def drop(cursor: Any) -> bool:
         cursor.execute(f"LOCK TABLE {name} IN ACCESS EXCLUSIVE MODE")
-        if has_rows(connection, name):
+        if not is_archived(connection, name, archived):
             return False
         cursor.execute(f"DROP TABLE {name}")
         return True

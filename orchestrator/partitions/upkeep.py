@@ -1,6 +1,6 @@
 """One run over the partitions: convert, create coming ones, detach expired ones, drop archived ones."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal
@@ -16,6 +16,14 @@ from orchestrator.partitions.short_locks import only_run
 
 #: The version of PostgreSQL from which ANALYZE knows ONLY; before, it also analyzes each partition.
 _ANALYZE_ONLY_SINCE: Final = 18_00_00
+
+#: Returns how many rows of a detached partition, by its name, are in verified files of the archive.
+ArchivedRows = Callable[[str], int]
+
+
+def nothing_archived(_: str) -> int:
+    """Return 0: an archive without rows."""
+    return 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,28 +54,41 @@ class PartitionReport:
 
 
 def run(
-    now: datetime | None = None, *, dry_run: bool = False, using: str = DEFAULT_DB_ALIAS
+    now: datetime | None = None,
+    *,
+    dry_run: bool = False,
+    archived: ArchivedRows = nothing_archived,
+    using: str = DEFAULT_DB_ALIAS,
 ) -> PartitionReport:
     """Convert the table if it is plain, and do the upkeep. Safe at any time, and twice at once.
 
     Args:
         now: the current time, by default the clock's.
         dry_run: only return what the run would do.
+        archived: see ``ArchivedRows``; without it only empty partitions are dropped.
         using: alias of the database.
 
     Raises:
         OperationalError: if a transaction keeps a lock for too long. The next run goes on.
     """
-    return _run(connections[using], now or timezone.now(), dry_run=dry_run, converting=True)
+    connection, now = connections[using], now or timezone.now()
+    if dry_run and connection.vendor == "postgresql":
+        return _planned(connection, now, archived)
+    return _run(connection, now, archived, dry_run=dry_run, converting=True)
 
 
-def upkeep(now: datetime | None = None, *, using: str = DEFAULT_DB_ALIAS) -> PartitionReport:
+def upkeep(
+    now: datetime | None = None,
+    *,
+    archived: ArchivedRows = nothing_archived,
+    using: str = DEFAULT_DB_ALIAS,
+) -> PartitionReport:
     """Do the upkeep; a plain table stays plain unless its conversion was begun. See ``run``."""
-    return _run(connections[using], now or timezone.now(), dry_run=False, converting=False)
+    return _run(connections[using], now or timezone.now(), archived, converting=False)
 
 
 def detached(*, using: str = DEFAULT_DB_ALIAS) -> tuple[str, ...]:
-    """Return the names of the detached partitions. The upkeep drops each of them once it is empty."""
+    """Return the names of the detached partitions, which wait for the archive or for the next run."""
     connection = connections[using]
     if not catalog.is_partitioned(connection):
         return ()
@@ -75,12 +96,15 @@ def detached(*, using: str = DEFAULT_DB_ALIAS) -> tuple[str, ...]:
 
 
 def _run(
-    connection: BaseDatabaseWrapper, now: datetime, *, dry_run: bool, converting: bool
+    connection: BaseDatabaseWrapper,
+    now: datetime,
+    archived: ArchivedRows,
+    *,
+    dry_run: bool = False,
+    converting: bool,
 ) -> PartitionReport:
     if connection.vendor != "postgresql":
         return PartitionReport(state="unsupported", dry_run=dry_run)
-    if dry_run:
-        return _planned(connection, now)
     with only_run(connection) as alone:
         if not alone:
             return PartitionReport(state="busy")
@@ -89,12 +113,16 @@ def _run(
             if not converting and not conversion.is_begun(connection):
                 return PartitionReport(state="plain")
             converted = conversion.convert(connection, now, settings.PARTITION_EVENTS_BY)
-        return _done(connection, now, converted)
+        return _done(connection, now, archived, converted)
 
 
-def _done(connection: BaseDatabaseWrapper, now: datetime, converted: str | None) -> PartitionReport:
+def _done(
+    connection: BaseDatabaseWrapper, now: datetime, archived: ArchivedRows, converted: str | None
+) -> PartitionReport:
     dropped = tuple(
-        name for name in detached(using=connection.alias) if detaching.drop_if_empty(connection, name)
+        name
+        for name in detached(using=connection.alias)
+        if detaching.drop_if_archived(connection, name, archived(name))
     )
     created = creation.create(connection, _missing(catalog.partitions(connection), now))
     gone = _detach_expired(connection, _cutoff(now))
@@ -109,7 +137,7 @@ def _done(connection: BaseDatabaseWrapper, now: datetime, converted: str | None)
     )
 
 
-def _planned(connection: BaseDatabaseWrapper, now: datetime) -> PartitionReport:
+def _planned(connection: BaseDatabaseWrapper, now: datetime, archived: ArchivedRows) -> PartitionReport:
     """Return what a run would do. Nothing is locked or changed."""
     converted = None
     if catalog.is_partitioned(connection):
@@ -122,8 +150,10 @@ def _planned(connection: BaseDatabaseWrapper, now: datetime) -> PartitionReport:
     leaving += [
         each for each in detaching.expired(existing, _cutoff(now)) if catalog.has_rows(connection, each.name)
     ]
-    archived = [
-        each for each in existing if each.state == "detached" and not catalog.has_rows(connection, each.name)
+    done = [
+        each
+        for each in existing
+        if each.state == "detached" and detaching.is_archived(connection, each.name, archived(each.name))
     ]
     return _report(
         existing,
@@ -132,7 +162,7 @@ def _planned(connection: BaseDatabaseWrapper, now: datetime) -> PartitionReport:
         converted=converted,
         created=tuple(creation.partition_name(*bounds) for bounds in _missing(existing, now)),
         detached=_names(leaving),
-        dropped=_names(archived),
+        dropped=_names(done),
     )
 
 
@@ -144,7 +174,7 @@ def _report(existing: Iterable[Partition], now: datetime, **what: Any) -> Partit
     return PartitionReport(
         state="partitioned",
         waiting=_names(waiting),
-        coming=_number_coming(attached, now),
+        coming=coming(attached, now),
         until=max((each.upper for each in attached if each.upper), default=None),
         **what,
     )
@@ -153,10 +183,11 @@ def _report(existing: Iterable[Partition], now: datetime, **what: Any) -> Partit
 def _missing(existing: Iterable[Partition], now: datetime) -> list[tuple[datetime, datetime]]:
     """Return the bounds of the partitions to create."""
     last = max((each.upper for each in existing if each.upper), default=now)
-    return list(periods.missing(last, _number_coming(existing, now), now, settings.PARTITION_EVENTS_BY))
+    return list(periods.missing(last, coming(existing, now), now, settings.PARTITION_EVENTS_BY))
 
 
-def _number_coming(existing: Iterable[Partition], now: datetime) -> int:
+def coming(existing: Iterable[Partition], now: datetime) -> int:
+    """Return how many partitions begin later than now."""
     return sum(each.lower is not None and each.lower > now for each in existing)
 
 

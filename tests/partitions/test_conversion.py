@@ -7,7 +7,6 @@ from typing import Any
 
 import psycopg
 import pytest
-from django.core.management import call_command
 from django.db import connection
 from django.utils import timezone
 
