@@ -2,8 +2,8 @@
 
 The existing rows stay where they are: the table becomes the first partition. What takes long comes first and
 blocks nobody: a unique index with ``created_at`` is built, which the key of a partitioned table needs, and a
-CHECK constraint is validated, so that PostgreSQL attaches the table without a scan. Each step can be repeated:
-a run that was killed is continued by the next one.
+CHECK constraint is validated, so that PostgreSQL attaches the table without a scan. Each step can be
+repeated: a run that was killed is continued by the next one.
 """
 
 from datetime import datetime, timedelta
@@ -76,7 +76,7 @@ def convert(connection: BaseDatabaseWrapper, now: datetime, period: str) -> str:
         period: see ``boundary_after``.
 
     Raises:
-        OperationalError: if a transaction that uses the table does not end. The next call goes on.
+        TableIsLocked: if a transaction that uses the table does not end. The next call goes on.
     """
     _build_key(connection)
     upper = _validated_bound(connection, now, period)

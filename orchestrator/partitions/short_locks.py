@@ -12,6 +12,17 @@ from psycopg.errors import LockNotAvailable
 
 T = TypeVar("T")
 
+
+class TableIsLocked(Exception):
+    """Some transaction kept a lock for so long that the partitions could not be changed."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "A transaction uses the table events for longer than this run waits. Nothing is lost: end the "
+            "transaction (see `sessions` in /monitoring/performance/database), or run this again later."
+        )
+
+
 #: How long a statement waits for its lock. Everybody else who uses the table waits behind it.
 LOCK_TIMEOUT: Final = "200ms"
 #: Attempts to get a lock, and the most seconds between two of them.
@@ -30,18 +41,18 @@ def in_short_transaction(connection: BaseDatabaseWrapper, work: Callable[[Any], 
         work: runs the statements with the given cursor.
 
     Raises:
-        OperationalError: if the locks were never free; nothing has changed.
+        TableIsLocked: if the locks were never free; nothing has changed.
     """
-    for attempt in range(1, MAX_ATTEMPTS + 1):
+    for _ in range(MAX_ATTEMPTS):
         try:
             with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
                 cursor.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")
                 return work(cursor)
         except OperationalError as error:
-            if not isinstance(error.__cause__, LockNotAvailable) or attempt == MAX_ATTEMPTS:
+            if not isinstance(error.__cause__, LockNotAvailable):
                 raise
         time.sleep(random.uniform(MAX_PAUSE / 4, MAX_PAUSE))  # noqa: S311 - no secret
-    raise AssertionError
+    raise TableIsLocked
 
 
 @contextmanager

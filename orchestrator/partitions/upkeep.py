@@ -69,7 +69,7 @@ def run(
         using: alias of the database.
 
     Raises:
-        OperationalError: if a transaction keeps a lock for too long. The next run goes on.
+        TableIsLocked: if a transaction keeps a lock for too long. The next run goes on.
     """
     connection, now = connections[using], now or timezone.now()
     if dry_run and connection.vendor == "postgresql":

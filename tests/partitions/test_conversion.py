@@ -92,7 +92,8 @@ def test_the_daily_upkeep_does_not_convert_but_finishes_what_was_begun(
 ) -> None:
     assert partitions.upkeep(NOW).state == "plain"
     sql(
-        "ALTER TABLE events ADD CONSTRAINT ck_events_first_partition CHECK (created_at < '2027-01-01') NOT VALID"
+        "ALTER TABLE events ADD CONSTRAINT ck_events_first_partition"
+        " CHECK (created_at < '2027-01-01') NOT VALID"
     )
     assert partitions.upkeep(NOW).converted == "events_until_20270101"
     assert partitions.upkeep(NOW).converted is None

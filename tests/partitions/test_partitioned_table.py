@@ -3,7 +3,7 @@
 The events that these tests write lie in several partitions of a week.
 """
 
-# ruff: noqa: F401, F811 - imported tests and fixtures are found by their names
+# ruff: noqa: F401 - imported tests and fixtures are found by their names
 
 from collections.abc import Iterator
 from datetime import timedelta

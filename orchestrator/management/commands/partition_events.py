@@ -4,10 +4,12 @@ from argparse import ArgumentParser
 from dataclasses import asdict
 from typing import Any, Final
 
+from django.core.management.base import CommandError
+
 from monitoring.management.reports import ReportCommand
 from orchestrator import partitions
 from orchestrator.management.databases import migrated_database
-from orchestrator.partitions import PartitionReport
+from orchestrator.partitions import PartitionReport, TableIsLocked
 
 _NOTHING: Final = {
     "unsupported": "SQLite has no partitions: there is nothing to do.",
@@ -31,7 +33,10 @@ class Command(ReportCommand):
 
     def handle(self, **options: Any) -> None:
         with migrated_database():
-            report = partitions.run(dry_run=options["dry_run"])
+            try:
+                report = partitions.run(dry_run=options["dry_run"])
+            except TableIsLocked as error:
+                raise CommandError(str(error)) from error
         if options["json"]:
             self.write_json(asdict(report))
         elif report.state in _NOTHING:
