@@ -13,6 +13,7 @@ from django.db.migrations.state import ProjectState
 from django.db.models import Index, Model
 
 from orchestrator.choices import JobStatus
+from orchestrator.db import partitioned_indexes
 
 _SQL_FILES: Final = Path(__file__).parent.parent / "migrations" / "sql"
 
@@ -31,9 +32,9 @@ _INDEX_IS_VALID_SQL: Final = {
 class AddIndexOnline(AddIndex):
     """Add an index without blocking writers. It can run again after it failed half-way.
 
-    On PostgreSQL the index is built ``CONCURRENTLY``, which no transaction allows: the migration must have
-    ``atomic = False``. It may stop between two indexes or leave an invalid one; when it runs again, it
-    keeps a valid index of the same name and rebuilds an invalid one
+    On PostgreSQL the index is built ``CONCURRENTLY``, on each partition of a partitioned table. No
+    transaction allows that: the migration must have ``atomic = False``. It may stop between two indexes or leave an
+    invalid one; when it runs again, it keeps a valid index of the same name and rebuilds an invalid one
     (https://www.postgresql.org/docs/18/sql-createindex.html#SQL-CREATEINDEX-CONCURRENTLY).
     On SQLite, where writes always wait for one another, the index is built in the usual way.
     """
@@ -95,9 +96,12 @@ class AddPostgresIndexOnline(Operation):
         to_state: ProjectState,
     ) -> None:
         """Build the index unless a valid index of its name exists."""
-        if schema_editor.connection.vendor == "postgresql" and not _index_is_valid(
-            schema_editor, self.table, self.name
-        ):
+        if schema_editor.connection.vendor != "postgresql":
+            return
+        if partitioned_indexes.is_partitioned(schema_editor.connection, self.table):
+            create = f"CREATE INDEX {self.name} ON {self.table} {self.definition}"
+            partitioned_indexes.build(schema_editor, self.table, self.name, create)
+        elif not _index_is_valid(schema_editor, self.table, self.name):
             self._drop(schema_editor)
             schema_editor.execute(f"CREATE INDEX CONCURRENTLY {self.name} ON {self.table} {self.definition}")
 
@@ -113,7 +117,8 @@ class AddPostgresIndexOnline(Operation):
             self._drop(schema_editor)
 
     def _drop(self, schema_editor: BaseDatabaseSchemaEditor) -> None:
-        schema_editor.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {self.name}")
+        online = "CONCURRENTLY" if _concurrently(schema_editor, self.table) else ""
+        schema_editor.execute(f"DROP INDEX {online} IF EXISTS {self.name}")
 
     def describe(self) -> str:
         """Return the text for ``migrate --plan``."""
@@ -184,11 +189,16 @@ def _statements(script: str) -> Iterator[str]:
 def _build(schema_editor: BaseDatabaseSchemaEditor, model: type[Model], index: Index) -> None:
     if not router.allow_migrate_model(schema_editor.connection.alias, model):
         return
-    valid = _index_is_valid(schema_editor, model._meta.db_table, index.name)
+    table = model._meta.db_table
+    if partitioned_indexes.is_partitioned(schema_editor.connection, table):
+        create = str(index.create_sql(model, schema_editor))
+        partitioned_indexes.build(schema_editor, table, index.name, create)
+        return
+    valid = _index_is_valid(schema_editor, table, index.name)
     if valid is False:
-        schema_editor.remove_index(model, index, **_concurrently(schema_editor))
+        schema_editor.remove_index(model, index, **_concurrently(schema_editor, table))
     if not valid:
-        schema_editor.add_index(model, index, **_concurrently(schema_editor))
+        schema_editor.add_index(model, index, **_concurrently(schema_editor, table))
         _analyze_new_index(schema_editor, index.name)
 
 
@@ -196,11 +206,14 @@ def _drop(schema_editor: BaseDatabaseSchemaEditor, model: type[Model], index: In
     if not router.allow_migrate_model(schema_editor.connection.alias, model):
         return
     if _index_is_valid(schema_editor, model._meta.db_table, index.name) is not None:
-        schema_editor.remove_index(model, index, **_concurrently(schema_editor))
+        schema_editor.remove_index(model, index, **_concurrently(schema_editor, model._meta.db_table))
 
 
-def _concurrently(schema_editor: BaseDatabaseSchemaEditor) -> dict[str, Any]:
-    return {"concurrently": True} if schema_editor.connection.vendor == "postgresql" else {}
+def _concurrently(schema_editor: BaseDatabaseSchemaEditor, table: str) -> dict[str, Any]:
+    """Return the options of Django's schema editor: a partitioned table's index cannot be dropped so."""
+    connection = schema_editor.connection
+    online = connection.vendor == "postgresql" and not partitioned_indexes.is_partitioned(connection, table)
+    return {"concurrently": True} if online else {}
 
 
 def _analyze_new_index(schema_editor: BaseDatabaseSchemaEditor, index: str) -> None:
