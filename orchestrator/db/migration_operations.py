@@ -33,8 +33,9 @@ class AddIndexOnline(AddIndex):
     """Add an index without blocking writers. It can run again after it failed half-way.
 
     On PostgreSQL the index is built ``CONCURRENTLY``, on each partition of a partitioned table. No
-    transaction allows that: the migration must have ``atomic = False``. It may stop between two indexes or leave an
-    invalid one; when it runs again, it keeps a valid index of the same name and rebuilds an invalid one
+    transaction allows that: the migration must have ``atomic = False``. It may stop between two indexes or
+    leave an invalid one; when it runs again, it keeps a valid index of the same name and rebuilds an invalid
+    one
     (https://www.postgresql.org/docs/18/sql-createindex.html#SQL-CREATEINDEX-CONCURRENTLY).
     On SQLite, where writes always wait for one another, the index is built in the usual way.
     """
