@@ -53,6 +53,7 @@ def assert_counts_are_exact() -> None:
 
 
 def test_expired_partitions_leave_with_their_counts(history: None, sql: Sql) -> None:
+    assert partitions.first_boundary() == datetime(2027, 1, 1, tzinfo=UTC)
     assert partitions.run(LATER, dry_run=True).detached == (FIRST, JANUARY)
     report = partitions.run(LATER)
     assert (report.detached, report.waiting) == ((JANUARY, FIRST), (JANUARY, FIRST))
@@ -62,6 +63,7 @@ def test_expired_partitions_leave_with_their_counts(history: None, sql: Sql) -> 
     assert_counts_are_exact()
     assert rows_everywhere(sql) == 100
     assert partitions.run(LATER).detached == ()
+    assert partitions.first_boundary() == datetime(2027, 2, 1, tzinfo=UTC)
 
 
 def test_cached_responses_with_expired_events_are_invalidated(history: None, as_user: APIClient) -> None:
