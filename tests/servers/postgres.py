@@ -208,6 +208,27 @@ class PostgresServer:
             self.kill()
 
 
+class PostgresReplica(PostgresServer):
+    """A hot standby that streams from a primary."""
+
+    def __init__(
+        self, primary: PostgresServer, folder: Path, settings: Mapping[str, str] | None = None
+    ) -> None:
+        """Set the replica up; ``start`` copies the primary, which runs, and starts the copy.
+
+        Args:
+            primary: the server to follow.
+            folder: as for every server.
+            settings: as for every server.
+        """
+        super().__init__(folder, settings)
+        self._primary = primary
+
+    def _initdb(self) -> None:
+        source = ("-h", self._primary.folder, "-U", SUPERUSER)
+        self.run("pg_basebackup", "-D", self.data, *source, "-R", "-X", "stream", "-c", "fast", "--no-sync")
+
+
 def _may_execute(program: Path, user: tuple[int, int]) -> bool:
     command: Sequence[str | Path] = [program, "--version"]
     try:
