@@ -47,7 +47,7 @@ class ReplicatedService:
         """Start both servers, with tables and two users."""
         self.folder.mkdir(mode=0o711)
         self.primary.start()
-        self._run_in_shell(_PREPARE)
+        self.run_in_shell(_PREPARE)
         self.replica.start()
         return self
 
@@ -73,10 +73,13 @@ class ReplicatedService:
         self._ends.callback(server.close)
         return server.url
 
-    def _run_in_shell(self, code: str) -> None:
+    def run_in_shell(self, code: str) -> str:
+        """Run code in the project, on the primary; return its output."""
         command = [sys.executable, str(settings.BASE_DIR / "manage.py"), "shell", "--no-imports", "-c", code]
         env = {**os.environ, **self.env, "DATABASE_REPLICA_URLS": ""}
-        subprocess.run(command, env=env, cwd=settings.BASE_DIR, check=True, stdout=subprocess.DEVNULL)
+        return subprocess.run(
+            command, env=env, cwd=settings.BASE_DIR, check=True, text=True, stdout=subprocess.PIPE
+        ).stdout
 
     def on_primary(self, sql: str) -> Any:
         """Execute a statement on the primary; return its first row, if it has rows."""

@@ -221,7 +221,8 @@ class PostgresReplica(PostgresServer):
             folder: as for every server.
             settings: as for every server.
         """
-        super().__init__(folder, settings)
+        # A replica that has lost its primary tries again at once.
+        super().__init__(folder, {"wal_retrieve_retry_interval": "100ms", **(settings or {})})
         self._primary = primary
 
     def _initdb(self) -> None:
