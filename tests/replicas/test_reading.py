@@ -81,6 +81,7 @@ def test_a_write_is_seen_while_the_replica_does_not_show_it(service: ReplicatedS
         assert client.send("DELETE", f"{LIST}{job}/", None).status == 204
         assert client.get(f"{LIST}{job}/").status == 404
         wait_for("behind", client)
+        assert findings(client) == {"replica:behind:replica1"}
     wait_for("used", client)
 
 
@@ -124,9 +125,18 @@ def test_an_open_transaction_keeps_nobody_from_the_replica(service: ReplicatedSe
         wait_for("used", client)
 
 
+def findings(client: HttpClient) -> set[str]:
+    response = client.get("/monitoring/performance/database")
+    assert response.status == 200, response.text
+    report = response.json()["database_performance"]
+    return {each["id"] for each in report["recommendations"] if each["id"].startswith("replica:")}
+
+
 def test_a_frozen_replica_is_left_out_and_comes_back(service: ReplicatedService, client: HttpClient):
+    assert findings(client) == set()
     with service.frozen(service.replica):
         wait_for("failed", client)
+        assert findings(client) == {"replica:unreachable:replica1"}
         post(client, "while frozen")
         assert "while frozen" in names(client)
     wait_for("used", client)
@@ -148,8 +158,8 @@ def test_nothing_is_read_from_a_replica_while_the_primary_is_away(
 ):
     wait_for("used", client)
     with service.frozen(service.primary):
-        assert client.get(LIST).status == 503
-        assert client.get(LIST).headers["Retry-After"]
+        response = client.get(LIST)
+        assert (response.status, response.headers["Retry-After"]) == (503, "1")
     wait_until(lambda: client.get(LIST).status == 200, what="a list")
     service.primary.kill()
     assert client.get(LIST).status == 503
@@ -164,4 +174,5 @@ def test_a_promoted_replica_is_left_out(service: ReplicatedService, client: Http
     service.on_replica("SELECT pg_promote()")
     service.on_replica("DELETE FROM jobs")
     wait_for("unrelated", client)
+    assert findings(client) == {"replica:unrelated:replica1"}
     assert names(client)
