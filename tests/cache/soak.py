@@ -25,6 +25,19 @@ TIMEOUT = 30
 #: Writes per second that move the one job between two statuses.
 MOVES_A_SECOND = 20
 
+#: Code that creates ten jobs of each status and prints their ids by status, for another process.
+SOAK_JOBS = """
+import json
+from django.utils import timezone
+from orchestrator.choices import JobStatus
+from orchestrator.models import Job
+at, ids = timezone.now(), {}
+for status in JobStatus.values:
+    jobs = [Job(name=f"{status} {n}", status=status, started_at=at, completed_at=at) for n in range(10)]
+    ids[status] = [str(job.pk) for job in Job.objects.bulk_create(jobs)]
+print(json.dumps(ids))
+"""
+
 
 class Client:
     """Sends one request after the other.

@@ -12,20 +12,13 @@ from django.conf import settings
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.http_client import HttpClient
+from tests.monitoring.test_hanging import PREPARE
 from tests.polling import wait_until
 from tests.servers.postgres import PostgresReplica, PostgresServer
 from tests.servers.web import WebServer
 
 TOKEN = "a metrics token of the tests"
 LIST = "/api/v1/jobs/"
-
-_PREPARE = """
-from django.core.management import call_command
-from tests.users import make_user
-call_command("migrate", verbosity=0)
-make_user("user")
-make_user("moderator", "moderator")
-"""
 
 
 class ReplicatedService:
@@ -39,6 +32,7 @@ class ReplicatedService:
         self.folder = folder
         self.primary = PostgresServer(folder / "primary")
         self.replica = PostgresReplica(self.primary, folder / "replica")
+        self.session = ""  # the key of the moderator's session in a browser
         self._ends = ExitStack()
         self._ends.callback(self.primary.close)
         self._ends.callback(self.replica.close)
@@ -47,7 +41,7 @@ class ReplicatedService:
         """Start both servers, with tables and two users."""
         self.folder.mkdir(mode=0o711)
         self.primary.start()
-        self.run_in_shell(_PREPARE)
+        self.session = self.run_in_shell(PREPARE).strip()
         self.replica.start()
         return self
 

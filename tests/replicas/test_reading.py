@@ -65,6 +65,13 @@ def test_lists_details_counts_and_histories_are_read_from_the_replica(client: Ht
         wait_for("used", client, path)
 
 
+def test_the_consoles_lists_are_read_from_the_replica(service: ReplicatedService, client: HttpClient):
+    post(client, "in the console")
+    browser = HttpClient(client.url, {"Cookie": f"sessionid={service.session}", "Accept": "text/html"})
+    wait_for("used", browser, "/admin/orchestrator/job/")
+    assert "in the console" in browser.get("/admin/orchestrator/job/").text
+
+
 def test_a_missing_row_is_404_and_the_replica_is_used_again(client: HttpClient):
     before = reads(client.url).get("failed", 0)
     missing = f"{LIST}00000000-0000-7000-8000-000000000000/"

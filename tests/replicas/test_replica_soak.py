@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.cache.soak import Soak
+from tests.cache.soak import SOAK_JOBS, Soak
 from tests.cache.test_soak import stop_at_first_stale
 from tests.http_client import HttpClient
 from tests.replicas.service import ReplicatedService, reads
@@ -21,24 +21,11 @@ WRITES_A_SECOND = 80
 
 pytestmark = [pytest.mark.engine_neutral, pytest.mark.slow, pytest.mark.timeout(SECONDS + 180)]
 
-#: Creates ten jobs of each status and prints their ids by status.
-_JOBS = """
-import json
-from django.utils import timezone
-from orchestrator.choices import JobStatus
-from orchestrator.models import Job
-at, ids = timezone.now(), {}
-for status in JobStatus.values:
-    jobs = [Job(name=f"{status} {n}", status=status, started_at=at, completed_at=at) for n in range(10)]
-    ids[status] = [str(job.pk) for job in Job.objects.bulk_create(jobs)]
-print(json.dumps(ids))
-"""
-
 
 @pytest.fixture
 def jobs(service: ReplicatedService) -> dict[str, list[str]]:
     service.on_primary("DELETE FROM jobs")
-    ids: dict[str, list[str]] = json.loads(service.run_in_shell(_JOBS))
+    ids: dict[str, list[str]] = json.loads(service.run_in_shell(SOAK_JOBS))
     return ids
 
 

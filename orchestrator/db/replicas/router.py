@@ -14,14 +14,14 @@ current_replica: Final[ContextVar[str | None]] = ContextVar("current_replica", d
 class ReplicaRouter:
     """Routes queries; ``settings.DATABASE_ROUTERS`` names it."""
 
-    def db_for_read(self, _: type[Model], **__: Any) -> str | None:
+    def db_for_read(self, model: type[Model], **hints: Any) -> str | None:
         """Return the alias of the database to read from; None leaves it to Django."""
-        return current_replica.get()
+        return current_replica.get() or self.db_for_write(model, **hints)
 
     def db_for_write(self, _: type[Model], **hints: Any) -> str | None:
-        """Return the primary for a row that was read from a replica; None leaves it to Django."""
+        """Return the primary for what belongs to a row from a replica; None leaves it to Django."""
         state = getattr(hints.get("instance"), "_state", None)
-        return DEFAULT_DB_ALIAS if current_replica.get() or _is_replica(getattr(state, "db", None)) else None
+        return DEFAULT_DB_ALIAS if _is_replica(getattr(state, "db", None)) else None
 
     def allow_relation(self, first: Model, second: Model, **_: Any) -> bool | None:
         """Return True for rows of replicas, which are the primary's rows."""
