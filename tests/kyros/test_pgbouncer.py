@@ -14,7 +14,7 @@ from tests.cache.soak import SOAK_JOBS, Soak
 from tests.http_client import HttpClient
 from tests.monitoring.test_hanging import PREPARE, TOKEN
 from tests.servers.pgbouncer import PgBouncer
-from tests.servers.postgres import PostgresServer
+from tests.servers.postgres import SUPERUSER, PostgresServer
 from tests.servers.valkey import ValkeyServer
 from tests.servers.web import WebServer
 
@@ -22,13 +22,26 @@ pytestmark = [pytest.mark.engine_neutral, pytest.mark.slow]
 
 JOBS = "/api/v1/jobs/"
 
+#: What start options set on other connections; pgbouncer ignores start options.
+ROLE_SETTINGS = ("random_page_cost = 1.1", "kyros.notices = on")
+
+_SHOW = """
+from django.db import connection
+with connection.cursor() as cursor:
+    cursor.execute("SHOW random_page_cost")
+    print(*cursor.fetchone(), connection.triggers_notify())
+"""
+
 
 @pytest.fixture
 def pgbouncer(
     postgres_server: Callable[..., PostgresServer], server_folder: Callable[[str], Path]
 ) -> Iterator[PgBouncer]:
-    folder = server_folder("pgbouncer")
-    server = PgBouncer(postgres_server(), folder)
+    postgres = postgres_server()
+    with postgres.connect() as connection:
+        for setting in ROLE_SETTINGS:
+            connection.execute(f"ALTER ROLE {SUPERUSER} SET {setting}")
+    server = PgBouncer(postgres, server_folder("pgbouncer"))
     try:
         yield server.start()
     finally:
@@ -63,6 +76,7 @@ def web(
 
 def test_the_service_works_and_stays_coherent(pgbouncer: PgBouncer, web: Callable[[], WebServer]):
     session = shell(pgbouncer.server.url(), PREPARE)
+    assert shell(pgbouncer.url(), _SHOW) == "1.1 True"
     ids = json.loads(shell(pgbouncer.url(), SOAK_JOBS))
     url = web().url
     client = HttpClient(url).sign_in("moderator")
