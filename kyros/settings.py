@@ -188,6 +188,7 @@ for number, replica in enumerate(
 ):
     DATABASES[f"replica{number}"] = replica
 DATABASE_REPLICAS = [alias for alias in DATABASES if alias != "default"]
+DATABASE_ROUTERS = ["orchestrator.db.replicas.router.ReplicaRouter"]
 
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 

@@ -137,6 +137,8 @@ def _database(report: DatabaseReport) -> Iterator[Metric]:
     yield _gauges("kyros_replica_lag_seconds", "Lag of a replica in time.", ("replica",), seconds)
     size = {(replica["name"],): replica["lag_bytes"] or 0 for replica in replicas}
     yield _gauges("kyros_replica_lag_bytes", "Lag of a replica in bytes.", ("replica",), size)
+    up = {(replica["alias"],): replica["responds"] for replica in report.replicas}
+    yield _gauges("kyros_replica_up", "Whether a replica of the settings responds.", ("replica",), up)
     plans = {(plan.query,): plan.ok for plan in report.plans}
     yield _gauges("kyros_query_plan_ok", "Whether a query uses its index.", ("query",), plans)
     disk = report.disk or Disk()

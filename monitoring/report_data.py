@@ -29,6 +29,7 @@ class DatabaseReport:
         slow_queries: statements with the largest total time.
         suspects: routes that may run one query for each row.
         replication: lag of each replica; None if this server is a replica or the engine has none.
+        replicas: state and use of each replica that the settings name.
         disk: None if the database did not respond.
         own_figures: the application's own; None if it has none or the database did not respond.
         errors: why a section is missing, by the section's name.
@@ -45,6 +46,7 @@ class DatabaseReport:
     slow_queries: Sequence[Figures] = ()
     suspects: Sequence[Figures] = ()
     replication: Sequence[Figures] | None = None
+    replicas: Sequence[Figures] = ()
     disk: Disk | None = None
     expired: Sequence[Expired] = ()
     missing_indexes: Sequence[MissingIndex] = ()
@@ -70,6 +72,7 @@ class DatabaseReport:
             "connections": {**self.connections, "pools": self.pools},
             "sessions": self.sessions,
             "replication": self.replication,
+            "replicas": self.replicas,
             "disk": self.disk and self.disk.as_json(),
             "slow_queries": self.slow_queries,
             "n_plus_one_suspects": self.suspects,

@@ -34,6 +34,7 @@ _RULES: Final[tuple[Rule, ...]] = (
     connections.database_down,
     connections.near_limit,
     connections.replicas,
+    connections.replicas_of_settings,
     pools.too_many,
     pools.too_small,
     pools.too_large,
