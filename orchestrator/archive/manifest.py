@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from django.conf import settings
 from django.db import IntegrityError, transaction
 
-from orchestrator.archive.errors import ArchiveBusy
+from orchestrator.archive.errors import ArchiveBusy, ArchiveError
 from orchestrator.archive.parquet_files import Contents, checksum, part_of
 from orchestrator.choices import OPEN_ARCHIVE_STATES, ArchiveState
 from orchestrator.db.clock import database_now
@@ -113,6 +113,21 @@ def record(file: ArchiveFile, contents: Contents) -> None:
     file.bytes, file.checksum = path.stat().st_size, checksum(path)
     file.verified_at = database_now()
     file.save(update_fields=["rows", "first_at", "last_at", "bytes", "checksum", "verified_at"])
+
+
+def problem_of(file: ArchiveFile) -> str:
+    """Compare a file with its entry; return what is wrong, or "" if it is whole."""
+    path = path_of(file)
+    try:
+        found = checksum(path)
+    except ArchiveError as error:
+        return str(error)
+    if found == file.checksum:
+        return ""
+    size = path.stat().st_size
+    if size != file.bytes:
+        return f"The file {path} is damaged: it has {size:,} bytes instead of {file.bytes:,}."
+    return f"The file {path} is damaged: its checksum is {found} instead of {file.checksum}."
 
 
 def discard(batch: Sequence[ArchiveFile]) -> None:

@@ -12,7 +12,6 @@ from orchestrator.archive import manifest, stored_rows
 from orchestrator.archive.errors import ArchiveError
 from orchestrator.archive.manifest import RESTORED_FOLDER, path_of
 from orchestrator.archive.parquet_files import flush_folder, names_of, rows_of, verified_contents
-from orchestrator.archive.row_sql import TABLES
 from orchestrator.choices import ArchiveState
 from orchestrator.models import ArchiveFile
 
@@ -62,9 +61,8 @@ def find(name: str) -> ArchiveFile:
 
 def begin(file: ArchiveFile) -> None:
     """Verify a file, and record that its rows return to their table."""
-    contents = verified_contents(path_of(file))
-    if contents.table != file.table or contents.table not in TABLES:
-        raise ArchiveError(f"The file {file.name} has rows of {contents.table}, not of {file.table}.")
+    if problem := manifest.problem_of(file):
+        raise ArchiveError(problem)
     manifest.move([file], ArchiveState.RESTORING)
 
 

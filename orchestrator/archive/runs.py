@@ -12,8 +12,6 @@ from django.conf import settings
 
 from orchestrator.archive import batches, manifest, restoring, stored_rows
 from orchestrator.archive.errors import ArchiveBusy, ArchiveError
-from orchestrator.archive.manifest import path_of
-from orchestrator.archive.parquet_files import checksum
 from orchestrator.archive.restoring import Restored
 from orchestrator.archive.row_sql import TABLES
 from orchestrator.choices import ArchiveState
@@ -203,7 +201,7 @@ def verify(progress: Callable[[int], object] = bool) -> dict[str, str]:
     problems, known = {}, manifest.files()
     for file in known:
         if file.state in (ArchiveState.ARCHIVED, ArchiveState.RESTORED):
-            if problem := _problem(file):
+            if problem := manifest.problem_of(file):
                 problems[file.name] = problem
             else:
                 file.verified_at = database_now()
@@ -212,20 +210,6 @@ def verify(progress: Callable[[int], object] = bool) -> dict[str, str]:
     unknown = {path.name for path in settings.ARCHIVE_DIR.glob("*.parquet")} - {file.name for file in known}
     problems |= {name: f"The file {settings.ARCHIVE_DIR / name} is not in the manifest." for name in unknown}
     return problems
-
-
-def _problem(file: ArchiveFile) -> str:
-    path = path_of(file)
-    try:
-        found = checksum(path)
-    except ArchiveError as error:
-        return str(error)
-    if found == file.checksum:
-        return ""
-    size = path.stat().st_size
-    if size != file.bytes:
-        return f"The file {path} is damaged: it has {size:,} bytes instead of {file.bytes:,}."
-    return f"The file {path} is damaged: its checksum is {found} instead of {file.checksum}."
 
 
 @contextmanager
