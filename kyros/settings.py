@@ -195,6 +195,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 PARTITION_EVENTS_BY = env.choice("PARTITION_EVENTS_BY", "month", choices=("day", "week", "month"))
 EVENT_RETENTION_DAYS = env.integer("EVENT_RETENTION_DAYS", 90, minimum=1, maximum=MAX_DAYS, unit="days")
 JOB_RETENTION_DAYS = env.integer("JOB_RETENTION_DAYS", 180, minimum=1, maximum=MAX_DAYS, unit="days")
+ARCHIVE_DIR = env.path("ARCHIVE_DIR", KYROS_DATA_DIR / "archive", base=BASE_DIR)
 
 # --- Cache --------------------------------------------------------------------------------------------------
 
