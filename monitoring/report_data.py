@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from monitoring.background import TaskFigures
 from monitoring.cache_report import CacheHealth
 from monitoring.disk_space import Disk
 from monitoring.findings import ABOUT_QUERIES, Finding
@@ -30,6 +31,7 @@ class DatabaseReport:
         suspects: routes that may run one query for each row.
         replication: lag of each replica; None if this server is a replica or the engine has none.
         disk: None if the database did not respond.
+        background: what the background tasks did; empty if the database did not respond.
         own_figures: the application's own; None if it has none or the database did not respond.
         errors: why a section is missing, by the section's name.
         findings: the most severe first.
@@ -49,6 +51,7 @@ class DatabaseReport:
     expired: Sequence[Expired] = ()
     missing_indexes: Sequence[MissingIndex] = ()
     index_usage: Sequence[IndexUsage] = ()
+    background: Sequence[TaskFigures] = ()
     own_figures: Any = None
     errors: Mapping[str, str] = field(default_factory=dict)
     findings: Sequence[Finding] = ()
@@ -73,6 +76,7 @@ class DatabaseReport:
             "disk": self.disk and self.disk.as_json(),
             "slow_queries": self.slow_queries,
             "n_plus_one_suspects": self.suspects,
+            "background_tasks": [task.as_json() for task in self.background],
             "errors": dict(self.errors),
             "recommendations": [finding.as_json() for finding in self.findings],
             "query_optimization": [finding.as_json() for finding in about_queries],
