@@ -11,8 +11,8 @@ from celery import Celery
 from celery.schedules import crontab
 from django.conf import settings
 
+from kyros.beat_table import ScheduledTask
 from kyros.bootstrap import load_settings
-from kyros.schedule import ScheduledTask
 
 load_settings()
 

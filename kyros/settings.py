@@ -14,8 +14,8 @@ from corsheaders.defaults import default_headers
 from django.core.exceptions import ImproperlyConfigured
 
 from kyros import __version__, connection_urls, embedded_cache, secret_key
+from kyros.beat_table import ScheduledTask
 from kyros.env import Environment
-from kyros.schedule import ScheduledTask
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = Environment(BASE_DIR / ".env")

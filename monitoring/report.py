@@ -12,7 +12,6 @@ from django.db import DEFAULT_DB_ALIAS, DatabaseError, InterfaceError, connectio
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from monitoring import (
-    background,
     connection_pools,
     disk_space,
     engines,
@@ -26,6 +25,7 @@ from monitoring import (
     rules,
     snapshots,
     table_statistics,
+    task_runs,
 )
 from monitoring.cache_report import CacheHealth
 from monitoring.findings import Finding
@@ -91,7 +91,7 @@ def _measured(
         expired=read("retention", lambda c: retention.expired(c, kept, known), ()),
         missing_indexes=read("missing_indexes", lambda c: missing_indexes.missing_indexes(c, known), ()),
         index_usage=read("index_usage", lambda _: _index_usage(app, checks, known), ()),
-        background=read("background", lambda _: background.figures(), ()),
+        background=read("background", lambda _: task_runs.figures(), ()),
         own_figures=read("own_figures", lambda _: app.figures(), None),
     )
 

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from monitoring.background import TaskFigures
 from monitoring.cache_report import CacheHealth
 from monitoring.disk_space import Disk
 from monitoring.findings import ABOUT_QUERIES, Finding
@@ -13,6 +12,7 @@ from monitoring.missing_indexes import MissingIndex
 from monitoring.plan_checks import PlanCheck
 from monitoring.retention import Expired
 from monitoring.table_statistics import TableFigures
+from monitoring.task_runs import TaskFigures
 
 Figures = Mapping[str, Any]
 

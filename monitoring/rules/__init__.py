@@ -11,7 +11,7 @@ from monitoring.findings import Finding
 from monitoring.registry import Rule
 from monitoring.report_data import DatabaseReport
 from monitoring.rules import (
-    background,
+    background_tasks,
     cache,
     configuration,
     connections,
@@ -50,7 +50,7 @@ _RULES: Final[tuple[Rule, ...]] = (
     disk.runway,
     disk.journal,
     disk.free_pages,
-    background.overdue,
+    background_tasks.overdue,
     configuration.debug,
     configuration.echo,
     configuration.replicas,

@@ -8,7 +8,7 @@ from itertools import takewhile
 
 from django.utils import timezone
 
-from monitoring.background import MayGoOn, forever, run
+from monitoring.task_runs import MayGoOn, forever, run
 from orchestrator import counts
 from orchestrator.api.replay import replay
 from orchestrator.cache import audit, client

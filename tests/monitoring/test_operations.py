@@ -13,8 +13,8 @@ from celery.schedules import crontab
 from django.conf import settings
 from django.core.management import get_commands, load_command_class
 
+from kyros.beat_table import ScheduledTask
 from kyros.celery import app, beat_entry
-from kyros.schedule import ScheduledTask
 
 pytestmark = pytest.mark.engine_neutral
 

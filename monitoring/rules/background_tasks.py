@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 from django.utils import timezone
 
-from monitoring.background import TaskFigures
 from monitoring.findings import Finding
 from monitoring.formatting import iso_timestamp
 from monitoring.report_data import DatabaseReport
+from monitoring.task_runs import TaskFigures
 
 
 def overdue(report: DatabaseReport) -> Iterator[Finding]:

@@ -16,7 +16,7 @@ from django.db import connection
 from django.test import override_settings
 from django.utils import timezone
 
-from monitoring import background
+from monitoring import task_runs
 from monitoring.exposition import metrics_text
 from monitoring.models import BackgroundTask
 from monitoring.report import database_report
@@ -31,8 +31,8 @@ NAME = "fold_counts"
 FROM_ELSEWHERE = """
 import django
 django.setup()
-from monitoring import background
-print(background.run("fold_counts", lambda _: 1))
+from monitoring import task_runs
+print(task_runs.run("fold_counts", lambda _: 1))
 """
 
 
@@ -58,13 +58,13 @@ def found() -> dict[str, Any]:
 
 def test_a_run_while_another_one_is_under_way_does_nothing():
     inner: list[object] = []
-    assert background.run(NAME, lambda _: inner.append(background.run(NAME, lambda _: 1)) or 7) == 7
+    assert task_runs.run(NAME, lambda _: inner.append(task_runs.run(NAME, lambda _: 1)) or 7) == 7
     assert inner == [None]
     assert (row().runs, row().leased_until) == (1, None)
 
 
 def test_another_process_sees_the_lease(database_url: str):
-    def from_elsewhere(_: background.MayGoOn) -> int:
+    def from_elsewhere(_: task_runs.MayGoOn) -> int:
         result = subprocess.run(
             [sys.executable, "-c", FROM_ELSEWHERE],
             env={**os.environ, "DATABASE_URL": database_url},
@@ -74,18 +74,18 @@ def test_another_process_sees_the_lease(database_url: str):
         )
         return 0 if result.stdout == "None\n" else 1
 
-    assert background.run(NAME, from_elsewhere) == 0
+    assert task_runs.run(NAME, from_elsewhere) == 0
 
 
 def test_the_command_and_the_task_share_the_lease():
     Job.objects.create(name="counted")
 
-    def nested(_: background.MayGoOn) -> int:
+    def nested(_: task_runs.MayGoOn) -> int:
         assert output_of(NAME) == {"skipped": True}
         tasks.fold_counts()
         return 0
 
-    background.run(NAME, nested)
+    task_runs.run(NAME, nested)
     assert row().runs == 1
     assert "folded" in output_of(NAME)
     tasks.fold_counts()
@@ -93,32 +93,32 @@ def test_the_command_and_the_task_share_the_lease():
 
 
 def test_the_lease_of_a_run_that_was_killed_ends():
-    def killed(_: background.MayGoOn) -> int:
+    def killed(_: task_runs.MayGoOn) -> int:
         # As if the process had died and its lease had run out: nothing else ends it.
         BackgroundTask.objects.filter(name=NAME).update(leased_until=timezone.now() - timedelta(seconds=1))
-        assert background.run(NAME, lambda _: 5) == 5
+        assert task_runs.run(NAME, lambda _: 5) == 5
         return 2
 
-    background.run(NAME, killed)
+    task_runs.run(NAME, killed)
     assert row().done == {"rows": 7}
 
 
 def test_a_late_run_does_not_end_the_lease_of_its_successor():
-    def late(_: background.MayGoOn) -> int:
+    def late(_: task_runs.MayGoOn) -> int:
         until = timezone.now() + timedelta(hours=1)
         BackgroundTask.objects.filter(name=NAME).update(holder="successor", leased_until=until)
         return 0
 
-    background.run(NAME, late)
+    task_runs.run(NAME, late)
     assert row().holder == "successor"
-    assert background.run(NAME, lambda _: 1) is None
+    assert task_runs.run(NAME, lambda _: 1) is None
 
 
 def test_a_run_starts_no_batch_after_its_time(monkeypatch: pytest.MonkeyPatch):
     clock = iter([100.0, 109.9, 110.1, 111.0])
-    monkeypatch.setattr(background, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    monkeypatch.setattr(task_runs, "time", SimpleNamespace(monotonic=lambda: next(clock)))
     answers: list[bool] = []
-    background.run("requeue_expired", lambda may_go_on: answers.extend((may_go_on(), may_go_on())))
+    task_runs.run("requeue_expired", lambda may_go_on: answers.extend((may_go_on(), may_go_on())))
     assert answers == [True, False]
 
 
@@ -145,9 +145,9 @@ def replaced(task: Any, **changed: Any) -> Any:
 
 def test_a_failed_run_is_counted_and_gives_the_lease_back():
     with pytest.raises(ZeroDivisionError):
-        background.run(NAME, lambda _: 1 // 0)
+        task_runs.run(NAME, lambda _: 1 // 0)
     assert (row().runs, row().failures, row().error, row().succeeded_at) == (1, 1, "ZeroDivisionError", None)
-    background.run(NAME, lambda _: 3)
+    task_runs.run(NAME, lambda _: 3)
     assert (row().runs, row().failures, row().error, row().done) == (2, 1, "", {"rows": 3})
 
 
@@ -164,7 +164,7 @@ def test_without_a_cache_the_audit_succeeds():
 
 
 def test_the_report_and_the_metrics_show_the_runs():
-    background.run(NAME, lambda _: 4)
+    task_runs.run(NAME, lambda _: 4)
     report = database_report(plans=False).as_json()
     shown = {task["name"]: task for task in report["background_tasks"]}
     assert shown.keys() == {task.name for task in settings.BACKGROUND_TASKS}
@@ -178,7 +178,7 @@ def test_the_report_and_the_metrics_show_the_runs():
 
 
 def test_a_task_that_has_not_succeeded_for_long_is_found():
-    background.run(NAME, lambda _: 4)
+    task_runs.run(NAME, lambda _: 4)
     assert found() == {}
     backdate(NAME, timedelta(minutes=9))
     assert found() == {}
@@ -191,5 +191,5 @@ def test_a_task_that_has_not_succeeded_for_long_is_found():
 def test_an_installation_where_nothing_runs_the_tasks_is_found(monkeypatch: pytest.MonkeyPatch):
     assert found() == {}, "the database was migrated just now"
     long_ago = timezone.now() - timedelta(days=1)
-    monkeypatch.setattr(background, "_migrated_at", lambda: long_ago)
+    monkeypatch.setattr(task_runs, "_migrated_at", lambda: long_ago)
     assert list(found()) == ["background:none"]
