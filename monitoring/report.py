@@ -26,6 +26,7 @@ from monitoring import (
     rules,
     snapshots,
     table_statistics,
+    task_runs,
 )
 from monitoring.cache_report import CacheHealth
 from monitoring.findings import Finding
@@ -93,6 +94,7 @@ def _measured(
         expired=read("retention", lambda c: retention.expired(c, kept, known), ()),
         missing_indexes=read("missing_indexes", lambda c: missing_indexes.missing_indexes(c, known), ()),
         index_usage=read("index_usage", lambda _: _index_usage(app, checks, known), ()),
+        background=read("background", lambda _: task_runs.figures(), ()),
         own_figures=read("own_figures", lambda _: app.figures(), None),
     )
 

@@ -12,6 +12,7 @@ from monitoring.missing_indexes import MissingIndex
 from monitoring.plan_checks import PlanCheck
 from monitoring.retention import Expired
 from monitoring.table_statistics import TableFigures
+from monitoring.task_runs import TaskFigures
 
 Figures = Mapping[str, Any]
 
@@ -31,6 +32,7 @@ class DatabaseReport:
         replication: lag of each replica; None if this server is a replica or the engine has none.
         replicas: state and use of each replica that the settings name.
         disk: None if the database did not respond.
+        background: what the background tasks did; empty if the database did not respond.
         own_figures: the application's own; None if it has none or the database did not respond.
         errors: why a section is missing, by the section's name.
         findings: the most severe first.
@@ -51,6 +53,7 @@ class DatabaseReport:
     expired: Sequence[Expired] = ()
     missing_indexes: Sequence[MissingIndex] = ()
     index_usage: Sequence[IndexUsage] = ()
+    background: Sequence[TaskFigures] = ()
     own_figures: Any = None
     errors: Mapping[str, str] = field(default_factory=dict)
     findings: Sequence[Finding] = ()
@@ -76,6 +79,7 @@ class DatabaseReport:
             "disk": self.disk and self.disk.as_json(),
             "slow_queries": self.slow_queries,
             "n_plus_one_suspects": self.suspects,
+            "background_tasks": [task.as_json() for task in self.background],
             "errors": dict(self.errors),
             "recommendations": [finding.as_json() for finding in self.findings],
             "query_optimization": [finding.as_json() for finding in about_queries],

@@ -10,7 +10,17 @@ from typing import Final
 from monitoring.findings import Finding
 from monitoring.registry import Rule
 from monitoring.report_data import DatabaseReport
-from monitoring.rules import cache, configuration, connections, disk, indexes, pools, queries, tables
+from monitoring.rules import (
+    background_tasks,
+    cache,
+    configuration,
+    connections,
+    disk,
+    indexes,
+    pools,
+    queries,
+    tables,
+)
 
 _RULES: Final[tuple[Rule, ...]] = (
     cache.unreachable,
@@ -41,6 +51,7 @@ _RULES: Final[tuple[Rule, ...]] = (
     disk.runway,
     disk.journal,
     disk.free_pages,
+    background_tasks.overdue,
     configuration.debug,
     configuration.echo,
     configuration.replicas,
