@@ -219,6 +219,8 @@ def _analyze_new_index(schema_editor: BaseDatabaseSchemaEditor, index: str) -> N
 def _index_is_valid(schema_editor: BaseDatabaseSchemaEditor, table: str, index: str) -> bool | None:
     """Return whether the table's index of this name is valid; None if it does not exist."""
     connection = schema_editor.connection
+    if schema_editor.collect_sql:  # the SQL for a database without the index
+        return None
     with connection.cursor() as cursor:
         cursor.execute(_INDEX_IS_VALID_SQL[connection.vendor], [index, table])
         rows = cursor.fetchall()
