@@ -63,6 +63,26 @@ EVENT_OF_STATUS: Final = MappingProxyType(
 )
 
 
+class ArchiveState(models.TextChoices):
+    """The states of an archive file."""
+
+    WRITING = "writing", "Being written"
+    DISCARDED = "discarded", "Discarded"
+    DELETING = "deleting", "Verified; its rows are leaving the table"
+    ARCHIVED = "archived", "Archived"
+    RESTORING = "restoring", "Being restored"
+    RESTORED = "restored", "Restored"
+
+
+#: States of an archive file that a run is working on, or that it left when it was killed.
+OPEN_ARCHIVE_STATES: Final = (
+    ArchiveState.WRITING,
+    ArchiveState.DISCARDED,
+    ArchiveState.DELETING,
+    ArchiveState.RESTORING,
+)
+
+
 class Role(models.TextChoices):
     """What a user may do. Each role includes the permissions of the one before it."""
 

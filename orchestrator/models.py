@@ -20,7 +20,15 @@ from django.db.models import Index, Q
 from django.db.models.signals import post_save
 from django.utils import timezone
 
-from orchestrator.choices import ENDED_STATUSES, STARTED_STATUSES, TRANSITIONS, JobStatus, Role
+from orchestrator.choices import (
+    ENDED_STATUSES,
+    OPEN_ARCHIVE_STATES,
+    STARTED_STATUSES,
+    TRANSITIONS,
+    ArchiveState,
+    JobStatus,
+    Role,
+)
 from orchestrator.db import rows
 from orchestrator.db.fields import ByteOrderedCharField, ExactJSONField, UniqueByIndex, UniqueIndex
 from orchestrator.db.functions import CurrentTimestamp
@@ -343,6 +351,42 @@ class Worker(AtomicSaveModel):
 
     class Meta:
         db_table = "workers"
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ArchiveFile(AtomicSaveModel):
+    """An entry of the archive's manifest: a file in ``ARCHIVE_DIR`` with rows of one table."""
+
+    name = models.CharField(primary_key=True, max_length=100)
+    # The files of one batch: jobs, and the events of these jobs.
+    batch = models.UUIDField()
+    table = models.CharField(max_length=16)
+    # The table that the rows were read from: ``table``, or a partition that was detached from it.
+    source = models.CharField(max_length=63)
+    state = models.CharField(max_length=16, choices=ArchiveState)
+    rows = models.BigIntegerField(default=0, db_default=0)
+    bytes = models.BigIntegerField(default=0, db_default=0)
+    # SHA-256 of the file; "" while it is written.
+    checksum = models.CharField(max_length=64, blank=True, default="", db_default="")
+    # The range of created_at of events, of completed_at of jobs. NULL: the file has no rows.
+    first_at = models.DateTimeField(null=True)
+    last_at = models.DateTimeField(null=True)
+    created_at = models.DateTimeField(db_default=CurrentTimestamp())
+    # When the file was last found to be whole. NULL: while it is written.
+    verified_at = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = "archive_files"
+        constraints: ClassVar = [
+            # One batch of a table at a time: no row can get into two files.
+            models.UniqueConstraint(
+                fields=["table"],
+                condition=Q(state__in=OPEN_ARCHIVE_STATES),
+                name="uq_archive_files_open",
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.name

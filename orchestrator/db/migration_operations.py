@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,6 +15,7 @@ from django.db.models import Index, Model
 
 from orchestrator.choices import JobStatus
 from orchestrator.db import partitioned_indexes
+from orchestrator.db.lock_retries import lock_timeout
 
 _SQL_FILES: Final = Path(__file__).parent.parent / "migrations" / "sql"
 
@@ -35,8 +37,7 @@ class AddIndexOnline(AddIndex):
     On PostgreSQL the index is built ``CONCURRENTLY``, on each partition of a partitioned table. No
     transaction allows that: the migration must have ``atomic = False``. It may stop between two indexes or
     leave an invalid one; when it runs again, it keeps a valid index of the same name and rebuilds an invalid
-    one
-    (https://www.postgresql.org/docs/18/sql-createindex.html#SQL-CREATEINDEX-CONCURRENTLY).
+    one (https://www.postgresql.org/docs/18/sql-createindex.html#SQL-CREATEINDEX-CONCURRENTLY).
     On SQLite, where writes always wait for one another, the index is built in the usual way.
     """
 
@@ -99,12 +100,15 @@ class AddPostgresIndexOnline(Operation):
         """Build the index unless a valid index of its name exists."""
         if schema_editor.connection.vendor != "postgresql":
             return
-        if partitioned_indexes.is_partitioned(schema_editor.connection, self.table):
+        if _is_partitioned(schema_editor, self.table):
             create = f"CREATE INDEX {self.name} ON {self.table} {self.definition}"
             partitioned_indexes.build(schema_editor, self.table, self.name, create)
-        elif not _index_is_valid(schema_editor, self.table, self.name):
+        elif schema_editor.collect_sql or not _index_is_valid(schema_editor, self.table, self.name):
             self._drop(schema_editor)
-            schema_editor.execute(f"CREATE INDEX CONCURRENTLY {self.name} ON {self.table} {self.definition}")
+            with _unlimited_wait(schema_editor):
+                schema_editor.execute(
+                    f"CREATE INDEX CONCURRENTLY {self.name} ON {self.table} {self.definition}"
+                )
 
     def database_backwards(
         self,
@@ -118,8 +122,11 @@ class AddPostgresIndexOnline(Operation):
             self._drop(schema_editor)
 
     def _drop(self, schema_editor: BaseDatabaseSchemaEditor) -> None:
-        online = "CONCURRENTLY" if _concurrently(schema_editor, self.table) else ""
-        schema_editor.execute(f"DROP INDEX {online} IF EXISTS {self.name}")
+        if _is_partitioned(schema_editor, self.table):
+            schema_editor.execute(f"DROP INDEX IF EXISTS {self.name}")
+            return
+        with _unlimited_wait(schema_editor):
+            schema_editor.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {self.name}")
 
     def describe(self) -> str:
         """Return the text for ``migrate --plan``."""
@@ -191,30 +198,47 @@ def _build(schema_editor: BaseDatabaseSchemaEditor, model: type[Model], index: I
     if not router.allow_migrate_model(schema_editor.connection.alias, model):
         return
     table = model._meta.db_table
-    if partitioned_indexes.is_partitioned(schema_editor.connection, table):
+    if _is_partitioned(schema_editor, table):
         create = str(index.create_sql(model, schema_editor))
         partitioned_indexes.build(schema_editor, table, index.name, create)
         return
-    valid = _index_is_valid(schema_editor, table, index.name)
-    if valid is False:
-        schema_editor.remove_index(model, index, **_concurrently(schema_editor, table))
+    collecting = schema_editor.collect_sql  # then the SQL is that for a database without the index
+    valid = None if collecting else _index_is_valid(schema_editor, table, index.name)
+    with _unlimited_wait(schema_editor):
+        if valid is False:
+            schema_editor.remove_index(model, index, **_concurrently(schema_editor))
+        if not valid:
+            schema_editor.add_index(model, index, **_concurrently(schema_editor))
     if not valid:
-        schema_editor.add_index(model, index, **_concurrently(schema_editor, table))
         _analyze_new_index(schema_editor, index.name)
 
 
 def _drop(schema_editor: BaseDatabaseSchemaEditor, model: type[Model], index: Index) -> None:
     if not router.allow_migrate_model(schema_editor.connection.alias, model):
         return
-    if _index_is_valid(schema_editor, model._meta.db_table, index.name) is not None:
-        schema_editor.remove_index(model, index, **_concurrently(schema_editor, model._meta.db_table))
+    collecting = schema_editor.collect_sql
+    if _is_partitioned(schema_editor, model._meta.db_table):
+        schema_editor.execute(f"DROP INDEX IF EXISTS {schema_editor.quote_name(index.name)}")
+    elif collecting or _index_is_valid(schema_editor, model._meta.db_table, index.name) is not None:
+        with _unlimited_wait(schema_editor):
+            schema_editor.remove_index(model, index, **_concurrently(schema_editor))
 
 
-def _concurrently(schema_editor: BaseDatabaseSchemaEditor, table: str) -> dict[str, Any]:
-    """Return the options of Django's schema editor: a partitioned table's index cannot be dropped so."""
+def _is_partitioned(schema_editor: BaseDatabaseSchemaEditor, table: str) -> bool:
+    """Return whether a table is partitioned; collected SQL is that for a plain one."""
     connection = schema_editor.connection
-    online = connection.vendor == "postgresql" and not partitioned_indexes.is_partitioned(connection, table)
-    return {"concurrently": True} if online else {}
+    return not schema_editor.collect_sql and partitioned_indexes.is_partitioned(connection, table)
+
+
+def _unlimited_wait(schema_editor: BaseDatabaseSchemaEditor) -> AbstractContextManager[None]:
+    """Lift the limit on waiting for locks: a CONCURRENTLY waits for writers, and none waits behind it."""
+    if schema_editor.collect_sql or schema_editor.connection.vendor != "postgresql":
+        return nullcontext()
+    return lock_timeout(schema_editor.connection, 0)
+
+
+def _concurrently(schema_editor: BaseDatabaseSchemaEditor) -> dict[str, Any]:
+    return {"concurrently": True} if schema_editor.connection.vendor == "postgresql" else {}
 
 
 def _analyze_new_index(schema_editor: BaseDatabaseSchemaEditor, index: str) -> None:

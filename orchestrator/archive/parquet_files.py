@@ -1,0 +1,256 @@
+"""Writes, reads and verifies the archive's Parquet files.
+
+A file has one row for each row of the table, with the columns' names and types, compressed with zstd. Its
+metadata name the table, the number of rows and their checksum: SHA-256 over the rows as lines of JSON.
+"""
+
+import hashlib
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+import orjson
+import pyarrow as pa
+import pyarrow.parquet as pq
+from django.db import models
+
+from orchestrator.archive.errors import ArchiveError
+from orchestrator.archive.row_sql import Row, columns
+from orchestrator.archive.stored_rows import AGE_COLUMNS
+
+#: Rows that are read, compared and deleted together.
+CHUNK_ROWS: Final = 1_000
+_ROW_GROUP_ROWS: Final = 10_000
+
+_KEY: Final = b"kyros.archive"
+_UUID: Final = pa.uuid()
+_TIMESTAMP: Final = pa.timestamp("us", tz="UTC")
+_TYPES: Final[tuple[tuple[type[Any], pa.DataType], ...]] = (
+    (models.UUIDField, _UUID),
+    (models.DateTimeField, _TIMESTAMP),
+    (models.BooleanField, pa.bool_()),
+    (models.IntegerField, pa.int64()),
+)
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What a file has.
+
+    Args:
+        table: the table of the rows.
+        rows: their number.
+        rows_checksum: SHA-256 over the rows as lines of JSON, in hexadecimal digits.
+        first_at: the smallest timestamp of the rows; see ``AGE_COLUMNS``. None: no rows.
+        last_at: the largest.
+    """
+
+    table: str
+    rows: int
+    rows_checksum: str
+    first_at: datetime | None
+    last_at: datetime | None
+
+
+class _Summary:
+    """Computes the contents of a file from its rows."""
+
+    def __init__(self, table: str, names: Iterable[str]) -> None:
+        self._table = table
+        self._age = list(names).index(AGE_COLUMNS[table])
+        self._digest = hashlib.sha256()
+        self._rows = 0
+        self._first: datetime | None = None
+        self._last: datetime | None = None
+
+    def add(self, rows: Sequence[Row]) -> None:
+        self._digest.update(b"".join(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in rows))
+        self._rows += len(rows)
+        ages = [row[self._age] for row in rows]
+        self._first = min([*ages, self._first] if self._first else ages)
+        self._last = max([*ages, self._last] if self._last else ages)
+
+    def contents(self) -> Contents:
+        return Contents(self._table, self._rows, self._digest.hexdigest(), self._first, self._last)
+
+
+class ParquetWriter:
+    """Writes a file under a temporary name; ``close`` gives it its own name once it is on the disk.
+
+    Used as a context manager it removes the temporary file if it was not closed.
+    """
+
+    def __init__(self, table: str, path: Path) -> None:
+        self._table, self._path, self._part = table, path, part_of(path)
+        self._summary = _Summary(table, columns(table))
+        self._waiting: list[Row] = []
+        self._writer = pq.ParquetWriter(
+            self._part, _schema(table), compression="zstd", write_page_checksum=True
+        )
+
+    @property
+    def rows(self) -> int:
+        """Return how many rows were added."""
+        return self._summary.contents().rows
+
+    def add(self, rows: Sequence[Row]) -> None:
+        """Add rows to the file."""
+        if not rows:
+            return
+        self._summary.add(rows)
+        self._waiting += rows
+        if len(self._waiting) >= _ROW_GROUP_ROWS:
+            self._write_group()
+
+    def close(self) -> Contents:
+        """Write what is left, flush the file to the disk and give it its name; return its contents."""
+        if self._waiting:
+            self._write_group()
+        contents = self._summary.contents()
+        figures = {"table": contents.table, "rows": contents.rows, "sha256_of_rows": contents.rows_checksum}
+        self._writer.add_key_value_metadata({_KEY: orjson.dumps(figures)})
+        self._writer.close()
+        _flush_file(self._part)
+        self._part.rename(self._path)
+        flush_folder(self._path.parent)
+        return contents
+
+    def _write_group(self) -> None:
+        self._writer.write_table(_to_arrow(self._table, self._waiting))
+        self._waiting = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind:
+            with suppress(OSError, pa.ArrowException):  # the disk may be full
+                self._writer.close()
+            self._part.unlink(missing_ok=True)
+
+
+def part_of(path: Path) -> Path:
+    """Return the temporary name of a file; no pattern for the archive's files matches it."""
+    return path.with_name(f".{path.name}.part")
+
+
+def flush_folder(folder: Path) -> None:
+    """Flush the names in a folder to the disk."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _flush_file(path: Path) -> None:
+    """Flush a file to the disk, and let the next read of it come from there."""
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+@contextmanager
+def _errors_named(path: Path) -> Iterator[None]:
+    """Turn what pyarrow raises for a file that is missing or damaged into an ``ArchiveError``."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise ArchiveError(f"The file {path} is missing.") from error
+    except (pa.ArrowException, OSError, ValueError, KeyError) as error:
+        raise ArchiveError(f"The file {path} is damaged: {str(error).splitlines()[0]}.") from error
+
+
+def rows_of(path: Path, size: int = CHUNK_ROWS) -> Iterator[list[Row]]:
+    """Yield the rows of a file.
+
+    Raises:
+        ArchiveError: if the file is missing or damaged.
+    """
+    with _errors_named(path), pq.ParquetFile(path) as file:
+        for batch in file.iter_batches(batch_size=size):
+            yield list(zip(*map(_values, batch.columns), strict=True))
+
+
+def names_of(path: Path) -> list[str]:
+    """Return the names of a file's columns."""
+    with _errors_named(path), pq.ParquetFile(path) as file:
+        return [str(name) for name in file.schema_arrow.names]
+
+
+def verified_contents(path: Path, progress: Callable[[int], object] = bool) -> Contents:
+    """Read a file and compare its rows with its metadata.
+
+    Args:
+        path: the file.
+        progress: called with the number of rows of each chunk.
+
+    Raises:
+        ArchiveError: if the file is missing, damaged or not one of the archive's.
+    """
+    with _errors_named(path), pq.ParquetFile(path) as file:
+        if _KEY not in (file.metadata.metadata or {}):
+            raise ArchiveError(f"The file {path} was not written by the archive: it has no metadata.")
+        stated = orjson.loads(file.metadata.metadata[_KEY])
+        summary = _Summary(stated["table"], file.schema_arrow.names)
+    for rows in rows_of(path):
+        summary.add(rows)
+        progress(len(rows))
+    contents = summary.contents()
+    if contents.rows != stated["rows"]:
+        raise ArchiveError(f"The file {path} has {contents.rows:,} rows instead of {stated['rows']:,}.")
+    if contents.rows_checksum != stated["sha256_of_rows"]:
+        raise ArchiveError(f"The file {path} is damaged: its rows do not have the checksum of its metadata.")
+    return contents
+
+
+def checksum(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes.
+
+    Raises:
+        ArchiveError: if the file is missing or cannot be read.
+    """
+    with _errors_named(path), path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@cache
+def _schema(table: str) -> pa.Schema:
+    return pa.schema(
+        pa.field(name, _type(field), nullable=field.null) for name, field in columns(table).items()
+    )
+
+
+def _type(field: "models.Field[Any, Any]") -> pa.DataType:
+    return next((arrow for kind, arrow in _TYPES if isinstance(field, kind)), pa.string())
+
+
+def _to_arrow(table: str, rows: Sequence[Row]) -> pa.Table:
+    schema = _schema(table)
+    arrays = map(_array, zip(*rows, strict=True), schema.types)
+    return pa.Table.from_arrays(list(arrays), schema=schema)
+
+
+def _array(values: Iterable[Any], kind: pa.DataType) -> pa.Array:
+    if kind == _UUID:
+        raw = pa.array([value and bytes.fromhex(value) for value in values], pa.binary(16))
+        return pa.ExtensionArray.from_storage(_UUID, raw)
+    return pa.array(values, kind)
+
+
+def _values(column: pa.Array) -> list[Any]:
+    """Return the values of a column as a row has them."""
+    if column.type == _UUID:
+        return [value and value.hex() for value in column.storage.to_pylist()]
+    if column.type == _TIMESTAMP:
+        return [value and value.replace(tzinfo=UTC) for value in column.to_pylist()]
+    values: list[Any] = column.to_pylist()
+    return values

@@ -1,0 +1,234 @@
+"""Runs of the archive: one at a time, each of which first finishes what the last one has left."""
+
+import fcntl
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
+
+from django.conf import settings
+
+from orchestrator.archive import batches, manifest, restoring, stored_rows
+from orchestrator.archive.errors import ArchiveBusy, ArchiveError
+from orchestrator.archive.restoring import Restored
+from orchestrator.archive.row_sql import TABLES
+from orchestrator.choices import ArchiveState
+from orchestrator.db.clock import database_now
+from orchestrator.models import ArchiveFile
+
+#: Seconds after which a run of the background worker begins no further batch.
+RUN_SECONDS: Final = 60.0
+
+#: The settings with the age in days from which the rows of a table may be archived.
+RETENTION_SETTINGS: Final = {"events": "EVENT_RETENTION_DAYS", "jobs": "JOB_RETENTION_DAYS"}
+
+
+@dataclass(frozen=True)
+class DueRows:
+    """The rows of a table that a run would archive, without the events of jobs.
+
+    Args:
+        table: ``events`` or ``jobs``.
+        before: rows from before this time are due.
+        rows: their number.
+        first_at: the oldest timestamp; None if there are no rows.
+        last_at: the newest.
+    """
+
+    table: str
+    before: datetime
+    rows: int
+    first_at: datetime | None
+    last_at: datetime | None
+
+
+@dataclass(frozen=True)
+class ArchiveRun:
+    """What a run did.
+
+    Args:
+        table: ``events`` or ``jobs``.
+        before: rows from before this time were archived.
+        resumed: the files that an earlier run had left unfinished, and this one finished.
+        files: the files that the run wrote.
+        complete: whether no row is left to archive; False if the run ended because its time was over.
+        seconds: how long it took.
+    """
+
+    table: str
+    before: datetime
+    resumed: Sequence[str]
+    files: Sequence[ArchiveFile]
+    complete: bool
+    seconds: float
+
+    @property
+    def rows(self) -> dict[str, int]:
+        """Return how many rows the new files have, by table."""
+        return {
+            table: sum(file.rows for file in self.files if file.table == table)
+            for table in dict.fromkeys(file.table for file in self.files)
+        }
+
+
+@dataclass
+class _Deadline:
+    seconds: float | None
+    began: float = field(default_factory=time.monotonic)
+
+    @property
+    def is_over(self) -> bool:
+        return self.seconds is not None and time.monotonic() - self.began > self.seconds
+
+
+def retention_days(table: str) -> int:
+    """Return the age in days from which the rows of a table may be archived."""
+    return int(getattr(settings, RETENTION_SETTINGS[table]))
+
+
+def cutoff(table: str, days: int | None = None) -> datetime:
+    """Return the time before which rows may be archived.
+
+    Args:
+        table: ``events`` or ``jobs``.
+        days: their minimum age; None for the table's retention.
+
+    Raises:
+        ArchiveError: if the age is below the table's retention.
+    """
+    least = retention_days(table)
+    if days is not None and days < least:
+        raise ArchiveError(
+            f"{table} are kept for {least} days by {RETENTION_SETTINGS[table]}; {days} days are too few."
+        )
+    return database_now() - timedelta(days=least if days is None else days)
+
+
+def due(table: str, before: datetime) -> DueRows:
+    """Count the rows that a run would archive. The time grows with their number."""
+    return DueRows(table, before, *stored_rows.due(table, before))
+
+
+def run(
+    table: str,
+    before: datetime,
+    *,
+    seconds: float | None = None,
+    progress: Callable[[int], object] = bool,
+) -> ArchiveRun:
+    """Archive the rows of a table from before some time.
+
+    Args:
+        table: ``events`` or ``jobs``.
+        before: see ``cutoff``.
+        seconds: after which no further batch begins; None for no limit.
+        progress: called with the number of rows that have left their table.
+
+    Raises:
+        ArchiveBusy: if another process archives or restores.
+        ArchiveError: if a file cannot be written, or is missing or damaged.
+    """
+    deadline = _Deadline(seconds)
+    with exclusive():
+        resumed, files, position, complete = _finish_open(progress), [], None, False
+        while not complete and not deadline.is_over:
+            batch, position = batches.archive_next(table, before, position, progress)
+            files += batch
+            complete = position is None
+    return ArchiveRun(table, before, resumed, files, complete, time.monotonic() - deadline.began)
+
+
+def run_due(seconds: float = RUN_SECONDS) -> list[ArchiveRun]:
+    """Archive the rows of all tables whose retention has passed; nothing if another process does it.
+
+    Args:
+        seconds: for each table, after which no further batch begins. The next call goes on.
+    """
+    try:
+        return [run(table, cutoff(table), seconds=seconds) for table in TABLES]
+    except ArchiveBusy:
+        return []
+
+
+def restore(name: str, progress: Callable[[int], object] = bool) -> Restored:
+    """Put the rows of a file back into their table. A row whose id the table has stays as it is.
+
+    Args:
+        name: the name of the file, or its path.
+        progress: called with the number of rows that were read.
+
+    Raises:
+        ArchiveBusy: if another process archives or restores.
+        ArchiveError: if the file is missing or damaged, or its rows are in their table.
+    """
+    with exclusive():
+        finished = {file.file: file for file in _restorations()}
+        _finish_open(progress)
+        if done := finished.get(name.rpartition("/")[2]):
+            return done
+        file = restoring.find(name)
+        restoring.begin(file)
+        return restoring.finish(file, progress)
+
+
+def _restorations() -> list[Restored]:
+    return [
+        restoring.finish(file)
+        for batch in manifest.open_batches()
+        for file in batch
+        if file.state == ArchiveState.RESTORING
+    ]
+
+
+def _finish_open(progress: Callable[[int], object]) -> list[str]:
+    """Finish what a killed process has left; return the names of the files that are whole now."""
+    _restorations()
+    finished: list[str] = []
+    for batch in manifest.open_batches():
+        batches.finish(batch, progress)
+        finished += [file.name for file in batch if file.state == ArchiveState.ARCHIVED]
+    return finished
+
+
+def verify(progress: Callable[[int], object] = bool) -> dict[str, str]:
+    """Compare each file with the manifest; return what is wrong, by the name of the file.
+
+    Args:
+        progress: called with 1 after each file.
+    """
+    problems, known = {}, manifest.files()
+    for file in known:
+        if file.state in (ArchiveState.ARCHIVED, ArchiveState.RESTORED):
+            if problem := manifest.problem_of(file):
+                problems[file.name] = problem
+            else:
+                file.verified_at = database_now()
+                file.save(update_fields=["verified_at"])
+            progress(1)
+    unknown = {path.name for path in settings.ARCHIVE_DIR.glob("*.parquet")} - {file.name for file in known}
+    problems |= {name: f"The file {settings.ARCHIVE_DIR / name} is not in the manifest." for name in unknown}
+    return problems
+
+
+@contextmanager
+def exclusive() -> Iterator[None]:
+    """Let no other process archive or restore meanwhile. The lock ends with the process.
+
+    Raises:
+        ArchiveBusy: if another process does.
+        ArchiveError: if ARCHIVE_DIR cannot be used.
+    """
+    folder = settings.ARCHIVE_DIR
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = (folder / ".lock").open("a")
+    except OSError as error:
+        raise ArchiveError(f"ARCHIVE_DIR {folder} cannot be used: {error.strerror}.") from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ArchiveBusy(f"Another process archives or restores in {folder}.") from error
+        yield
