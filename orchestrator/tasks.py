@@ -38,3 +38,9 @@ def cache_audit() -> None:
 def prune_idempotency_keys() -> None:
     """Delete the idempotency keys that have expired."""
     background.prune_idempotency_keys()
+
+
+@shared_task
+def partition_events() -> None:
+    """Create coming partitions of events and detach expired ones; a plain table stays plain."""
+    background.partition_events()

@@ -9,13 +9,14 @@ from itertools import takewhile
 from django.utils import timezone
 
 from monitoring.task_runs import MayGoOn, forever, run
-from orchestrator import counts
+from orchestrator import counts, partitions
 from orchestrator.api.replay import replay
 from orchestrator.cache import audit, client
 from orchestrator.cache.audit import AuditReport
 from orchestrator.console import rollups
 from orchestrator.leases import expiry
 from orchestrator.leases.expiry import Expiry
+from orchestrator.partitions import PartitionReport
 from orchestrator.submission import idempotency
 
 
@@ -58,3 +59,16 @@ def cache_audit(
 def prune_idempotency_keys() -> int | None:
     """Delete the idempotency keys that have expired; return their number."""
     return run("prune_idempotency_keys", idempotency.prune)
+
+
+def partition_events(*, converting: bool = False) -> PartitionReport | None:
+    """Keep the partitions of events; return what was done.
+
+    Args:
+        converting: whether to convert a plain table, too.
+
+    Raises:
+        TableIsLocked: if a transaction keeps a lock for too long.
+    """
+    keep = partitions.run if converting else partitions.upkeep
+    return run("partition_events", lambda _: keep())

@@ -7,7 +7,7 @@ from typing import Any, Final
 from django.core.management.base import CommandError
 
 from monitoring.management.reports import ReportCommand
-from orchestrator import partitions
+from orchestrator import background, partitions
 from orchestrator.management.databases import migrated_database
 from orchestrator.partitions import PartitionReport, TableIsLocked
 
@@ -34,10 +34,15 @@ class Command(ReportCommand):
     def handle(self, **options: Any) -> None:
         with migrated_database():
             try:
-                report = partitions.run(dry_run=options["dry_run"])
+                if options["dry_run"]:
+                    report = partitions.run(dry_run=True)
+                else:
+                    report = background.partition_events(converting=True)
             except TableIsLocked as error:
                 raise CommandError(str(error)) from error
-        if options["json"]:
+        if report is None:
+            self.write_busy(json=options["json"])
+        elif options["json"]:
             self.write_json(asdict(report))
         elif report.state in _NOTHING:
             self.stdout.write(_NOTHING[report.state])
