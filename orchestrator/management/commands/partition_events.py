@@ -33,13 +33,7 @@ class Command(ReportCommand):
 
     def handle(self, **options: Any) -> None:
         with migrated_database():
-            try:
-                if options["dry_run"]:
-                    report = partitions.run(dry_run=True)
-                else:
-                    report = background.partition_events(converting=True)
-            except TableIsLocked as error:
-                raise CommandError(str(error)) from error
+            report = _report(dry_run=options["dry_run"])
         if report is None:
             self.write_busy(json=options["json"])
         elif options["json"]:
@@ -48,6 +42,13 @@ class Command(ReportCommand):
             self.stdout.write(_NOTHING[report.state])
         else:
             self.stdout.writelines(f"{line}\n" for line in _lines(report))
+
+
+def _report(*, dry_run: bool) -> PartitionReport | None:
+    try:
+        return partitions.run(dry_run=True) if dry_run else background.partition_events(converting=True)
+    except TableIsLocked as error:
+        raise CommandError(str(error)) from error
 
 
 def _lines(report: PartitionReport) -> list[str]:
