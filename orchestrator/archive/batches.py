@@ -69,7 +69,7 @@ def archive_next(
 
 def finish(batch: Sequence[ArchiveFile], progress: Callable[[int], object] = bool) -> None:
     """Finish a batch that a killed process has left; see the states above."""
-    if any(file.state != ArchiveState.DELETING for file in batch):
+    if batch[0].state in manifest.DISCARDABLE:
         manifest.discard(batch)
         return
     for file in batch:

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 #: The folder in ARCHIVE_DIR of files whose rows are in their table again.
 RESTORED_FOLDER: Final = "restored"
 
+#: States of files whose rows are all in their table.
+DISCARDABLE: Final = (ArchiveState.WRITING, ArchiveState.DISCARDED)
+
 
 def path_of(file: ArchiveFile) -> Path:
     """Return the path of a file; that of a restored one is in a folder of its own."""
@@ -131,10 +134,11 @@ def problem_of(file: ArchiveFile) -> str:
 
 
 def discard(batch: Sequence[ArchiveFile]) -> None:
-    """Remove the files of a batch, none of whose rows has left the table, and their entries."""
+    """Remove the files of a batch that were being written, and their entries: no row has left its table."""
     move([file for file in batch if file.state == ArchiveState.WRITING], ArchiveState.DISCARDED)
-    for file in batch:
-        path = settings.ARCHIVE_DIR / file.name
+    discarded = [file.name for file in batch if file.state == ArchiveState.DISCARDED]
+    for name in discarded:
+        path = settings.ARCHIVE_DIR / name
         path.unlink(missing_ok=True)
         part_of(path).unlink(missing_ok=True)
-    ArchiveFile.objects.filter(name__in=[file.name for file in batch], state=ArchiveState.DISCARDED).delete()
+    ArchiveFile.objects.filter(name__in=discarded, state=ArchiveState.DISCARDED).delete()

@@ -169,14 +169,14 @@ def _errors_named(path: Path) -> Iterator[None]:
         raise ArchiveError(f"The file {path} is damaged: {str(error).splitlines()[0]}.") from error
 
 
-def rows_of(path: Path, size: int = CHUNK_ROWS) -> Iterator[list[Row]]:
-    """Yield the rows of a file.
+def rows_of(path: Path, size: int | None = None) -> Iterator[list[Row]]:
+    """Yield the rows of a file, so many at a time; ``CHUNK_ROWS`` if it is None.
 
     Raises:
         ArchiveError: if the file is missing or damaged.
     """
     with _errors_named(path), pq.ParquetFile(path) as file:
-        for batch in file.iter_batches(batch_size=size):
+        for batch in file.iter_batches(batch_size=size or CHUNK_ROWS):
             yield list(zip(*map(_values, batch.columns), strict=True))
 
 

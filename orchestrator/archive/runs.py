@@ -164,30 +164,20 @@ def restore(name: str, progress: Callable[[int], object] = bool) -> Restored:
         ArchiveError: if the file is missing or damaged, or its rows are in their table.
     """
     with exclusive():
-        finished = {file.file: file for file in _restorations()}
-        _finish_open(progress)
-        if done := finished.get(name.rpartition("/")[2]):
-            return done
-        file = restoring.find(name)
-        restoring.begin(file)
-        return restoring.finish(file, progress)
-
-
-def _restorations() -> list[Restored]:
-    return [
-        restoring.finish(file)
-        for batch in manifest.open_batches()
-        for file in batch
-        if file.state == ArchiveState.RESTORING
-    ]
+        if restoring.find(name).state != ArchiveState.RESTORING:
+            _finish_open(progress)
+            restoring.begin(restoring.find(name))
+        return restoring.finish(restoring.find(name), progress)
 
 
 def _finish_open(progress: Callable[[int], object]) -> list[str]:
-    """Finish what a killed process has left; return the names of the files that are whole now."""
-    _restorations()
+    """Finish what a killed process has left; return the names of the files that are archived now."""
     finished: list[str] = []
     for batch in manifest.open_batches():
-        batches.finish(batch, progress)
+        if batch[0].state == ArchiveState.RESTORING:
+            restoring.finish(batch[0])
+        else:
+            batches.finish(batch, progress)
         finished += [file.name for file in batch if file.state == ArchiveState.ARCHIVED]
     return finished
 

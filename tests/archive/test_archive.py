@@ -13,7 +13,7 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from orchestrator import archive, counts
-from orchestrator.archive import batches, manifest, runs
+from orchestrator.archive import batches, manifest, restoring, runs
 from orchestrator.archive.parquet_files import ParquetWriter
 from orchestrator.choices import ArchiveState, JobStatus
 from orchestrator.models import ArchiveFile, Event, Job
@@ -170,6 +170,19 @@ def test_a_row_that_the_table_has_stays_as_it_is(archive_dir: Path):
     done = archive.restore(archive.files()[0].name)
     assert (done.rows, done.inserted) == (2, 1)
     assert Job.objects.get(pk=old.pk).name == "written again"
+
+
+def test_a_run_finishes_a_restoration_that_was_killed(archive_dir: Path):
+    save_many(10)
+    archive.run("jobs", archive.cutoff("jobs"))
+    file = next(file for file in archive.files() if file.table == "jobs")
+    restoring.begin(file)
+    done = archive.run("events", archive.cutoff("events"))
+    assert done.resumed == []
+    assert Job.objects.filter(status=JobStatus.FAILED).count() == 2
+    assert not (archive_dir / file.name).exists()
+    assert (archive_dir / "restored" / file.name).exists()
+    assert archive.verify() == {}
 
 
 def test_a_file_that_the_manifest_has_lost_is_restored(archive_dir: Path):
