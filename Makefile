@@ -27,13 +27,14 @@ lint: export KYROS_DATA_DIR := $(CURDIR)/.venv/lint
 lint: export DATABASE_URL := sqlite:///$(CURDIR)/.venv/lint/db.sqlite3
 lint: export REDIS_URL := none
 lint: export DJANGO_SETTINGS_MODULE := kyros.settings
-lint: venv ## check style, types, import rules, missing migrations, Django's checks
+lint: venv ## check style, types, import rules, migrations, Django's checks
 	@mkdir -p $(KYROS_DATA_DIR)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python manage.py makemigrations --check --dry-run
+	$(BIN)/python -m scripts.lint_migrations
 	$(BIN)/python manage.py check --fail-level WARNING
 
 bench: python ## benchmarks beside other ways to build the same: ROUNDS=5 SECONDS=4 ONLY=lists,writes BIG=1

@@ -113,6 +113,8 @@ def postgresql_config(url: str) -> dict[str, Any]:
         "CONN_MAX_AGE": 0,
         # The engine checks a connection of the pool before use, without a query that could hang.
         "CONN_HEALTH_CHECKS": False,
+        # Behind pgbouncer the next rows of a cursor may be requested from another connection to the server.
+        "DISABLE_SERVER_SIDE_CURSORS": True,
         "OPTIONS": options,
     }
 

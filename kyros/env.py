@@ -108,11 +108,12 @@ class Environment:
         raise_invalid(name, value, f"a whole number{unit and f' of {unit}'} from {minimum} to {maximum}")
 
     def choice(self, name: str, default: str, *, choices: Iterable[str]) -> str:
-        """Return the value of `name` in upper case; it must be one of `choices`."""
-        value = (self.optional(name) or default).upper()
-        if value not in choices:
-            raise_invalid(name, value, ", ".join(choices))
-        return value
+        """Return the one of `choices` that the value of `name` is, in any case."""
+        value = self.optional(name) or default
+        for choice in choices:
+            if choice.lower() == value.lower():
+                return choice
+        raise_invalid(name, value, ", ".join(choices))
 
     def comma_separated(self, name: str, default: list[str], *, pattern: str, allowed: str) -> list[str]:
         """Return the comma-separated values of `name`; each must fully match `pattern`."""

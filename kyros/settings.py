@@ -14,6 +14,7 @@ from corsheaders.defaults import default_headers
 from django.core.exceptions import ImproperlyConfigured
 
 from kyros import __version__, connection_urls, embedded_cache, secret_key
+from kyros.beat_table import ScheduledTask
 from kyros.env import Environment
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -188,9 +189,11 @@ for number, replica in enumerate(
 ):
     DATABASES[f"replica{number}"] = replica
 DATABASE_REPLICAS = [alias for alias in DATABASES if alias != "default"]
+DATABASE_ROUTERS = ["orchestrator.db.replicas.router.ReplicaRouter"]
 
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
+PARTITION_EVENTS_BY = env.choice("PARTITION_EVENTS_BY", "month", choices=("day", "week", "month"))
 EVENT_RETENTION_DAYS = env.integer("EVENT_RETENTION_DAYS", 90, minimum=1, maximum=MAX_DAYS, unit="days")
 JOB_RETENTION_DAYS = env.integer("JOB_RETENTION_DAYS", 180, minimum=1, maximum=MAX_DAYS, unit="days")
 ARCHIVE_DIR = env.path("ARCHIVE_DIR", KYROS_DATA_DIR / "archive", base=BASE_DIR)
@@ -356,8 +359,7 @@ os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(METRICS_DIR)  # prometheus_client h
 
 # --- Background work ----------------------------------------------------------------------------------------
 
-# Only the schedule starts tasks, and tasks store no result. A task that is late by more than its interval is
-# dropped, so that a worker that was away does not run what it missed.
+# Only the schedule starts tasks, and tasks store no result.
 CELERY_BROKER_URL = connection_urls.broker_url(CACHE_URL) if CACHE_URL else "memory://"
 CELERY_BROKER_TRANSPORT_OPTIONS = {"global_keyprefix": f"{CACHE_PREFIX}:tasks:"}
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
@@ -367,19 +369,21 @@ CELERY_TASK_IGNORE_RESULT = True
 CELERY_TIMEZONE = TIME_ZONE
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
-# In memory: the schedule in a file ends when the disk is full. After a restart each task waits its interval.
+# In memory: the schedule in a file ends when the disk is full. After a restart each task waits its interval,
+# or for its minute.
 CELERY_BEAT_SCHEDULER = "celery.beat:Scheduler"
-CELERY_BEAT_SCHEDULE: dict[str, Any] = {
-    task: {"task": task, "schedule": seconds, "options": {"expires": seconds}}
-    for task, seconds in {
-        "monitoring.tasks.snapshot_tables": 300.0,
-        "orchestrator.tasks.requeue_expired": 5.0,
-        "orchestrator.tasks.fold_counts": 30.0,
-        "orchestrator.tasks.roll_up_minutes": 30.0,
-        "orchestrator.tasks.cache_audit": 300.0,
-        "orchestrator.tasks.prune_idempotency_keys": 3600.0,
-    }.items()
-}
+# The beat table is made from it (kyros/celery.py). Each is also a command, with a line for cron in
+# docs/operations.md.
+BACKGROUND_TASKS = (
+    ScheduledTask(path="orchestrator.tasks.requeue_expired", every=5, max_seconds=10),
+    ScheduledTask(path="orchestrator.tasks.fold_counts", every=30, max_seconds=60),
+    ScheduledTask(path="orchestrator.tasks.roll_up_minutes", every=30, max_seconds=60),
+    ScheduledTask(path="monitoring.tasks.snapshot_tables", every=300, max_seconds=120),
+    ScheduledTask(
+        path="orchestrator.tasks.cache_audit", every=300, max_seconds=120, arguments="--sample 200"
+    ),
+    ScheduledTask(path="orchestrator.tasks.prune_idempotency_keys", every=3600, max_seconds=300, minute=7),
+)
 
 # --- API ----------------------------------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, get_args
 
+from django.utils import timezone
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
@@ -48,6 +49,7 @@ class _AllMetrics(Collector):
         yield from _tables(report)
         yield from _database(report)
         yield from _findings(report)
+        yield from _background(report)
         yield from _own(report)
         yield from prometheus.collect()
 
@@ -137,6 +139,8 @@ def _database(report: DatabaseReport) -> Iterator[Metric]:
     yield _gauges("kyros_replica_lag_seconds", "Lag of a replica in time.", ("replica",), seconds)
     size = {(replica["name"],): replica["lag_bytes"] or 0 for replica in replicas}
     yield _gauges("kyros_replica_lag_bytes", "Lag of a replica in bytes.", ("replica",), size)
+    up = {(replica["alias"],): replica["responds"] for replica in report.replicas}
+    yield _gauges("kyros_replica_up", "Whether a replica of the settings responds.", ("replica",), up)
     plans = {(plan.query,): plan.ok for plan in report.plans}
     yield _gauges("kyros_query_plan_ok", "Whether a query uses its index.", ("query",), plans)
     disk = report.disk or Disk()
@@ -148,6 +152,28 @@ def _findings(report: DatabaseReport) -> Iterator[Metric]:
     levels = [finding.level for finding in report.findings]
     numbers = {(level,): levels.count(level) for level in get_args(Level)}
     yield _gauges("kyros_findings", "Findings of the report.", ("level",), numbers)
+
+
+def _background(report: DatabaseReport) -> Iterator[Metric]:
+    runs: dict[tuple[str, ...], float | None] = {}
+    done: dict[tuple[str, ...], float | None] = {}
+    for task in report.background:
+        runs[task.name, "failed"], runs[task.name, "succeeded"] = task.failures, task.runs - task.failures
+        done |= {(task.name, what): number for what, number in task.done.items()}
+    yield _counters("kyros_background_runs", "Runs of a background task.", ("task", "outcome"), runs)
+    yield _counters("kyros_background_done", "What the runs have done.", ("task", "what"), done)
+    seconds = {(task.name,): task.seconds for task in report.background}
+    yield _counters("kyros_background_seconds", "Seconds that the runs took.", ("task",), seconds)
+    succeeded = {
+        (task.name,): task.succeeded_at.timestamp() if task.succeeded_at else None
+        for task in report.background
+    }
+    text = "Unix time of the last success."
+    yield _gauges("kyros_background_success_timestamp_seconds", text, ("task",), succeeded)
+    overdue = {(task.name,): task.is_overdue(timezone.now()) for task in report.background}
+    yield _gauges(
+        "kyros_background_overdue", "Whether a task has not succeeded for too long.", ("task",), overdue
+    )
 
 
 def _own(report: DatabaseReport) -> Iterator[Metric]:

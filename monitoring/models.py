@@ -1,4 +1,4 @@
-"""Snapshots of table sizes, and acknowledged findings."""
+"""Snapshots of table sizes, acknowledged findings, and runs of background tasks."""
 
 from typing import ClassVar
 
@@ -44,3 +44,27 @@ class Acknowledgement(models.Model):
 
     def __str__(self) -> str:
         return self.finding
+
+
+class BackgroundTask(models.Model):
+    """What the runs of a background task did, and the lease of the run that is under way."""
+
+    name = models.CharField(max_length=64, primary_key=True)
+    # A random token of the run that is under way, and when its lease ends. Empty and NULL: none is.
+    holder = models.CharField(max_length=16, blank=True, default="", db_default="")
+    leased_until = models.DateTimeField(null=True, help_text="By the database's clock.")
+    runs = models.BigIntegerField(default=0, db_default=0)
+    failures = models.BigIntegerField(default=0, db_default=0)
+    seconds = models.FloatField(default=0, db_default=0, help_text="The sum over all runs.")
+    done = models.JSONField(default=dict, db_default={}, help_text="Sums of what the runs report.")
+    # NULL: never.
+    started_at = models.DateTimeField(null=True)
+    succeeded_at = models.DateTimeField(null=True)
+    # Empty after a success.
+    error = models.CharField(max_length=100, blank=True, default="", db_default="")
+
+    class Meta:
+        db_table = "monitoring_background_tasks"
+
+    def __str__(self) -> str:
+        return self.name

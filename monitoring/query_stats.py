@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from django.conf import settings
+from django.db import DEFAULT_DB_ALIAS
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from monitoring import prometheus
@@ -79,7 +80,8 @@ def observe(execute: Callable[..., Any], sql: str, parameters: Any, *more: Any) 
     started, queries = time.monotonic(), current_request.get()
     try:
         result = execute(sql, parameters, *more)
-        _last_response = time.monotonic()
+        if more[-1]["connection"].alias == DEFAULT_DB_ALIAS:
+            _last_response = time.monotonic()
         return result
     finally:
         if queries is not None or settings.SQL_ECHO:

@@ -65,6 +65,7 @@ class MonitoredApp:
         drain_outbox: the command that delivers invalidations that wait in the database.
         audit_cache: the command that compares cached responses with the database.
         explain_queries: the command that shows the plans of the hot queries.
+        partition: the command that makes partitions of a large table.
         figures: returns the application's own figures, which its metrics and rules read from the report. It
             queries the default database, and runs as the section ``own_figures`` of the report.
         metrics: makes the application's own metrics of these figures.
@@ -85,6 +86,7 @@ class MonitoredApp:
     drain_outbox: str = ""
     audit_cache: str = ""
     explain_queries: str = ""
+    partition: str = ""
     figures: Callable[[], Any] = lambda: None
     metrics: Callable[[Any], Sequence[AppMetric]] = lambda _figures: ()
     rules: tuple[Rule, ...] = ()

@@ -21,10 +21,12 @@ from monitoring import (
     query_stats,
     readiness,
     registry,
+    replica_states,
     retention,
     rules,
     snapshots,
     table_statistics,
+    task_runs,
 )
 from monitoring.cache_report import CacheHealth
 from monitoring.findings import Finding
@@ -68,6 +70,7 @@ def _measured(
     app: MonitoredApp, sections: "_Sections", cache_health: Callable[[], CacheHealth], *, plans: bool
 ) -> DatabaseReport:
     read, engine = sections.read, engines.of(connections[DEFAULT_DB_ALIAS])
+    replicas = replica_states.measuring()
     names = [table.name for table in app.tables]
     kept = {table.name: table.retention for table in app.tables if table.retention}
     exact = read("rows", lambda _: app.rows(), {})
@@ -86,10 +89,12 @@ def _measured(
         slow_queries=[*read("slow_queries", engine.statements, ()), *own_statements],
         suspects=query_stats.n_plus_one_suspects(),
         replication=read("replication", engine.replication, None),
+        replicas=replicas(read("primary", replica_states.primary, {}), TimeBudget()),
         disk=read("disk", lambda c: disk_space.measure(c, known), None),
         expired=read("retention", lambda c: retention.expired(c, kept, known), ()),
         missing_indexes=read("missing_indexes", lambda c: missing_indexes.missing_indexes(c, known), ()),
         index_usage=read("index_usage", lambda _: _index_usage(app, checks, known), ()),
+        background=read("background", lambda _: task_runs.figures(), ()),
         own_figures=read("own_figures", lambda _: app.figures(), None),
     )
 

@@ -12,6 +12,7 @@ from monitoring.missing_indexes import MissingIndex
 from monitoring.plan_checks import PlanCheck
 from monitoring.retention import Expired
 from monitoring.table_statistics import TableFigures
+from monitoring.task_runs import TaskFigures
 
 Figures = Mapping[str, Any]
 
@@ -29,7 +30,9 @@ class DatabaseReport:
         slow_queries: statements with the largest total time.
         suspects: routes that may run one query for each row.
         replication: lag of each replica; None if this server is a replica or the engine has none.
+        replicas: state and use of each replica that the settings name.
         disk: None if the database did not respond.
+        background: what the background tasks did; empty if the database did not respond.
         own_figures: the application's own; None if it has none or the database did not respond.
         errors: why a section is missing, by the section's name.
         findings: the most severe first.
@@ -45,10 +48,12 @@ class DatabaseReport:
     slow_queries: Sequence[Figures] = ()
     suspects: Sequence[Figures] = ()
     replication: Sequence[Figures] | None = None
+    replicas: Sequence[Figures] = ()
     disk: Disk | None = None
     expired: Sequence[Expired] = ()
     missing_indexes: Sequence[MissingIndex] = ()
     index_usage: Sequence[IndexUsage] = ()
+    background: Sequence[TaskFigures] = ()
     own_figures: Any = None
     errors: Mapping[str, str] = field(default_factory=dict)
     findings: Sequence[Finding] = ()
@@ -70,9 +75,11 @@ class DatabaseReport:
             "connections": {**self.connections, "pools": self.pools},
             "sessions": self.sessions,
             "replication": self.replication,
+            "replicas": self.replicas,
             "disk": self.disk and self.disk.as_json(),
             "slow_queries": self.slow_queries,
             "n_plus_one_suspects": self.suspects,
+            "background_tasks": [task.as_json() for task in self.background],
             "errors": dict(self.errors),
             "recommendations": [finding.as_json() for finding in self.findings],
             "query_optimization": [finding.as_json() for finding in about_queries],

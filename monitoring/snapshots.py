@@ -7,7 +7,7 @@ from typing import Final
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.utils import timezone
 
-from monitoring import registry, table_statistics
+from monitoring import registry, table_statistics, task_runs
 from monitoring.models import TableSnapshot
 from monitoring.table_statistics import TableFigures
 
@@ -35,6 +35,11 @@ def take() -> int:
     TableSnapshot.objects.bulk_create(new, ignore_conflicts=True)
     TableSnapshot.objects.filter(hour__lt=now - KEPT_FOR).delete()
     return len(new)
+
+
+def take_in_background() -> int | None:
+    """Take the snapshots; return None if another run does so."""
+    return task_runs.run("snapshot_tables", lambda _: take())
 
 
 def _snapshot(table: TableFigures, hour: datetime, now: datetime) -> TableSnapshot:

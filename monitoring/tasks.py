@@ -8,4 +8,4 @@ from monitoring import snapshots
 @shared_task
 def snapshot_tables() -> None:
     """Measure the tables and store the result."""
-    snapshots.take()
+    snapshots.take_in_background()

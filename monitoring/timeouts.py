@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
-from typing import Final, Generic, Literal, TypeVar
+from typing import Final, Generic, Literal, TypeVar, get_args
 
 from django.db import DEFAULT_DB_ALIAS, connections
 
@@ -13,7 +13,7 @@ from monitoring import connection_pools
 T = TypeVar("T")
 
 #: The servers that may hang.
-Server = Literal["database", "cache"]
+Server = Literal["database", "cache", "replica"]
 
 #: Seconds that unresponsive servers may delay one response. With the other work it is half a second.
 TIME_BUDGET_SECONDS: Final = 0.4
@@ -24,7 +24,7 @@ UNRESPONSIVE_AFTER_SECONDS: Final = 0.1
 #: Calls that may hang at once, for each server in each process. Further calls fail without being made.
 MAX_HANGING_CALLS: Final = 16
 
-_slots: Final = {server: threading.BoundedSemaphore(MAX_HANGING_CALLS) for server in ("database", "cache")}
+_slots: Final = {server: threading.BoundedSemaphore(MAX_HANGING_CALLS) for server in get_args(Server)}
 
 
 class TimeBudgetExceeded(Exception):

@@ -21,6 +21,7 @@ from orchestrator.cache.tags import TTL_SETTINGS
 from orchestrator.choices import ENDED_STATUSES
 from orchestrator.console.workload import monitored_work, work_findings
 from orchestrator.console.workload.work_metrics import work_metrics
+from orchestrator.partitions.partition_findings import partitions_of_events
 
 #: Recommended lifetime of a refresh token, as a multiple of the access token's.
 _REFRESH_FACTOR: Final = 84
@@ -43,9 +44,10 @@ def register_with_monitoring() -> None:
             drain_outbox="python manage.py cache_relay",
             audit_cache="python manage.py cache_audit",
             explain_queries="python manage.py explain_queries",
+            partition="python manage.py partition_events",
             figures=monitored_work,
             metrics=work_metrics,
-            rules=(token_lifetimes, *work_findings.RULES),
+            rules=(token_lifetimes, partitions_of_events, *work_findings.RULES),
         )
     )
 

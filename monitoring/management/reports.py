@@ -26,6 +26,13 @@ class ReportCommand(BaseCommand):
         options = orjson.OPT_INDENT_2 | orjson.OPT_PASSTHROUGH_DATETIME
         self.stdout.write(orjson.dumps(document, iso_timestamp, options).decode())
 
+    def write_busy(self, *, json: bool) -> None:
+        """Write that nothing was done because another run of the same task is under way."""
+        if json:
+            self.write_json({"skipped": True})
+        else:
+            self.stdout.write("Nothing was done: another run is under way.")
+
     def write_table(self, heads: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
         """Write a table with columns as wide as needed. None is shown as a dash, numbers right-aligned."""
         lines = [tuple(heads), *(tuple(_cell(value) for value in row) for row in rows)]

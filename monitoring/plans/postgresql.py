@@ -76,6 +76,7 @@ def _nodes(node: Node) -> Iterator[Node]:
 
 def _plan(explained: Node, nodes: list[Node], known: Mapping[str, Index], *, analyzed: bool) -> Plan:
     reads = [node for node in nodes if "Index Name" in node or node["Node Type"] == "Seq Scan"]
+    reads = list(_without_small_partitions(reads, known))
     conditions = tuple(column for node in reads for column in _columns(node, known))
     root = explained["Plan"]
     return Plan(
@@ -88,6 +89,18 @@ def _plan(explained: Node, nodes: list[Node], known: Mapping[str, Index], *, ana
         rows=int(root["Actual Rows"]) if analyzed else None,
         buffers=root["Shared Hit Blocks"] + root["Shared Read Blocks"] if analyzed else None,
     )
+
+
+def _without_small_partitions(reads: list[Node], known: Mapping[str, Index]) -> Iterator[Node]:
+    """Leave out partitions of few rows: every access path is as good. The costliest one stays."""
+    partitions = {index.table for index in known.values() if index.partition_of}
+    costliest = max((node["Total Cost"] for node in reads), default=0)
+    for node in reads:
+        index = known.get(node.get("Index Name", ""))
+        table = index.table if index else node.get("Relation Name")
+        is_small = table in partitions and node["Plan Rows"] <= FEW_ROWS
+        if not is_small or node["Total Cost"] == costliest:
+            yield node
 
 
 def _name(node: Node, known: Mapping[str, Index]) -> str:

@@ -10,7 +10,17 @@ from typing import Final
 from monitoring.findings import Finding
 from monitoring.registry import Rule
 from monitoring.report_data import DatabaseReport
-from monitoring.rules import cache, configuration, connections, disk, indexes, pools, queries, tables
+from monitoring.rules import (
+    background_tasks,
+    cache,
+    configuration,
+    connections,
+    disk,
+    indexes,
+    pools,
+    queries,
+    tables,
+)
 
 _RULES: Final[tuple[Rule, ...]] = (
     cache.unreachable,
@@ -34,12 +44,14 @@ _RULES: Final[tuple[Rule, ...]] = (
     connections.database_down,
     connections.near_limit,
     connections.replicas,
+    connections.replicas_of_settings,
     pools.too_many,
     pools.too_small,
     pools.too_large,
     disk.runway,
     disk.journal,
     disk.free_pages,
+    background_tasks.overdue,
     configuration.debug,
     configuration.echo,
     configuration.replicas,

@@ -51,3 +51,40 @@ def replicas(report: DatabaseReport) -> Iterator[Finding]:
                 {"lag_seconds": replica["lag_seconds"], "lag_bytes": replica["lag_bytes"]},
                 "SELECT * FROM pg_stat_replication;  -- then check the load of the replica's disk",
             )
+
+
+def replicas_of_settings(report: DatabaseReport) -> Iterator[Finding]:
+    """Find replicas that the settings name and that no read can use."""
+    for replica in report.replicas:
+        alias = replica["alias"]
+        evidence = {name: value for name, value in replica.items() if name != "alias"}
+        if not replica["responds"]:
+            yield Finding(
+                f"replica:unreachable:{alias}",
+                "warning",
+                f"{alias} does not respond; the primary serves its reads",
+                evidence,
+                f"Start the server that is {_number(alias)} in DATABASE_REPLICA_URLS",
+            )
+        elif replica["follows"] is False:
+            yield Finding(
+                f"replica:unrelated:{alias}",
+                "warning",
+                f"{alias} is no replica of this primary, or has not replayed its last failover yet",
+                evidence,
+                "CHECKPOINT;  -- on the replica; if that does not help, build it anew: pg_basebackup -R",
+            )
+        elif replica["paused"] or (replica["lag_bytes"] or 0) >= _MAX_LAG_BYTES:
+            yield Finding(
+                f"replica:behind:{alias}",
+                "warning",
+                f"{alias} is behind; the primary serves its reads",
+                evidence,
+                "SELECT pg_wal_replay_resume();  -- on the replica"
+                if replica["paused"]
+                else "SELECT * FROM pg_stat_replication;  -- on the primary",
+            )
+
+
+def _number(alias: str) -> str:
+    return f"number {alias.removeprefix('replica')}"

@@ -105,13 +105,12 @@ def _too_large(
         )
     # Where the figures are missing, the number of partitions is None.
     elif table.partitions == 0:
-        name = f"{table.name}_partitioned"
         yield Finding(
             f"table:partition:{table.name}",
             "info",
-            f"{table.name} has more than {limit} rows: with monthly partitions, old rows are cheap to drop",
+            f"{table.name} has more than {limit} rows: with partitions, old rows are cheap to drop",
             figures,
-            f"CREATE TABLE {name} (LIKE {table.name}) PARTITION BY RANGE ({retention.column});",
+            registry.monitored_app().partition,
         )
 
 

@@ -11,6 +11,7 @@ from django.http import HttpRequest
 
 from orchestrator import counts
 from orchestrator.admin.sidebar_filters import SidebarFilter
+from orchestrator.db import replicas
 from orchestrator.listing import Cursor, InvalidCursor, Order, Page, Selection
 from orchestrator.listing.bounded_scan import SCAN_LIMIT
 from orchestrator.listing.cursors import decode
@@ -65,7 +66,7 @@ class KeysetChangeList(ChangeList):
     @cached_property
     def page(self) -> Page:
         """The page of the request."""
-        return self.selection.page(self._cursor, size=self.list_per_page)
+        return replicas.read(lambda: self.selection.page(self._cursor, size=self.list_per_page))
 
     @cached_property
     def result_list(self) -> list[Any]:

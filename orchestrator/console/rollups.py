@@ -96,32 +96,41 @@ def buckets(number: int, length: int, now: datetime) -> tuple[Bucket, ...]:
     )
 
 
-def update_rollups(now: datetime) -> None:
-    """Store rollups of past minutes that have none yet, newest first, as many as a page can afford."""
+def update_rollups(now: datetime) -> int:
+    """Store rollups of past minutes that have none yet, newest first, as many as a page can afford.
+
+    Returns:
+        The number of minutes that were stored.
+    """
     closed = minute_of(now - timedelta(seconds=_GRACE_SECONDS)) - 1
     newest = MinuteRollup.objects.aggregate(newest=Max("minute"))["newest"]
     if newest is not None and newest < closed - _CHUNK_MINUTES:
         # The gap is too long for one query: start again from the newest minutes.
         MinuteRollup.objects.all().delete()
         newest = None
+    stored = 0
     if newest is not None and newest < closed:
-        _store(newest + 1, closed, closed)
+        stored = _store(newest + 1, closed, closed)
         work_rollups.fold_before(closed - work_rollups.KEPT_MINUTES)
-    _backfill(closed)
+    return stored + _backfill(closed)
 
 
-def _backfill(closed: int) -> None:
+def _backfill(closed: int) -> int:
+    stored = 0
     started, first = time.monotonic(), closed - KEPT_MINUTES + 1
     oldest = MinuteRollup.objects.aggregate(oldest=Min("minute"))["oldest"] or closed + 1
     while oldest > first and time.monotonic() - started < _BACKFILL_SECONDS:
-        _store(max(oldest - _CHUNK_MINUTES, first), oldest - 1, closed)
+        stored += _store(max(oldest - _CHUNK_MINUTES, first), oldest - 1, closed)
         oldest -= _CHUNK_MINUTES
     if oldest < first - _CHUNK_MINUTES:
         MinuteRollup.objects.filter(minute__lt=first).delete()
+    return stored
 
 
-def _store(first: int, last: int, closed: int) -> None:
-    """Store the rollups of a range of minutes; two processes that do so at once store the same.
+def _store(first: int, last: int, closed: int) -> int:
+    """Store the rollups of a range of minutes, and return their number.
+
+    Two processes that do so at once store the same.
 
     Work is counted in the last minutes before ``closed`` only: earlier minutes may have been counted already,
     and folded into their sum.
@@ -130,6 +139,7 @@ def _store(first: int, last: int, closed: int) -> None:
         MinuteRollup.objects.bulk_create(_count(first, last), ignore_conflicts=True)
         if last > closed - _CHUNK_MINUTES:
             work_rollups.store(max(first, closed - _CHUNK_MINUTES + 1), last)
+    return last - first + 1
 
 
 def first_unstored(now: datetime) -> int:

@@ -87,6 +87,6 @@ def _kept(using: str) -> dict[tuple[str, str], int]:
         sums = cursor.fetchall()
     unfolded = sum(rows for *_, rows in sums)
     # Not in a caller's transaction: the fold's lock would stop all other folds until it ends.
-    if unfolded > _FOLD_ABOVE and using == DEFAULT_DB_ALIAS and connection.get_autocommit():
+    if unfolded > _FOLD_ABOVE and connections[DEFAULT_DB_ALIAS].get_autocommit():
         fold(shrink=False)
     return {(table, status): int(number) for table, status, number, _ in sums}

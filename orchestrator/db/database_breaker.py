@@ -47,6 +47,15 @@ def bounded(application: Callable[..., Iterable[bytes]]) -> Callable[..., Iterab
     return bounded_application
 
 
+#: Seconds that a thread waits for a replica; then the primary serves the read.
+_REPLICA_WAIT: Final = 0.25
+
+
+def replica_wait() -> float:
+    """Return for how many seconds a thread may wait for a replica."""
+    return _REPLICA_WAIT
+
+
 def max_wait() -> float | None:
     """Return for how many seconds this thread may wait for a database; None for any time."""
     return settings.DB_POOL_TIMEOUT * _WAIT_SHARE if getattr(_thread, "bounded", False) else None
@@ -60,10 +69,19 @@ class DatabaseBreaker:
 
     Args:
         error: what is raised instead of waiting; an exception that Django knows as an ``OperationalError``.
+        longest: returns for how many seconds the calling thread may wait; None for any time.
+        name: of the database, for the log.
     """
 
-    def __init__(self, error: type[Exception]) -> None:
+    def __init__(
+        self,
+        error: type[Exception],
+        longest: Callable[[], float | None] = max_wait,
+        name: str = "The database",
+    ) -> None:
         self._error = error
+        self._longest = longest
+        self._name = name
         self._lock = threading.Lock()
         self._last_response = time.monotonic()
         self._retry_at: float | None = None
@@ -82,7 +100,7 @@ class DatabaseBreaker:
         Raises:
             the breaker's error: when the database is silent.
         """
-        longest = max_wait()
+        longest = self._longest()
         if longest is None:
             return attempt(None)
         if self._retry_at is not None:
@@ -94,7 +112,7 @@ class DatabaseBreaker:
 
     def failed_to_connect(self) -> None:
         """Open the breaker: the database cannot be reached."""
-        if max_wait() is not None:
+        if self._longest() is not None:
             self._open()
 
     def _wait(self, attempt: Callable[[float | None], T], timed_out: type[Exception], longest: float) -> T:
@@ -135,7 +153,7 @@ class DatabaseBreaker:
     def _open(self) -> None:
         with self._lock:
             if self._retry_at is None:
-                logger.error("The database does not respond: requests that need it are refused")
+                logger.error("%s does not respond: it is queried once a second", self._name)
             self._retry_at, self._trying = time.monotonic() + RETRY_EVERY, None
 
     def _responded(self) -> None:
@@ -144,4 +162,4 @@ class DatabaseBreaker:
             return
         with self._lock:
             self._retry_at = self._trying = None
-        logger.warning("The database responds again")
+        logger.warning("%s responds again", self._name)

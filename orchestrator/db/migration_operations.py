@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,6 +14,7 @@ from django.db.migrations.state import ProjectState
 from django.db.models import Index, Model
 
 from orchestrator.choices import JobStatus
+from orchestrator.db.lock_retries import lock_timeout
 
 _SQL_FILES: Final = Path(__file__).parent.parent / "migrations" / "sql"
 
@@ -95,11 +97,14 @@ class AddPostgresIndexOnline(Operation):
         to_state: ProjectState,
     ) -> None:
         """Build the index unless a valid index of its name exists."""
-        if schema_editor.connection.vendor == "postgresql" and not _index_is_valid(
-            schema_editor, self.table, self.name
-        ):
+        if schema_editor.connection.vendor != "postgresql":
+            return
+        if schema_editor.collect_sql or not _index_is_valid(schema_editor, self.table, self.name):
             self._drop(schema_editor)
-            schema_editor.execute(f"CREATE INDEX CONCURRENTLY {self.name} ON {self.table} {self.definition}")
+            with _unlimited_wait(schema_editor):
+                schema_editor.execute(
+                    f"CREATE INDEX CONCURRENTLY {self.name} ON {self.table} {self.definition}"
+                )
 
     def database_backwards(
         self,
@@ -113,7 +118,8 @@ class AddPostgresIndexOnline(Operation):
             self._drop(schema_editor)
 
     def _drop(self, schema_editor: BaseDatabaseSchemaEditor) -> None:
-        schema_editor.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {self.name}")
+        with _unlimited_wait(schema_editor):
+            schema_editor.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {self.name}")
 
     def describe(self) -> str:
         """Return the text for ``migrate --plan``."""
@@ -184,19 +190,31 @@ def _statements(script: str) -> Iterator[str]:
 def _build(schema_editor: BaseDatabaseSchemaEditor, model: type[Model], index: Index) -> None:
     if not router.allow_migrate_model(schema_editor.connection.alias, model):
         return
-    valid = _index_is_valid(schema_editor, model._meta.db_table, index.name)
-    if valid is False:
-        schema_editor.remove_index(model, index, **_concurrently(schema_editor))
+    collecting = schema_editor.collect_sql  # then the SQL is that for a database without the index
+    valid = None if collecting else _index_is_valid(schema_editor, model._meta.db_table, index.name)
+    with _unlimited_wait(schema_editor):
+        if valid is False:
+            schema_editor.remove_index(model, index, **_concurrently(schema_editor))
+        if not valid:
+            schema_editor.add_index(model, index, **_concurrently(schema_editor))
     if not valid:
-        schema_editor.add_index(model, index, **_concurrently(schema_editor))
         _analyze_new_index(schema_editor, index.name)
 
 
 def _drop(schema_editor: BaseDatabaseSchemaEditor, model: type[Model], index: Index) -> None:
     if not router.allow_migrate_model(schema_editor.connection.alias, model):
         return
-    if _index_is_valid(schema_editor, model._meta.db_table, index.name) is not None:
-        schema_editor.remove_index(model, index, **_concurrently(schema_editor))
+    collecting = schema_editor.collect_sql
+    if collecting or _index_is_valid(schema_editor, model._meta.db_table, index.name) is not None:
+        with _unlimited_wait(schema_editor):
+            schema_editor.remove_index(model, index, **_concurrently(schema_editor))
+
+
+def _unlimited_wait(schema_editor: BaseDatabaseSchemaEditor) -> AbstractContextManager[None]:
+    """Lift the limit on waiting for locks: a CONCURRENTLY waits for writers, and none waits behind it."""
+    if schema_editor.collect_sql or schema_editor.connection.vendor != "postgresql":
+        return nullcontext()
+    return lock_timeout(schema_editor.connection, 0)
 
 
 def _concurrently(schema_editor: BaseDatabaseSchemaEditor) -> dict[str, Any]:

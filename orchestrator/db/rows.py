@@ -200,7 +200,6 @@ def _update(
     return statement, [*changes.values(), _stored(key, row.pk, connection)]
 
 
-@cache
 def _fields_with_values(model: type[models.Model]) -> tuple[_Field, ...]:
     """Return the fields for which each new instance has a value."""
     fields = model._meta.concrete_fields

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -43,17 +44,20 @@ class Expiry:
     pruned: int
 
 
-def requeue_expired() -> Expiry:
+def requeue_expired(may_go_on: Callable[[], bool] = lambda: True) -> Expiry:
     """End the leases that have run out, make jobs due, and forget silent workers.
 
     Safe to run twice at once: each run skips the jobs that another one has locked.
+
+    Args:
+        may_go_on: called before each batch; False ends the work.
     """
     now = database_now()
     statuses: Counter[JobStatus | None] = Counter()
-    while batch := _end_batch(now):
+    while may_go_on() and (batch := _end_batch(now)):
         statuses.update(batch)
     promoted = 0
-    while has_scheduled(now) and (number := promote(now)):
+    while may_go_on() and has_scheduled(now) and (number := promote(now)):
         promoted += number
     return Expiry(statuses[JobStatus.PENDING], statuses[JobStatus.FAILED], promoted, contacts.prune(now))
 

@@ -6,7 +6,7 @@ its key is gone and the repeat creates the jobs.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Final
@@ -95,13 +95,18 @@ def remember(key: IdempotencyKey, job_ids: Sequence[UUID]) -> list[UUID] | None:
     return [UUID(job_id) for job_id in from_json(earlier)]
 
 
-def prune() -> int:
-    """Delete the keys that have expired; return their number."""
+def prune(may_go_on: Callable[[], bool] = lambda: True) -> int:
+    """Delete the keys that have expired; return their number.
+
+    Args:
+        may_go_on: called before each batch; False ends the work.
+    """
     expired = int(time.time()) - IDEMPOTENCY_KEY_SECONDS
     deleted: int = 0
     with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
-        while True:
+        while may_go_on():
             cursor.execute(_PRUNE, {"expired": expired, "limit": _PRUNE_BATCH})
             deleted += cursor.rowcount
             if cursor.rowcount < _PRUNE_BATCH:
-                return deleted
+                break
+    return deleted

@@ -25,6 +25,19 @@ TIMEOUT = 30
 #: Writes per second that move the one job between two statuses.
 MOVES_A_SECOND = 20
 
+#: Code that creates ten jobs of each status and prints their ids by status, for another process.
+SOAK_JOBS = """
+import json
+from django.utils import timezone
+from orchestrator.choices import JobStatus
+from orchestrator.models import Job
+at, ids = timezone.now(), {}
+for status in JobStatus.values:
+    jobs = [Job(name=f"{status} {n}", status=status, started_at=at, completed_at=at) for n in range(10)]
+    ids[status] = [str(job.pk) for job in Job.objects.bulk_create(jobs)]
+print(json.dumps(ids))
+"""
+
 
 class Client:
     """Sends one request after the other.
@@ -78,6 +91,7 @@ class Result:
     reads: Counter[str] = field(default_factory=Counter)
     writes: int = 0
     moves: int = 0
+    unavailable: int = 0
     stale: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
 
@@ -97,7 +111,7 @@ class Result:
             f"{self.writes} writes, {self.moves} moves, {dict(self.reads)}, "
             f"{self.hit_rate:.1%} of list reads were hits, "
             f"{self.hits_lost:.2f} lost per invalidated list, "
-            f"{len(self.stale)} stale, {len(self.errors)} errors"
+            f"{self.unavailable} times 503, {len(self.stale)} stale, {len(self.errors)} errors"
         )
 
 
@@ -111,6 +125,11 @@ class Soak:
         writes_a_second: of all writers together, including ``MOVES_A_SECOND``.
         database: returns the committed version of each job; later reads must show it, although it may not be
             acknowledged yet. None: only acknowledged versions count.
+        unavailable: whether a request may be refused with 503, because the database fails.
+
+    Attributes:
+        versions: by the id of each job that stays in its status.
+        backward: whether each read must also show what any earlier read has shown, acknowledged or not.
     """
 
     def __init__(
@@ -120,13 +139,17 @@ class Soak:
         jobs: dict[str, list[str]],
         writes_a_second: float,
         database: Callable[[], dict[str, int]] | None = None,
+        *,
+        unavailable: bool = False,
     ) -> None:
+        self._unavailable = unavailable
+        self.backward = False
         self._database = database
         self._url, self._token = url, token
         self._moved, self._jobs = jobs["pending"][0], jobs
         steady = [(status, each) for status, ids in jobs.items() for each in ids if each != self._moved]
         self._status_of = {each: status for status, each in steady}
-        self._versions = {each: Versions() for _, each in steady}
+        self.versions = {each: Versions() for _, each in steady}
         self._moves = Versions()
         self._pause = 1 / (writes_a_second - MOVES_A_SECOND)
         self.stop = threading.Event()
@@ -135,7 +158,7 @@ class Soak:
 
     def run(self, seconds: float, *, writers: int = 3, readers: int = 3) -> Result:
         """Write and read for so many seconds."""
-        steady = list(self._versions)
+        steady = list(self.versions)
         random.shuffle(steady)
         jobs: list[Callable[[], None]] = [lambda: self._guarded(self._move)]
         if self._database:
@@ -156,6 +179,12 @@ class Soak:
             self.result.reads.update(seen)
         return self.result
 
+    def wait_for_write(self) -> None:
+        """Wait until another write was acknowledged, or the soak ends."""
+        before = self.result.writes
+        while self.result.writes == before and not self.stop.wait(0.01):
+            pass
+
     def _guarded(self, work: Callable[[Client], None]) -> None:
         client = Client(self._url, self._token)
         try:
@@ -165,6 +194,17 @@ class Soak:
             self.stop.set()
         finally:
             client.close()
+
+    def _is_success(self, status: int, error: str) -> bool:
+        """Return whether a request succeeded; end the soak if it failed and may not."""
+        if status == 503 and self._unavailable:
+            self.result.unavailable += 1
+            return False
+        if status not in (200, 304):
+            self.result.errors.append(error)
+            self.stop.set()
+            return False
+        return True
 
     def _ticks(self, every: float) -> Iterator[int]:
         """Yield a number every so many seconds until the soak ends; missed ones are not made up."""
@@ -179,18 +219,17 @@ class Soak:
         assert self._database
         while not self.stop.wait(0.005):
             for job, version in self._database().items():
-                if job in self._versions:
-                    self._versions[job].acknowledge(version)
+                if job in self.versions:
+                    self.versions[job].acknowledge(version)
 
     def _write(self, client: Client, mine: list[str], writers: int) -> None:
         for number in self._ticks(self._pause * writers):
             job = mine[number % len(mine)]
-            version = self._versions[job]
+            version = self.versions[job]
             version.sent += 1
             status, _, body = client.send("PATCH", f"{LIST}{job}/", {"priority": version.sent})
-            if status != 200:
-                self.result.errors.append(f"PATCH: {status} {body[:200]!r}")
-                return
+            if not self._is_success(status, f"PATCH: {status} {body[:200]!r}"):
+                continue
             version.acknowledge(version.sent)
             self.result.writes += 1
 
@@ -200,9 +239,8 @@ class Soak:
             self._moves.sent = number
             wanted = "cancelled" if number % 2 else "pending"
             status, _, body = client.send("PUT", f"{LIST}{self._moved}/status/", {"status": wanted})
-            if status != 200:
-                self.result.errors.append(f"PUT: {status} {body[:200]!r}")
-                return
+            if not self._is_success(status, f"PUT: {status} {body[:200]!r}"):
+                continue
             self._moves.acknowledged = number
             self.result.moves = number
 
@@ -211,7 +249,7 @@ class Soak:
         self._seen.append(seen)
         dice = random.Random()  # noqa: S311
         known: dict[str, tuple[str, Any]] = {}
-        statuses, jobs = list(self._jobs), list(self._versions)
+        statuses, jobs = list(self._jobs), list(self.versions)
         while not self.stop.is_set():
             if dice.random() < 0.9:
                 path = f"{LIST}?status={dice.choice(statuses)}"
@@ -228,21 +266,22 @@ class Soak:
         *,
         conditional: bool,
     ) -> None:
-        floor = {job: version.acknowledged for job, version in self._versions.items()}
+        floor = {job: version.acknowledged for job, version in self.versions.items()}
         moves = (self._moves.acknowledged, self._moves.sent)
         etag, before = known.get(path, ("", None))
         headers = {"If-None-Match": etag} if conditional and etag else {}
         status, response_headers, body = client.send("GET", path, **headers)
-        if status not in (200, 304):
-            self.result.errors.append(f"GET {path}: {status} {body[:200]!r}")
+        if not self._is_success(status, f"GET {path}: {status} {body[:200]!r}"):
             return
         content = before if status == 304 else json.loads(body)
         known[path] = (response_headers["ETag"], content)
         shown = {row["id"]: row["priority"] for row in content.get("results", [content])}
         label = f"{path} {response_headers['X-Cache']} {status}"
         for job, priority in shown.items():
-            if job in floor and not floor[job] <= priority <= self._versions[job].sent:
+            if job in floor and not floor[job] <= priority <= self.versions[job].sent:
                 self.result.stale.append(f"{label}: {priority}, after {floor[job]}")
+            if job in floor and self.backward:
+                self.versions[job].acknowledge(priority)
         if "results" in content:
             seen[response_headers["X-Cache"]] += 1
             self._check_list(label, path.partition("status=")[2], shown, moves)

@@ -10,10 +10,10 @@ from django.core.management import call_command
 from django.db import OperationalError
 from rest_framework.test import APIClient
 
+from orchestrator import background
 from orchestrator.api.replay import replay
 from orchestrator.cache import audit, client
 from orchestrator.cache.audit import Replayed, Verdict
-from orchestrator.management.commands import cache_audit
 from orchestrator.models import Job
 from tests.cache.assertions import warm
 from tests.servers.valkey import ValkeyServer
@@ -126,7 +126,7 @@ def test_the_command_reports_current_responses(as_user: APIClient):
 
 def test_the_command_exits_with_1_for_a_stale_response(as_user: APIClient, monkeypatch: pytest.MonkeyPatch):
     warm(as_user, LIST)
-    monkeypatch.setattr(cache_audit, "replay", replay_with_other_body)
+    monkeypatch.setattr(background, "replay", replay_with_other_body)
 
     with pytest.raises(SystemExit) as ended:
         run_command()

@@ -225,8 +225,10 @@ def test_the_shell_worker_keeps_its_lease_and_gives_its_job_back_when_stopped(st
 def test_the_shell_worker_gives_back_a_job_if_the_signal_comes_during_the_claim(start: Start, tmp_path: Path):
     # Every program of the worker gets the signal, as after Ctrl-C in a terminal.
     curl = tmp_path / "curl"
+    # The signal comes when the request's body is complete.
     curl.write_text(
-        f'#!/bin/sh\ncase $* in */claim/*) kill -s TERM 0 ;; esac\nexec {shutil.which("curl")} "$@"\n'
+        f"#!/bin/sh\nbody=$(cat)\ncase $* in */claim/*) kill -s TERM 0 ;; esac\n"
+        f'printf %s "$body" | {shutil.which("curl")} "$@"\n'
     )
     curl.chmod(0o755)
     job = submit(queue="mail")

@@ -117,6 +117,7 @@ CACHE = "redis://:PASSWORD@HOST:PORT/DB, rediss://…, unix:///SOCKET?db=DB, or 
         ("DEBUG", "maybe", BOOLEAN),
         ("SQL_ECHO", "2", BOOLEAN),
         ("HTTPS_ONLY", "https", BOOLEAN),
+        ("PARTITION_EVENTS_BY", "year", "day, week, month"),
         ("LOG_LEVEL", "LOUD", "DEBUG, INFO, WARNING, ERROR, CRITICAL"),
         ("HOST", "http://localhost", "a host name or IP address"),
         ("WEB_WORKERS", "0", "a whole number from 1 to 256"),

@@ -124,6 +124,28 @@ def test_without_a_pool_as_well(service: Service, monkeypatch: pytest.MonkeyPatc
     wait_until(lambda: client.get(LISTS[0]).status == 200, what="a list")
 
 
+def test_an_exhausted_pool_is_503_and_shown(service: Service, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("DB_POOL_MIN_SIZE", "0")
+    monkeypatch.setenv("DB_POOL_MAX_SIZE", "1")
+    service.prepare()
+    url = service.web()
+    client = HttpClient(url).sign_in("moderator")
+    collector = HttpClient(url, {"Authorization": f"Bearer {TOKEN}"})
+    with service.database.connect() as locker:
+        locker.autocommit = False
+        locker.execute("LOCK TABLE jobs")
+        assert_unavailable(get_at_once(client, LISTS[:1]))
+        assert_alive_without_database(url)
+        locker.rollback()
+    wait_until(lambda: client.get(LISTS[0]).status == 200, what="a list")
+
+    def errors() -> int:
+        report = collector.get("/monitoring/performance/database").json()["database_performance"]
+        return sum(pool["errors"] for pool in report["connections"]["pools"])
+
+    wait_until(errors, what="requests that got no connection")
+
+
 def test_a_locked_table_holds_up_only_what_needs_it(service: Service):
     service.prepare()
     url = service.web()

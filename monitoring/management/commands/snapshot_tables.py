@@ -12,8 +12,10 @@ class Command(ReportCommand):
     )
 
     def handle(self, **options: Any) -> None:
-        taken = snapshots.take()
-        if options["json"]:
+        taken = snapshots.take_in_background()
+        if taken is None:
+            self.write_busy(json=options["json"])
+        elif options["json"]:
             self.write_json({"snapshots": taken})
         else:
             self.stdout.write(f"{taken} tables measured.")

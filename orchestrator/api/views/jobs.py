@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
 
+from django.db import router
 from django.http import Http404
 from django.http.response import HttpResponseBase
 from drf_spectacular.utils import extend_schema
@@ -127,7 +128,7 @@ class JobViewSet(ResourceViewSet):
     def counts(self, request: Request) -> Response:
         """Count the jobs, in total and by status."""
         require_known(request)
-        by_status = counts.jobs_by_status()
+        by_status = counts.jobs_by_status(router.db_for_read(Job))
         return Response({"counts": by_status, "total": sum(by_status.values())})
 
     @extend_schema(responses=EventSerializer(many=True))

@@ -8,14 +8,14 @@ is not SERIALIZABLE and READ ONLY as well (https://www.postgresql.org/docs/18/sq
 
 import json
 import select
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from functools import partial
+from functools import cache, partial
 from types import SimpleNamespace
 from typing import Any, Final, LiteralString
 
 import psycopg
+from django.conf import settings
 from django.db.backends.postgresql import base
 from django.db.backends.utils import debug_transaction
 from psycopg.errors import Diagnostic, _WaitTimeout
@@ -24,7 +24,7 @@ from psycopg_pool import PoolTimeout
 
 from orchestrator.cache import outbox
 from orchestrator.cache.commit_hook import Changes, CommitHookMixin
-from orchestrator.db.database_breaker import DatabaseBreaker
+from orchestrator.db.database_breaker import DatabaseBreaker, replica_wait
 
 #: The notice that the triggers send (``0004_cache.postgresql.sql``), with the transaction's id and tags.
 _TAGS_NOTICE: Final = "kyros.invalidated"
@@ -38,10 +38,13 @@ _TRIGGERS_SEND_NOTICES: Final = (
 #: Seconds that a request to cancel a statement may take. A frozen server does not read it.
 _CANCEL_SECONDS: Final = 0.2
 
-#: By alias.
-_breakers: Final[defaultdict[str, DatabaseBreaker]] = defaultdict(
-    partial(DatabaseBreaker, psycopg.OperationalError)
-)
+
+@cache
+def _breaker_of(alias: str) -> DatabaseBreaker:
+    """Return the breaker that all connections to a database share."""
+    if alias in settings.DATABASE_REPLICAS:
+        return DatabaseBreaker(psycopg.OperationalError, replica_wait, f"The replica {alias}")
+    return DatabaseBreaker(psycopg.OperationalError)
 
 
 class BoundedConnection(psycopg.Connection[Any]):
@@ -117,7 +120,7 @@ class DatabaseWrapper(CommitHookMixin, base.DatabaseWrapper):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._notice_handler = partial(_collect, self._changes)
-        self._breaker = _breakers[self.alias]
+        self._breaker = _breaker_of(self.alias)
         if pool := self.settings_dict["OPTIONS"].get("pool"):
             pool.setdefault("connection_class", BoundedConnection)
 

@@ -3,14 +3,15 @@
 import sys
 from argparse import ArgumentParser
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 from django.core.management.base import CommandError
 from tqdm import tqdm
 
 from monitoring.management.reports import ReportCommand
-from orchestrator.api.replay import replay
-from orchestrator.cache import audit, client
+from orchestrator import background
+from orchestrator.cache import client
 from orchestrator.cache.audit import AuditReport, Verdict
 from orchestrator.cache.interface import CacheUnavailable
 
@@ -29,10 +30,13 @@ class Command(ReportCommand):
 
     def handle(self, *args: Any, sample: int | None, json: bool, **options: Any) -> None:
         try:
-            keys = tqdm(audit.cached_keys(client.current(), sample), unit=" responses", disable=None)
-            report, error = audit.audit(keys, replay), None
+            report = background.cache_audit(sample, partial(tqdm, unit=" responses", disable=None))
+            error = None if client.current().enabled else "the cache is off"
         except CacheUnavailable as unavailable:
             report, error = AuditReport({verdict.value: 0 for verdict in Verdict}, ()), str(unavailable)
+        if report is None:
+            self.write_busy(json=json)
+            return
         if json:
             self.write_json({**asdict(report), "error": error})
         else:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from monitoring.management.reports import ReportCommand
-from orchestrator import counts
+from orchestrator import background, counts
 
 
 class Command(ReportCommand):
@@ -13,7 +13,10 @@ class Command(ReportCommand):
     )
 
     def handle(self, **options: Any) -> None:
-        folded = counts.fold()
+        folded = background.fold_counts()
+        if folded is None:
+            self.write_busy(json=options["json"])
+            return
         rows = counts.rows_by_table()
         if options["json"]:
             self.write_json({"folded": folded, "rows": rows})

@@ -3,15 +3,17 @@
 from typing import Any
 
 from monitoring.management.reports import ReportCommand
-from orchestrator.submission import idempotency
+from orchestrator import background
 
 
 class Command(ReportCommand):
     help = "Delete the idempotency keys that are older than a day. The background worker does it every hour."
 
     def handle(self, **options: Any) -> None:
-        deleted = idempotency.prune()
-        if options["json"]:
+        deleted = background.prune_idempotency_keys()
+        if deleted is None:
+            self.write_busy(json=options["json"])
+        elif options["json"]:
             self.write_json({"deleted": deleted})
         else:
             self.stdout.write(f"Deleted {deleted:,} expired idempotency keys.")

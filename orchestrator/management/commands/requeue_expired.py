@@ -4,7 +4,7 @@ from dataclasses import asdict
 from typing import Any
 
 from monitoring.management.reports import ReportCommand
-from orchestrator.leases import expiry
+from orchestrator import background
 from orchestrator.management.databases import migrated_database
 
 
@@ -17,8 +17,10 @@ class Command(ReportCommand):
 
     def handle(self, **options: Any) -> None:
         with migrated_database():
-            done = expiry.requeue_expired()
-        if options["json"]:
+            done = background.requeue_expired()
+        if done is None:
+            self.write_busy(json=options["json"])
+        elif options["json"]:
             self.write_json(asdict(done))
         else:
             self.stdout.write(

@@ -2,10 +2,8 @@
 
 from typing import Any
 
-from django.utils import timezone
-
 from monitoring.management.reports import ReportCommand
-from orchestrator.console import rollups
+from orchestrator import background
 from orchestrator.console.models import MinuteRollup
 
 
@@ -16,7 +14,9 @@ class Command(ReportCommand):
     )
 
     def handle(self, **options: Any) -> None:
-        rollups.update_rollups(timezone.now())
+        if background.roll_up_minutes() is None:
+            self.write_busy(json=options["json"])
+            return
         minutes = MinuteRollup.objects.count()
         if options["json"]:
             self.write_json({"minutes": minutes})

@@ -1,0 +1,101 @@
+"""Takes expired partitions out of ``events``, and drops them once all of their rows are archived.
+
+A partition leaves in two steps, and a run that was killed between them is continued by the next one: DETACH
+CONCURRENTLY, for which no client waits; then one transaction that takes its rows out of the exact counts,
+invalidates the cached responses with events, and changes the table's comment.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any, Final
+
+from django.db import transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.utils import timezone
+
+from orchestrator.cache import tags
+from orchestrator.cache.commit_hook import invalidate
+from orchestrator.partitions.catalog import DETACHED, Partition, count_rows, has_rows
+from orchestrator.partitions.creation import attach_new, partition_name
+from orchestrator.partitions.short_locks import in_short_transaction
+
+_SUBTRACT: Final = """
+    INSERT INTO row_counts (table_name, status, rows)
+    SELECT 'events', '', -count(*) FROM {} HAVING count(*) > 0
+"""
+
+
+def expired(existing: Iterable[Partition], cutoff: datetime) -> list[Partition]:
+    """Return the attached partitions all of whose possible rows are older than the cutoff."""
+    return [
+        each
+        for each in existing
+        if each.state == "attached" and each.upper is not None and each.upper <= cutoff
+    ]
+
+
+def detach(connection: BaseDatabaseWrapper, partition: Partition) -> None:
+    """Detach a partition, or finish an interrupted DETACH. It waits until running transactions end."""
+    how = "FINALIZE" if partition.state == "detaching" else "CONCURRENTLY"
+    with connection.cursor() as cursor:
+        cursor.execute(f"ALTER TABLE events DETACH PARTITION {partition.name} {how}")
+
+
+def uncount(connection: BaseDatabaseWrapper, name: str) -> None:
+    """Take the rows of a table that was detached out of the counts and the cache."""
+    with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
+        cursor.execute(f"LOCK TABLE {name} IN SHARE MODE")
+        cursor.execute(_SUBTRACT.format(name))
+        cursor.execute(f"COMMENT ON TABLE {name} IS '{DETACHED}'")
+        invalidate(connection.alias, tags.EVENTS, tags.EVENTS_IN_BULK)
+
+
+def cover_past(connection: BaseDatabaseWrapper, existing: Iterable[Partition], cutoff: datetime) -> None:
+    """Let one empty partition take the place of all expired ones, so that old events can be restored.
+
+    Does nothing if an expired partition has rows: it was restored into a moment ago and is detached next.
+    """
+    attached = [each for each in existing if each.state == "attached"]
+    old = expired(attached, cutoff)
+    begin = next(each.lower for each in attached if each not in old)
+    if begin is None or [(each.lower, each.upper) for each in old] == [(None, begin)]:
+        return
+    # No name is used twice: the archive may know the rows of the last partition of this name.
+    name = f"{partition_name(None, begin)}_{timezone.now():%Y%m%d%H%M%S%f}"
+
+    def replace(cursor: Any) -> None:
+        cursor.execute("LOCK TABLE ONLY events IN ACCESS EXCLUSIVE MODE")
+        if not any(has_rows(connection, each.name) for each in old):
+            for each in old:
+                cursor.execute(f"DROP TABLE {each.name}")
+            attach_new(cursor, name, None, begin)
+
+    in_short_transaction(connection, replace)
+
+
+def is_archived(connection: BaseDatabaseWrapper, name: str, archived: int) -> bool:
+    """Return whether a detached partition has no row that the archive lacks.
+
+    Args:
+        connection: to the database.
+        name: the partition.
+        archived: how many of its rows are in verified files.
+    """
+    if not has_rows(connection, name):
+        return True
+    return archived > 0 and count_rows(connection, name) == archived
+
+
+def drop_if_archived(connection: BaseDatabaseWrapper, name: str, archived: int) -> bool:
+    """Drop a detached partition unless the archive lacks one of its rows; return whether it was dropped."""
+    if not is_archived(connection, name, archived):
+        return False
+
+    def drop(cursor: Any) -> bool:
+        cursor.execute(f"LOCK TABLE {name} IN ACCESS EXCLUSIVE MODE")
+        if not is_archived(connection, name, archived):
+            return False
+        cursor.execute(f"DROP TABLE {name}")
+        return True
+
+    return in_short_transaction(connection, drop)

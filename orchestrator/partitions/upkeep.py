@@ -1,0 +1,223 @@
+"""One run over the partitions: convert, create coming ones, detach expired ones, drop archived ones."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final, Literal
+
+from django.conf import settings
+from django.db import DEFAULT_DB_ALIAS, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.utils import timezone
+
+from orchestrator.partitions import catalog, conversion, creation, detaching, periods
+from orchestrator.partitions.catalog import Partition
+from orchestrator.partitions.short_locks import only_run
+
+#: The version of PostgreSQL from which ANALYZE knows ONLY; before, it also analyzes each partition.
+_ANALYZE_ONLY_SINCE: Final = 18_00_00
+
+#: Returns how many rows of a detached partition, by its name, are in verified files of the archive.
+ArchivedRows = Callable[[str], int]
+
+
+def nothing_archived(_: str) -> int:
+    """Return 0: an archive without rows."""
+    return 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class PartitionReport:
+    """What a run did or, with ``dry_run``, what the next one would do.
+
+    Args:
+        state: ``unsupported``: SQLite has no partitions. ``busy``: another run is at work, and this one did
+            nothing. ``plain``: the table is not partitioned.
+        converted: the partition with the rows of the plain table, if this run converted it.
+        created: partitions for coming periods.
+        detached: expired partitions that left the table.
+        waiting: detached partitions whose rows are not archived yet.
+        dropped: detached partitions that were archived.
+        coming: number of partitions that begin later than now.
+        until: no event can be written from this time on, unless another partition is created before.
+    """
+
+    state: Literal["unsupported", "busy", "plain", "partitioned"]
+    dry_run: bool = False
+    converted: str | None = None
+    created: tuple[str, ...] = ()
+    detached: tuple[str, ...] = ()
+    waiting: tuple[str, ...] = ()
+    dropped: tuple[str, ...] = ()
+    coming: int = 0
+    until: datetime | None = None
+
+
+def run(
+    now: datetime | None = None,
+    *,
+    dry_run: bool = False,
+    archived: ArchivedRows = nothing_archived,
+    using: str = DEFAULT_DB_ALIAS,
+) -> PartitionReport:
+    """Convert the table if it is plain, and do the upkeep. Safe at any time, and twice at once.
+
+    Args:
+        now: the current time, by default the clock's.
+        dry_run: only return what the run would do.
+        archived: see ``ArchivedRows``; without it only empty partitions are dropped.
+        using: alias of the database.
+
+    Raises:
+        TableIsLocked: if a transaction keeps a lock for too long. The next run goes on.
+    """
+    connection, now = connections[using], now or timezone.now()
+    if dry_run and connection.vendor == "postgresql":
+        return _planned(connection, now, archived)
+    return _run(connection, now, archived, dry_run=dry_run, converting=True)
+
+
+def upkeep(
+    now: datetime | None = None,
+    *,
+    archived: ArchivedRows = nothing_archived,
+    using: str = DEFAULT_DB_ALIAS,
+) -> PartitionReport:
+    """Do the upkeep; a plain table stays plain unless its conversion was begun. See ``run``."""
+    return _run(connections[using], now or timezone.now(), archived, converting=False)
+
+
+def detached(*, using: str = DEFAULT_DB_ALIAS) -> tuple[str, ...]:
+    """Return the names of the detached partitions, which wait for the archive or for the next run."""
+    connection = connections[using]
+    if not catalog.is_partitioned(connection):
+        return ()
+    return _names(each for each in catalog.partitions(connection) if each.state == "detached")
+
+
+def _run(
+    connection: BaseDatabaseWrapper,
+    now: datetime,
+    archived: ArchivedRows,
+    *,
+    dry_run: bool = False,
+    converting: bool,
+) -> PartitionReport:
+    if connection.vendor != "postgresql":
+        return PartitionReport(state="unsupported", dry_run=dry_run)
+    with only_run(connection) as alone:
+        if not alone:
+            return PartitionReport(state="busy")
+        converted = None
+        if not catalog.is_partitioned(connection):
+            if not converting and not conversion.is_begun(connection):
+                return PartitionReport(state="plain")
+            converted = conversion.convert(connection, now, settings.PARTITION_EVENTS_BY)
+        return _done(connection, now, archived, converted)
+
+
+def _done(
+    connection: BaseDatabaseWrapper, now: datetime, archived: ArchivedRows, converted: str | None
+) -> PartitionReport:
+    dropped = tuple(
+        name
+        for name in detached(using=connection.alias)
+        if detaching.drop_if_archived(connection, name, archived(name))
+    )
+    created = creation.create(connection, _missing(catalog.partitions(connection), now))
+    gone = _detach_expired(connection, _cutoff(now))
+    _analyze(connection)
+    return _report(
+        catalog.partitions(connection),
+        now,
+        converted=converted,
+        created=created,
+        detached=gone,
+        dropped=dropped,
+    )
+
+
+def _planned(connection: BaseDatabaseWrapper, now: datetime, archived: ArchivedRows) -> PartitionReport:
+    """Return what a run would do. Nothing is locked or changed."""
+    converted = None
+    if catalog.is_partitioned(connection):
+        existing = catalog.partitions(connection)
+    else:
+        upper = conversion.first_upper(connection, now, settings.PARTITION_EVENTS_BY)
+        converted = creation.partition_name(None, upper)
+        existing = (Partition(converted, "attached", None, upper),)
+    leaving = [each for each in existing if each.state in ("detaching", "uncounted")]
+    leaving += [
+        each for each in detaching.expired(existing, _cutoff(now)) if catalog.has_rows(connection, each.name)
+    ]
+    done = [
+        each
+        for each in existing
+        if each.state == "detached" and detaching.is_archived(connection, each.name, archived(each.name))
+    ]
+    return _report(
+        existing,
+        now,
+        dry_run=True,
+        converted=converted,
+        created=tuple(creation.partition_name(*bounds) for bounds in _missing(existing, now)),
+        detached=_names(leaving),
+        dropped=_names(done),
+    )
+
+
+def _report(existing: Iterable[Partition], now: datetime, **what: Any) -> PartitionReport:
+    """Return the report of a run, with the state of the partitions that exist."""
+    existing = list(existing)
+    attached = [each for each in existing if each.state == "attached"]
+    waiting = [each for each in existing if each.state == "detached" and each.name not in what["dropped"]]
+    return PartitionReport(
+        state="partitioned",
+        waiting=_names(waiting),
+        coming=coming(attached, now),
+        until=max((each.upper for each in attached if each.upper), default=None),
+        **what,
+    )
+
+
+def _missing(existing: Iterable[Partition], now: datetime) -> list[tuple[datetime, datetime]]:
+    """Return the bounds of the partitions to create."""
+    last = max((each.upper for each in existing if each.upper), default=now)
+    return list(periods.missing(last, coming(existing, now), now, settings.PARTITION_EVENTS_BY))
+
+
+def coming(existing: Iterable[Partition], now: datetime) -> int:
+    """Return how many partitions begin later than now."""
+    return sum(each.lower is not None and each.lower > now for each in existing)
+
+
+def _detach_expired(connection: BaseDatabaseWrapper, cutoff: datetime) -> tuple[str, ...]:
+    """Detach the expired partitions that have rows; return them and those that a killed run has detached."""
+    existing = catalog.partitions(connection)
+    leaving = [each for each in existing if each.state == "detaching"]
+    leaving += [
+        each for each in detaching.expired(existing, cutoff) if catalog.has_rows(connection, each.name)
+    ]
+    for each in leaving:
+        detaching.detach(connection, each)
+    existing = catalog.partitions(connection)
+    detaching.cover_past(connection, existing, cutoff)
+    uncounted = _names(each for each in existing if each.state == "uncounted")
+    for name in uncounted:
+        detaching.uncount(connection, name)
+    return uncounted
+
+
+def _analyze(connection: BaseDatabaseWrapper) -> None:
+    """Collect the statistics of the whole table: autovacuum analyzes the partitions only."""
+    only = "ONLY " if connection.pg_version >= _ANALYZE_ONLY_SINCE else ""  # type: ignore[attr-defined]
+    with connection.cursor() as cursor:
+        cursor.execute(f"ANALYZE {only}events")
+
+
+def _cutoff(now: datetime) -> datetime:
+    return now - timedelta(days=settings.EVENT_RETENTION_DAYS)
+
+
+def _names(partitions: Iterable[Partition]) -> tuple[str, ...]:
+    return tuple(each.name for each in partitions)

@@ -1,0 +1,52 @@
+"""The command partition_events."""
+
+import json
+
+import psycopg
+import pytest
+from django.core.management import CommandError, call_command
+
+from orchestrator.partitions import short_locks
+
+
+def text(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    call_command("partition_events", *arguments)
+    return capsys.readouterr().out
+
+
+@pytest.mark.sqlite
+@pytest.mark.django_db
+@pytest.mark.parametrize("dry_run", [[], ["--dry-run"]])
+def test_on_sqlite_there_is_nothing_to_do(dry_run: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert text(capsys, *dry_run) == "SQLite has no partitions: there is nothing to do.\n"
+    assert json.loads(text(capsys, *dry_run, "--json"))["state"] == "unsupported"
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db(transaction=True)
+def test_a_dry_run_a_run_and_another_one(plain_database: None, capsys: pytest.CaptureFixture[str]) -> None:
+    planned = text(capsys, "--dry-run")
+    assert planned.startswith("Would be converted; its rows are in events_until_")
+    done = text(capsys)
+    assert done.splitlines()[:2] == [
+        line.replace("Would be ", "").capitalize() for line in planned.splitlines()[:2]
+    ]
+    again = json.loads(text(capsys, "--json"))
+    assert (again["state"], again["converted"], again["created"], again["coming"]) == (
+        "partitioned",
+        None,
+        [],
+        3,
+    )
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db(transaction=True)
+def test_a_lock_that_is_kept_is_one_clear_line(
+    plain_database: None, database_url_now: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(short_locks, "MAX_ATTEMPTS", 2)
+    with psycopg.connect(database_url_now) as reader:
+        reader.execute("SELECT count(*) FROM events")
+        with pytest.raises(CommandError, match="A transaction uses the table events"):
+            call_command("partition_events")

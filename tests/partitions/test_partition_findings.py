@@ -1,0 +1,58 @@
+"""The monitoring says when partitions will be missing, and what was not finished."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from monitoring.cache_report import CacheHealth
+from monitoring.findings import Finding
+from monitoring.report_data import DatabaseReport
+from orchestrator import partitions
+from orchestrator.models import Event
+from orchestrator.partitions.partition_findings import partitions_of_events
+
+Sql = Callable[..., list[tuple[Any, ...]]]
+
+
+def found() -> dict[str, Finding]:
+    findings = partitions_of_events(DatabaseReport(cache=CacheHealth("disabled")))
+    return {finding.id: finding for finding in findings}
+
+
+@pytest.mark.django_db
+def test_a_plain_table_has_no_finding() -> None:
+    assert found() == {}
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db(transaction=True)
+class TestPartitionedTable:
+    def test_a_table_that_was_just_kept_has_no_finding(self, partitioned_database: None) -> None:
+        assert found() == {}
+
+    @pytest.mark.parametrize(("days", "level"), [(70, "warning"), (110, "critical")])
+    def test_the_runway_ends(self, plain_database: None, days: int, level: str) -> None:
+        until = partitions.run(timezone.now() - timedelta(days=days)).until
+        assert until is not None
+        finding = found()["partitions:runway"]
+        assert (finding.level, finding.action) == (level, "python manage.py partition_events")
+        assert finding.evidence["until"] == until.isoformat().replace("+00:00", ".000000Z")
+        partitions.run()
+        assert found() == {}
+
+    def test_a_begun_conversion_forbids_newer_events(self, plain_database: None, sql: Sql) -> None:
+        check = "CHECK (created_at < '2999-01-01') NOT VALID"
+        sql(f"ALTER TABLE events ADD CONSTRAINT ck_events_first_partition {check}")
+        assert found()["partitions:conversion"].evidence == {"until": "2999-01-01T00:00:00.000000Z"}
+
+    def test_detached_partitions_wait_for_the_archive(self, plain_database: None, sql: Sql) -> None:
+        long_ago = timezone.now() - timedelta(days=200)
+        partitions.run(long_ago)
+        Event.objects.create(type="old", created_at=long_ago)
+        (name,) = partitions.run().waiting
+        assert found()["partitions:waiting"].evidence == {"partitions": [name]}
+        sql(f"COMMENT ON TABLE {name} IS 'a partition of events'")
+        assert found()["partitions:unfinished"].evidence == {"partitions": [name]}

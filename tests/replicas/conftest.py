@@ -1,0 +1,19 @@
+"""Fixtures of the tests of reads from replicas."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.replicas.service import ReplicatedService
+
+
+@pytest.fixture(scope="module")
+def service() -> Iterator[ReplicatedService]:
+    """A primary and its replica; a test may freeze or kill both, and starts them again."""
+    service = ReplicatedService(Path(os.environ["KYROS_DATA_DIR"]) / "pair")
+    try:
+        yield service.start()
+    finally:
+        service.close()
