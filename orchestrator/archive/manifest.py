@@ -5,17 +5,18 @@ on two machines, one stops.
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
 
-from orchestrator.archive.errors import ArchiveBusy, ArchiveError
-from orchestrator.archive.parquet_files import Contents, checksum, part_of
+from orchestrator.archive.disk_files import Contents, checksum, part_of
 from orchestrator.choices import OPEN_ARCHIVE_STATES, ArchiveState
 from orchestrator.db.clock import database_now
 from orchestrator.db.ids import new_id
+from orchestrator.exceptions import ArchiveBusy, ArchiveError
 from orchestrator.models import ArchiveFile
 
 if TYPE_CHECKING:
@@ -26,6 +27,23 @@ RESTORED_FOLDER: Final = "restored"
 
 #: States of files whose rows are all in their table.
 DISCARDABLE: Final = (ArchiveState.WRITING, ArchiveState.DISCARDED)
+
+
+@dataclass(frozen=True)
+class Restored:
+    """What was restored.
+
+    Args:
+        file: the name of the file.
+        table: the table that has its rows now.
+        rows: how many rows the file has.
+        inserted: how many of them were not in the table.
+    """
+
+    file: str
+    table: str
+    rows: int
+    inserted: int
 
 
 def path_of(file: ArchiveFile) -> Path:

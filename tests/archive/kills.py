@@ -29,7 +29,7 @@ POINTS = {
     "archive": (
         ("begin", 2),
         ("_write_group", 2),
-        ("_flush_file", 2),
+        ("flush_file", 2),
         ("close", 2),
         ("record", 2),
         ("move", 1),
