@@ -383,6 +383,7 @@ BACKGROUND_TASKS = (
         path="orchestrator.tasks.cache_audit", every=300, max_seconds=120, arguments="--sample 200"
     ),
     ScheduledTask(path="orchestrator.tasks.prune_idempotency_keys", every=3600, max_seconds=300, minute=7),
+    ScheduledTask(path="orchestrator.tasks.archive", every=3600, max_seconds=600, minute=23),
 )
 
 # --- API ----------------------------------------------------------------------------------------------------

@@ -38,3 +38,9 @@ def cache_audit() -> None:
 def prune_idempotency_keys() -> None:
     """Delete the idempotency keys that have expired."""
     background.prune_idempotency_keys()
+
+
+@shared_task
+def archive() -> None:
+    """Archive the jobs and events whose retention has passed."""
+    background.archive()

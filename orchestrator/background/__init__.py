@@ -9,8 +9,10 @@ from itertools import takewhile
 from django.utils import timezone
 
 from monitoring.task_runs import MayGoOn, forever, run
+from orchestrator import archive as archive_files
 from orchestrator import counts
 from orchestrator.api.replay import replay
+from orchestrator.archive import ArchiveTotals
 from orchestrator.cache import audit, client
 from orchestrator.cache.audit import AuditReport
 from orchestrator.console import rollups
@@ -58,3 +60,8 @@ def cache_audit(
 def prune_idempotency_keys() -> int | None:
     """Delete the idempotency keys that have expired; return their number."""
     return run("prune_idempotency_keys", idempotency.prune)
+
+
+def archive() -> ArchiveTotals | None:
+    """Archive the jobs and events whose retention has passed; return how many."""
+    return run("archive", archive_files.run_due)

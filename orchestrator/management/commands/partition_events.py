@@ -7,7 +7,7 @@ from typing import Any, Final
 from django.core.management.base import CommandError
 
 from monitoring.management.reports import ReportCommand
-from orchestrator import partitions
+from orchestrator import archive, partitions
 from orchestrator.management.databases import migrated_database
 from orchestrator.partitions import PartitionReport, TableIsLocked
 
@@ -34,7 +34,7 @@ class Command(ReportCommand):
     def handle(self, **options: Any) -> None:
         with migrated_database():
             try:
-                report = partitions.run(dry_run=options["dry_run"])
+                report = partitions.run(dry_run=options["dry_run"], archived=archive.archived_rows)
             except TableIsLocked as error:
                 raise CommandError(str(error)) from error
         if options["json"]:
