@@ -10,6 +10,7 @@ from benchmarks.suites import (
     job_claims,
     job_writes,
     list_reads,
+    replica_reads,
     report_queries,
     table_growth,
     worker_memory,
@@ -27,4 +28,5 @@ SUITES: dict[str, Suite] = {
     "growth": table_growth.run,
     "stream": event_stream.run,
     "claim_growth": claim_growth.run,
+    "replica_reads": replica_reads.run,
 }
