@@ -10,7 +10,7 @@ from dataclasses import is_dataclass
 from datetime import datetime
 from functools import lru_cache
 from types import NoneType, UnionType
-from typing import Any, Final, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, Final, TypeVar, cast, get_args, get_origin, get_type_hints
 from uuid import UUID
 
 from django.conf import settings
@@ -48,24 +48,28 @@ def figures(name: str, kind: type[T], build: Callable[[], T], limits: Limits = n
             return to_json(build())
 
     (found,) = lookup.look_up(spec)
-    result: T = _value(kind, from_json(lookup.get_or_build(spec, found, body).body))
-    return result
+    read: Callable[[Any], T] = _reader(cast("Any", kind))
+    return read(from_json(lookup.get_or_build(spec, found, body).body))
 
 
-def _value(kind: Any, data: Any) -> Any:
-    """Return the value of a type that has this JSON."""
-    if data is None:
-        return None
+@lru_cache
+def _reader(kind: Any) -> Callable[[Any], Any]:
+    """Return the function that makes a value of a type from its JSON."""
     if isinstance(kind, type) and is_dataclass(kind):
-        return kind(**{name: _value(hint, data[name]) for name, hint in _fields(kind).items()})
+        readers = {name: _reader(hint) for name, hint in get_type_hints(kind).items()}
+        return lambda data: kind(**{name: read(data[name]) for name, read in readers.items()})
     if get_origin(kind) is tuple:
-        return tuple(_value(get_args(kind)[0], each) for each in data)
+        read_one = _reader(get_args(kind)[0])
+        return lambda data: tuple(map(read_one, data))
     if get_origin(kind) is UnionType:
-        (kind,) = set(get_args(kind)) - {NoneType}
-        return _value(kind, data)
-    if kind is datetime:
-        return datetime.fromisoformat(data)
-    return UUID(data) if kind is UUID else data
+        (not_none,) = set(get_args(kind)) - {NoneType}
+        read = _reader(not_none)
+        return lambda data: None if data is None else read(data)
+    return _READERS.get(kind, _unchanged)
 
 
-_fields: Final = lru_cache(get_type_hints)
+def _unchanged(data: Any) -> Any:
+    return data
+
+
+_READERS: Final[dict[Any, Callable[[Any], Any]]] = {datetime: datetime.fromisoformat, UUID: UUID}
