@@ -212,6 +212,7 @@ CACHE_TTL_USER_AUTH = _ttl("USER_AUTH", 900)
 CACHE_TTL_EVENTS = _ttl("EVENTS", 30)
 CACHE_TTL_TASK_LIST = _ttl("TASK_LIST", 60)
 CACHE_TTL_USER_LIST = _ttl("USER_LIST", 60)
+CACHE_TTL_CONSOLE = _ttl("CONSOLE", 5)
 # The prefix of every key, so that several installations can share one server.
 CACHE_PREFIX = env.text(
     "CACHE_PREFIX", "kyros", pattern=r"[A-Za-z0-9_-]{1,32}", allowed="1 to 32 letters, digits, - and _"
