@@ -212,6 +212,7 @@ CACHE_TTL_USER_AUTH = _ttl("USER_AUTH", 900)
 CACHE_TTL_EVENTS = _ttl("EVENTS", 30)
 CACHE_TTL_TASK_LIST = _ttl("TASK_LIST", 60)
 CACHE_TTL_USER_LIST = _ttl("USER_LIST", 60)
+CACHE_TTL_CONSOLE = _ttl("CONSOLE", 5)
 # The prefix of every key, so that several installations can share one server.
 CACHE_PREFIX = env.text(
     "CACHE_PREFIX", "kyros", pattern=r"[A-Za-z0-9_-]{1,32}", allowed="1 to 32 letters, digits, - and _"
@@ -383,6 +384,7 @@ BACKGROUND_TASKS = (
         path="orchestrator.tasks.cache_audit", every=300, max_seconds=120, arguments="--sample 200"
     ),
     ScheduledTask(path="orchestrator.tasks.prune_idempotency_keys", every=3600, max_seconds=300, minute=7),
+    ScheduledTask(path="orchestrator.tasks.archive", every=3600, max_seconds=600, minute=23),
     ScheduledTask(
         path="orchestrator.tasks.partition_events", every=86400, max_seconds=300, hour=3, minute=37
     ),

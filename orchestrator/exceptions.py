@@ -74,3 +74,11 @@ class SubmittedJobsDeleted(DomainError):
         super().__init__(
             "The request with this Idempotency-Key was carried out; jobs that it created are deleted."
         )
+
+
+class ArchiveError(Exception):
+    """The archive cannot go on; no row was lost. The message names what is wrong."""
+
+
+class ArchiveBusy(ArchiveError):
+    """Another process archives or restores."""

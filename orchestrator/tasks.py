@@ -41,6 +41,12 @@ def prune_idempotency_keys() -> None:
 
 
 @shared_task
+def archive() -> None:
+    """Archive the jobs and events whose retention has passed."""
+    background.archive()
+
+
+@shared_task
 def partition_events() -> None:
     """Create coming partitions of events and detach expired ones; a plain table stays plain."""
     background.partition_events()

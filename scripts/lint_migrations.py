@@ -18,11 +18,11 @@ from typing import Any, Final
 import django
 from django.apps import apps
 from django.conf import settings
-from django.db import ConnectionHandler
 from django.db.backends.postgresql.schema import DatabaseSchemaEditor
 from django.db.migrations import Migration
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.state import ProjectState
+from django.db.utils import ConnectionHandler
 
 #: Rules that hold for no migration, each with the reason.
 NOT_CHECKED: Final = {

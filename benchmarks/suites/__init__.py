@@ -11,6 +11,7 @@ from benchmarks.suites import (
     job_writes,
     list_reads,
     partition_writes,
+    replica_reads,
     report_queries,
     table_growth,
     worker_memory,
@@ -29,4 +30,5 @@ SUITES: dict[str, Suite] = {
     "stream": event_stream.run,
     "claim_growth": claim_growth.run,
     "partitions": partition_writes.run,
+    "replica_reads": replica_reads.run,
 }

@@ -3,14 +3,14 @@
 See ``docs/archive.md`` and ``docs/adr/0017-archive.md``.
 """
 
-from orchestrator.archive.errors import ArchiveBusy, ArchiveError
-from orchestrator.archive.manifest import files, path_of
-from orchestrator.archive.restoring import Restored
+from orchestrator.archive.manifest import Restored, files, path_of
 from orchestrator.archive.row_sql import TABLES
 from orchestrator.archive.runs import (
     RETENTION_SETTINGS,
     ArchiveRun,
+    ArchiveTotals,
     DueRows,
+    archived_rows,
     cutoff,
     due,
     restore,
@@ -19,6 +19,7 @@ from orchestrator.archive.runs import (
     run_due,
     verify,
 )
+from orchestrator.exceptions import ArchiveBusy, ArchiveError
 
 __all__ = [
     "RETENTION_SETTINGS",
@@ -26,8 +27,10 @@ __all__ = [
     "ArchiveBusy",
     "ArchiveError",
     "ArchiveRun",
+    "ArchiveTotals",
     "DueRows",
     "Restored",
+    "archived_rows",
     "cutoff",
     "due",
     "files",

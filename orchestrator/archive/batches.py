@@ -10,26 +10,24 @@ is killed leaves the batch in one of these states, from which ``finish`` goes on
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from datetime import datetime
 from typing import Any, Final
 
 from django.conf import settings
 from django.db import transaction
 
 from orchestrator.archive import manifest, stored_rows
-from orchestrator.archive.errors import ArchiveError
+from orchestrator.archive.disk_files import Contents, part_of
 from orchestrator.archive.manifest import path_of
 from orchestrator.archive.parquet_files import (
     CHUNK_ROWS,
-    Contents,
     ParquetWriter,
-    part_of,
     rows_of,
     verified_contents,
 )
 from orchestrator.archive.row_sql import Row, columns
-from orchestrator.archive.stored_rows import Position
+from orchestrator.archive.stored_rows import Position, Source
 from orchestrator.choices import ArchiveState
+from orchestrator.exceptions import ArchiveError
 from orchestrator.models import ArchiveFile
 
 #: Rows of a file, about: the last page of a batch is written whole.
@@ -41,35 +39,38 @@ Files = Mapping[str, ArchiveFile]
 
 
 def archive_next(
-    table: str, before: datetime, after: Position | None, progress: Callable[[int], object]
+    source: Source, after: Position | None, progress: Callable[[int], object]
 ) -> tuple[Sequence[ArchiveFile], Position | None]:
-    """Archive the next rows of a table.
+    """Archive the next rows of a source. Those of a detached partition are not deleted: it is dropped.
 
     Args:
-        table: ``events`` or ``jobs``.
-        before: only older rows.
+        source: the rows.
         after: where the last batch ended; None for the first.
         progress: called with the number of rows that have left their table.
 
     Returns:
         The files, and where the next batch begins; None if there are no more rows.
     """
-    files = manifest.begin(("jobs", "events") if table == "jobs" else ("events",))
+    files = manifest.begin(("jobs", "events") if source.table == "jobs" else ("events",), source.partition)
     try:
-        position = _write(table, files, before, after)
+        position = _write(source, files, after)
     except OSError as error:
         manifest.discard(list(files.values()))
         raise ArchiveError(f"Cannot write to {settings.ARCHIVE_DIR}: {error.strerror or error}.") from error
     manifest.discard([file for file in files.values() if not file.rows])
     batch = [file for file in files.values() if file.rows]
-    manifest.move(batch, ArchiveState.DELETING)
-    _delete(batch, progress)
+    if source.partition:
+        manifest.move(batch, ArchiveState.ARCHIVED)
+        progress(sum(file.rows for file in batch))
+    else:
+        manifest.move(batch, ArchiveState.DELETING)
+        _delete(batch, progress)
     return batch, position
 
 
 def finish(batch: Sequence[ArchiveFile], progress: Callable[[int], object] = bool) -> None:
     """Finish a batch that a killed process has left; see the states above."""
-    if any(file.state != ArchiveState.DELETING for file in batch):
+    if batch[0].state in manifest.DISCARDABLE:
         manifest.discard(batch)
         return
     for file in batch:
@@ -81,24 +82,22 @@ def finish(batch: Sequence[ArchiveFile], progress: Callable[[int], object] = boo
 # --- Writing ------------------------------------------------------------------------------------------------
 
 
-def _write(table: str, files: Files, before: datetime, after: Position | None) -> Position | None:
+def _write(source: Source, files: Files, after: Position | None) -> Position | None:
     """Write and verify the files of a batch; return the position of the last row, None for the last batch."""
     with ExitStack() as stack:
-        writers = {name: stack.enter_context(ParquetWriter(name, path_of(files[name]))) for name in files}
-        position = _fill(table, writers, before, after)
-        written = {name: writer.close() for name, writer in writers.items()}
-    for name, contents in written.items():
-        _read_back(files[name], contents)
+        writers = {table: stack.enter_context(ParquetWriter(table, path_of(files[table]))) for table in files}
+        position = _fill(source, writers, after)
+        written = {table: writer.close() for table, writer in writers.items()}
+    for table, contents in written.items():
+        _read_back(files[table], contents)
     return position
 
 
-def _fill(
-    table: str, writers: Mapping[str, ParquetWriter], before: datetime, after: Position | None
-) -> Position | None:
-    size = _JOBS_PAGE if table == "jobs" else stored_rows.PAGE_ROWS
-    for rows, position in stored_rows.pages(table, before, after=after, size=size):
-        writers[table].add(rows)
-        if table == "jobs":
+def _fill(source: Source, writers: Mapping[str, ParquetWriter], after: Position | None) -> Position | None:
+    jobs = source.table == "jobs"
+    for rows, position in stored_rows.pages(source, after, _JOBS_PAGE if jobs else stored_rows.PAGE_ROWS):
+        writers[source.table].add(rows)
+        if jobs:
             writers["events"].add(stored_rows.events_of(rows))
         if max(writer.rows for writer in writers.values()) >= BATCH_ROWS:
             return position

@@ -5,17 +5,18 @@ on two machines, one stops.
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
 
-from orchestrator.archive.errors import ArchiveBusy, ArchiveError
-from orchestrator.archive.parquet_files import Contents, checksum, part_of
+from orchestrator.archive.disk_files import Contents, checksum, part_of
 from orchestrator.choices import OPEN_ARCHIVE_STATES, ArchiveState
 from orchestrator.db.clock import database_now
 from orchestrator.db.ids import new_id
+from orchestrator.exceptions import ArchiveBusy, ArchiveError
 from orchestrator.models import ArchiveFile
 
 if TYPE_CHECKING:
@@ -23,6 +24,26 @@ if TYPE_CHECKING:
 
 #: The folder in ARCHIVE_DIR of files whose rows are in their table again.
 RESTORED_FOLDER: Final = "restored"
+
+#: States of files whose rows are all in their table.
+DISCARDABLE: Final = (ArchiveState.WRITING, ArchiveState.DISCARDED)
+
+
+@dataclass(frozen=True)
+class Restored:
+    """What was restored.
+
+    Args:
+        file: the name of the file.
+        table: the table that has its rows now.
+        rows: how many rows the file has.
+        inserted: how many of them were not in the table.
+    """
+
+    file: str
+    table: str
+    rows: int
+    inserted: int
 
 
 def path_of(file: ArchiveFile) -> Path:
@@ -131,10 +152,11 @@ def problem_of(file: ArchiveFile) -> str:
 
 
 def discard(batch: Sequence[ArchiveFile]) -> None:
-    """Remove the files of a batch, none of whose rows has left the table, and their entries."""
+    """Remove the files of a batch that were being written, and their entries: no row has left its table."""
     move([file for file in batch if file.state == ArchiveState.WRITING], ArchiveState.DISCARDED)
-    for file in batch:
-        path = settings.ARCHIVE_DIR / file.name
+    discarded = [file.name for file in batch if file.state == ArchiveState.DISCARDED]
+    for name in discarded:
+        path = settings.ARCHIVE_DIR / name
         path.unlink(missing_ok=True)
         part_of(path).unlink(missing_ok=True)
-    ArchiveFile.objects.filter(name__in=[file.name for file in batch], state=ArchiveState.DISCARDED).delete()
+    ArchiveFile.objects.filter(name__in=discarded, state=ArchiveState.DISCARDED).delete()

@@ -5,10 +5,8 @@ metadata name the table, the number of rows and their checksum: SHA-256 over the
 """
 
 import hashlib
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -20,9 +18,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from django.db import models
 
-from orchestrator.archive.errors import ArchiveError
+from orchestrator.archive.disk_files import Contents, flush_file, flush_folder, part_of
 from orchestrator.archive.row_sql import Row, columns
 from orchestrator.archive.stored_rows import AGE_COLUMNS
+from orchestrator.exceptions import ArchiveError
 
 #: Rows that are read, compared and deleted together.
 CHUNK_ROWS: Final = 1_000
@@ -37,25 +36,6 @@ _TYPES: Final[tuple[tuple[type[Any], pa.DataType], ...]] = (
     (models.BooleanField, pa.bool_()),
     (models.IntegerField, pa.int64()),
 )
-
-
-@dataclass(frozen=True)
-class Contents:
-    """What a file has.
-
-    Args:
-        table: the table of the rows.
-        rows: their number.
-        rows_checksum: SHA-256 over the rows as lines of JSON, in hexadecimal digits.
-        first_at: the smallest timestamp of the rows; see ``AGE_COLUMNS``. None: no rows.
-        last_at: the largest.
-    """
-
-    table: str
-    rows: int
-    rows_checksum: str
-    first_at: datetime | None
-    last_at: datetime | None
 
 
 class _Summary:
@@ -116,7 +96,7 @@ class ParquetWriter:
         figures = {"table": contents.table, "rows": contents.rows, "sha256_of_rows": contents.rows_checksum}
         self._writer.add_key_value_metadata({_KEY: orjson.dumps(figures)})
         self._writer.close()
-        _flush_file(self._part)
+        flush_file(self._part)
         self._part.rename(self._path)
         flush_folder(self._path.parent)
         return contents
@@ -137,27 +117,6 @@ class ParquetWriter:
             self._part.unlink(missing_ok=True)
 
 
-def part_of(path: Path) -> Path:
-    """Return the temporary name of a file; no pattern for the archive's files matches it."""
-    return path.with_name(f".{path.name}.part")
-
-
-def flush_folder(folder: Path) -> None:
-    """Flush the names in a folder to the disk."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _flush_file(path: Path) -> None:
-    """Flush a file to the disk, and let the next read of it come from there."""
-    with path.open("rb+") as file:
-        os.fsync(file.fileno())
-        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
-
-
 @contextmanager
 def _errors_named(path: Path) -> Iterator[None]:
     """Turn what pyarrow raises for a file that is missing or damaged into an ``ArchiveError``."""
@@ -169,14 +128,14 @@ def _errors_named(path: Path) -> Iterator[None]:
         raise ArchiveError(f"The file {path} is damaged: {str(error).splitlines()[0]}.") from error
 
 
-def rows_of(path: Path, size: int = CHUNK_ROWS) -> Iterator[list[Row]]:
-    """Yield the rows of a file.
+def rows_of(path: Path, size: int | None = None) -> Iterator[list[Row]]:
+    """Yield the rows of a file, so many at a time; ``CHUNK_ROWS`` if it is None.
 
     Raises:
         ArchiveError: if the file is missing or damaged.
     """
     with _errors_named(path), pq.ParquetFile(path) as file:
-        for batch in file.iter_batches(batch_size=size):
+        for batch in file.iter_batches(batch_size=size or CHUNK_ROWS):
             yield list(zip(*map(_values, batch.columns), strict=True))
 
 
@@ -210,16 +169,6 @@ def verified_contents(path: Path, progress: Callable[[int], object] = bool) -> C
     if contents.rows_checksum != stated["sha256_of_rows"]:
         raise ArchiveError(f"The file {path} is damaged: its rows do not have the checksum of its metadata.")
     return contents
-
-
-def checksum(path: Path) -> str:
-    """Return the SHA-256 of a file's bytes.
-
-    Raises:
-        ArchiveError: if the file is missing or cannot be read.
-    """
-    with _errors_named(path), path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @cache

@@ -1,39 +1,24 @@
 """Puts the rows of an archive file back into their table."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
 from django.conf import settings
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
+from monitoring.formatting import first_line
 from orchestrator.archive import manifest, stored_rows
-from orchestrator.archive.errors import ArchiveError
-from orchestrator.archive.manifest import RESTORED_FOLDER, path_of
-from orchestrator.archive.parquet_files import flush_folder, names_of, rows_of, verified_contents
+from orchestrator.archive.disk_files import flush_folder
+from orchestrator.archive.manifest import RESTORED_FOLDER, Restored, path_of
+from orchestrator.archive.parquet_files import names_of, rows_of, verified_contents
+from orchestrator.archive.row_sql import Row
 from orchestrator.choices import ArchiveState
+from orchestrator.exceptions import ArchiveError
 from orchestrator.models import ArchiveFile
 
 #: Rows of one transaction.
 _CHUNK_ROWS: Final = 500
-
-
-@dataclass(frozen=True)
-class Restored:
-    """What was restored.
-
-    Args:
-        file: the name of the file.
-        table: the table that has its rows now.
-        rows: how many rows the file has.
-        inserted: how many of them were not in the table.
-    """
-
-    file: str
-    table: str
-    rows: int
-    inserted: int
 
 
 def find(name: str) -> ArchiveFile:
@@ -77,12 +62,20 @@ def finish(file: ArchiveFile, progress: Callable[[int], object] = bool) -> Resto
     rows = verified_contents(path).rows
     names = names_of(path)
     for chunk in rows_of(path, _CHUNK_ROWS):
-        with transaction.atomic():
-            inserted += stored_rows.insert(file.table, names, chunk)
+        inserted += _insert(file.table, names, chunk)
         progress(len(chunk))
     _put_aside(path)
     manifest.move([file], ArchiveState.RESTORED)
     return Restored(file=file.name, table=file.table, rows=rows, inserted=inserted)
+
+
+def _insert(table: str, names: Sequence[str], rows: Sequence[Row]) -> int:
+    try:
+        with transaction.atomic():
+            return stored_rows.insert(table, names, rows)
+    except IntegrityError as error:
+        # A row for which there is no partition, or that a constraint of today forbids.
+        raise ArchiveError(f"The table {table} does not take the rows: {first_line(error)}") from error
 
 
 def _put_aside(path: Path) -> None:

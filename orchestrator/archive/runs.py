@@ -1,25 +1,29 @@
-"""Runs of the archive: one at a time, each of which first finishes what the last one has left."""
+"""Runs of the archive: one at a time, each of which first finishes what the last one has left.
+
+Functions import what loads pyarrow: it takes 60 MB, and web workers and most commands do not need it.
+"""
 
 import fcntl
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
 from django.conf import settings
 
-from orchestrator.archive import batches, manifest, restoring, stored_rows
-from orchestrator.archive.errors import ArchiveBusy, ArchiveError
-from orchestrator.archive.restoring import Restored
+from monitoring.task_runs import MayGoOn, forever
+from orchestrator import partitions
+from orchestrator.archive import manifest, stored_rows
+from orchestrator.archive.manifest import Restored, path_of
 from orchestrator.archive.row_sql import TABLES
+from orchestrator.archive.stored_rows import Position, Source
 from orchestrator.choices import ArchiveState
 from orchestrator.db.clock import database_now
+from orchestrator.exceptions import ArchiveBusy, ArchiveError
 from orchestrator.models import ArchiveFile
-
-#: Seconds after which a run of the background worker begins no further batch.
-RUN_SECONDS: Final = 60.0
 
 #: The settings with the age in days from which the rows of a table may be archived.
 RETENTION_SETTINGS: Final = {"events": "EVENT_RETENTION_DAYS", "jobs": "JOB_RETENTION_DAYS"}
@@ -73,14 +77,12 @@ class ArchiveRun:
         }
 
 
-@dataclass
-class _Deadline:
-    seconds: float | None
-    began: float = field(default_factory=time.monotonic)
+@dataclass(frozen=True)
+class ArchiveTotals:
+    """How many rows a run over all tables has archived."""
 
-    @property
-    def is_over(self) -> bool:
-        return self.seconds is not None and time.monotonic() - self.began > self.seconds
+    events: int = 0
+    jobs: int = 0
 
 
 def retention_days(table: str) -> int:
@@ -115,41 +117,71 @@ def run(
     table: str,
     before: datetime,
     *,
-    seconds: float | None = None,
+    may_go_on: MayGoOn = forever,
     progress: Callable[[int], object] = bool,
 ) -> ArchiveRun:
-    """Archive the rows of a table from before some time.
+    """Archive the rows of a table from before some time, and the detached partitions of events.
 
     Args:
         table: ``events`` or ``jobs``.
         before: see ``cutoff``.
-        seconds: after which no further batch begins; None for no limit.
+        may_go_on: returns whether another batch may begin.
         progress: called with the number of rows that have left their table.
 
     Raises:
         ArchiveBusy: if another process archives or restores.
         ArchiveError: if a file cannot be written, or is missing or damaged.
     """
-    deadline = _Deadline(seconds)
+    from orchestrator.archive import batches  # noqa: PLC0415
+
+    began, files, complete = time.monotonic(), [], True
     with exclusive():
-        resumed, files, position, complete = _finish_open(progress), [], None, False
-        while not complete and not deadline.is_over:
-            batch, position = batches.archive_next(table, before, position, progress)
-            files += batch
-            complete = position is None
-    return ArchiveRun(table, before, resumed, files, complete, time.monotonic() - deadline.began)
+        resumed = _finish_open(progress)
+        for source in _sources(table, before):
+            position, more = _end_of_last(source), True
+            while more and may_go_on():
+                batch, position = batches.archive_next(source, position, progress)
+                files += batch
+                more = position is not None
+            complete = complete and not more
+    return ArchiveRun(table, before, resumed, files, complete, time.monotonic() - began)
 
 
-def run_due(seconds: float = RUN_SECONDS) -> list[ArchiveRun]:
+def _sources(table: str, before: datetime) -> list[Source]:
+    detached = partitions.detached() if table == "events" else ()
+    return [Source(table, before), *(Source(table, None, name) for name in detached)]
+
+
+def _end_of_last(source: Source) -> Position | None:
+    """Return where the archive of a detached partition goes on: its rows stay until it is dropped."""
+    from orchestrator.archive.parquet_files import rows_of  # noqa: PLC0415
+
+    *_, last = (None, *_files_of(source.partition))
+    return source.position_of([*rows_of(path_of(last))][-1][-1]) if last else None
+
+
+def _files_of(partition: str) -> list[ArchiveFile]:
+    """Return the verified files with rows of a detached partition, in order of the rows."""
+    whole = ArchiveFile.objects.filter(state__in=(ArchiveState.ARCHIVED, ArchiveState.RESTORED))
+    return list(whole.filter(source=partition).order_by("last_at", "created_at"))
+
+
+def archived_rows(partition: str) -> int:
+    """Return how many rows of a detached partition are in verified files."""
+    return sum(file.rows for file in _files_of(partition))
+
+
+def run_due(may_go_on: MayGoOn = forever) -> ArchiveTotals:
     """Archive the rows of all tables whose retention has passed; nothing if another process does it.
 
     Args:
-        seconds: for each table, after which no further batch begins. The next call goes on.
+        may_go_on: returns whether another batch may begin. The next call goes on.
     """
-    try:
-        return [run(table, cutoff(table), seconds=seconds) for table in TABLES]
-    except ArchiveBusy:
-        return []
+    totals: Counter[str] = Counter()
+    with suppress(ArchiveBusy):
+        for table in TABLES:
+            totals.update(run(table, cutoff(table), may_go_on=may_go_on).rows)
+    return ArchiveTotals(**totals)
 
 
 def restore(name: str, progress: Callable[[int], object] = bool) -> Restored:
@@ -163,31 +195,25 @@ def restore(name: str, progress: Callable[[int], object] = bool) -> Restored:
         ArchiveBusy: if another process archives or restores.
         ArchiveError: if the file is missing or damaged, or its rows are in their table.
     """
+    from orchestrator.archive import restoring  # noqa: PLC0415
+
     with exclusive():
-        finished = {file.file: file for file in _restorations()}
-        _finish_open(progress)
-        if done := finished.get(name.rpartition("/")[2]):
-            return done
-        file = restoring.find(name)
-        restoring.begin(file)
-        return restoring.finish(file, progress)
-
-
-def _restorations() -> list[Restored]:
-    return [
-        restoring.finish(file)
-        for batch in manifest.open_batches()
-        for file in batch
-        if file.state == ArchiveState.RESTORING
-    ]
+        if restoring.find(name).state != ArchiveState.RESTORING:
+            _finish_open(progress)
+            restoring.begin(restoring.find(name))
+        return restoring.finish(restoring.find(name), progress)
 
 
 def _finish_open(progress: Callable[[int], object]) -> list[str]:
-    """Finish what a killed process has left; return the names of the files that are whole now."""
-    _restorations()
+    """Finish what a killed process has left; return the names of the files that are archived now."""
+    from orchestrator.archive import batches, restoring  # noqa: PLC0415
+
     finished: list[str] = []
     for batch in manifest.open_batches():
-        batches.finish(batch, progress)
+        if batch[0].state == ArchiveState.RESTORING:
+            restoring.finish(batch[0])
+        else:
+            batches.finish(batch, progress)
         finished += [file.name for file in batch if file.state == ArchiveState.ARCHIVED]
     return finished
 

@@ -1,12 +1,12 @@
 """Reads, deletes and inserts the rows of ``jobs`` and ``events`` for the archive."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, TypeAlias
 
 from django.db import DEFAULT_DB_ALIAS, connections
 
-from orchestrator.archive.errors import ArchiveError
 from orchestrator.archive.row_sql import (
     IS_ONE_OF,
     Row,
@@ -20,6 +20,7 @@ from orchestrator.archive.row_sql import (
     vendor,
 )
 from orchestrator.choices import ENDED_STATUSES
+from orchestrator.exceptions import ArchiveError
 
 #: The age and the id of a row: pages are in this order.
 Position: TypeAlias = tuple[datetime, str]
@@ -34,31 +35,37 @@ _ENDED: Final = ", ".join(f"'{status}'" for status in ENDED_STATUSES)
 _UNFINISHED_JOBS: Final = f"SELECT id FROM jobs WHERE status NOT IN ({_ENDED}) AND id"  # noqa: S608 - constants
 
 
-def pages(
-    table: str,
-    before: datetime | None,
-    *,
-    after: Position | None = None,
-    source: str = "",
-    size: int = PAGE_ROWS,
-) -> Iterator[tuple[list[Row], Position]]:
-    """Yield the rows that may be archived, oldest first, and the position of the last row that was read.
+@dataclass(frozen=True)
+class Source:
+    """Rows that may be archived.
 
     Args:
         table: ``events`` or ``jobs``.
-        before: only older rows; None for all.
+        before: only rows from before this time; None for all.
+        partition: a partition that was detached from the table, to read instead of it; "" for none.
+    """
+
+    table: str
+    before: datetime | None
+    partition: str = ""
+
+    def position_of(self, row: Row) -> Position:
+        """Return the position of a row."""
+        return row[list(columns(self.table)).index(AGE_COLUMNS[self.table])], row[0]
+
+
+def pages(source: Source, after: Position | None, size: int) -> Iterator[tuple[list[Row], Position]]:
+    """Yield the rows of a source, oldest first, and the position of the last row that was read.
+
+    Args:
+        source: the rows.
         after: only rows after this position.
-        source: a partition that was detached from the table, to read instead of it.
         size: rows to read for a page. A page may have fewer: events of jobs that are not final stay.
     """
-    while rows := _page(table, source or table, before, after, size):
-        after = position_of(table, rows[-1])
-        yield _without_unfinished_jobs(rows) if table == "events" and not source else rows, after
-
-
-def position_of(table: str, row: Row) -> Position:
-    """Return the position of a row."""
-    return row[list(columns(table)).index(AGE_COLUMNS[table])], row[0]
+    while rows := _page(source, after, size):
+        after = source.position_of(rows[-1])
+        stay = source.table == "events" and not source.partition
+        yield _without_unfinished_jobs(rows) if stay else rows, after
 
 
 def events_of(jobs: Sequence[Row]) -> list[Row]:
@@ -121,18 +128,18 @@ def _parsed(value: Any) -> datetime | None:
     return datetime.fromisoformat(value).replace(tzinfo=UTC) if isinstance(value, str) else value
 
 
-def _page(table: str, source: str, before: datetime | None, after: Position | None, size: int) -> list[Row]:
-    age = AGE_COLUMNS[table]
-    conditions, parameters = ["1 = 1" if table == "events" else f"status IN ({_ENDED})"], []
-    if before:
+def _page(source: Source, after: Position | None, size: int) -> list[Row]:
+    age = AGE_COLUMNS[source.table]
+    conditions, parameters = ["1 = 1" if source.table == "events" else f"status IN ({_ENDED})"], []
+    if source.before:
         conditions.append(f"{age} < %s")
-        parameters.append(timestamp(before))
+        parameters.append(timestamp(source.before))
     if after:
         at = timestamp(after[0])
         conditions.append(f"{age} >= %s AND ({age} > %s OR id > %s)")
         parameters += [at, at, after[1]]
     where = f"{' AND '.join(conditions)} ORDER BY {age}, id LIMIT {size}"
-    return _select(table, source, where, parameters)
+    return _select(source.table, source.partition or source.table, where, parameters)
 
 
 def _without_unfinished_jobs(events: list[Row]) -> list[Row]:

@@ -9,8 +9,10 @@ from itertools import takewhile
 from django.utils import timezone
 
 from monitoring.task_runs import MayGoOn, forever, run
+from orchestrator import archive as archive_files
 from orchestrator import counts, partitions
 from orchestrator.api.replay import replay
+from orchestrator.archive import ArchiveTotals
 from orchestrator.cache import audit, client
 from orchestrator.cache.audit import AuditReport
 from orchestrator.console import rollups
@@ -61,6 +63,11 @@ def prune_idempotency_keys() -> int | None:
     return run("prune_idempotency_keys", idempotency.prune)
 
 
+def archive() -> ArchiveTotals | None:
+    """Archive the jobs and events whose retention has passed; return how many."""
+    return run("archive", archive_files.run_due)
+
+
 def partition_events(*, converting: bool = False) -> PartitionReport | None:
     """Keep the partitions of events; return what was done.
 
@@ -71,4 +78,4 @@ def partition_events(*, converting: bool = False) -> PartitionReport | None:
         TableIsLocked: if a transaction keeps a lock for too long.
     """
     keep = partitions.run if converting else partitions.upkeep
-    return run("partition_events", lambda _: keep())
+    return run("partition_events", lambda _: keep(archived=archive_files.archived_rows))

@@ -11,22 +11,49 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import django
 
-if TYPE_CHECKING:
-    from collections import Counter
-
 ROOT = Path(__file__).resolve().parents[2]
 ARCHIVE_CODE = str(ROOT / "orchestrator" / "archive")
-JOBS = 600
-#: Steps, see ``count_steps``, and seconds after which a process is killed, at most. A batch takes some 350
-#: steps to be archived, and a restoration of one 150.
-MAX_STEPS = {"archive": 500, "restore": 200}
+JOBS = 400
+#: Functions, and after how many of their steps a process is killed: an odd number is at the beginning of the
+#: function, an even one at its end.
+POINTS = {
+    "archive": (
+        ("begin", 2),
+        ("_write_group", 2),
+        ("flush_file", 2),
+        ("close", 2),
+        ("record", 2),
+        ("move", 1),
+        ("move", 2),
+        ("_delete_unchanged", 6),
+        ("_delete_unchanged", 7),
+        ("_delete_events", 2),
+        ("discard", 1),
+        ("discard", 2),
+        ("_delete", 2),
+        ("_delete_jobs", 2),  # after all events have gone: the last one
+    ),
+    "restore": (
+        ("begin", 2),
+        ("insert", 6),
+        ("insert", 7),
+        ("_put_aside", 1),
+        ("_put_aside", 2),
+        ("finish", 2),
+    ),
+}
+#: Steps, see ``count_steps``, and seconds after which a process is killed, at most. A batch takes some 900
+#: steps to be archived, and a restoration of one 600.
+MAX_STEPS = {"archive": 1_500, "restore": 900}
 MAX_SECONDS = 0.1
 
 
@@ -34,13 +61,16 @@ class Killed(Exception):
     """The child process was killed."""
 
 
-def in_child(work: Callable[[], Any], *, steps: int | None = None, seconds: float | None = None) -> Any:
+def in_child(
+    work: Callable[[], Any], *, steps: int | None = None, of: str = "", seconds: float | None = None
+) -> Any:
     """Return the result of a function that a child process runs.
 
     Args:
         work: the function.
-        steps: after how many steps the child is killed.
-        seconds: after how many seconds it is killed.
+        steps: after how many steps the child is killed; see ``count_steps``.
+        of: the function of the archive's code whose steps are counted; "" for all.
+        seconds: after how many seconds the child is killed.
 
     Raises:
         Killed: if it was killed before the function returned.
@@ -49,7 +79,7 @@ def in_child(work: Callable[[], Any], *, steps: int | None = None, seconds: floa
     reading, writing = os.pipe()
     child = os.fork()
     if not child:
-        _be_child(work, steps, writing)
+        _be_child(work, steps, of, writing)
     os.close(writing)
     if seconds is not None and not signal.sigtimedwait({signal.SIGCHLD}, seconds):
         os.kill(child, signal.SIGKILL)
@@ -63,11 +93,11 @@ def in_child(work: Callable[[], Any], *, steps: int | None = None, seconds: floa
     return pickle.loads(result)  # noqa: S301 - from our own child
 
 
-def _be_child(work: Callable[[], Any], steps: int | None, writing: int) -> None:
+def _be_child(work: Callable[[], Any], steps: int | None, of: str, writing: int) -> None:
     status = 1
     try:
         if steps is not None:
-            sys.setprofile(count_steps(steps))
+            sys.setprofile(count_steps(steps, of))
         result = work()
         sys.setprofile(None)
         with os.fdopen(writing, "wb") as pipe:
@@ -80,25 +110,26 @@ def _be_child(work: Callable[[], Any], steps: int | None, writing: int) -> None:
         os._exit(status)
 
 
-def count_steps(steps: int) -> Callable[..., None]:
-    """Return a profile function that kills the process after some calls in and of the archive's code."""
+def count_steps(steps: int, of: str) -> Callable[..., None]:
+    """Return a profile function that kills the process after some steps.
+
+    A step is the beginning or end of a function of the archive's code, or of a call in it. Those that convert
+    single values are not counted.
+    """
     left = steps
 
     def profile(frame: Any, event: str, _: Any) -> None:
         nonlocal left
-        code = frame.f_code
-        if not is_step(code.co_filename, code.co_name):
+        file, name = frame.f_code.co_filename, frame.f_code.co_name
+        if not file.startswith(ARCHIVE_CODE) or file.endswith("row_sql.py") or name.startswith("<"):
+            return
+        if of and (name != of or event not in ("call", "return")):
             return
         left -= 1
-        if left < 0:
+        if not left:
             os.kill(os.getpid(), signal.SIGKILL)
 
     return profile
-
-
-def is_step(file: str, function: str) -> bool:
-    """Return whether calls of and in a function are counted: not those for single values of rows."""
-    return file.startswith(ARCHIVE_CODE) and not file.endswith("row_sql.py") and not function.startswith("<")
 
 
 def random_kill(chance: random.Random, max_steps: int) -> dict[str, Any]:
@@ -108,44 +139,56 @@ def random_kill(chance: random.Random, max_steps: int) -> dict[str, Any]:
     return {"seconds": chance.uniform(0.01, MAX_SECONDS)}
 
 
-def killed_until_done(work: Callable[[], Any], kills: int, chance: random.Random, max_steps: int) -> int:
-    """Run a function in child processes that are killed, and then in one that is not; return the kills.
+def killed_until_done(work: Callable[[], Any], kills: Iterable[dict[str, Any]]) -> dict[str, int]:
+    """Run a function in child processes that are killed, and then in one that is not.
 
-    The function returns whether something is left to do.
+    Args:
+        work: the function. It returns whether something is left to do.
+        kills: when each process is killed, as arguments of ``in_child``.
+
+    Returns:
+        How often a killed process left an open batch in each state; "" for no open batch.
     """
-    for done in range(kills):
+    left: Counter[str] = Counter()
+    for kill in kills:
         try:
-            if not in_child(work, **random_kill(chance, max_steps)):
-                return done
+            if not in_child(work, **kill):
+                break
         except Killed:
-            in_child(assert_nothing_lost)
+            left[in_child(state_left)] += 1
     while in_child(work):
         pass
-    return kills
+    return dict(left)
 
 
 def run(kills: int, seed: int) -> dict[str, Any]:
-    """Archive and restore rows, killed again and again.
+    """Archive and restore rows, killed at each point and then at random.
+
+    Args:
+        kills: the number of kills at random, of the archiving and of the restoring.
+        seed: makes them repeatable.
 
     Returns:
-        How often each of the two was killed, and what was wrong.
+        How often each of the two was killed, by the state that it left, and what was wrong.
     """
     import orchestrator.archive.batches  # noqa: F401, PLC0415 - once, not in every child
 
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
     chance = random.Random(seed)  # noqa: S311 - not for cryptography
     before = in_child(_prepare)
-    archived = killed_until_done(_archive, kills, chance, MAX_STEPS["archive"])
-    faults = in_child(lambda: _faults(before, "after archiving"))
-    restored = killed_until_done(_restore, kills, chance, MAX_STEPS["restore"])
-    faults += in_child(lambda: _faults(before, "after restoring"))
-    return {"archive killed": archived, "restore killed": restored, "faults": faults}
+    result: dict[str, Any] = {"faults": []}
+    for name, work in (("archive", _archive), ("restore", _restore)):
+        *at_points, last = [{"steps": steps, "of": of} for of, steps in POINTS[name]]
+        at_random = [random_kill(chance, MAX_STEPS[name]) for _ in range(kills)]
+        result[name] = killed_until_done(work, [*at_points, *at_random, last])
+        result["faults"] += in_child(partial(_faults, before, name))
+    return result
 
 
 # --- What the child processes do ----------------------------------------------------------------------------
 
 
-def _prepare() -> dict[str, "Counter[Any]"]:
+def _prepare() -> dict[str, Counter[Any]]:
     from django.core.management import call_command  # noqa: PLC0415
 
     from tests.archive import sample_rows  # noqa: PLC0415
@@ -170,7 +213,7 @@ def _small_steps() -> Iterator[None]:
 
     batches.BATCH_ROWS, batches._JOBS_PAGE = 100, 20  # noqa: SLF001
     stored_rows.PAGE_ROWS = 40
-    batches.CHUNK_ROWS = parquet_files.CHUNK_ROWS = restoring._CHUNK_ROWS = 25  # noqa: SLF001
+    batches.CHUNK_ROWS = parquet_files.CHUNK_ROWS = restoring._CHUNK_ROWS = 10  # noqa: SLF001
     yield
 
 
@@ -194,11 +237,11 @@ def _restore() -> bool:
     return any(file.state != ArchiveState.RESTORED for file in archive.files())
 
 
-def assert_nothing_lost() -> None:
-    """Raise if a row is neither in its table nor in a file."""
+def state_left() -> str:
+    """Return the state of the batch that a killed process has left; raise if a row is lost."""
     from orchestrator import archive  # noqa: PLC0415
     from orchestrator.archive.parquet_files import rows_of  # noqa: PLC0415
-    from orchestrator.choices import ArchiveState  # noqa: PLC0415
+    from orchestrator.choices import OPEN_ARCHIVE_STATES, ArchiveState  # noqa: PLC0415
     from tests.archive import sample_rows  # noqa: PLC0415
 
     found = sample_rows.everywhere()
@@ -210,9 +253,11 @@ def assert_nothing_lost() -> None:
     lost = sum(len(saved[table].keys() - found[table].keys()) for table in saved)
     if lost:
         raise RuntimeError(f"{lost} rows are lost")
+    open_states = {file.state for file in archive.files()} & set(OPEN_ARCHIVE_STATES)
+    return min(open_states, default="")
 
 
-def _faults(before: dict[str, "Counter[Any]"], when: str) -> list[str]:
+def _faults(before: dict[str, Counter[Any]], when: str) -> list[str]:
     from orchestrator import archive, counts  # noqa: PLC0415
     from tests.archive import sample_rows  # noqa: PLC0415
 
@@ -227,7 +272,7 @@ def _faults(before: dict[str, "Counter[Any]"], when: str) -> list[str]:
     faults += [
         f"{when}: {number} {table} are still due"
         for table, number in sample_rows.due_now().items()
-        if number and when == "after archiving"
+        if number and when == "archive"
     ]
     return faults
 

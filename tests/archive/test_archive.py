@@ -1,5 +1,7 @@
 """The archive: which rows leave their tables, and that each is in its table or in one file."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -13,7 +15,7 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from orchestrator import archive, counts
-from orchestrator.archive import batches, manifest, runs
+from orchestrator.archive import batches, manifest, restoring, runs
 from orchestrator.archive.parquet_files import ParquetWriter
 from orchestrator.choices import ArchiveState, JobStatus
 from orchestrator.models import ArchiveFile, Event, Job
@@ -94,7 +96,7 @@ def test_a_job_that_changes_while_it_is_archived_stays_with_its_events(
 
 def test_a_run_ends_when_its_time_is_over_and_the_next_one_goes_on(archive_dir: Path, small_batches: None):
     save_many(60)
-    done = archive.run("events", archive.cutoff("events"), seconds=-1)
+    done = archive.run("events", archive.cutoff("events"), may_go_on=lambda: False)
     assert not done.complete
     assert done.files == []
     assert archive.run("events", archive.cutoff("events")).complete
@@ -103,8 +105,7 @@ def test_a_run_ends_when_its_time_is_over_and_the_next_one_goes_on(archive_dir: 
 def test_the_worker_archives_what_the_retention_allows(archive_dir: Path):
     save_many(10)
     before = in_tables()
-    ran = archive.run_due()
-    assert {each.table for each in ran} == {"events", "jobs"}
+    assert archive.run_due() == archive.ArchiveTotals(events=28, jobs=6)
     assert everywhere() == before
     assert sample_rows.due_now() == {"jobs": 0, "events": 0}
 
@@ -170,6 +171,19 @@ def test_a_row_that_the_table_has_stays_as_it_is(archive_dir: Path):
     done = archive.restore(archive.files()[0].name)
     assert (done.rows, done.inserted) == (2, 1)
     assert Job.objects.get(pk=old.pk).name == "written again"
+
+
+def test_a_run_finishes_a_restoration_that_was_killed(archive_dir: Path):
+    save_many(10)
+    archive.run("jobs", archive.cutoff("jobs"))
+    file = next(file for file in archive.files() if file.table == "jobs")
+    restoring.begin(file)
+    done = archive.run("events", archive.cutoff("events"))
+    assert done.resumed == []
+    assert Job.objects.filter(status=JobStatus.FAILED).count() == 2
+    assert not (archive_dir / file.name).exists()
+    assert (archive_dir / "restored" / file.name).exists()
+    assert archive.verify() == {}
 
 
 def test_a_file_that_the_manifest_has_lost_is_restored(archive_dir: Path):
@@ -247,7 +261,7 @@ def test_two_runs_at_once_are_refused(archive_dir: Path):
     with runs.exclusive(), pytest.raises(archive.ArchiveBusy, match=str(archive_dir)):
         archive.run("jobs", archive.cutoff("jobs"))
     with runs.exclusive():
-        assert archive.run_due() == []
+        assert archive.run_due() == archive.ArchiveTotals()
 
 
 def test_the_manifest_allows_one_open_batch_of_a_table_where_the_lock_is_not_shared(archive_dir: Path):
@@ -301,7 +315,7 @@ def test_the_command_archives_lists_verifies_and_restores(archive_dir: Path, com
     save_many(10)
     before = in_tables()
     dry = command("archive", "--table", "jobs", "--older-than", "180d", "--dry-run")
-    assert (dry["rows"], dry["dry_run"]) == (6, True)
+    assert [(due["table"], due["rows"]) for due in dry["due"]] == [("jobs", 6)]
     assert in_tables() == before
     assert not archive_dir.exists()
     done = command("archive", "--table", "jobs", "--older-than", "180d")
@@ -316,6 +330,13 @@ def test_the_command_archives_lists_verifies_and_restores(archive_dir: Path, com
     assert in_tables() == before
 
 
+def test_the_command_of_the_worker_archives_all_tables(archive_dir: Path, command: Callable[..., Any]):
+    save_many(10)
+    assert [due["rows"] for due in command("archive", "--dry-run")["due"]] == [28, 6]
+    assert command("archive") == {"rows": {"events": 28, "jobs": 6}}
+    assert sample_rows.due_now() == {"jobs": 0, "events": 0}
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -323,6 +344,7 @@ def test_the_command_archives_lists_verifies_and_restores(archive_dir: Path, com
         (["--table", "jobs", "--older-than", "179d"], r"'179d'.* 180 days by JOB_RETENTION_DAYS"),
         (["--table", "jobs", "--older-than", "soon"], "'soon' cannot be used; allowed: .* 90d"),
         (["--table", "jobs", "--older-than", "0d"], "'0d' cannot be used"),
+        (["--older-than", "200d"], "needs --table"),
     ],
 )
 def test_an_age_that_cannot_be_used_is_named(archive_dir: Path, arguments: list[str], message: str):
@@ -340,3 +362,9 @@ def test_the_command_names_what_is_wrong(archive_dir: Path):
         call_command("restore_archive", "other.parquet")
     with pytest.raises(SystemExit):
         call_command("archive", "--verify")
+
+
+@pytest.mark.one_engine
+def test_a_web_worker_does_not_load_pyarrow():
+    code = "import sys, kyros.wsgi, kyros.urls, orchestrator.tasks; sys.exit('pyarrow' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from monitoring.formatting import human_bytes, human_timestamp
 from monitoring.management.reports import ReportCommand
-from orchestrator import archive
+from orchestrator import archive, background
 from orchestrator.archive import ArchiveRun, DueRows
 from orchestrator.management.databases import migrated_database
 from orchestrator.models import ArchiveFile
@@ -30,8 +30,10 @@ class Command(ReportCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         super().add_arguments(parser)
-        what = parser.add_mutually_exclusive_group(required=True)
-        what.add_argument("--table", choices=archive.TABLES, help="archive rows of this table")
+        what = parser.add_mutually_exclusive_group()
+        what.add_argument(
+            "--table", choices=archive.TABLES, help="the table (default: all, as the background worker does)"
+        )
         what.add_argument("--list", action="store_true", help="show the files of the archive")
         what.add_argument("--verify", action="store_true", help="compare each file with its checksum")
         parser.add_argument(
@@ -45,38 +47,53 @@ class Command(ReportCommand):
     def handle(self, **options: Any) -> None:
         try:
             with migrated_database():
-                if options["table"]:
-                    self._archive(**options)
+                if options["list"]:
+                    self._list(as_json=options["json"])
                 elif options["verify"]:
                     self._verify(as_json=options["json"])
+                elif options["table"] or options["dry_run"]:
+                    self._archive(**options)
+                elif options["older_than"]:
+                    raise CommandError("--older-than needs --table", returncode=2)
                 else:
-                    self._list(as_json=options["json"])
+                    self._archive_due(as_json=options["json"])
         except archive.ArchiveError as error:
             raise CommandError(str(error), returncode=1) from error
 
-    def _archive(self, *, table: str, older_than: str | None, dry_run: bool, json: bool, **_: Any) -> None:
+    def _archive(
+        self, *, table: str | None, older_than: str | None, dry_run: bool, json: bool, **_: Any
+    ) -> None:
+        days = _days(older_than)
         try:
-            before = archive.cutoff(table, _days(older_than))
+            cutoffs = {name: archive.cutoff(name, days) for name in ([table] if table else archive.TABLES)}
         except archive.ArchiveError as error:
-            raise CommandError(
-                f"--older-than {older_than!r} cannot be used: {error}", returncode=2
-            ) from error
-        due = archive.due(table, before)
+            message = f"--older-than {older_than!r} cannot be used: {error}"
+            raise CommandError(message, returncode=2) from error
+        due = [archive.due(name, before) for name, before in cutoffs.items()]
         if dry_run:
             self._show_due(due, as_json=json)
             return
-        with tqdm(total=due.rows, unit=" rows", unit_scale=True, disable=None, leave=False) as bar:
-            done = archive.run(table, before, progress=bar.update)
+        with tqdm(total=due[0].rows, unit=" rows", unit_scale=True, disable=None, leave=False) as bar:
+            done = archive.run(due[0].table, due[0].before, progress=bar.update)
         self._show_run(done, as_json=json)
 
-    def _show_due(self, due: DueRows, *, as_json: bool) -> None:
+    def _archive_due(self, *, as_json: bool) -> None:
+        done = background.archive()
+        if done is None:
+            self.write_busy(json=as_json)
+        elif as_json:
+            self.write_json({"rows": vars(done)})
+        else:
+            self.stdout.write(f"Archived {done.jobs:,} jobs and {done.events:,} events.")
+
+    def _show_due(self, due: Sequence[DueRows], *, as_json: bool) -> None:
         if as_json:
-            self.write_json({"dry_run": True, **vars(due)})
+            self.write_json({"dry_run": True, "due": [vars(each) for each in due]})
             return
-        between = f", from {_text(due.first_at)} to {_text(due.last_at)}" if due.rows else ""
-        self.stdout.write(
-            f"{due.rows:,} {due.table} from before {_text(due.before)} would be archived{between}."
-        )
+        for each in due:
+            rows, before = f"{each.rows:,} {each.table}", _text(each.before)
+            between = f", from {_text(each.first_at)} to {_text(each.last_at)}" if each.rows else ""
+            self.stdout.write(f"{rows} from before {before} would be archived{between}.")
 
     def _show_run(self, done: ArchiveRun, *, as_json: bool) -> None:
         rows = sum(done.rows.values())

@@ -1,9 +1,9 @@
 """`manage.py migrate`: Django's command, which on PostgreSQL gives way to writers."""
 
-from argparse import ArgumentParser
 from functools import partial
 from typing import Any
 
+from django.core.management.base import CommandParser
 from django.core.management.commands import migrate
 from django.db import connections
 
@@ -11,7 +11,7 @@ from orchestrator.db.lock_retries import LockRetries
 
 
 class Command(migrate.Command):
-    def add_arguments(self, parser: ArgumentParser) -> None:
+    def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
         parser.add_argument(
             "--lock-timeout",

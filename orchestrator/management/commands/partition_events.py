@@ -7,7 +7,7 @@ from typing import Any, Final
 from django.core.management.base import CommandError
 
 from monitoring.management.reports import ReportCommand
-from orchestrator import background, partitions
+from orchestrator import archive, background, partitions
 from orchestrator.management.databases import migrated_database
 from orchestrator.partitions import PartitionReport, TableIsLocked
 
@@ -22,8 +22,8 @@ class Command(ReportCommand):
     help = (
         "Partition the table events by PARTITION_EVENTS_BY on PostgreSQL, while clients read and write it: "
         "the first run converts the plain table, whose rows become the first partition. Then create coming "
-        "partitions, detach those older than EVENT_RETENTION_DAYS, and drop those that `archive` has "
-        "emptied. Run it daily. Safe at any time, and twice at once; a run that was killed is continued by "
+        "partitions, detach those older than EVENT_RETENTION_DAYS, and drop those whose rows "
+        "`archive` has in files. Run it daily. Safe at any time, and twice at once; a run that was killed is continued by "
         "the next one."
     )
 
@@ -46,7 +46,9 @@ class Command(ReportCommand):
 
 def _report(*, dry_run: bool) -> PartitionReport | None:
     try:
-        return partitions.run(dry_run=True) if dry_run else background.partition_events(converting=True)
+        if dry_run:
+            return partitions.run(dry_run=True, archived=archive.archived_rows)
+        return background.partition_events(converting=True)
     except TableIsLocked as error:
         raise CommandError(str(error)) from error
 
