@@ -18,7 +18,7 @@ from orchestrator.cache.audit import AuditReport
 from orchestrator.console import rollups
 from orchestrator.leases import expiry
 from orchestrator.leases.expiry import Expiry
-from orchestrator.partitions import PartitionReport
+from orchestrator.partitions import PartitionChanges, PartitionReport
 from orchestrator.submission import idempotency
 
 
@@ -77,5 +77,11 @@ def partition_events(*, converting: bool = False) -> PartitionReport | None:
     Raises:
         TableIsLocked: if a transaction keeps a lock for too long.
     """
-    keep = partitions.run if converting else partitions.upkeep
-    return run("partition_events", lambda _: keep(archived=archive_files.archived_rows))
+    keep, reports = partitions.run if converting else partitions.upkeep, list[PartitionReport]()
+
+    def work(_: MayGoOn) -> PartitionChanges:
+        reports.append(keep(archived=archive_files.archived_rows))
+        return reports[0].changes
+
+    run("partition_events", work)
+    return reports[0] if reports else None

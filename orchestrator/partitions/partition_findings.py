@@ -79,5 +79,5 @@ def _leftovers(existing: Sequence[Partition]) -> Iterator[Finding]:
             "info",
             "Detached partitions of events wait to be archived and dropped",
             {"partitions": waiting},
-            f"{_COMMAND}  # after `archive --table events` has their rows",
+            f"python manage.py archive && {_COMMAND}",
         )

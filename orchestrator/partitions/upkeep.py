@@ -26,6 +26,15 @@ def nothing_archived(_: str) -> int:
     return 0
 
 
+@dataclass(frozen=True)
+class PartitionChanges:
+    """How many partitions a run created, detached and dropped."""
+
+    created: int
+    detached: int
+    dropped: int
+
+
 @dataclass(frozen=True, kw_only=True)
 class PartitionReport:
     """What a run did or, with ``dry_run``, what the next one would do.
@@ -51,6 +60,11 @@ class PartitionReport:
     dropped: tuple[str, ...] = ()
     coming: int = 0
     until: datetime | None = None
+
+    @property
+    def changes(self) -> PartitionChanges:
+        """Return how many partitions changed."""
+        return PartitionChanges(len(self.created), len(self.detached), len(self.dropped))
 
 
 def run(

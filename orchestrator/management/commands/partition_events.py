@@ -23,8 +23,8 @@ class Command(ReportCommand):
         "Partition the table events by PARTITION_EVENTS_BY on PostgreSQL, while clients read and write it: "
         "the first run converts the plain table, whose rows become the first partition. Then create coming "
         "partitions, detach those older than EVENT_RETENTION_DAYS, and drop those whose rows "
-        "`archive` has in files. Run it daily. Safe at any time, and twice at once; a run that was killed is continued by "
-        "the next one."
+        "`archive` has in files. Run it daily. Safe at any time, and twice at once; a run that was killed is "
+        "continued by the next one."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
