@@ -385,6 +385,9 @@ BACKGROUND_TASKS = (
     ),
     ScheduledTask(path="orchestrator.tasks.prune_idempotency_keys", every=3600, max_seconds=300, minute=7),
     ScheduledTask(path="orchestrator.tasks.archive", every=3600, max_seconds=600, minute=23),
+    ScheduledTask(
+        path="orchestrator.tasks.partition_events", every=86400, max_seconds=300, hour=3, minute=37
+    ),
 )
 
 # --- API ----------------------------------------------------------------------------------------------------

@@ -44,3 +44,9 @@ def prune_idempotency_keys() -> None:
 def archive() -> None:
     """Archive the jobs and events whose retention has passed."""
     background.archive()
+
+
+@shared_task
+def partition_events() -> None:
+    """Create coming partitions of events and detach expired ones; a plain table stays plain."""
+    background.partition_events()

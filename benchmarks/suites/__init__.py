@@ -10,6 +10,7 @@ from benchmarks.suites import (
     job_claims,
     job_writes,
     list_reads,
+    partition_writes,
     replica_reads,
     report_queries,
     table_growth,
@@ -28,5 +29,6 @@ SUITES: dict[str, Suite] = {
     "growth": table_growth.run,
     "stream": event_stream.run,
     "claim_growth": claim_growth.run,
+    "partitions": partition_writes.run,
     "replica_reads": replica_reads.run,
 }
