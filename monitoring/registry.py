@@ -65,7 +65,7 @@ class MonitoredApp:
         drain_outbox: the command that delivers invalidations that wait in the database.
         audit_cache: the command that compares cached responses with the database.
         explain_queries: the command that shows the plans of the hot queries.
-        archive: the command that archives the rows that a table's retention no longer keeps, with ``{table}``.
+        archive: the command that archives old rows of a table, with ``{table}`` for its name.
         partition: the command that makes partitions of a large table.
         figures: returns the application's own figures, which its metrics and rules read from the report. It
             queries the default database, and runs as the section ``own_figures`` of the report.
