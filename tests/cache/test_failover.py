@@ -1,5 +1,7 @@
 """Failover by Sentinel: no server that took part in it brings back an old response."""
 
+import os
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -9,15 +11,21 @@ from django.db import connection
 from rest_framework.test import APIClient
 
 from kyros import connection_urls
+from monitoring.models import BackgroundTask
 from orchestrator.cache import client as cache_client
 from orchestrator.cache import epoch, failover, outbox
 from orchestrator.models import Job, User
 from tests.cache.assertions import uncached_body, warm
 from tests.http_client import HttpClient
 from tests.polling import wait_until
+from tests.servers.child_process import ChildProcess
 from tests.servers.sentinel import ValkeyGroup
+from tests.servers.web import procfile
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
+
+#: Each waits some seconds for Sentinel, and the engines differ only in the row that names the server.
+ONE_ENGINE = pytest.mark.postgres
 
 LIST = "/api/v1/jobs/"
 TIMEOUTS = "socket_timeout=1&socket_connect_timeout=1"
@@ -27,7 +35,6 @@ TIMEOUTS = "socket_timeout=1&socket_connect_timeout=1"
 def group(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ValkeyGroup]:
     group = ValkeyGroup(tmp_path_factory.mktemp("group")).start()
     yield group
-    group.servers[0].thaw() if group.servers[0].running else None
     group.close()
 
 
@@ -63,6 +70,7 @@ def assert_current_until_hits(client: APIClient, job: Job) -> None:
     wait_until(is_hit, 60, what="a hit")
 
 
+@ONE_ENGINE
 def test_the_cache_serves_from_the_primary_that_sentinel_names(
     cache: ValkeyGroup, job: Job, as_user: APIClient
 ):
@@ -100,6 +108,7 @@ def test_a_replica_that_is_promoted_late_brings_back_nothing(
         assert as_user.get(path).json()["priority"] == priority
 
 
+@ONE_ENGINE
 def test_without_the_rule_the_promoted_replica_would_bring_back_an_old_response(
     cache: ValkeyGroup, job: Job, as_user: APIClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -117,6 +126,7 @@ def test_without_the_rule_the_promoted_replica_would_bring_back_an_old_response(
     assert as_user.get(path).json()["priority"] == 0
 
 
+@ONE_ENGINE
 def test_a_primary_that_was_frozen_during_the_failover_is_trusted_by_nobody(
     cache: ValkeyGroup, job: Job, user: User, web
 ):
@@ -143,6 +153,7 @@ def test_a_primary_that_was_frozen_during_the_failover_is_trusted_by_nobody(
     wait_until(lambda: reader.get(path).headers["X-Cache"] == "HIT", 60, what="a hit")
 
 
+@ONE_ENGINE
 def test_a_server_that_was_named_just_now_ends_no_doubt_and_gets_no_announcement(
     cache: ValkeyGroup, job: Job, as_user: APIClient, monkeypatch: pytest.MonkeyPatch
 ):
@@ -160,6 +171,7 @@ def test_a_server_that_was_named_just_now_ends_no_doubt_and_gets_no_announcement
     assert_current_until_hits(as_user, job)
 
 
+@ONE_ENGINE
 def test_of_two_processes_that_name_a_server_one_succeeds(cache: ValkeyGroup, job: Job, as_user: APIClient):
     warm(as_user, LIST)
     number, identity = named()
@@ -167,3 +179,28 @@ def test_of_two_processes_that_name_a_server_one_succeeds(cache: ValkeyGroup, jo
     with pytest.raises(cache_client.CacheUnavailable):
         group._replace(cache_client.current(), number - 1, identity)
     assert named() == (number, identity)
+
+
+@ONE_ENGINE
+def test_the_background_worker_follows_a_failover(group: ValkeyGroup, database_url: str, tmp_path: Path):
+    (tmp_path / "data").mkdir()
+    env = {
+        "REDIS_URL": group.url,
+        "DATABASE_URL": database_url,
+        "KYROS_DATA_DIR": str(tmp_path / "data"),
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+    }
+    log = tmp_path / "worker.log"
+    worker = ChildProcess(["/bin/sh", "-c", procfile("worker")], log, env={**os.environ, **env})
+    try:
+        wait_until(lambda: runs() > 0, 60, what="a run of the worker")
+        group.servers[0].kill()
+        group.wait_until_promoted()
+        before = runs()
+        wait_until(lambda: runs() > before, 60, what="a run after the failover")
+    finally:
+        worker.close()
+
+
+def runs() -> int:
+    return sum(BackgroundTask.objects.filter(name="requeue_expired").values_list("runs", flat=True))
