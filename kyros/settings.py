@@ -382,6 +382,7 @@ CELERY_BEAT_SCHEDULER = "celery.beat:Scheduler"
 # docs/operations.md.
 BACKGROUND_TASKS = (
     ScheduledTask(path="orchestrator.tasks.requeue_expired", every=5, max_seconds=10),
+    ScheduledTask(path="orchestrator.tasks.run_bulk_changes", every=3, max_seconds=60),
     ScheduledTask(path="orchestrator.tasks.fold_counts", every=30, max_seconds=60),
     ScheduledTask(path="orchestrator.tasks.roll_up_minutes", every=30, max_seconds=60),
     ScheduledTask(path="monitoring.tasks.snapshot_tables", every=300, max_seconds=120),

@@ -38,3 +38,9 @@ def cache_audit() -> None:
 def prune_idempotency_keys() -> None:
     """Delete the idempotency keys that have expired."""
     background.prune_idempotency_keys()
+
+
+@shared_task
+def run_bulk_changes() -> None:
+    """Go on with the bulk changes that operators have started in the console."""
+    background.run_bulk_changes()

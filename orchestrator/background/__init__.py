@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from monitoring.task_runs import MayGoOn, forever, run
 from orchestrator import counts
+from orchestrator.admin import bulk_admin
 from orchestrator.api.replay import replay
 from orchestrator.cache import audit, client
 from orchestrator.cache.audit import AuditReport
@@ -58,3 +59,8 @@ def cache_audit(
 def prune_idempotency_keys() -> int | None:
     """Delete the idempotency keys that have expired; return their number."""
     return run("prune_idempotency_keys", idempotency.prune)
+
+
+def run_bulk_changes() -> int | None:
+    """Go on with the console's bulk changes that are running; return how many ended."""
+    return run(bulk_admin.BULK_TASK, bulk_admin.run_bulk_changes)
