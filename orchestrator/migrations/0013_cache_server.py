@@ -4,7 +4,7 @@ from django.db import migrations
 
 
 class Migration(migrations.Migration):
-    dependencies = [("orchestrator", "0011_event_stream")]
+    dependencies = [("orchestrator", "0012_archive")]
 
     operations = [
         migrations.RunSQL(
