@@ -10,7 +10,7 @@ from kyros import connection_urls
 from monitoring.engines import postgresql
 from orchestrator.db.postgresql.base import DatabaseWrapper
 from tests.polling import wait_until
-from tests.servers.postgres import SUPERUSER, PostgresServer
+from tests.servers.postgres import PostgresReplica, PostgresServer
 
 pytestmark = [pytest.mark.postgres, pytest.mark.django_db]
 
@@ -68,12 +68,8 @@ def test_a_session_that_waits_for_a_lock_names_the_one_that_holds_it(
 
 
 def test_a_replica_is_shown_with_its_lag(postgres_server: Callable[..., PostgresServer]):
-    settings = {"wal_level": "replica", "max_wal_senders": "4", "hot_standby": "on"}
-    server = postgres_server(settings)
-    replica = PostgresServer(server.folder / "copy", settings)
-    server.run(
-        "pg_basebackup", "-D", replica.data, "-h", server.folder, "-U", SUPERUSER, "-R", "-X", "stream"
-    )
+    server = postgres_server()
+    replica = PostgresReplica(server, server.folder / "copy")
     try:
         replica.start()
         with connected(server) as connection, connected(replica) as copy, server.connect() as plain:

@@ -8,14 +8,15 @@ from django.conf import LazySettings
 from django.db import router, transaction
 
 from orchestrator.db import replicas
-from orchestrator.db.replicas import reading
+from orchestrator.db.replicas import positions, reading
 from orchestrator.db.replicas.router import current_replica
 from orchestrator.models import Job
 
 
 @pytest.fixture(autouse=True)
-def replica(settings: LazySettings) -> str:
+def replica(settings: LazySettings, monkeypatch: pytest.MonkeyPatch) -> str:
     settings.DATABASE_REPLICAS = ["replica1"]
+    monkeypatch.setattr(reading, "_left_out", {})
     return "replica1"
 
 
@@ -60,11 +61,17 @@ def test_an_open_transaction_reads_from_the_primary(replica: str):
         assert replicas.read(lambda: router.db_for_read(Job)) == "default"
 
 
+@pytest.mark.postgres
+@pytest.mark.django_db(transaction=True)
+def test_without_the_right_to_read_positions_the_primary_is_read(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(positions, "_PRIMARY", "SELECT pg_current_wal_position_of_another_engine()")
+    assert replicas.read(lambda: router.db_for_read(Job)) == "default"
+
+
 @pytest.mark.engine_neutral
 def test_a_replica_is_left_out_for_longer_each_time(monkeypatch: pytest.MonkeyPatch):
     clock = SimpleNamespace(now=100.0)
     monkeypatch.setattr(reading, "time", SimpleNamespace(monotonic=lambda: clock.now))
-    monkeypatch.setattr(reading, "_left_out", {})
     left_out = []
     for _ in range(10):
         reading._leave_out("replica1")  # noqa: SLF001 - as a read does that found it unusable

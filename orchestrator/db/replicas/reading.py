@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Final, TypeVar
 
 from django.conf import settings
-from django.db import DEFAULT_DB_ALIAS, DatabaseError, InterfaceError, connections
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, InterfaceError, ProgrammingError, connections
 
 from orchestrator.db.replicas import positions
 from orchestrator.db.replicas.positions import PrimaryState
@@ -95,7 +95,7 @@ def _snapshot(alias: str) -> Iterator[None]:
     Raises:
         ReplicaNotUsable: if the replica cannot be used, or fails in the block.
     """
-    primary = positions.primary_state()
+    primary = _primary_state(alias)
     try:
         _begin(alias, primary)
         token = current_replica.set(alias)
@@ -110,6 +110,15 @@ def _snapshot(alias: str) -> Iterator[None]:
             logger.info("The replica %s is left out: %s", alias, error)
             raise ReplicaNotUsable(Outcome.FAILED) from error
         raise
+
+
+def _primary_state(alias: str) -> PrimaryState:
+    """Return what the primary shows. If it does not respond, no replica may be read instead."""
+    try:
+        return positions.primary_state()
+    except ProgrammingError as error:  # the role may not call these functions, or they do not exist
+        logger.warning("The replica %s is left out: %s", alias, error)
+        raise ReplicaNotUsable(Outcome.FAILED) from error
 
 
 def _begin(alias: str, primary: PrimaryState) -> None:
