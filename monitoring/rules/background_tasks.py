@@ -39,4 +39,4 @@ def overdue(report: DatabaseReport) -> Iterator[Finding]:
 
 def _since(task: TaskFigures) -> str | None:
     """Return the timestamp since which a task has not succeeded."""
-    return task.waiting_since and iso_timestamp(task.waiting_since)
+    return iso_timestamp(task.waiting_since) if task.waiting_since else None
