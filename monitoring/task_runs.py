@@ -120,7 +120,7 @@ def _numbers(result: Any) -> dict[str, int]:
         return {"rows": result}
     if not is_dataclass(result) or isinstance(result, type):
         return {}
-    numbers = {}
+    numbers: dict[str, Any] = {}
     for name, value in asdict(result).items():
         numbers |= value if isinstance(value, dict) else {name: value}
     return {name: value for name, value in numbers.items() if isinstance(value, int)}

@@ -11,32 +11,33 @@ from monitoring.task_runs import TaskFigures
 
 
 def overdue(report: DatabaseReport) -> Iterator[Finding]:
-    """Find tasks that have not succeeded for too long. If none has, nothing runs them."""
+    """Find tasks that have not succeeded for too long, and those that nothing has ever run."""
     late = [task for task in report.background if task.is_overdue(timezone.now())]
-    if late and not any(task.runs for task in report.background):
+    if never := [task for task in late if not task.runs]:
+        # Nothing breaks without them, so this may be on purpose.
         yield Finding(
             "background:none",
-            "warning",
-            "Nothing runs the background tasks",
-            {"tasks": [task.name for task in late], "since": _since(late[0])},
+            "info",
+            "Nothing runs these background tasks",
+            {"tasks": [task.name for task in never], "since": _since(never[0])},
             "celery --app kyros worker --beat",
         )
-        return
     for task in late:
-        yield Finding(
-            f"background:overdue:{task.name}",
-            "warning",
-            f"The background task {task.name} has not succeeded for too long",
-            {
-                "since": _since(task),
-                "every_seconds": task.every,
-                "failures": task.failures,
-                "error": task.error,
-            },
-            f"python manage.py {task.name}",
-        )
+        if task.runs:
+            yield Finding(
+                f"background:overdue:{task.name}",
+                "warning",
+                f"The background task {task.name} has not succeeded for too long",
+                {
+                    "since": _since(task),
+                    "every_seconds": task.every,
+                    "failures": task.failures,
+                    "error": task.error,
+                },
+                f"python manage.py {task.name}",
+            )
 
 
 def _since(task: TaskFigures) -> str | None:
     """Return the timestamp since which a task has not succeeded."""
-    return task.waiting_since and iso_timestamp(task.waiting_since)
+    return None if task.waiting_since is None else iso_timestamp(task.waiting_since)

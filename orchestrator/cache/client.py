@@ -54,7 +54,7 @@ class RedisCacheClient:
         return RawPool(
             self.redis_client.connection_pool,
             on_late_error=self._late_error,
-            check=self.group and self.group.check,
+            check=self.group.check if self.group else None,
         )
 
     @property

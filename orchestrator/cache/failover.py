@@ -182,14 +182,18 @@ def connect(sentinels: Any, group: ServerGroup) -> Any:
         sentinels: ``settings.CACHE_SENTINELS``.
         group: what its connections are bound to.
     """
-    options = parse_url(sentinels.server_url)
+    options = parse_url(sentinels.server_url)  # type: ignore[no-untyped-call]
     tls = options.pop("connection_class", None) is not None
     for name in ("host", "port"):
         options.pop(name, None)
     own = {name: value for name, value in options.items() if name.startswith(("socket_", "ssl_"))}
     login = {"username": sentinels.username, "password": sentinels.password}
-    manager = Sentinel(sentinels.nodes, sentinel_kwargs={**own, **login, **({"ssl": True} if tls else {})})
-    pool = SentinelConnectionPool(sentinels.service, manager, ssl=tls, **options)
+    manager = Sentinel(  # type: ignore[no-untyped-call]
+        sentinels.nodes, sentinel_kwargs={**own, **login, **({"ssl": True} if tls else {})}
+    )
+    pool = SentinelConnectionPool(  # type: ignore[no-untyped-call]
+        sentinels.service, manager, ssl=tls, **options
+    )
     pool.connection_class = _bound_class(pool.connection_class, group)
     return redis.Redis(connection_pool=pool)
 

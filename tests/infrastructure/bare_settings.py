@@ -8,3 +8,4 @@ from kyros import connection_urls
 SECRET_KEY = os.environ["SECRET_KEY"]
 WEB_THREADS = 4
 DATABASES = {"default": connection_urls.database_config(os.environ["DATABASE_URL"], base=Path.cwd())}
+DATABASE_REPLICAS: list[str] = []

@@ -13,6 +13,7 @@ import pytest
 from django.conf import settings
 from django.core.management import call_command
 from django.db import connection
+from django.db.migrations.recorder import MigrationRecorder
 from django.test import override_settings
 from django.utils import timezone
 
@@ -48,6 +49,12 @@ def output_of(command: str) -> Any:
 
 def backdate(name: str, ago: timedelta) -> None:
     BackgroundTask.objects.filter(name=name).update(succeeded_at=timezone.now() - ago)
+
+
+@pytest.fixture
+def just_migrated() -> None:
+    """The database was migrated just now, however long the tests have been running."""
+    MigrationRecorder.Migration.objects.filter(app="monitoring").update(applied=timezone.now())
 
 
 def found() -> dict[str, Any]:
@@ -177,6 +184,7 @@ def test_the_report_and_the_metrics_show_the_runs():
     assert f'kyros_background_success_timestamp_seconds{{task="{NAME}"}}' in text
 
 
+@pytest.mark.usefixtures("just_migrated")
 def test_a_task_that_has_not_succeeded_for_long_is_found():
     task_runs.run(NAME, lambda _: 4)
     assert found() == {}
@@ -188,8 +196,13 @@ def test_a_task_that_has_not_succeeded_for_long_is_found():
     assert finding.action == f"python manage.py {NAME}"
 
 
-def test_an_installation_where_nothing_runs_the_tasks_is_found(monkeypatch: pytest.MonkeyPatch):
-    assert found() == {}, "the database was migrated just now"
-    long_ago = timezone.now() - timedelta(days=1)
-    monkeypatch.setattr(task_runs, "_migrated_at", lambda: long_ago)
-    assert list(found()) == ["background:none"]
+@pytest.mark.usefixtures("just_migrated")
+def test_tasks_that_nothing_has_ever_run_are_found():
+    assert found() == {}
+    MigrationRecorder.Migration.objects.filter(app="monitoring").update(
+        applied=timezone.now() - timedelta(days=30)
+    )
+    task_runs.run(NAME, lambda _: 4)
+    (finding,) = found().values()
+    assert (finding.id, finding.level) == ("background:none", "info")
+    assert set(finding.evidence["tasks"]) == {task.name for task in settings.BACKGROUND_TASKS} - {NAME}
