@@ -66,6 +66,7 @@ class MonitoredApp:
         drain_outbox: the command that delivers invalidations that wait in the database.
         audit_cache: the command that compares cached responses with the database.
         explain_queries: the command that shows the plans of the hot queries.
+        archive: the command that archives old rows of a table, with ``{table}`` for its name.
         partition: the command that makes partitions of a large table.
         figures: returns the application's own figures, which its metrics and rules read from the report. It
             runs as the section ``own_figures`` of the report, and queries the default database only within
@@ -88,6 +89,7 @@ class MonitoredApp:
     drain_outbox: str = ""
     audit_cache: str = ""
     explain_queries: str = ""
+    archive: str = ""
     partition: str = ""
     figures: Callable[[Callable[[], AbstractContextManager[Any]]], Any] = lambda _limits: None
     metrics: Callable[[Any], Sequence[AppMetric]] = lambda _figures: ()

@@ -92,7 +92,8 @@ def _measured(
         slow_queries=[*read("slow_queries", engine.statements, ()), *own_statements],
         suspects=query_stats.n_plus_one_suspects(),
         replication=read("replication", engine.replication, None),
-        replicas=replicas(read("primary", replica_states.primary, {}), TimeBudget()),
+        # What they wait for in vain leaves the time of the primary's sections as it is.
+        replicas=replicas(read("primary", replica_states.primary, {}), TimeBudget(sections.seconds_left)),
         disk=read("disk", lambda c: disk_space.measure(c, known), None),
         expired=read("retention", lambda c: retention.expired(c, kept, known), ()),
         missing_indexes=read("missing_indexes", lambda c: missing_indexes.missing_indexes(c, known), ()),
@@ -109,6 +110,11 @@ class _Sections:
         self.errors: dict[str, str] = {}
         self._budget = budget
         self._hung: str | None = None
+
+    @property
+    def seconds_left(self) -> float:
+        """How long the report may still wait for servers that do not respond."""
+        return self._budget.left
 
     def read(self, name: str, query: Callable[[BaseDatabaseWrapper], Any], default: Any) -> Any:
         """Return the result of a section's query, or the default with an entry in ``errors``."""

@@ -63,9 +63,11 @@ def expired(
 
 def _expired(connection: BaseDatabaseWrapper, table: TableFigures, retention: Retention) -> Expired:
     cutoff = timezone.now() - timedelta(days=retention.days)
+    further = f" AND {retention.condition}" if retention.condition else ""
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT count(*) FROM (SELECT 1 {expired_rows_sql(table.name, retention)} LIMIT %s) AS old",  # noqa: S608
+            f"SELECT count(*) FROM (SELECT 1 FROM {table.name}"  # noqa: S608
+            f" WHERE {retention.column} < %s{further} LIMIT %s) AS old",
             [connection.ops.adapt_datetimefield_value(cutoff), MAX_ROWS_COUNTED],
         )
         rows = int(cursor.fetchone()[0])
@@ -77,9 +79,3 @@ def _expired(connection: BaseDatabaseWrapper, table: TableFigures, retention: Re
         bytes=None if average is None else round(rows * average),
         complete=rows < MAX_ROWS_COUNTED,
     )
-
-
-def expired_rows_sql(table: str, retention: Retention) -> str:
-    """Return ``FROM`` and ``WHERE`` of the expired rows, with ``%s`` for the cutoff."""
-    further = f" AND {retention.condition}" if retention.condition else ""
-    return f"FROM {table} WHERE {retention.column} < %s{further}"

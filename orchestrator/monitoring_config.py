@@ -45,6 +45,7 @@ def register_with_monitoring() -> None:
             drain_outbox="python manage.py cache_relay",
             audit_cache="python manage.py cache_audit",
             explain_queries="python manage.py explain_queries",
+            archive="python manage.py archive --table {table}",
             partition="python manage.py partition_events",
             figures=monitored_work,
             metrics=work_metrics,

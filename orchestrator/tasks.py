@@ -50,3 +50,9 @@ def archive() -> None:
 def partition_events() -> None:
     """Create coming partitions of events and detach expired ones; a plain table stays plain."""
     background.partition_events()
+
+
+@shared_task
+def run_bulk_changes() -> None:
+    """Go on with the bulk changes that operators have started in the console."""
+    background.run_bulk_changes()

@@ -8,7 +8,7 @@ from monitoring import registry
 from monitoring.findings import Finding
 from monitoring.missing_indexes import app_of
 from monitoring.report_data import DatabaseReport
-from monitoring.retention import Retention, expired_rows_sql
+from monitoring.retention import Retention
 from monitoring.table_statistics import TableFigures
 
 #: Tables with fewer rows need no maintenance.
@@ -63,19 +63,17 @@ def expired(report: DatabaseReport) -> Iterator[Finding]:
             continue
         kept = each.retention
         many = each.rows >= _MIN_ROWS and each.rows >= _EXPIRED_SHARE * rows.get(each.table, 0)
-        where = expired_rows_sql(each.table, kept).replace("%s", _days_ago(report, kept.days))
         yield Finding(
             f"table:archive:{each.table}",
             "warning" if many else "info",
             f"{each.table} has rows older than {kept.setting}",
             {"rows": each.rows, "counted_all": each.complete, "bytes": each.bytes, kept.setting: kept.days},
-            f"DELETE {where};",
+            _archive_command(each.table),
         )
 
 
-def _days_ago(report: DatabaseReport, days: int) -> str:
-    """Return the SQL of a timestamp some days ago."""
-    return f"datetime('now', '-{days} days')" if _is_sqlite(report) else f"now() - interval '{days} days'"
+def _archive_command(table: str) -> str:
+    return registry.monitored_app().archive.format(table=table)
 
 
 def _is_sqlite(report: DatabaseReport) -> bool:
@@ -104,7 +102,7 @@ def _too_large(
             f"{table.name} has more than {limit} rows, and SQLite has no partitions: archive old rows, or "
             "use PostgreSQL, where a partition is cheap to drop",
             {**figures, retention.setting: retention.days, "rows_older": older},
-            _archive_sql(report, table.name, retention),
+            f"{_archive_command(table.name)}  # or DATABASE_URL=postgresql://USER:PASSWORD@HOST:PORT/NAME",
         )
     # Where the figures are missing, the number of partitions is None.
     elif table.partitions == 0:
@@ -115,19 +113,6 @@ def _too_large(
             figures,
             registry.monitored_app().partition,
         )
-
-
-def _archive_sql(report: DatabaseReport, table: str, retention: Retention) -> str:
-    """Return the SQL that moves expired rows into another SQLite file, and the setting for PostgreSQL."""
-    where = expired_rows_sql(table, retention).replace("%s", _days_ago(report, retention.days))
-    statements = (
-        f"ATTACH '{table}-archive.sqlite3' AS archive",
-        f"CREATE TABLE archive.{table} AS SELECT * {where}",
-        f"DELETE FROM {table} WHERE id IN (SELECT id FROM archive.{table})",  # noqa: S608 - our table's name
-        "DETACH archive",
-        "-- or DATABASE_URL=postgresql://USER:PASSWORD@HOST:PORT/NAME",
-    )
-    return "; ".join(statements)
 
 
 def statistics(report: DatabaseReport) -> Iterator[Finding]:

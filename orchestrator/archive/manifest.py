@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
+from django.db.models import Count, Max, Min, Sum
 
 from orchestrator.archive.disk_files import Contents, checksum, part_of
 from orchestrator.choices import OPEN_ARCHIVE_STATES, ArchiveState
@@ -56,6 +57,26 @@ def path_of(file: ArchiveFile) -> Path:
 def files() -> Sequence[ArchiveFile]:
     """Return the entries of all files, oldest first."""
     return list(ArchiveFile.objects.order_by("created_at", "table", "name"))
+
+
+def newest_files(number: int) -> Sequence[ArchiveFile]:
+    """Return the entries of the newest files, the newest first."""
+    return list(ArchiveFile.objects.order_by("-created_at", "table", "name")[:number])
+
+
+def totals() -> Sequence[dict[str, Any]]:
+    """Return files, rows, bytes and range of the archived rows of each table."""
+    archived = ArchiveFile.objects.filter(state=ArchiveState.ARCHIVED).values("table").order_by("table")
+    return list(
+        archived.annotate(
+            files=Count("name"),
+            all_rows=Sum("rows"),
+            all_bytes=Sum("bytes"),
+            oldest=Min("first_at"),
+            newest=Max("last_at"),
+            verified=Min("verified_at"),
+        )
+    )
 
 
 def open_batches() -> list[list[ArchiveFile]]:

@@ -108,9 +108,9 @@ def cutoff(table: str, days: int | None = None) -> datetime:
     return database_now() - timedelta(days=least if days is None else days)
 
 
-def due(table: str, before: datetime) -> DueRows:
-    """Count the rows that a run would archive. The time grows with their number."""
-    return DueRows(table, before, *stored_rows.due(table, before))
+def due(table: str, before: datetime, limit: int | None = None) -> DueRows:
+    """Count the rows that a run would archive, ``limit`` at most. The time grows with their number."""
+    return DueRows(table, before, *stored_rows.due(table, before, limit))
 
 
 def run(

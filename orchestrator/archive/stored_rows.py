@@ -110,15 +110,17 @@ def insert(table: str, names: Sequence[str], rows: Sequence[Row]) -> int:
         return int(cursor.rowcount)
 
 
-def due(table: str, before: datetime) -> tuple[int, datetime | None, datetime | None]:
-    """Return how many rows may be archived, and the oldest and newest of their timestamps."""
+def due(
+    table: str, before: datetime, limit: int | None = None
+) -> tuple[int, datetime | None, datetime | None]:
+    """Return how many rows may be archived, ``limit`` at most, and their oldest and newest timestamps."""
     age = AGE_COLUMNS[table]
     condition = f"status IN ({_ENDED})" if table == "jobs" else f"NOT EXISTS ({_UNFINISHED_JOBS} = job_id)"
     with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
-        cursor.execute(
-            f"SELECT count(*), min({age}), max({age}) FROM {table} WHERE {age} < %s AND {condition}",  # noqa: S608 - our own names
-            [timestamp(before)],
-        )
+        rows = f"SELECT {age} AS age FROM {table} WHERE {age} < %s AND {condition}"  # noqa: S608 - our own names
+        if limit is not None:
+            rows += f" ORDER BY {age} LIMIT {limit}"
+        cursor.execute(f"SELECT count(*), min(age), max(age) FROM ({rows}) AS old", [timestamp(before)])  # noqa: S608
         number, first, last = cursor.fetchone()
     return number, _parsed(first), _parsed(last)
 

@@ -11,6 +11,7 @@ from django.utils import timezone
 from monitoring.task_runs import MayGoOn, forever, run
 from orchestrator import archive as archive_files
 from orchestrator import counts, partitions
+from orchestrator.admin import bulk_admin
 from orchestrator.api.replay import replay
 from orchestrator.archive import ArchiveTotals
 from orchestrator.cache import audit, client
@@ -85,3 +86,8 @@ def partition_events(*, converting: bool = False) -> PartitionReport | None:
 
     run("partition_events", work)
     return reports[0] if reports else None
+
+
+def run_bulk_changes() -> int | None:
+    """Go on with the console's bulk changes that are running; return how many ended."""
+    return run(bulk_admin.BULK_TASK, bulk_admin.run_bulk_changes)

@@ -17,6 +17,7 @@ from orchestrator.cache import audit, client, tags
 from orchestrator.cache.commit_hook import invalidate
 from orchestrator.cache.interface import CacheUnavailable
 from orchestrator.console import dashboard
+from orchestrator.console.archive_page import archive_page, start_archive
 from orchestrator.console.audit_log import log_action
 from orchestrator.console.workload import work_report
 
@@ -157,6 +158,8 @@ PAGES: Final[tuple[tuple[str, Any, str], ...]] = (
     ("tables/", tables, "console-tables"),
     ("queries/", queries, "console-queries"),
     ("findings/", findings_page, "console-findings"),
+    ("archive/", archive_page, "console-archive"),
+    ("archive/start/", start_archive, "console-archive-start"),
 )
 
 #: The menu: name and title of each page.
@@ -172,4 +175,5 @@ MENU: Final = (
     ("console-tables", "Tables"),
     ("console-queries", "Queries"),
     ("console-findings", "Findings"),
+    ("console-archive", "Archive"),
 )

@@ -47,6 +47,7 @@ PAGES = (
     "/admin/tables/",
     "/admin/queries/",
     "/admin/findings/",
+    "/admin/archive/?dry_run=1",
     "/admin/orchestrator/job/add/",
     "/admin/password_change/",
 )

@@ -55,6 +55,7 @@ COVERED = {
     r"^make bench\b": "tests/benchmarks/test_command.py",
     r"^\.ci/run\b": ".ci/run",
     r"^\.venv/bin/(python -m )?pytest\b": "tests/infrastructure/test_pytest_run.py",
+    r"^(\.venv/bin/)?python3? manage\.py (archive|restore_archive)\b": "tests/archive/test_archive.py",
     r"^(\.venv/bin/)?python3? manage\.py seed_demo\b": "tests/demo/test_seed_demo.py",
     r"^(\.venv/bin/)?python3? manage\.py (changepassword|createsuperuser)\b": "Django's own tests",
     r"^(\.venv/bin/)?python3? manage\.py makemigrations\b": ".ci/run",

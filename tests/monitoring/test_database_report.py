@@ -129,7 +129,7 @@ class TestFindings:
         assert finding.level == "info"
         assert finding.evidence["rows"] == 3
         assert finding.evidence["bytes"] > 0
-        assert finding.action
+        assert finding.action == "python manage.py archive --table events"
 
     @pytest.mark.postgres
     def test_an_invalid_index_is_found(self):

@@ -1,10 +1,7 @@
 """The monitoring's rules: what each finds in made-up figures, and that healthy figures have no finding."""
 
-import sqlite3
-from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -141,9 +138,7 @@ class TestTables:
         assert "table:archive:events" in found(report(tables=(plain,), expired=(expired,)))
 
     @pytest.mark.parametrize("rows", [10_000, 10_001])
-    def test_an_archive_or_postgresql_is_recommended_for_a_large_table_on_sqlite(
-        self, rows: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ):
+    def test_an_archive_or_postgresql_is_recommended_for_a_large_table_on_sqlite(self, rows: int):
         table = TableFigures(name="events", row_count=rows, estimated_rows=rows, rows_per_day=5)
         findings = found(report(tables=(table,), server={"journal_mode": "wal"}))
         if rows == 10_000:
@@ -158,17 +153,8 @@ class TestTables:
             "EVENT_RETENTION_DAYS": 90,
             "rows_older": 0,
         }
+        assert finding.action.startswith("python manage.py archive --table events ")
         assert "DATABASE_URL=postgresql://" in finding.action
-        monkeypatch.chdir(tmp_path)
-        with closing(sqlite3.connect("kyros.sqlite3")) as database:
-            database.execute("CREATE TABLE events (id, created_at)")
-            database.execute("INSERT INTO events VALUES ('new', datetime('now', '-89 days'))")
-            database.execute("INSERT INTO events VALUES ('old', datetime('now', '-91 days'))")
-            database.commit()
-            database.executescript(finding.action)
-            assert database.execute("SELECT id FROM events").fetchall() == [("new",)]
-        with closing(sqlite3.connect("events-archive.sqlite3")) as archive:
-            assert archive.execute("SELECT id FROM events").fetchall() == [("old",)]
 
 
 class TestIndexes:

@@ -1,62 +1,58 @@
-"""A partition's way: expired, detached, archived, dropped, and restored."""
+"""The archive takes the rows of detached partitions, which are dropped afterwards."""
 
-from datetime import timedelta
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.conf import LazySettings
-from django.db import connection
-from django.utils import timezone
 
-from orchestrator import archive, background, counts, partitions
+from orchestrator import archive, counts, partitions
+from orchestrator.archive import batches, stored_rows
 from orchestrator.models import Event
 
 pytestmark = [pytest.mark.postgres, pytest.mark.django_db(transaction=True)]
 
-DAY = timedelta(days=1)
+START = datetime(2026, 11, 27, 12, tzinfo=UTC)
+LATER = datetime(2027, 5, 10, tzinfo=UTC)
+JANUARY = "events_20270101"
 
 
 @pytest.fixture
-def history(plain_database: None, settings: LazySettings, tmp_path: Path) -> None:
-    """A table with partitions of a week, and an event for each of the last 250 days."""
-    settings.ARCHIVE_DIR, settings.PARTITION_EVENTS_BY = tmp_path, "week"
-    settings.EVENT_RETENTION_DAYS = 1000
-    for days in (200, 180, 160, 140, 120, 100, 80, 60, 40, 20, 0):
-        partitions.run(timezone.now() - days * DAY)
-    settings.EVENT_RETENTION_DAYS, now = 90, timezone.now()
-    Event.objects.bulk_create(
-        Event(type="daily", payload={"days": days}, created_at=now - days * DAY) for days in range(250)
-    )
+def detached(plain_database: None, settings: LazySettings, tmp_path: Path) -> set[object]:
+    """The ids of events in two detached partitions; 34 others are in the table."""
+    settings.ARCHIVE_DIR = tmp_path / "archive"
+    partitions.run(START)
+    made = [Event(type="daily", created_at=START + timedelta(days=days)) for days in range(100)]
+    Event.objects.bulk_create(made)
+    assert JANUARY in partitions.run(LATER).detached
+    return {event.pk for event in made} - set(Event.objects.values_list("pk", flat=True))
 
 
-def test_expired_partitions_are_archived_dropped_and_restored(history: None) -> None:
-    before = list(Event.objects.order_by("id").values())
-    detached = background.partition_events()
-    assert detached is not None
-    assert len(detached.detached) > 5
-    left = Event.objects.count()
-    assert counts.rows_of("events") == left < 100
+def test_a_partition_is_dropped_once_the_archive_has_its_rows(
+    detached: set[object], monkeypatch: pytest.MonkeyPatch, sql: Callable[..., list[tuple[Any, ...]]]
+):
+    monkeypatch.setattr(batches, "BATCH_ROWS", 10)
+    monkeypatch.setattr(stored_rows, "PAGE_ROWS", 10)
+    stops = iter([True, True, False])  # in the middle of the first partition
+    assert not archive.run("events", archive.cutoff("events"), may_go_on=lambda: next(stops, False)).complete
+    assert partitions.upkeep(LATER, archived=archive.archived_rows).dropped == ()
 
-    assert background.archive() == archive.ArchiveTotals(events=250 - left, jobs=0)
-    assert Event.objects.count() == left  # the rest leaves with its partition
+    assert archive.run("events", archive.cutoff("events")).complete
+    assert sum(file.rows for file in archive.files()) == len(detached) == 66
+    assert {file.source for file in archive.files()} == set(partitions.detached())
+    assert archive.run("events", archive.cutoff("events")).files == []
 
-    dropped = background.partition_events()
-    assert dropped is not None
-    assert set(dropped.dropped) == set(detached.detached)
-    assert partitions.detached() == ()
+    report = partitions.upkeep(LATER, archived=archive.archived_rows)
+    assert len(report.dropped) == 2
+    assert sql("SELECT to_regclass(%s)", [JANUARY]) == [(None,)]
 
+
+def test_rows_of_a_dropped_partition_are_restored(detached: set[object]):
+    archive.run("events", archive.cutoff("events"))
+    partitions.upkeep(LATER, archived=archive.archived_rows)
     for file in archive.files():
         archive.restore(file.name)
-    assert list(Event.objects.order_by("id").values()) == before
-    assert counts.rows_of("events") == 250
-
-
-def test_a_plain_table_is_archived_row_by_row(
-    plain_database: None, settings: LazySettings, tmp_path: Path
-) -> None:
-    settings.ARCHIVE_DIR = tmp_path
-    Event.objects.create(type="old", created_at=timezone.now() - 91 * DAY)
-    assert background.archive() == archive.ArchiveTotals(events=1, jobs=0)
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM events")
-        assert cursor.fetchone() == (0,)
+    assert set(Event.objects.values_list("pk", flat=True)) > detached
+    assert Event.objects.count() == counts.rows_of("events") == 100

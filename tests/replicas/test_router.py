@@ -1,6 +1,7 @@
 """Which database a query goes to."""
 
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
 from django.conf import LazySettings
@@ -57,6 +58,22 @@ def test_an_open_transaction_reads_from_the_primary(replica: str):
     assert reading._choose() == replica  # noqa: SLF001 - what a read outside a transaction begins with
     with transaction.atomic():
         assert replicas.read(lambda: router.db_for_read(Job)) == "default"
+
+
+@pytest.mark.engine_neutral
+def test_a_replica_is_left_out_for_longer_each_time(monkeypatch: pytest.MonkeyPatch):
+    clock = SimpleNamespace(now=100.0)
+    monkeypatch.setattr(reading, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    monkeypatch.setattr(reading, "_left_out", {})
+    left_out = []
+    for _ in range(10):
+        reading._leave_out("replica1")  # noqa: SLF001 - as a read does that found it unusable
+        reading._leave_out("replica1")  # noqa: SLF001 - another thread found out the same
+        until, seconds = reading._left_out["replica1"]  # noqa: SLF001 - read by the choice of a replica
+        left_out.append(seconds)
+        clock.now = until
+    assert left_out[:3] == [reading.MIN_LEFT_OUT, 2 * reading.MIN_LEFT_OUT, 4 * reading.MIN_LEFT_OUT]
+    assert left_out[-1] == reading.MAX_LEFT_OUT
 
 
 @pytest.mark.sqlite
