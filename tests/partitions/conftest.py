@@ -26,6 +26,8 @@ def copied_database(blocker: DjangoDbBlocker) -> Iterator[None]:
     copy = f"{original}_copy{next(numbers)}"
     with blocker.unblock():
         _disconnect()
+        # A connection that an earlier test has left open would forbid the copy.
+        _on_server(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{original}'")  # noqa: S608
         _on_server(f"CREATE DATABASE {copy} TEMPLATE {original}")
         connection.settings_dict["NAME"] = copy
         yield

@@ -1,12 +1,18 @@
 """The command partition_events."""
 
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import psycopg
 import pytest
 from django.core.management import CommandError, call_command
 
+from orchestrator import counts
 from orchestrator.partitions import short_locks
+from tests.polling import wait_until
 
 
 def text(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
@@ -51,3 +57,25 @@ def test_a_lock_that_is_kept_is_one_clear_line(
         reader.execute("SELECT count(*) FROM events")
         with pytest.raises(CommandError, match="A transaction uses the table events"):
             call_command("partition_events")
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db(transaction=True)
+def test_a_run_that_was_killed_is_continued_by_the_next_one(
+    plain_database: None, database_url_now: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = [sys.executable, "manage.py", "partition_events"]
+    root = Path(__file__).resolve().parents[2]
+    with (
+        psycopg.connect(database_url_now) as reader,
+        psycopg.connect(database_url_now, autocommit=True) as other,
+    ):
+        reader.execute("SELECT count(*) FROM events")
+        environment = {**os.environ, "DATABASE_URL": database_url_now}
+        with subprocess.Popen(command, cwd=root, env=environment, stdout=subprocess.DEVNULL) as run:
+            waiting = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE %s"
+            wait_until(lambda: other.execute(waiting, ["ALTER TABLE events ADD%"]).fetchone())
+            run.kill()
+    # The killed run's session ends when its statement does.
+    wait_until(lambda: json.loads(text(capsys, "--json"))["state"] == "partitioned")
+    assert counts.rows_of("events") == 0

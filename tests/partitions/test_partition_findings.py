@@ -61,7 +61,7 @@ class TestPartitionedTable:
     def test_expired_partitions_were_not_detached(
         self, plain_database: None, settings: LazySettings, sql: Sql
     ) -> None:
-        settings.PARTITION_EVENTS_BY = "day"
+        settings.PARTITION_EVENTS_BY = "week"
         for days in (120, 100, 0):
             partitions.run(timezone.now() - timedelta(days=days))
         assert found() == {}

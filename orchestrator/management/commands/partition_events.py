@@ -34,9 +34,7 @@ class Command(ReportCommand):
     def handle(self, **options: Any) -> None:
         with migrated_database():
             report = _report(dry_run=options["dry_run"])
-        if report is None:
-            self.write_busy(json=options["json"])
-        elif options["json"]:
+        if options["json"]:
             self.write_json(asdict(report))
         elif report.state in _NOTHING:
             self.stdout.write(_NOTHING[report.state])
@@ -44,11 +42,11 @@ class Command(ReportCommand):
             self.stdout.writelines(f"{line}\n" for line in _lines(report))
 
 
-def _report(*, dry_run: bool) -> PartitionReport | None:
+def _report(*, dry_run: bool) -> PartitionReport:
+    """Do the run. The lease of a killed run lasts, but its lock on the partitions has ended with it."""
     try:
-        if dry_run:
-            return partitions.run(dry_run=True, archived=archive.archived_rows)
-        return background.partition_events(converting=True)
+        report = None if dry_run else background.partition_events(converting=True)
+        return report or partitions.run(dry_run=dry_run, archived=archive.archived_rows)
     except TableIsLocked as error:
         raise CommandError(str(error)) from error
 
