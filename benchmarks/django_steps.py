@@ -4,6 +4,7 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import django
@@ -11,11 +12,12 @@ import django
 django.setup()
 
 from django.db import connection  # noqa: E402
+from django.utils import timezone  # noqa: E402
 
 from benchmarks import pending_jobs  # noqa: E402
 from benchmarks.scaling import scale_rows  # noqa: E402
 from benchmarks.suites.report_queries import measure  # noqa: E402
-from orchestrator import actions, archive  # noqa: E402
+from orchestrator import actions, archive, partitions  # noqa: E402
 from orchestrator.auth import tokens  # noqa: E402
 from orchestrator.choices import ArchiveState, Role  # noqa: E402
 from orchestrator.models import User  # noqa: E402
@@ -67,6 +69,18 @@ def add_numbered_jobs(first: str, number: str) -> None:
         cursor.execute(statement, [int(first), int(first) + int(number) - 1])
 
 
+def partition_by_week() -> None:
+    """Make events a partitioned table whose rows are spread over partitions of a week."""
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE TABLE kept AS SELECT * FROM events")
+        cursor.execute("TRUNCATE events")
+        for weeks in (8, 4, 0):
+            partitions.run(timezone.now() - timedelta(weeks=weeks))
+        cursor.execute("INSERT INTO events SELECT * FROM kept")
+        cursor.execute("DROP TABLE kept")
+        cursor.execute("ANALYZE events")
+
+
 def scale(factor: str) -> None:
     """Multiply the rows of jobs, events and tasks by a factor."""
     scale_rows(int(factor))
@@ -115,6 +129,7 @@ STEPS: dict[str, Callable[..., Any]] = {
         create_admin,
         checkpoint,
         drop_triggers,
+        partition_by_week,
         add_numbered_jobs,
         scale,
         replace_pending,

@@ -5,14 +5,17 @@ Each function raises `ValueError` for an invalid URL. The error's text does not 
 
 import re
 from pathlib import Path
-from typing import Any
-from urllib.parse import SplitResult, parse_qsl, quote, urlencode, urlsplit
+from typing import Any, NamedTuple
+from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit
 
 import environ
 
 DATABASE_URL_FORMS = "sqlite:///FILE or postgresql://USER:PASSWORD@HOST:PORT/NAME"
 REPLICA_URL_FORMS = "comma separated, each postgresql://USER:PASSWORD@HOST:PORT/NAME"
-CACHE_URL_FORMS = "redis://:PASSWORD@HOST:PORT/DB, rediss://…, unix:///SOCKET?db=DB, or none"
+CACHE_URL_FORMS = (
+    "redis://USER:PASSWORD@HOST:PORT/DB, rediss://…, unix:///SOCKET?db=DB, "
+    "redis+sentinel://USER:PASSWORD@HOST:PORT,HOST:PORT/SERVICE/DB, rediss+sentinel://…, or none"
+)
 
 # A cache that needs longer is slower than the database. A frozen server delays every request by this much
 # until the circuit breaker opens.
@@ -34,6 +37,7 @@ _LISTENS = "-c kyros.notices=on"
 POSTGRESQL_SETTINGS = f"{_PAGE_COST} {_LISTENS}"
 MAX_PORT = 65535
 MAX_CACHE_DB = 15
+SENTINEL_PORT = 26379
 
 # How long a connection waits for the write lock. Writes take milliseconds; only a bulk load or a checkpoint
 # holds the lock for longer.
@@ -132,7 +136,10 @@ def cache_url(url: str) -> str:
     The timeouts are part of the URL because django-redis keeps one connection pool per URL.
     """
     parts = urlsplit(url)
-    _validate_cache_url(parts)
+    if _is_sentinel(parts):
+        sentinels(url)  # raises ValueError for an invalid one
+    else:
+        _validate_cache_url(parts)
     query = dict(parse_qsl(parts.query))
     query.setdefault("socket_timeout", CACHE_TIMEOUT_SECONDS)
     query.setdefault("socket_connect_timeout", CACHE_TIMEOUT_SECONDS)
@@ -146,10 +153,83 @@ def broker_url(url: str) -> str:
     It has no timeouts, because a worker may wait any time for its next task.
     """
     parts = urlsplit(url)
+    if _is_sentinel(parts):
+        group = sentinels(url)
+        server = urlsplit(group.server_url)
+        login = f"{server.netloc.rpartition('@')[0]}@" if "@" in server.netloc else ""
+        return ";".join(f"sentinel://{login}{host}:{port}{server.path}" for host, port in group.nodes)
     number = _cache_db(parts)
     if parts.scheme == "unix":
         return f"redis+socket://{parts.netloc}{parts.path}?virtual_host={number}"
     return f"{parts.scheme}://{parts.netloc}/{number}"
+
+
+def broker_options(url: str) -> dict[str, Any]:
+    """Return Celery's transport options for the cache server at `url`."""
+    if not _is_sentinel(urlsplit(url)):
+        return {}
+    group = sentinels(url)
+    login = {"username": group.username, "password": group.password}
+    return {
+        "master_name": group.service,
+        "sentinel_kwargs": login | (broker_tls(url) and {"ssl": True, **broker_tls(url)}),
+    }
+
+
+def broker_tls(url: str) -> dict[str, Any]:
+    """Return Celery's TLS options for the cache server at `url`; empty without TLS."""
+    parts = urlsplit(url)
+    if not parts.scheme.startswith("rediss"):
+        return {}
+    options = {name: value for name, value in parse_qsl(parts.query) if name.startswith("ssl_")}
+    return {"ssl_cert_reqs": "required", **options}
+
+
+class Sentinels(NamedTuple):
+    """Where to ask for the primary of a group of cache servers.
+
+    Args:
+        nodes: host and port of each sentinel.
+        service: the name by which they know the group.
+        server_url: the URL of its servers, with the service's name as host.
+        username, password: of the sentinels themselves.
+    """
+
+    nodes: tuple[tuple[str, int], ...]
+    service: str
+    server_url: str
+    username: str | None
+    password: str | None
+
+
+def sentinels(url: str) -> Sentinels:
+    """Return the parts of a URL like redis+sentinel://USER:PASSWORD@HOST:PORT,HOST:PORT/SERVICE/DB.
+
+    USER and PASSWORD are those of the cache servers. Those of the sentinels are `sentinel_username` and
+    `sentinel_password` in the query string.
+    """
+    parts = urlsplit(url)
+    login, at, hosts = parts.netloc.rpartition("@")
+    service, _, number = parts.path.strip("/").partition("/")
+    if not re.fullmatch(r"[A-Za-z0-9._-]+", service) or not re.fullmatch(r"[0-9]{0,4}", number):
+        raise ValueError("the path is not SERVICE or SERVICE/DB")
+    query = dict(parse_qsl(parts.query))
+    username, password = query.pop("sentinel_username", None), query.pop("sentinel_password", None)
+    scheme = parts.scheme.partition("+")[0]
+    server_url = f"{scheme}://{login}{at}{service}/{number or 0}?{urlencode(query)}"
+    return Sentinels(tuple(map(_node, hosts.split(","))), service, server_url, username, password)
+
+
+def _node(text: str) -> tuple[str, int]:
+    """Return host and port of a sentinel."""
+    parts = urlsplit(f"//{text}")
+    if not parts.hostname or parts.port == 0:
+        raise ValueError("a sentinel has no host, or port 0")
+    return unquote(parts.hostname), parts.port or SENTINEL_PORT
+
+
+def _is_sentinel(parts: SplitResult) -> bool:
+    return parts.scheme in ("redis+sentinel", "rediss+sentinel")
 
 
 def _cache_db(parts: SplitResult) -> str:
@@ -160,7 +240,7 @@ def _cache_db(parts: SplitResult) -> str:
 
 def _validate_cache_url(parts: SplitResult) -> None:
     if parts.scheme not in ("redis", "rediss", "unix"):
-        raise ValueError("the scheme is none of redis, rediss, unix")
+        raise ValueError("the scheme is none of redis, rediss, unix, redis+sentinel, rediss+sentinel")
     if parts.scheme == "unix" and not parts.path.startswith("/"):
         raise ValueError("the URL names no socket")
     if parts.scheme != "unix" and not parts.hostname:

@@ -212,6 +212,7 @@ CACHE_TTL_USER_AUTH = _ttl("USER_AUTH", 900)
 CACHE_TTL_EVENTS = _ttl("EVENTS", 30)
 CACHE_TTL_TASK_LIST = _ttl("TASK_LIST", 60)
 CACHE_TTL_USER_LIST = _ttl("USER_LIST", 60)
+CACHE_TTL_CONSOLE = _ttl("CONSOLE", 5)
 # The prefix of every key, so that several installations can share one server.
 CACHE_PREFIX = env.text(
     "CACHE_PREFIX", "kyros", pattern=r"[A-Za-z0-9_-]{1,32}", allowed="1 to 32 letters, digits, - and _"
@@ -243,6 +244,11 @@ def _cache_url() -> str | None:
 
 
 CACHE_URL = _cache_url()
+CACHE_SENTINELS = (
+    connection_urls.sentinels(CACHE_URL)
+    if CACHE_URL and "+sentinel:" in CACHE_URL.partition("//")[0]
+    else None
+)
 CACHES: dict[str, dict[str, Any]] = {
     "default": {
         "BACKEND": "django_redis.cache.RedisCache",
@@ -256,7 +262,7 @@ CACHES: dict[str, dict[str, Any]] = {
             "SERIALIZER": "django_redis.serializers.json.JSONSerializer",
         },
     }
-    if CACHE_ENABLED
+    if CACHE_ENABLED and not CACHE_SENTINELS  # the client of sentinels is not made by Django
     else {"BACKEND": "django.core.cache.backends.dummy.DummyCache"},
 }
 
@@ -361,7 +367,11 @@ os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(METRICS_DIR)  # prometheus_client h
 
 # Only the schedule starts tasks, and tasks store no result.
 CELERY_BROKER_URL = connection_urls.broker_url(CACHE_URL) if CACHE_URL else "memory://"
-CELERY_BROKER_TRANSPORT_OPTIONS = {"global_keyprefix": f"{CACHE_PREFIX}:tasks:"}
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "global_keyprefix": f"{CACHE_PREFIX}:tasks:",
+    **(connection_urls.broker_options(CACHE_URL) if CACHE_URL else {}),
+}
+CELERY_BROKER_USE_SSL = connection_urls.broker_tls(CACHE_URL or "") or None
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # the worker keeps trying while the server is away
 CELERY_ACCEPT_CONTENT = ["json"]
@@ -376,6 +386,7 @@ CELERY_BEAT_SCHEDULER = "celery.beat:Scheduler"
 # docs/operations.md.
 BACKGROUND_TASKS = (
     ScheduledTask(path="orchestrator.tasks.requeue_expired", every=5, max_seconds=10),
+    ScheduledTask(path="orchestrator.tasks.run_bulk_changes", every=3, max_seconds=60),
     ScheduledTask(path="orchestrator.tasks.fold_counts", every=30, max_seconds=60),
     ScheduledTask(path="orchestrator.tasks.roll_up_minutes", every=30, max_seconds=60),
     ScheduledTask(path="monitoring.tasks.snapshot_tables", every=300, max_seconds=120),
@@ -384,6 +395,9 @@ BACKGROUND_TASKS = (
     ),
     ScheduledTask(path="orchestrator.tasks.prune_idempotency_keys", every=3600, max_seconds=300, minute=7),
     ScheduledTask(path="orchestrator.tasks.archive", every=3600, max_seconds=600, minute=23),
+    ScheduledTask(
+        path="orchestrator.tasks.partition_events", every=86400, max_seconds=300, hour=3, minute=37
+    ),
 )
 
 # --- API ----------------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ The monitoring itself knows no table, query, command or setting of the applicati
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -68,7 +69,8 @@ class MonitoredApp:
         archive: the command that archives old rows of a table, with ``{table}`` for its name.
         partition: the command that makes partitions of a large table.
         figures: returns the application's own figures, which its metrics and rules read from the report. It
-            queries the default database, and runs as the section ``own_figures`` of the report.
+            runs as the section ``own_figures`` of the report, and queries the default database only within
+            the context that its argument opens: a section's time limits, on PostgreSQL a transaction.
         metrics: makes the application's own metrics of these figures.
         rules: the application's own rules. A rule may query the default database. It runs as a section of
             the report, named like the function, with the time limits of a section.
@@ -89,7 +91,7 @@ class MonitoredApp:
     explain_queries: str = ""
     archive: str = ""
     partition: str = ""
-    figures: Callable[[], Any] = lambda: None
+    figures: Callable[[Callable[[], AbstractContextManager[Any]]], Any] = lambda _limits: None
     metrics: Callable[[Any], Sequence[AppMetric]] = lambda _figures: ()
     rules: tuple[Rule, ...] = ()
 

@@ -2,8 +2,8 @@
 
 import logging
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from typing import Any, Final, TypeVar
@@ -50,6 +50,9 @@ _SERVER_TIMEOUTS: Final = "SET LOCAL statement_timeout = 400; SET LOCAL lock_tim
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
+#: Opens a context with the time limits of one query, and returns the connection.
+_Limits = Callable[[], AbstractContextManager[BaseDatabaseWrapper]]
+
 
 def database_report(*, plans: bool = True, budget: TimeBudget | None = None) -> DatabaseReport:
     """Measure the database and the cache, and apply the rules.
@@ -89,13 +92,14 @@ def _measured(
         slow_queries=[*read("slow_queries", engine.statements, ()), *own_statements],
         suspects=query_stats.n_plus_one_suspects(),
         replication=read("replication", engine.replication, None),
-        replicas=replicas(read("primary", replica_states.primary, {}), TimeBudget()),
+        # What they wait for in vain leaves the time of the primary's sections as it is.
+        replicas=replicas(read("primary", replica_states.primary, {}), TimeBudget(sections.seconds_left)),
         disk=read("disk", lambda c: disk_space.measure(c, known), None),
         expired=read("retention", lambda c: retention.expired(c, kept, known), ()),
         missing_indexes=read("missing_indexes", lambda c: missing_indexes.missing_indexes(c, known), ()),
         index_usage=read("index_usage", lambda _: _index_usage(app, checks, known), ()),
         background=read("background", lambda _: task_runs.figures(), ()),
-        own_figures=read("own_figures", lambda _: app.figures(), None),
+        own_figures=sections.read_within("own_figures", app.figures, None),
     )
 
 
@@ -107,13 +111,22 @@ class _Sections:
         self._budget = budget
         self._hung: str | None = None
 
+    @property
+    def seconds_left(self) -> float:
+        """How long the report may still wait for servers that do not respond."""
+        return self._budget.left
+
     def read(self, name: str, query: Callable[[BaseDatabaseWrapper], Any], default: Any) -> Any:
         """Return the result of a section's query, or the default with an entry in ``errors``."""
+        return self.read_within(name, partial(_with_limits, query), default)
+
+    def read_within(self, name: str, section: Callable[[_Limits], Any], default: Any) -> Any:
+        """Do as ``read`` does for a section that opens the query's time limits itself."""
         if self._hung:
             self.errors[name] = self._hung
             return default
         try:
-            return _result(BoundedCall(lambda: _with_timeouts(query)), self._budget)
+            return _result(BoundedCall(partial(section, _server_limits)), self._budget)
         except TimeBudgetExceeded as error:
             self._hung = self.errors[name] = f"the database gave {error}"
         except (DatabaseError, InterfaceError) as error:
@@ -146,14 +159,21 @@ def _is_alive(since: float, budget: TimeBudget) -> bool:
     return alive
 
 
-def _with_timeouts(query: Callable[[BaseDatabaseWrapper], T]) -> T:
+def _with_limits(query: Callable[[BaseDatabaseWrapper], T], limits: _Limits) -> T:
+    with limits() as connection:
+        return query(connection)
+
+
+@contextmanager
+def _server_limits() -> Iterator[BaseDatabaseWrapper]:
     connection = connections[DEFAULT_DB_ALIAS]
     if connection.vendor != "postgresql":  # on SQLite a transaction would wait for the writer
-        return query(connection)
+        yield connection
+        return
     with transaction.atomic(using=connection.alias):
         with connection.cursor() as cursor:
             cursor.execute(_SERVER_TIMEOUTS)
-        return query(connection)
+        yield connection
 
 
 def _cache_health(call: BoundedCall[CacheHealth], budget: TimeBudget) -> CacheHealth:

@@ -25,6 +25,9 @@ from monitoring.models import BackgroundTask
 _OVERDUE_INTERVALS: Final = 3
 _MIN_OVERDUE: Final = timedelta(minutes=10)
 
+#: After so many intervals without a start nobody runs a task. Cron is no worker: its lines run once a minute.
+_ACTIVE_INTERVALS: Final = 4
+
 #: A run that took longer is logged although it did nothing.
 _LONG_SECONDS: Final = 5.0
 
@@ -50,7 +53,7 @@ def run(name: str, work: Callable[[MayGoOn], T]) -> T | None:
     Returns:
         The result; None if another run is under way.
     """
-    task = next(task for task in settings.BACKGROUND_TASKS if task.name == name)
+    task = _scheduled(name)
     holder = secrets.token_hex(8)
     if not _take_lease(name, holder, task.hard_limit):
         logger.info("%s: another run is under way", name)
@@ -67,6 +70,18 @@ def run(name: str, work: Callable[[MayGoOn], T]) -> T | None:
     level = logging.INFO if any(done.values()) or seconds > _LONG_SECONDS else logging.DEBUG
     logger.log(level, "%s: %s in %.3f s", name, done, seconds)
     return result
+
+
+def is_active(name: str) -> bool:
+    """Return whether a worker runs a task: a run is under way, or the last ones began at their intervals."""
+    task = _scheduled(name)
+    recently = Now() - timedelta(seconds=_ACTIVE_INTERVALS * task.every)
+    rows = BackgroundTask.objects.filter(Q(started_at__gt=recently) | Q(leased_until__gt=Now()), name=name)
+    return rows.exists()
+
+
+def _scheduled(name: str) -> Any:
+    return next(task for task in settings.BACKGROUND_TASKS if task.name == name)
 
 
 def _take_lease(name: str, holder: str, seconds: int) -> bool:

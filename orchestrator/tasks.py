@@ -44,3 +44,15 @@ def prune_idempotency_keys() -> None:
 def archive() -> None:
     """Archive the jobs and events whose retention has passed."""
     background.archive()
+
+
+@shared_task
+def partition_events() -> None:
+    """Create coming partitions of events and detach expired ones; a plain table stays plain."""
+    background.partition_events()
+
+
+@shared_task
+def run_bulk_changes() -> None:
+    """Go on with the bulk changes that operators have started in the console."""
+    background.run_bulk_changes()

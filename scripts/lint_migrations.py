@@ -17,12 +17,11 @@ from typing import Any, Final
 
 import django
 from django.apps import apps
-from django.conf import settings
-from django.db import ConnectionHandler
 from django.db.backends.postgresql.schema import DatabaseSchemaEditor
 from django.db.migrations import Migration
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.state import ProjectState
+from django.db.utils import ConnectionHandler
 
 #: Rules that hold for no migration, each with the reason.
 NOT_CHECKED: Final = {
@@ -34,6 +33,8 @@ NOT_CHECKED: Final = {
     "prefer-bigint-over-smallint": "as above",
 }
 POSTGRESQL_VERSION: Final = "18"
+#: The project's packages.
+PACKAGES: Final = ("kyros", "monitoring", "orchestrator")
 
 #: Never opened.
 _DATABASES: Final = {"default": {"ENGINE": "orchestrator.db.postgresql", "NAME": "unused"}}
@@ -109,7 +110,7 @@ def problems(migrations: dict[str, tuple[Migration, ProjectState]]) -> Iterator[
 def own_migrations() -> dict[str, tuple[Migration, ProjectState]]:
     """Return the project's migrations by name, each with the models before it."""
     loader = MigrationLoader(None, replace_migrations=False)
-    own = {app.label for app in apps.get_app_configs() if Path(app.path).is_relative_to(settings.BASE_DIR)}
+    own = {app.label for app in apps.get_app_configs() if app.name.partition(".")[0] in PACKAGES}
     nodes = sorted(node for node in loader.graph.nodes if node[0] in own)
     return {
         ".".join(node): (loader.graph.nodes[node], loader.project_state(node, at_end=False)) for node in nodes

@@ -11,6 +11,8 @@ from benchmarks.suites import (
     job_claims,
     job_writes,
     list_reads,
+    partition_writes,
+    replica_reads,
     report_queries,
     table_growth,
     worker_memory,
@@ -29,4 +31,6 @@ SUITES: dict[str, Suite] = {
     "stream": event_stream.run,
     "claim_growth": claim_growth.run,
     "archive": archive.run,
+    "partitions": partition_writes.run,
+    "replica_reads": replica_reads.run,
 }

@@ -5,9 +5,11 @@ from functools import partial
 from typing import Any, Final, cast
 
 from django import forms
+from django.contrib import admin
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.utils import display_for_field, label_for_field, lookup_field
 from django.contrib.admin.views.main import ORDER_VAR
+from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.db.models import Model, QuerySet
@@ -17,6 +19,7 @@ from django.template.response import TemplateResponse
 from django.urls import path, reverse
 from django.views.decorators.http import require_POST, require_safe
 
+from monitoring import task_runs
 from orchestrator.admin.base import KeysetModelAdmin, acting_username
 from orchestrator.admin.change_list import CURSOR_VAR, KeysetChangeList
 from orchestrator.console import bulk_runs
@@ -27,6 +30,10 @@ from orchestrator.console.html_formatting import NOTHING
 from orchestrator.console.models import BulkAction, BulkChange, BulkState
 from orchestrator.limits import MAX_INT32, MAX_REASON_LENGTH, MIN_INT32
 from orchestrator.listing import Selection
+from orchestrator.models import Job, Task, User
+
+#: The background task that goes on with changes.
+BULK_TASK: Final = "run_bulk_changes"
 
 #: Rows in the preview of a change.
 MAX_PREVIEWED: Final = 20
@@ -93,6 +100,7 @@ class BulkModelAdmin(KeysetModelAdmin):
             "change": change,
             "form": form or self._form(change),
             "bulk_note": self.bulk_note,
+            "in_background": task_runs.is_active(BULK_TASK),
             "rows_name": self.opts.verbose_name_plural,
             "past_verb": "deleted" if change.action == BulkAction.DELETE else "changed",
             **(self._preview(request, change) if change.state == BulkState.PREPARED else {}),
@@ -110,16 +118,35 @@ class BulkModelAdmin(KeysetModelAdmin):
         for name, value in {**form.cleaned_data, "by": acting_username(request)}.items():
             setattr(change, name, value)
         with transaction.atomic():
-            bulk_runs.start(change, self._selection(change))
-            self._log(request, f"Started: {_description(change)}")
+            if bulk_runs.start(change, self._selection(change)):
+                self._log(request, f"Started: {_description(change)}")
         return self._page_of(change)
 
     def step_view(self, request: HttpRequest, number: int) -> HttpResponse:
         """Run a change's next step."""
         change = self._change(request, number)
+        if task_runs.is_active(BULK_TASK):
+            return self._page_of(change)  # the worker does it; the page shows how far it is
         if bulk_runs.run_step(change, self._selection(change)):
             self._log_end(request, change)
         return self._page_of(change)
+
+    def go_on(self, change: BulkChange, may_go_on: Callable[[], bool]) -> None:
+        """Run a change's steps until it ends, outside a request.
+
+        Args:
+            change: a change of this table that is running.
+            may_go_on: called before each step; False ends the work.
+        """
+        request, selection = HttpRequest(), self._selection(change)
+        while may_go_on() and change.state == BulkState.RUNNING:
+            user = User.objects.filter(username=change.by, active=True).first()
+            request.user = user or AnonymousUser()
+            if not self._may(request, BulkAction(change.action)):
+                bulk_runs.stop(change)
+            elif bulk_runs.run_step(change, selection):
+                self._log_end(request, change)
+            change.refresh_from_db()
 
     def stop_view(self, request: HttpRequest, number: int) -> HttpResponse:
         """Stop a change; rows already changed stay changed."""
@@ -217,6 +244,20 @@ def _selected_ids(request: HttpRequest) -> list[str] | None:
     if request.POST.get("select_across") == "1":
         return None
     return request.POST.getlist(ACTION_CHECKBOX_NAME)
+
+
+def run_bulk_changes(may_go_on: Callable[[], bool]) -> int:
+    """Go on with every bulk change that is running; return how many ended.
+
+    Args:
+        may_go_on: called before each step; False ends the work.
+    """
+    ended = 0
+    pages: Any = {model._meta.db_table: admin.site.get_model_admin(model) for model in (Job, Task, User)}
+    for change in BulkChange.objects.filter(state=BulkState.RUNNING).order_by("pk"):
+        pages[change.table].go_on(change, may_go_on)
+        ended += change.state != BulkState.RUNNING
+    return ended
 
 
 def _description(change: BulkChange) -> str:

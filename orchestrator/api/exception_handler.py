@@ -6,13 +6,14 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from django.core.exceptions import ObjectDoesNotExist, RequestDataTooBig
-from django.db import InterfaceError, OperationalError
+from django.db import IntegrityError, InterfaceError, OperationalError
 from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
 from orchestrator.auth.throttling import TooManyAttempts
 from orchestrator.db.disk_full import is_disk_full
+from orchestrator.db.missing_partition import is_missing_partition
 from orchestrator.exceptions import (
     DuplicateValue,
     IdempotencyKeyReused,
@@ -38,6 +39,7 @@ _STATUS_OF: Final[Mapping[type[Exception], HTTPStatus]] = {
 }
 
 _DATABASE_UNAVAILABLE: Final = "The database is unavailable. Try again."
+_NO_PARTITION: Final = "No partition takes new events until the operator runs `manage.py partition_events`."
 _DISK_FULL: Final = "The disk is full, so the database cannot store changes. Reading still works."
 
 
@@ -66,6 +68,9 @@ def handle_exception(error: Exception, context: Mapping[str, Any]) -> Response |
             # Without a traceback: while the database is away, every request gets here.
             logger.error("The database is unavailable: %s", error)
             response = _retry_later(HTTPStatus.SERVICE_UNAVAILABLE, unavailable(error), RETRY_AFTER_SECONDS)
+        case IntegrityError() if is_missing_partition(error):
+            logger.error("A write failed: %s", _NO_PARTITION)
+            response = _retry_later(HTTPStatus.SERVICE_UNAVAILABLE, _NO_PARTITION, RETRY_AFTER_SECONDS)
         case _:
             return exception_handler(error, context)  # type: ignore[arg-type]
     return response

@@ -184,8 +184,14 @@ def run_due(may_go_on: MayGoOn = forever) -> ArchiveTotals:
     totals: Counter[str] = Counter()
     with suppress(ArchiveBusy):
         for table in TABLES:
-            totals.update(run(table, cutoff(table), may_go_on=may_go_on).rows)
+            totals.update(run(table, _due_before(table), may_go_on=may_go_on).rows)
     return ArchiveTotals(**totals)
+
+
+def _due_before(table: str) -> datetime:
+    """Return before which rows leave one by one: newer events leave with their whole partition."""
+    boundary = partitions.first_boundary() if table == "events" else None
+    return min(cutoff(table), boundary) if boundary else cutoff(table)
 
 
 def restore(name: str, progress: Callable[[int], object] = bool) -> Restored:

@@ -10,7 +10,8 @@ from django.utils import timezone
 
 from monitoring.task_runs import MayGoOn, forever, run
 from orchestrator import archive as archive_files
-from orchestrator import counts
+from orchestrator import counts, partitions
+from orchestrator.admin import bulk_admin
 from orchestrator.api.replay import replay
 from orchestrator.archive import ArchiveTotals
 from orchestrator.cache import audit, client
@@ -18,6 +19,7 @@ from orchestrator.cache.audit import AuditReport
 from orchestrator.console import rollups
 from orchestrator.leases import expiry
 from orchestrator.leases.expiry import Expiry
+from orchestrator.partitions import PartitionChanges, PartitionReport
 from orchestrator.submission import idempotency
 
 
@@ -65,3 +67,27 @@ def prune_idempotency_keys() -> int | None:
 def archive() -> ArchiveTotals | None:
     """Archive the jobs and events whose retention has passed; return how many."""
     return run("archive", archive_files.run_due)
+
+
+def partition_events(*, converting: bool = False) -> PartitionReport | None:
+    """Keep the partitions of events; return what was done.
+
+    Args:
+        converting: whether to convert a plain table, too.
+
+    Raises:
+        TableIsLocked: if a transaction keeps a lock for too long.
+    """
+    keep, reports = partitions.run if converting else partitions.upkeep, list[PartitionReport]()
+
+    def work(_: MayGoOn) -> PartitionChanges:
+        reports.append(keep(archived=archive_files.archived_rows))
+        return reports[0].changes
+
+    run("partition_events", work)
+    return reports[0] if reports else None
+
+
+def run_bulk_changes() -> int | None:
+    """Go on with the console's bulk changes that are running; return how many ended."""
+    return run(bulk_admin.BULK_TASK, bulk_admin.run_bulk_changes)

@@ -14,8 +14,9 @@ from django_redis import get_redis_connection
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from orchestrator.cache import epoch, metrics, scripts, timing
+from orchestrator.cache import epoch, failover, metrics, scripts, timing
 from orchestrator.cache.breaker import BreakerState, CircuitBreaker
+from orchestrator.cache.failover import ServerGroup
 from orchestrator.cache.interface import CacheRestarted, CacheUnavailable
 from orchestrator.cache.lease import Lease
 from orchestrator.cache.raw_pool import BoundedParser, RawPool, deadline_at
@@ -33,20 +34,28 @@ class RedisCacheClient:
 
     def __init__(self, url: str | None) -> None:
         self.enabled = url is not None
+        self.group = ServerGroup() if url and settings.CACHE_SENTINELS else None
         self.lease = Lease()
         self.breaker = CircuitBreaker(probe=self._probe, on_change=self._breaker_changed)
 
     @cached_property
     def redis_client(self) -> Any:
         """Return the library's client. It replaces a connection that broke while idle, without a pause."""
-        redis_client = get_redis_connection("default")
+        if self.group:
+            redis_client = failover.connect(settings.CACHE_SENTINELS, self.group)
+        else:
+            redis_client = get_redis_connection("default")
         redis_client.connection_pool.connection_kwargs["parser_class"] = BoundedParser
         redis_client.set_retry(_RETRY)
         return redis_client
 
     @cached_property
     def _raw_pool(self) -> RawPool:
-        return RawPool(self.redis_client.connection_pool, on_late_error=self._late_error)
+        return RawPool(
+            self.redis_client.connection_pool,
+            on_late_error=self._late_error,
+            check=self.group and self.group.check,
+        )
 
     @property
     def usable(self) -> bool:
@@ -153,6 +162,8 @@ class RedisCacheClient:
     def _probe(self) -> None:
         """Raise while the server is slow or unhealthy. It is healthy once the outbox was drained into it."""
         try:
+            if self.group:
+                self.group.look(self, may_replace=True)
             self._require_fast()
             epoch.establish(self)
             self.lease.renew(self)

@@ -32,6 +32,8 @@ def drain_outbox(cache: CacheClient) -> None:
         CacheUnavailable: when the cache server or the database does not respond.
     """
     connection = connections[DEFAULT_DB_ALIAS]
+    if cache.group and not connection.in_atomic_block:
+        cache.group.look(cache, may_replace=True)
     with database.errors_as_unavailable():
         # Until a read finds it empty: to a writer that waited for an earlier row, that row's presence proves
         # that no process has renewed its lease since.
@@ -40,6 +42,8 @@ def drain_outbox(cache: CacheClient) -> None:
             # between the invalidation of the tag and the deletion of its row.
             with transaction.atomic(using=DEFAULT_DB_ALIAS):
                 rows = outbox.pending(connection, MAX_ROWS_AT_ONCE)
+                if cache.group:
+                    cache.group.require_settled(cache, fresh=True)
                 _invalidate(cache, rows)
                 outbox.remove(connection, rows.ids)
             for group in cache_tags.groups_of(rows.tags):

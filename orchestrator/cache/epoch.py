@@ -58,6 +58,8 @@ def establish(cache: CacheClient) -> bool:
         value = _read(cache)
     if value is None or not value.startswith(_IN_DOUBT):
         return value is not None
+    if cache.group:
+        cache.group.require_settled(cache, fresh=True)  # after the epoch was read
     if not _all_over_since(value):
         return False
     # Fails if the server was restarted, or put in doubt again, since the value was read.

@@ -81,6 +81,8 @@ def begin(
         return None
     writer = f"{transaction or database.current_transaction(connection)}:{keys.token()}"
     try:
+        if group := client.current().group:
+            group.require_settled(client.current())
         client.current().run(scripts.begin(tags, writer=writer))
     except CacheUnavailable:
         metrics.count("failures", "begin")

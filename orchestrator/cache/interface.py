@@ -18,6 +18,8 @@ class CacheClient(Protocol):
     """The part of ``orchestrator.cache.client.RedisCacheClient`` that other modules use."""
 
     enabled: bool
+    group: Any
+    """The servers of which Sentinel chooses one (``orchestrator.cache.failover``); None without Sentinel."""
 
     @property
     def usable(self) -> bool:

@@ -73,6 +73,8 @@ class Lease:
             if not drain.outbox_exists(connection):
                 self._until = started + timing.LEASE
                 return
+            if cache.group:
+                cache.group.look(cache, may_replace=True)
             pending, history = database.look(connection)
         if pending:
             drain.drain_outbox(cache)

@@ -77,10 +77,14 @@ class RawPool:
     Args:
         pool: the library's pool, which makes the connections. Their time-out is that of a whole exchange.
         on_late_error: called for each command of ``send`` that failed, or of which the reply was lost.
+        check: raises the library's ``ConnectionError`` for a connection that may not be used.
     """
 
-    def __init__(self, pool: Any, on_late_error: Callable[[], None]) -> None:
+    def __init__(
+        self, pool: Any, on_late_error: Callable[[], None], check: Callable[[Any], None] | None = None
+    ) -> None:
         self._pool = pool
+        self._check = check
         self._on_late_error = on_late_error
         self._timeout = float(pool.connection_kwargs["socket_timeout"])
         self._idle: deque[_RawConnection] = deque()  # append and pop are thread-safe
@@ -124,6 +128,8 @@ class RawPool:
         except IndexError:
             connection = self._connect(started)
         try:
+            if self._check:
+                self._check(connection.library_connection)
             result = operation(connection, command, started)
         except redis.exceptions.ConnectionError:
             connection = self._connect(started)
@@ -154,7 +160,7 @@ class _RawConnection:
 
     def __init__(self, connection: Any, timeout: float, on_late_error: Callable[[], None]) -> None:
         connection.connect()
-        self._connection = connection
+        self._connection = self.library_connection = connection
         self._socket: socket.socket = connection._sock  # noqa: SLF001 - the library does not use it meanwhile
         self._parser = hiredis.Reader(
             protocolError=redis.exceptions.InvalidResponse, replyError=_error_from, notEnoughData=_INCOMPLETE

@@ -153,17 +153,18 @@ TTL_SETTINGS: Final = MappingProxyType(
         "users": "CACHE_TTL_USER_LIST",
         "user": "CACHE_TTL_USER_LIST",
         "user_auth": "CACHE_TTL_USER_AUTH",
+        "console": "CACHE_TTL_CONSOLE",
     }
 )
 
 #: The groups that a tag invalidates, by the tag or its first part.
 _GROUPS: Final = MappingProxyType(
     {
-        JOBS: ("jobs",),
+        JOBS: ("jobs", "console"),
         JOB_COUNTS: ("job_counts",),
         JOBS_IN_BULK: ("job",),
         "job": ("job",),
-        EVENTS: ("events", "event"),
+        EVENTS: ("events", "event", "console"),
         TASKS: ("tasks",),
         TASKS_IN_BULK: ("task",),
         "task": ("task",),

@@ -15,7 +15,7 @@ from django.conf import settings
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from orchestrator.cache import keys, tags
+from orchestrator.cache import failover, keys, tags
 
 logger = logging.getLogger(__name__)
 
@@ -24,6 +24,15 @@ _PING_EVERY: Final = 0.5
 _SILENT_AFTER: Final = 1.5
 #: Seconds until the next attempt to connect.
 _RETRY_AFTER: Final = 0.5
+
+
+def _connect(url: str) -> redis.Redis:
+    if settings.CACHE_SENTINELS:
+        client: redis.Redis = failover.connect_to_any(settings.CACHE_SENTINELS)
+    else:
+        client = redis.Redis.from_url(url)
+    client.set_retry(Retry(NoBackoff(), 0))
+    return client
 
 
 class Listener:
@@ -63,9 +72,8 @@ class Listener:
 
     def _listen(self, url: str) -> None:
         """Call ``on_commit`` for each wake-up until the server does not respond."""
-        retry = Retry(NoBackoff(), 0)
         with (
-            redis.Redis.from_url(url, retry=retry) as client,
+            _connect(url) as client,
             client.pubsub(ignore_subscribe_messages=True) as subscription,
         ):
             subscription.subscribe(keys.generation(tags.EVENTS))

@@ -39,11 +39,15 @@ def eligible(change: BulkChange, selection: Selection) -> Selection:
     return replace(selection, also=selection.also & operation_of(change).eligible)
 
 
-def start(change: BulkChange, selection: Selection) -> None:
-    """Save that a change runs, and how many rows are eligible."""
+@transaction.atomic
+def start(change: BulkChange, selection: Selection) -> bool:
+    """Save that a change runs, and how many rows are eligible; return False if it was started before."""
+    if BulkChange.objects.select_for_update().get(pk=change.pk).state != BulkState.PREPARED:
+        return False
     change.total = eligible(change, selection).count(MAX_COUNTED)
     change.state = BulkState.RUNNING
     change.save()
+    return True
 
 
 def run_step(change: BulkChange, selection: Selection) -> bool:

@@ -13,7 +13,7 @@ from django.db.models import Count, F, FloatField, Func, Max, Min, Sum, Window
 from django.db.models.functions import RowNumber
 
 from orchestrator.choices import JobEvent
-from orchestrator.console import work_rollups
+from orchestrator.console import cached_figures, work_rollups
 from orchestrator.console.minutes import MinuteOf, minute_of, start_of
 from orchestrator.console.models import MinuteRollup
 from orchestrator.models import Event, Job
@@ -84,6 +84,11 @@ def buckets(number: int, length: int, now: datetime) -> tuple[Bucket, ...]:
         length: the length of each, in minutes.
         now: the current time.
     """
+    name = f"buckets:{number}x{length}"
+    return cached_figures.figures(name, tuple[Bucket, ...], lambda: _buckets(number, length, now))
+
+
+def _buckets(number: int, length: int, now: datetime) -> tuple[Bucket, ...]:
     current = minute_of(now)
     last = current // length
     first = last - number + 1

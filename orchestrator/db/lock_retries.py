@@ -51,12 +51,17 @@ class LockRetries:
                 with lock_timeout(connection, self.seconds):
                     return change()
             except OperationalError as error:
-                if getattr(error.__cause__, "sqlstate", None) not in _MAY_SUCCEED_LATER:
+                if not may_succeed_later(error):
                     raise
             self.report(attempt)
             time.sleep(self.seconds * _PAUSE_FACTOR)
         with lock_timeout(connection, self.seconds):
             return change()
+
+
+def may_succeed_later(error: OperationalError) -> bool:
+    """Return whether a statement failed because of the locks of others."""
+    return getattr(error.__cause__, "sqlstate", None) in _MAY_SUCCEED_LATER
 
 
 @contextmanager

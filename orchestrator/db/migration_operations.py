@@ -14,6 +14,7 @@ from django.db.migrations.state import ProjectState
 from django.db.models import Index, Model
 
 from orchestrator.choices import JobStatus
+from orchestrator.db import partitioned_indexes
 from orchestrator.db.lock_retries import lock_timeout
 
 _SQL_FILES: Final = Path(__file__).parent.parent / "migrations" / "sql"
@@ -33,10 +34,10 @@ _INDEX_IS_VALID_SQL: Final = {
 class AddIndexOnline(AddIndex):
     """Add an index without blocking writers. It can run again after it failed half-way.
 
-    On PostgreSQL the index is built ``CONCURRENTLY``, which no transaction allows: the migration must have
-    ``atomic = False``. It may stop between two indexes or leave an invalid one; when it runs again, it
-    keeps a valid index of the same name and rebuilds an invalid one
-    (https://www.postgresql.org/docs/18/sql-createindex.html#SQL-CREATEINDEX-CONCURRENTLY).
+    On PostgreSQL the index is built ``CONCURRENTLY``, on each partition of a partitioned table. No
+    transaction allows that: the migration must have ``atomic = False``. It may stop between two indexes or
+    leave an invalid one; when it runs again, it keeps a valid index of the same name and rebuilds an invalid
+    one (https://www.postgresql.org/docs/18/sql-createindex.html#SQL-CREATEINDEX-CONCURRENTLY).
     On SQLite, where writes always wait for one another, the index is built in the usual way.
     """
 
@@ -99,7 +100,10 @@ class AddPostgresIndexOnline(Operation):
         """Build the index unless a valid index of its name exists."""
         if schema_editor.connection.vendor != "postgresql":
             return
-        if schema_editor.collect_sql or not _index_is_valid(schema_editor, self.table, self.name):
+        if _is_partitioned(schema_editor, self.table):
+            create = f"CREATE INDEX {self.name} ON {self.table} {self.definition}"
+            partitioned_indexes.build(schema_editor, self.table, self.name, create)
+        elif schema_editor.collect_sql or not _index_is_valid(schema_editor, self.table, self.name):
             self._drop(schema_editor)
             with _unlimited_wait(schema_editor):
                 schema_editor.execute(
@@ -118,6 +122,9 @@ class AddPostgresIndexOnline(Operation):
             self._drop(schema_editor)
 
     def _drop(self, schema_editor: BaseDatabaseSchemaEditor) -> None:
+        if _is_partitioned(schema_editor, self.table):
+            schema_editor.execute(f"DROP INDEX IF EXISTS {self.name}")
+            return
         with _unlimited_wait(schema_editor):
             schema_editor.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {self.name}")
 
@@ -190,8 +197,13 @@ def _statements(script: str) -> Iterator[str]:
 def _build(schema_editor: BaseDatabaseSchemaEditor, model: type[Model], index: Index) -> None:
     if not router.allow_migrate_model(schema_editor.connection.alias, model):
         return
+    table = model._meta.db_table
+    if _is_partitioned(schema_editor, table):
+        create = str(index.create_sql(model, schema_editor))
+        partitioned_indexes.build(schema_editor, table, index.name, create)
+        return
     collecting = schema_editor.collect_sql  # then the SQL is that for a database without the index
-    valid = None if collecting else _index_is_valid(schema_editor, model._meta.db_table, index.name)
+    valid = None if collecting else _index_is_valid(schema_editor, table, index.name)
     with _unlimited_wait(schema_editor):
         if valid is False:
             schema_editor.remove_index(model, index, **_concurrently(schema_editor))
@@ -205,9 +217,17 @@ def _drop(schema_editor: BaseDatabaseSchemaEditor, model: type[Model], index: In
     if not router.allow_migrate_model(schema_editor.connection.alias, model):
         return
     collecting = schema_editor.collect_sql
-    if collecting or _index_is_valid(schema_editor, model._meta.db_table, index.name) is not None:
+    if _is_partitioned(schema_editor, model._meta.db_table):
+        schema_editor.execute(f"DROP INDEX IF EXISTS {schema_editor.quote_name(index.name)}")
+    elif collecting or _index_is_valid(schema_editor, model._meta.db_table, index.name) is not None:
         with _unlimited_wait(schema_editor):
             schema_editor.remove_index(model, index, **_concurrently(schema_editor))
+
+
+def _is_partitioned(schema_editor: BaseDatabaseSchemaEditor, table: str) -> bool:
+    """Return whether a table is partitioned; collected SQL is that for a plain one."""
+    connection = schema_editor.connection
+    return not schema_editor.collect_sql and partitioned_indexes.is_partitioned(connection, table)
 
 
 def _unlimited_wait(schema_editor: BaseDatabaseSchemaEditor) -> AbstractContextManager[None]:

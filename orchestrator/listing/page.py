@@ -2,12 +2,13 @@
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, Final
 
 from django.db import connections, router
 from django.db.models import Q, QuerySet, Value
 
+from orchestrator.db import replicas
 from orchestrator.json_codec import from_json
 from orchestrator.limits import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE
 from orchestrator.listing import bounded_scan
@@ -109,10 +110,10 @@ class Selection:
         return Page(rows, ahead, behind, stopped)
 
     def pages(self, *, json: tuple[str, ...] = ()) -> Iterator[Page]:
-        """Yield all pages, each read when it is needed."""
+        """Yield all pages, each read when it is needed, from a replica if possible."""
         cursor: Cursor | None = _FIRST
         while cursor is not None:
-            one = self.page(cursor, MAX_PAGE_SIZE, json=json)
+            one = replicas.read(partial(self.page, cursor, MAX_PAGE_SIZE, json=json))
             yield one
             cursor = one.next
 

@@ -4,6 +4,21 @@
 """
 
 from orchestrator.partitions.short_locks import TableIsLocked
-from orchestrator.partitions.upkeep import PartitionReport, detached, run, upkeep
+from orchestrator.partitions.upkeep import (
+    PartitionChanges,
+    PartitionReport,
+    detached,
+    first_boundary,
+    run,
+    upkeep,
+)
 
-__all__ = ["PartitionReport", "TableIsLocked", "detached", "run", "upkeep"]
+__all__ = [
+    "PartitionChanges",
+    "PartitionReport",
+    "TableIsLocked",
+    "detached",
+    "first_boundary",
+    "run",
+    "upkeep",
+]

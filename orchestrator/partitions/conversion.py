@@ -12,7 +12,7 @@ from typing import Any, Final
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from orchestrator.partitions import creation
-from orchestrator.partitions.catalog import PARTITION, free_name
+from orchestrator.partitions.catalog import free_name
 from orchestrator.partitions.periods import boundary_after
 from orchestrator.partitions.short_locks import in_short_transaction
 
@@ -152,7 +152,8 @@ def _replace(cursor: Any, name: str, upper: datetime) -> None:
         cursor.execute(statement)
     cursor.execute(f"ALTER TABLE events ATTACH PARTITION {name} FOR VALUES {creation.values(None, upper)}")
     cursor.execute(f"ALTER TABLE {name} DROP CONSTRAINT {_BOUND}")
-    cursor.execute(f"COMMENT ON TABLE {name} IS '{PARTITION}'")
+    cursor.execute(creation.CREATE_GUARD)
+    creation.mark(cursor, name)
 
 
 def _statements(cursor: Any, sql: str, parameters: list[str]) -> list[str]:

@@ -2,12 +2,25 @@
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from orchestrator.partitions.catalog import PARTITION, free_name
 from orchestrator.partitions.short_locks import in_short_transaction
+
+#: A statement that names a partition fires no trigger of ``events``: counts and cache would not notice it.
+CREATE_GUARD: Final = """
+    CREATE OR REPLACE FUNCTION refuse_write_to_partition() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        RAISE EXCEPTION 'Write to events, not to its partition %', TG_TABLE_NAME
+            USING ERRCODE = 'object_not_in_prerequisite_state';
+    END $$
+"""
+_GUARD: Final = """
+    CREATE TRIGGER refuse_write BEFORE INSERT OR UPDATE OR DELETE ON {}
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_write_to_partition()
+"""
 
 Bounds = tuple[datetime | None, datetime]
 
@@ -31,8 +44,14 @@ def _create(connection: BaseDatabaseWrapper, lower: datetime | None, upper: date
 def attach_new(cursor: Any, name: str, lower: datetime | None, upper: datetime) -> None:
     """Create a partition in the open transaction. ATTACH takes a weaker lock than CREATE … PARTITION OF."""
     cursor.execute(f"CREATE TABLE {name} (LIKE events INCLUDING ALL EXCLUDING INDEXES)")
-    cursor.execute(f"COMMENT ON TABLE {name} IS '{PARTITION}'")
+    mark(cursor, name)
     cursor.execute(f"ALTER TABLE events ATTACH PARTITION {name} FOR VALUES {values(lower, upper)}")
+
+
+def mark(cursor: Any, name: str) -> None:
+    """Mark a table as a partition, and refuse statements that name it."""
+    cursor.execute(f"COMMENT ON TABLE {name} IS '{PARTITION}'")
+    cursor.execute(_GUARD.format(name))
 
 
 def partition_name(lower: datetime | None, upper: datetime) -> str:

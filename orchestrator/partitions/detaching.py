@@ -46,6 +46,7 @@ def uncount(connection: BaseDatabaseWrapper, name: str) -> None:
     with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
         cursor.execute(f"LOCK TABLE {name} IN SHARE MODE")
         cursor.execute(_SUBTRACT.format(name))
+        cursor.execute(f"DROP TRIGGER refuse_write ON {name}")
         cursor.execute(f"COMMENT ON TABLE {name} IS '{DETACHED}'")
         invalidate(connection.alias, tags.EVENTS, tags.EVENTS_IN_BULK)
 

@@ -1,8 +1,10 @@
 """What the monitoring finds about the partitions of ``events``."""
 
 from collections.abc import Iterator, Sequence
+from datetime import timedelta
 from typing import Final
 
+from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 
@@ -11,7 +13,8 @@ from monitoring.formatting import iso_timestamp
 from monitoring.report_data import DatabaseReport
 from orchestrator.partitions import catalog, conversion
 from orchestrator.partitions.catalog import Partition
-from orchestrator.partitions.upkeep import coming
+from orchestrator.partitions.detaching import expired
+from orchestrator.partitions.upkeep import coming, cutoff
 
 _COMMAND: Final = "python manage.py partition_events"
 #: With fewer coming partitions the upkeep has not run for long.
@@ -60,11 +63,21 @@ def _leftovers(existing: Sequence[Partition]) -> Iterator[Finding]:
             {"partitions": unfinished},
             _COMMAND,
         )
+    # What expired today leaves tonight.
+    late = expired(existing, cutoff(timezone.now()) - timedelta(days=1))
+    if names := [each.name for each in late if catalog.has_rows(connection, each.name)]:
+        yield Finding(
+            "partitions:expired",
+            "warning",
+            "Expired partitions of events are still in the table",
+            {"partitions": names, "EVENT_RETENTION_DAYS": settings.EVENT_RETENTION_DAYS},
+            _COMMAND,
+        )
     if waiting:
         yield Finding(
             "partitions:waiting",
             "info",
             "Detached partitions of events wait to be archived and dropped",
             {"partitions": waiting},
-            f"{_COMMAND}  # after `archive --table events` has their rows",
+            f"python manage.py archive && {_COMMAND}",
         )

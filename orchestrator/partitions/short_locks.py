@@ -25,6 +25,9 @@ class TableIsLocked(Exception):
 
 #: How long a statement waits for its lock. Everybody else who uses the table waits behind it.
 LOCK_TIMEOUT: Final = "200ms"
+#: The last attempts wait for longer than ``deadlock_timeout``, after which an autovacuum gives way.
+PATIENT_TIMEOUT: Final = "1500ms"
+PATIENT_ATTEMPTS: Final = 5
 #: Attempts to get a lock, and the most seconds between two of them.
 MAX_ATTEMPTS: Final = 60
 MAX_PAUSE: Final = 2.0
@@ -43,10 +46,11 @@ def in_short_transaction(connection: BaseDatabaseWrapper, work: Callable[[Any], 
     Raises:
         TableIsLocked: if the locks were never free; nothing has changed.
     """
-    for _ in range(MAX_ATTEMPTS):
+    for left in reversed(range(MAX_ATTEMPTS)):
+        timeout = PATIENT_TIMEOUT if left < PATIENT_ATTEMPTS else LOCK_TIMEOUT
         try:
             with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
-                cursor.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")
+                cursor.execute(f"SET LOCAL lock_timeout = '{timeout}'")
                 return work(cursor)
         except OperationalError as error:
             if not isinstance(error.__cause__, LockNotAvailable):

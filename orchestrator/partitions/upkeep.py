@@ -26,6 +26,15 @@ def nothing_archived(_: str) -> int:
     return 0
 
 
+@dataclass(frozen=True)
+class PartitionChanges:
+    """How many partitions a run created, detached and dropped."""
+
+    created: int
+    detached: int
+    dropped: int
+
+
 @dataclass(frozen=True, kw_only=True)
 class PartitionReport:
     """What a run did or, with ``dry_run``, what the next one would do.
@@ -51,6 +60,11 @@ class PartitionReport:
     dropped: tuple[str, ...] = ()
     coming: int = 0
     until: datetime | None = None
+
+    @property
+    def changes(self) -> PartitionChanges:
+        """Return how many partitions changed."""
+        return PartitionChanges(len(self.created), len(self.detached), len(self.dropped))
 
 
 def run(
@@ -95,6 +109,17 @@ def detached(*, using: str = DEFAULT_DB_ALIAS) -> tuple[str, ...]:
     return _names(each for each in catalog.partitions(connection) if each.state == "detached")
 
 
+def first_boundary(*, using: str = DEFAULT_DB_ALIAS) -> datetime | None:
+    """Return from which ``created_at`` on events leave by partition; None if the table is plain.
+
+    Older ones are from before the conversion, or were restored: the archive takes them row by row.
+    """
+    connection = connections[using]
+    if not catalog.is_partitioned(connection):
+        return None
+    return next(each.upper for each in catalog.partitions(connection) if each.state == "attached")
+
+
 def _run(
     connection: BaseDatabaseWrapper,
     now: datetime,
@@ -125,7 +150,7 @@ def _done(
         if detaching.drop_if_archived(connection, name, archived(name))
     )
     created = creation.create(connection, _missing(catalog.partitions(connection), now))
-    gone = _detach_expired(connection, _cutoff(now))
+    gone = _detach_expired(connection, cutoff(now))
     _analyze(connection)
     return _report(
         catalog.partitions(connection),
@@ -148,7 +173,7 @@ def _planned(connection: BaseDatabaseWrapper, now: datetime, archived: ArchivedR
         existing = (Partition(converted, "attached", None, upper),)
     leaving = [each for each in existing if each.state in ("detaching", "uncounted")]
     leaving += [
-        each for each in detaching.expired(existing, _cutoff(now)) if catalog.has_rows(connection, each.name)
+        each for each in detaching.expired(existing, cutoff(now)) if catalog.has_rows(connection, each.name)
     ]
     done = [
         each
@@ -215,7 +240,8 @@ def _analyze(connection: BaseDatabaseWrapper) -> None:
         cursor.execute(f"ANALYZE {only}events")
 
 
-def _cutoff(now: datetime) -> datetime:
+def cutoff(now: datetime) -> datetime:
+    """Return the time before which events are expired."""
     return now - timedelta(days=settings.EVENT_RETENTION_DAYS)
 
 

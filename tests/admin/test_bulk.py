@@ -13,11 +13,13 @@ from django.contrib.admin.models import LogEntry
 from django.db import connection
 from django.utils import timezone
 
-from orchestrator import actions, counts
+from monitoring.models import BackgroundTask
+from orchestrator import actions, background, counts
 from orchestrator.choices import JobStatus, Role
 from orchestrator.console import bulk_operations, bulk_runs
 from orchestrator.console.models import BulkChange
-from orchestrator.listing import bounded_scan
+from orchestrator.listing import Selection, bounded_scan
+from orchestrator.lists.jobs import JOBS as JOBS_LIST
 from orchestrator.models import Event, Job, Task, User
 from tests.users import make_user, sign_in
 
@@ -417,3 +419,55 @@ def test_every_list_is_exported_with_the_apis_fields(console, user, event, task,
     assert user.password not in body(
         console.post(page, {"action": "export_csv", "index": "0", "select_across": "1"})
     )
+
+
+def start_worker():
+    """Let the console see that a worker runs the task."""
+    background.run_bulk_changes()
+
+
+def test_a_change_runs_in_the_worker_when_one_is_up(console, monkeypatch):
+    monkeypatch.setattr(bulk_operations, "BATCH_SIZE", 2)
+    make(5)
+    start_worker()
+    page = prepare(console, "cancel")
+    console.post(f"{page}start/")
+    change = step(console, page)
+    assert (change.state, change.changed) == ("running", 0)
+    assert "The background worker does it" in console.get(page).content.decode()
+    assert background.run_bulk_changes() == 1
+    assert numbers() == {"cancelled": 5}
+    assert step(console, page).state == "finished"
+    assert LogEntry.objects.order_by("-pk")[0].change_message.startswith("Finished")
+    assert background.run_bulk_changes() == 0
+
+
+def test_a_change_runs_in_its_requests_when_the_worker_has_gone(console):
+    make(3)
+    start_worker()
+    page = prepare(console, "cancel")
+    console.post(f"{page}start/")
+    BackgroundTask.objects.update(started_at=timezone.now() - timedelta(minutes=1))
+    assert step(console, page).state == "finished"
+
+
+def test_the_worker_stops_a_change_of_an_operator_who_may_not_make_it_any_more(console):
+    make(3)
+    page = prepare(console, "cancel")
+    console.post(f"{page}start/")
+    User.objects.update(active=False)
+    background.run_bulk_changes()
+    assert BulkChange.objects.get().state == "stopped"
+    assert numbers() == {"pending": 3}
+
+
+def test_a_second_click_starts_nothing(console):
+    make(3)
+    page = prepare(console, "cancel")
+    change = BulkChange.objects.get()
+    console.post(f"{page}start/")
+    started = LogEntry.objects.count()
+    console.post(f"{page}start/")
+    assert not bulk_runs.start(change, Selection.of_ids(JOBS_LIST, []))
+    assert LogEntry.objects.count() == started
+    assert BulkChange.objects.get().total == 3

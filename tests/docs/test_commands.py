@@ -40,8 +40,8 @@ RUNNABLE = re.compile(
     \.venv/bin/python\ examples/(jobs\.py|worker\.py\ .*--drain)\b |
     (\.venv/bin/)?python3?\ manage\.py\ (
         cache_audit | cache_health | check | db_report | explain_queries | fold_counts | help | migrate |
-        partition_events | prune_idempotency_keys | requeue_expired | roll_up_minutes | showmigrations | snapshot_tables |
-        table_stats
+        partition_events | prune_idempotency_keys | requeue_expired | roll_up_minutes | showmigrations |
+        snapshot_tables | table_stats
     )\b
     """,
     re.VERBOSE,

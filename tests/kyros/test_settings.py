@@ -65,7 +65,10 @@ NETWORKS = "comma separated, each an IP address or a network like 10.0.0.0/8"
 USERNAME = "1 to 150 of A-Z, a-z, 0-9, @ . + - and _"
 BOOLEAN = "true, yes, on, 1 or false, no, off, 0"
 DATABASE = "sqlite:///FILE or postgresql://USER:PASSWORD@HOST:PORT/NAME"
-CACHE = "redis://:PASSWORD@HOST:PORT/DB, rediss://…, unix:///SOCKET?db=DB, or none"
+CACHE = (
+    "redis://USER:PASSWORD@HOST:PORT/DB, rediss://…, unix:///SOCKET?db=DB, "
+    "redis+sentinel://USER:PASSWORD@HOST:PORT,HOST:PORT/SERVICE/DB, rediss+sentinel://…, or none"
+)
 
 
 @pytest.mark.parametrize(
@@ -93,6 +96,10 @@ CACHE = "redis://:PASSWORD@HOST:PORT/DB, rediss://…, unix:///SOCKET?db=DB, or 
         ("REDIS_URL", "redis://localhost:99999/0", CACHE),
         ("REDIS_URL", "redis://localhost/first", CACHE),
         ("REDIS_URL", "unix://", CACHE),
+        ("REDIS_URL", "redis+sentinel://s1:1,s2:2", CACHE),
+        ("REDIS_URL", "redis+sentinel://s1:0/group", CACHE),
+        ("REDIS_URL", "redis+sentinel://s1:1,:2/group", CACHE),
+        ("REDIS_URL", "rediss+sentinel://s1/group/first", CACHE),
         ("DATABASE_URL", "mysql://localhost/kyros", DATABASE),
         ("DATABASE_URL", "sqlite://:memory:", DATABASE),
         ("DATABASE_URL", "sqlite:///", DATABASE),
@@ -389,3 +396,23 @@ def test_the_stream_has_the_next_port_or_its_own():
     assert loaded("STREAM_PORT", PORT="65535") == 65534
     assert loaded("STREAM_PORT", STREAM_PORT="9100") == 9100
     assert refusal(STREAM_PORT="8000") == "STREAM_PORT='8000' cannot be used; allowed: another port than PORT"
+
+
+def test_a_url_of_sentinels_is_taken_apart():
+    url = "rediss+sentinel://kyros:p%40s@s1,s2:7/group/3?sentinel_password=s&ssl_ca_certs=/ca.pem"
+    group = connection_urls.sentinels(url)
+    assert group.nodes == (("s1", 26379), ("s2", 7))
+    assert (group.service, group.username, group.password) == ("group", None, "s")
+    assert group.server_url == "rediss://kyros:p%40s@group/3?ssl_ca_certs=%2Fca.pem"
+    broker = connection_urls.broker_url(url)
+    assert broker == "sentinel://kyros:p%40s@s1:26379/3;sentinel://kyros:p%40s@s2:7/3"
+    tls = {"ssl_cert_reqs": "required", "ssl_ca_certs": "/ca.pem"}
+    assert connection_urls.broker_tls(url) == tls
+    options = connection_urls.broker_options(url)
+    assert options["master_name"] == "group"
+    assert options["sentinel_kwargs"] == {"username": None, "password": "s", "ssl": True, **tls}
+
+
+def test_the_broker_verifies_the_certificate_of_a_single_server():
+    assert connection_urls.broker_tls("rediss://h") == {"ssl_cert_reqs": "required"}
+    assert connection_urls.broker_tls("redis://h") == connection_urls.broker_options("redis://h") == {}

@@ -1,14 +1,16 @@
 """`migrate` on PostgreSQL gives way to writers, and succeeds when the lock that it needs is free."""
 
+from functools import partial
 from io import StringIO
 
 import pytest
-from django.core.management import call_command
-from django.db import OperationalError, connections
+from django.core.management import CommandError, call_command
+from django.db import connections
 
 from tests.migrations import test_under_writes
-from tests.migrations.schema import applied_migrations, migrate
+from tests.migrations.schema import PERFORMANCE, applied_migrations, migrate
 from tests.migrations.test_under_writes import (  # fixtures and clients
+    CREATE,
     WRITES,
     Connection,
     Start,
@@ -17,6 +19,7 @@ from tests.migrations.test_under_writes import (  # fixtures and clients
     start_migrating,
     wait_for_lock,
 )
+from tests.polling import wait_until
 
 __all__ = ["connection", "start_migrating"]
 
@@ -24,6 +27,11 @@ pytestmark = pytest.mark.postgres
 
 #: Far shorter than other clients wait for a lock.
 LOCK_TIMEOUT_SECONDS = 0.2
+WAITS_FOR_LONGER = """
+    SELECT 1 FROM pg_stat_activity
+    WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE 'CREATE INDEX%%'
+        AND clock_timestamp() - query_start > make_interval(secs => %s)
+"""
 BEFORE = {"0007_leases": "0006_login_windows", "0009_counts_by_queue": "0008_claim_indexes"}
 
 
@@ -69,9 +77,24 @@ def test_a_migration_that_waits_for_a_lock_gives_way_to_writers(
     assert migration in applied_migrations(database)
 
 
+def test_an_index_that_is_built_online_waits_for_writers_as_long_as_they_take(
+    database: str, connection: Connection, start_migrating: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(test_under_writes, "migrate", partial(impatient, attempts=1))
+    longer = 3 * LOCK_TIMEOUT_SECONDS
+    with open_write(database, "jobs"):
+        migrating = start_migrating(PERFORMANCE)
+        wait_for_lock(connection, CREATE.format("ix_jobs_status_priority"))
+        wait_until(lambda: connection.execute(WAITS_FOR_LONGER, [longer]).fetchone(), what="a longer wait")
+        assert migrating.is_alive()
+    migrating.finish()
+    assert migrating.error is None
+    assert PERFORMANCE in applied_migrations(database)
+
+
 def test_it_gives_up_after_the_last_attempt(database: str) -> None:
     migrate(database, "0006_login_windows")
-    with open_write(database, "jobs"), pytest.raises(OperationalError, match="lock timeout"):
+    with open_write(database, "jobs"), pytest.raises(CommandError, match="holds a lock"):
         impatient(database, "0007_leases", attempts=2)
     assert "0007_leases" not in applied_migrations(database)
     assert lock_timeout(database) == "0"

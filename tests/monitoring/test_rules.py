@@ -1,5 +1,6 @@
 """The monitoring's rules: what each finds in made-up figures, and that healthy figures have no finding."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,6 +13,7 @@ from monitoring.findings import Finding
 from monitoring.index_catalog import Index
 from monitoring.index_usage import DropProof, IndexUsage
 from monitoring.report_data import DatabaseReport
+from monitoring.retention import Expired, Retention
 from monitoring.table_statistics import IndexFigures, TableFigures
 
 pytestmark = pytest.mark.engine_neutral
@@ -126,6 +128,14 @@ class TestTables:
     ):
         findings = found(report(tables=(large_table("events", partitions=partitions),)))
         assert ("table:partition:events" in findings) is recommended
+
+    def test_expired_rows_of_a_partitioned_table_are_no_finding(self):
+        table = large_table("events", partitions=3)
+        kept = Retention(column="created_at", days=90, setting="EVENT_RETENTION_DAYS")
+        expired = Expired(table="events", retention=kept, rows=90_000, bytes=1, complete=True)
+        plain = replace(table, partitions=0)
+        assert "table:archive:events" not in found(report(tables=(table,), expired=(expired,)))
+        assert "table:archive:events" in found(report(tables=(plain,), expired=(expired,)))
 
     @pytest.mark.parametrize("rows", [10_000, 10_001])
     def test_an_archive_or_postgresql_is_recommended_for_a_large_table_on_sqlite(self, rows: int):

@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.conf import LazySettings
 from django.utils import timezone
 
 from monitoring.cache_report import CacheHealth
@@ -56,3 +57,16 @@ class TestPartitionedTable:
         assert found()["partitions:waiting"].evidence == {"partitions": [name]}
         sql(f"COMMENT ON TABLE {name} IS 'a partition of events'")
         assert found()["partitions:unfinished"].evidence == {"partitions": [name]}
+
+    def test_expired_partitions_were_not_detached(
+        self, plain_database: None, settings: LazySettings, sql: Sql
+    ) -> None:
+        settings.PARTITION_EVENTS_BY = "day"
+        for days in (120, 100, 0):
+            partitions.run(timezone.now() - timedelta(days=days))
+        assert found() == {}
+        settings.EVENT_RETENTION_DAYS = 60
+        Event.objects.create(type="old", created_at=timezone.now() - timedelta(days=70))
+        assert len(found()["partitions:expired"].evidence["partitions"]) == 1
+        partitions.run()
+        assert found().keys() == {"partitions:waiting"}

@@ -53,6 +53,7 @@ def assert_counts_are_exact() -> None:
 
 
 def test_expired_partitions_leave_with_their_counts(history: None, sql: Sql) -> None:
+    assert partitions.first_boundary() == datetime(2027, 1, 1, tzinfo=UTC)
     assert partitions.run(LATER, dry_run=True).detached == (FIRST, JANUARY)
     report = partitions.run(LATER)
     assert (report.detached, report.waiting) == ((JANUARY, FIRST), (JANUARY, FIRST))
@@ -62,6 +63,7 @@ def test_expired_partitions_leave_with_their_counts(history: None, sql: Sql) -> 
     assert_counts_are_exact()
     assert rows_everywhere(sql) == 100
     assert partitions.run(LATER).detached == ()
+    assert partitions.first_boundary() == datetime(2027, 2, 1, tzinfo=UTC)
 
 
 def test_cached_responses_with_expired_events_are_invalidated(history: None, as_user: APIClient) -> None:
@@ -105,6 +107,17 @@ def test_old_events_can_be_written_after_their_partition_left(history: None) -> 
     Event.objects.create(type="restored again", created_at=START)
 
 
+def test_a_statement_that_names_a_partition_is_refused_until_it_is_detached(history: None, sql: Sql) -> None:
+    for statement in (f"DELETE FROM {JANUARY}", f"UPDATE {FIRST} SET type = 'x'"):  # noqa: S608 - our own names
+        with pytest.raises(OperationalError, match="Write to events, not to its partition events_"):
+            sql(statement)
+    Event.objects.update(type="changed")
+    assert_counts_are_exact()
+    partitions.run(LATER)
+    sql(f"DELETE FROM {JANUARY}")  # noqa: S608 - our own name
+    assert_counts_are_exact()
+
+
 def test_a_table_that_looks_like_a_partition_is_left_alone(history: None, sql: Sql) -> None:
     sql("CREATE TABLE events_20260101 AS SELECT * FROM events")
     partitions.run(LATER)
@@ -113,8 +126,7 @@ def test_a_table_that_looks_like_a_partition_is_left_alone(history: None, sql: S
 
 
 def test_upkeep_can_be_killed_at_any_statement(history: None, statements: Statements, sql: Sql) -> None:
-    sql(f"DELETE FROM {FIRST} WHERE created_at < '2026-12-01'")  # noqa: S608 - our own name
-    counts.verify(repair=True)
+    sql("DELETE FROM events WHERE created_at < '2026-12-01'")
     rows, kills, report = rows_everywhere(sql), 0, None
     while report is None:
         statements.count, statements.kill_at = 0, kills + 1
@@ -206,6 +218,15 @@ def test_without_upkeep_writes_fail_at_the_end_of_the_runway(plain_database: Non
     with pytest.raises(IntegrityError, match="no partition"):
         Event.objects.create(type="x", created_at=until)
     Event.objects.create(type="x", created_at=until - timedelta(microseconds=1))
+
+
+def test_the_api_says_that_no_partition_is_left(plain_database: None, as_user: APIClient) -> None:
+    partitions.run(START - timedelta(days=400))
+    response = as_user.post("/api/v1/jobs/", {"name": "x"})
+    assert (response.status_code, response["Retry-After"]) == (503, "1")
+    assert "manage.py partition_events" in response.json()["detail"]
+    partitions.run()
+    assert as_user.post("/api/v1/jobs/", {"name": "x"}).status_code == 201
 
 
 @pytest.mark.parametrize(

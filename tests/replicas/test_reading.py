@@ -9,6 +9,8 @@ import pytest
 from tests.http_client import HttpClient
 from tests.polling import wait_until
 from tests.replicas.service import LIST, ReplicatedService, reads
+from tests.servers.pgbouncer import PgBouncer
+from tests.servers.postgres import PostgresReplica
 
 pytestmark = [pytest.mark.engine_neutral, pytest.mark.slow]
 
@@ -168,11 +170,34 @@ def test_nothing_is_read_from_a_replica_while_the_primary_is_away(
         response = client.get(LIST)
         assert (response.status, response.headers["Retry-After"]) == (503, "1")
     wait_until(lambda: client.get(LIST).status == 200, what="a list")
-    service.primary.kill()
-    assert client.get(LIST).status == 503
-    service.primary.start()
-    wait_until(lambda: client.get(LIST).status == 200, what="a list")
     wait_for("used", client)
+
+
+def test_commits_that_are_not_flushed_are_seen(service: ReplicatedService, client: HttpClient):
+    wait_for("used", client)
+    for setting in ("synchronous_commit = off", "wal_writer_delay = '10s'"):
+        service.on_primary(f"ALTER SYSTEM SET {setting}")
+    service.on_primary("SELECT pg_reload_conf()")
+    wait_until(lambda: service.on_primary("SHOW synchronous_commit") == ("off",), what="the setting")
+    for number in range(5):
+        post(client, f"not flushed {number}")
+        assert f"not flushed {number}" in names(client)
+    service.on_primary("ALTER SYSTEM RESET ALL")
+    service.on_primary("SELECT pg_reload_conf()")
+    wait_for("used", client)
+
+
+def test_a_replica_behind_pgbouncer_is_used(service: ReplicatedService):
+    pgbouncer = PgBouncer(service.replica, service.folder / "pgbouncer")
+    try:
+        pgbouncer.start()
+        client = HttpClient(service.web(DATABASE_REPLICA_URLS=pgbouncer.url())).sign_in("moderator")
+        for number in range(5):
+            post(client, f"by pgbouncer {number}")
+            assert f"by pgbouncer {number}" in names(client)
+        wait_for("used", client)
+    finally:
+        pgbouncer.close()
 
 
 # Last, because there is no way back.
@@ -183,3 +208,19 @@ def test_a_promoted_replica_is_left_out(service: ReplicatedService, client: Http
     wait_for("unrelated", client)
     assert findings(client) == {"replica:unrelated:replica1"}
     assert names(client)
+
+
+def test_a_replica_of_the_old_primary_is_left_out_after_a_failover(service: ReplicatedService):
+    other = PostgresReplica(service.primary, service.folder / "other")
+    try:
+        other.start()
+        # It is further than the new primary, but in the old primary's history.
+        service.on_primary("CREATE TABLE grown AS SELECT generate_series(1, 100000)")
+        service.on_primary("INSERT INTO tasks (id, title) SELECT gen_random_uuid(), 'of the old primary'")
+        url = service.web(DATABASE_URL=service.replica.url(), DATABASE_REPLICA_URLS=other.url())
+        client = HttpClient(url).sign_in("moderator")
+        wait_for("unrelated", client)
+        for _ in range(20):
+            assert client.get("/api/v1/tasks/").json()["results"] == []
+    finally:
+        other.close()

@@ -26,7 +26,7 @@ _REPLICA: Final = """
     FROM pg_control_system(), pg_control_checkpoint()
 """
 _BEGIN: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
-# An id from above the snapshot may be unknown to the replica; asking for its status would be an error.
+# The replica may not know an id from above the snapshot; a query of its status would fail.
 _SEEN_EARLY: Final = """
     SELECT pg_snapshot_xmax(pg_current_snapshot()) > '{xmax}'::xid8 OR EXISTS (
         SELECT FROM unnest('{{{open}}}'::xid8[]) AS id

@@ -25,11 +25,13 @@ MAX_WAIT: Final = 0.01
 #: Seconds between the first two looks in that time; each pause is twice as long as the one before.
 _FIRST_PAUSE: Final = 0.0003
 
-#: Seconds for which a process leaves a replica out that could not be used.
-LEFT_OUT: Final = 0.25
+#: Seconds for which a process leaves a replica out that could not be used: the first time, and at most. Each
+#: further time it is left out for twice as long.
+MIN_LEFT_OUT: Final = 0.02
+MAX_LEFT_OUT: Final = 1.0
 
-#: By alias, until when a replica is left out.
-_left_out_until: Final[dict[str, float]] = {}
+#: By alias, until when and for how long a replica is left out; empty for one that was used when last tried.
+_left_out: Final[dict[str, tuple[float, float]]] = {}
 
 
 class ReplicaNotUsable(Exception):
@@ -58,11 +60,20 @@ def read(build: Callable[[], T]) -> T:
         with _snapshot(alias):
             result = build()
         READS.labels(alias, Outcome.USED).inc()
+        _left_out.pop(alias, None)
     except ReplicaNotUsable as reason:
         READS.labels(alias, reason.outcome).inc()
-        _left_out_until[alias] = time.monotonic() + LEFT_OUT
+        _leave_out(alias)
         return build()
     return result
+
+
+def _leave_out(alias: str) -> None:
+    now = time.monotonic()
+    until, seconds = _left_out.get(alias, (0.0, MIN_LEFT_OUT / 2))
+    if until <= now:  # else another thread has just found out the same
+        seconds = min(2 * seconds, MAX_LEFT_OUT)
+        _left_out[alias] = (now + seconds, seconds)
 
 
 def _choose() -> str | None:
@@ -73,7 +84,7 @@ def _choose() -> str | None:
     if primary.vendor != "postgresql" or not primary.get_autocommit():
         return None  # an open transaction may have written what its queries must see
     now = time.monotonic()
-    usable = [alias for alias in settings.DATABASE_REPLICAS if _left_out_until.get(alias, 0.0) <= now]
+    usable = [alias for alias in settings.DATABASE_REPLICAS if _left_out.get(alias, (0.0,))[0] <= now]
     return random.choice(usable) if usable else None  # noqa: S311 - no secret
 
 

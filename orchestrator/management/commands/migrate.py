@@ -1,17 +1,22 @@
 """`manage.py migrate`: Django's command, which on PostgreSQL gives way to writers."""
 
-from argparse import ArgumentParser
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
+from django.core.management.base import CommandError, CommandParser
 from django.core.management.commands import migrate
-from django.db import connections
+from django.db import OperationalError, connections
 
-from orchestrator.db.lock_retries import LockRetries
+from orchestrator.db.lock_retries import LockRetries, may_succeed_later
+
+GAVE_UP: Final = (
+    "A transaction still holds a lock that the migration needs. What was applied stays; run migrate again "
+    "when the transaction has ended. docs/operations.md shows how to find it."
+)
 
 
 class Command(migrate.Command):
-    def add_arguments(self, parser: ArgumentParser) -> None:
+    def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
         parser.add_argument(
             "--lock-timeout",
@@ -38,8 +43,15 @@ class Command(migrate.Command):
             return
 
         def report(attempt: int) -> None:
+            if options["verbosity"]:
+                self.stdout.write("")  # ends the line "Applying …"
             self.stderr.write(
                 f"Another transaction held a lock for {seconds:g} s: attempt {attempt} of {attempts} failed."
             )
 
-        LockRetries(seconds=seconds, attempts=attempts, report=report).run(connection, change)
+        try:
+            LockRetries(seconds=seconds, attempts=attempts, report=report).run(connection, change)
+        except OperationalError as error:
+            if not may_succeed_later(error):
+                raise
+            raise CommandError(GAVE_UP) from error

@@ -7,7 +7,7 @@ from typing import Any, Final
 from django.core.management.base import CommandError
 
 from monitoring.management.reports import ReportCommand
-from orchestrator import archive, partitions
+from orchestrator import archive, background, partitions
 from orchestrator.management.databases import migrated_database
 from orchestrator.partitions import PartitionReport, TableIsLocked
 
@@ -22,9 +22,9 @@ class Command(ReportCommand):
     help = (
         "Partition the table events by PARTITION_EVENTS_BY on PostgreSQL, while clients read and write it: "
         "the first run converts the plain table, whose rows become the first partition. Then create coming "
-        "partitions, detach those older than EVENT_RETENTION_DAYS, and drop those that `archive` has "
-        "emptied. Run it daily. Safe at any time, and twice at once; a run that was killed is continued by "
-        "the next one."
+        "partitions, detach those older than EVENT_RETENTION_DAYS, and drop those whose rows "
+        "`archive` has in files. Run it daily. Safe at any time, and twice at once; a run that was killed is "
+        "continued by the next one."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -33,16 +33,24 @@ class Command(ReportCommand):
 
     def handle(self, **options: Any) -> None:
         with migrated_database():
-            try:
-                report = partitions.run(dry_run=options["dry_run"], archived=archive.archived_rows)
-            except TableIsLocked as error:
-                raise CommandError(str(error)) from error
-        if options["json"]:
+            report = _report(dry_run=options["dry_run"])
+        if report is None:
+            self.write_busy(json=options["json"])
+        elif options["json"]:
             self.write_json(asdict(report))
         elif report.state in _NOTHING:
             self.stdout.write(_NOTHING[report.state])
         else:
             self.stdout.writelines(f"{line}\n" for line in _lines(report))
+
+
+def _report(*, dry_run: bool) -> PartitionReport | None:
+    try:
+        if dry_run:
+            return partitions.run(dry_run=True, archived=archive.archived_rows)
+        return background.partition_events(converting=True)
+    except TableIsLocked as error:
+        raise CommandError(str(error)) from error
 
 
 def _lines(report: PartitionReport) -> list[str]:

@@ -13,7 +13,9 @@
         if (!response.ok) throw new Error(String(response.status));
         const page = new DOMParser().parseFromString(await response.text(), "text/html");
         if (!page.querySelector("[data-step-form]")) return location.reload();
-        progress.replaceChildren(...page.querySelector("[data-progress]").children);
+        const shown = page.querySelector("[data-progress]");
+        progress.replaceChildren(...shown.children);
+        await new Promise((resolve) => setTimeout(resolve, Number(shown.dataset.pause)));
       }
     } catch {
       if (stopping) return;
