@@ -17,9 +17,9 @@ from django.utils import timezone  # noqa: E402
 from benchmarks import pending_jobs  # noqa: E402
 from benchmarks.scaling import scale_rows  # noqa: E402
 from benchmarks.suites.report_queries import measure  # noqa: E402
-from orchestrator import actions, partitions  # noqa: E402
+from orchestrator import actions, archive, partitions  # noqa: E402
 from orchestrator.auth import tokens  # noqa: E402
-from orchestrator.choices import Role  # noqa: E402
+from orchestrator.choices import ArchiveState, Role  # noqa: E402
 from orchestrator.models import User  # noqa: E402
 
 _TRIGGERS = {
@@ -114,6 +114,15 @@ def record_events(seconds: str, rate: str) -> int:
     return number
 
 
+def restore_archived() -> float:
+    """Restore every archived file; return how many seconds it took."""
+    files, began = archive.files(), time.monotonic()
+    for file in files:
+        if file.state == ArchiveState.ARCHIVED:
+            archive.restore(file.name)
+    return time.monotonic() - began
+
+
 STEPS: dict[str, Callable[..., Any]] = {
     step.__name__: step
     for step in (
@@ -127,6 +136,7 @@ STEPS: dict[str, Callable[..., Any]] = {
         top_up_pending,
         report_queries,
         record_events,
+        restore_archived,
     )
 }
 

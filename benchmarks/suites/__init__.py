@@ -5,6 +5,7 @@ from collections.abc import Callable
 from benchmarks.options import Options
 from benchmarks.suite_report import SuiteReport
 from benchmarks.suites import (
+    archive,
     claim_growth,
     event_stream,
     job_claims,
@@ -29,6 +30,7 @@ SUITES: dict[str, Suite] = {
     "growth": table_growth.run,
     "stream": event_stream.run,
     "claim_growth": claim_growth.run,
+    "archive": archive.run,
     "partitions": partition_writes.run,
     "replica_reads": replica_reads.run,
 }

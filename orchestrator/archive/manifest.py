@@ -67,16 +67,15 @@ def newest_files(number: int) -> Sequence[ArchiveFile]:
 def totals() -> Sequence[dict[str, Any]]:
     """Return files, rows, bytes and range of the archived rows of each table."""
     archived = ArchiveFile.objects.filter(state=ArchiveState.ARCHIVED).values("table").order_by("table")
-    return list(
-        archived.annotate(
-            files=Count("name"),
-            all_rows=Sum("rows"),
-            all_bytes=Sum("bytes"),
-            oldest=Min("first_at"),
-            newest=Max("last_at"),
-            verified=Min("verified_at"),
-        )
+    figures = archived.annotate(
+        files=Count("name"),
+        all_rows=Sum("rows"),
+        all_bytes=Sum("bytes"),
+        oldest=Min("first_at"),
+        newest=Max("last_at"),
+        verified=Min("verified_at"),
     )
+    return [dict(each) for each in figures]
 
 
 def open_batches() -> list[list[ArchiveFile]]:

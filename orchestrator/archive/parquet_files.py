@@ -30,6 +30,7 @@ _ROW_GROUP_ROWS: Final = 10_000
 _KEY: Final = b"kyros.archive"
 _UUID: Final = pa.uuid()
 _TIMESTAMP: Final = pa.timestamp("us", tz="UTC")
+_NAIVE: Final = pa.timestamp("us")
 _TYPES: Final[tuple[tuple[type[Any], pa.DataType], ...]] = (
     (models.UUIDField, _UUID),
     (models.DateTimeField, _TIMESTAMP),
@@ -200,6 +201,7 @@ def _values(column: pa.Array) -> list[Any]:
     if column.type == _UUID:
         return [value and value.hex() for value in column.storage.to_pylist()]
     if column.type == _TIMESTAMP:
-        return [value and value.replace(tzinfo=UTC) for value in column.to_pylist()]
+        # pyarrow looks the time zone up for each value.
+        return [value and value.replace(tzinfo=UTC) for value in column.cast(_NAIVE).to_pylist()]
     values: list[Any] = column.to_pylist()
     return values

@@ -134,7 +134,8 @@ def run(
     """
     from orchestrator.archive import batches  # noqa: PLC0415
 
-    began, files, complete = time.monotonic(), [], True
+    files: list[ArchiveFile] = []
+    began, complete = time.monotonic(), True
     with exclusive():
         resumed = _finish_open(progress)
         for source in _sources(table, before):
@@ -156,8 +157,11 @@ def _end_of_last(source: Source) -> Position | None:
     """Return where the archive of a detached partition goes on: its rows stay until it is dropped."""
     from orchestrator.archive.parquet_files import rows_of  # noqa: PLC0415
 
-    *_, last = (None, *_files_of(source.partition))
-    return source.position_of([*rows_of(path_of(last))][-1][-1]) if last else None
+    archived = _files_of(source.partition)
+    if not archived:
+        return None
+    *_, last_rows = rows_of(path_of(archived[-1]))
+    return source.position_of(last_rows[-1])
 
 
 def _files_of(partition: str) -> list[ArchiveFile]:

@@ -1,6 +1,5 @@
 """The console's page about the archive: its files, a dry run, and the start of a run in the worker."""
 
-from datetime import timedelta
 from typing import Final
 
 from django.conf import settings
@@ -9,7 +8,6 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
-from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
 from monitoring import task_runs
@@ -26,7 +24,6 @@ COMMAND: Final = "python manage.py archive"
 
 #: The task whose runs show that a worker is up, because the worker runs it more often than cron can.
 _FREQUENT_TASK: Final = "requeue_expired"
-_WORKER_IS_UP_SECONDS: Final = 15
 #: A task that no worker has begun by then is dropped.
 _EXPIRES_SECONDS: Final = 60
 
@@ -69,7 +66,7 @@ def _start_in_worker() -> None:
     from celery import Celery  # noqa: PLC0415
     from kombu.exceptions import OperationalError  # noqa: PLC0415
 
-    if not _worker_is_up():
+    if not task_runs.is_active(_FREQUENT_TASK):
         raise ArchiveError("No background worker is up.")
     app = Celery("kyros", set_as_current=False)
     app.config_from_object("django.conf:settings", namespace="CELERY")
@@ -77,10 +74,3 @@ def _start_in_worker() -> None:
         app.send_task("orchestrator.tasks.archive", expires=_EXPIRES_SECONDS, retry=False)
     except OperationalError as error:
         raise ArchiveError("The background worker cannot be reached.") from error
-
-
-def _worker_is_up() -> bool:
-    since = timezone.now() - timedelta(seconds=_WORKER_IS_UP_SECONDS)
-    runs = {task.name: task.succeeded_at for task in task_runs.figures()}
-    last = runs.get(_FREQUENT_TASK)
-    return last is not None and last > since

@@ -28,7 +28,7 @@ def _archive_dir(settings: LazySettings, tmp_path: Path) -> None:
 
 def worker_ran(seconds_ago: int) -> None:
     BackgroundTask.objects.create(
-        name="requeue_expired", succeeded_at=timezone.now() - timedelta(seconds=seconds_ago)
+        name="requeue_expired", started_at=timezone.now() - timedelta(seconds=seconds_ago)
     )
 
 

@@ -11,7 +11,7 @@ from orchestrator.lists import LISTS
 pytestmark = pytest.mark.engine_neutral
 
 #: The workers are small and change with every contact: they are neither listed nor cached. Nor is the
-#: archive's manifest, which only its commands and its page read.
+#: manifest of the archive, which only its commands and its page read.
 NOT_LISTED = {"workers", "archive_files"}
 TABLES = {model._meta.db_table for model in apps.get_app_config("orchestrator").get_models()} - NOT_LISTED
 
