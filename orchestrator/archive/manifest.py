@@ -67,7 +67,7 @@ def newest_files(number: int) -> Sequence[ArchiveFile]:
 def totals() -> Sequence[dict[str, Any]]:
     """Return files, rows, bytes and range of the archived rows of each table."""
     archived = ArchiveFile.objects.filter(state=ArchiveState.ARCHIVED).values("table").order_by("table")
-    figures = archived.annotate(
+    figures: Iterable[Any] = archived.annotate(
         files=Count("name"),
         all_rows=Sum("rows"),
         all_bytes=Sum("bytes"),

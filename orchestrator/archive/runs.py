@@ -90,22 +90,14 @@ def retention_days(table: str) -> int:
     return int(getattr(settings, RETENTION_SETTINGS[table]))
 
 
-def cutoff(table: str, days: int | None = None) -> datetime:
+def cutoff(table: str, days: int = 0) -> datetime:
     """Return the time before which rows may be archived.
 
     Args:
         table: ``events`` or ``jobs``.
-        days: their minimum age; None for the table's retention.
-
-    Raises:
-        ArchiveError: if the age is below the table's retention.
+        days: their minimum age; the table's retention, where that is longer.
     """
-    least = retention_days(table)
-    if days is not None and days < least:
-        raise ArchiveError(
-            f"{table} are kept for {least} days by {RETENTION_SETTINGS[table]}; {days} days are too few."
-        )
-    return database_now() - timedelta(days=least if days is None else days)
+    return database_now() - timedelta(days=max(days, retention_days(table)))
 
 
 def due(table: str, before: datetime, limit: int | None = None) -> DueRows:

@@ -330,6 +330,23 @@ def test_the_command_archives_lists_verifies_and_restores(archive_dir: Path, com
     assert in_tables() == before
 
 
+def test_rows_older_than_the_archived_ones_are_archived_by_a_later_run(archive_dir: Path):
+    for _ in range(2):
+        save_many(10)
+        for table in archive.TABLES:
+            archive.run(table, archive.cutoff(table))
+        assert sample_rows.due_now() == {"jobs": 0, "events": 0}
+
+
+def test_the_retention_counts_where_the_age_is_less(
+    archive_dir: Path, command: Callable[..., Any], capsys: pytest.CaptureFixture[str]
+):
+    save_many(10)
+    assert command("archive", "--table", "jobs", "--older-than", "1d")["rows"] == {"jobs": 6, "events": 18}
+    assert "jobs are kept for 180 days (JOB_RETENTION_DAYS)" in capsys.readouterr().err
+    assert Job.objects.count() > 0
+
+
 def test_the_command_of_the_worker_archives_all_tables(archive_dir: Path, command: Callable[..., Any]):
     save_many(10)
     assert [due["rows"] for due in command("archive", "--dry-run")["due"]] == [28, 6]
@@ -340,8 +357,6 @@ def test_the_command_of_the_worker_archives_all_tables(archive_dir: Path, comman
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--table", "events", "--older-than", "89d"], r"'89d'.* 90 days by EVENT_RETENTION_DAYS"),
-        (["--table", "jobs", "--older-than", "179d"], r"'179d'.* 180 days by JOB_RETENTION_DAYS"),
         (["--table", "jobs", "--older-than", "soon"], "'soon' cannot be used; allowed: .* 90d"),
         (["--table", "jobs", "--older-than", "0d"], "'0d' cannot be used"),
         (["--older-than", "200d"], "needs --table"),

@@ -64,11 +64,14 @@ class Command(ReportCommand):
         self, *, table: str | None, older_than: str | None, dry_run: bool, json: bool, **_: Any
     ) -> None:
         days = _days(older_than)
-        try:
-            cutoffs = {name: archive.cutoff(name, days) for name in ([table] if table else archive.TABLES)}
-        except archive.ArchiveError as error:
-            message = f"--older-than {older_than!r} cannot be used: {error}"
-            raise CommandError(message, returncode=2) from error
+        tables = [table] if table else archive.TABLES
+        for name in tables:
+            if 0 < days < (kept := archive.retention_days(name)):
+                setting = archive.RETENTION_SETTINGS[name]
+                self.stderr.write(
+                    f"{name} are kept for {kept} days ({setting}): only older ones are archived."
+                )
+        cutoffs = {name: archive.cutoff(name, days) for name in tables}
         due = [archive.due(name, before) for name, before in cutoffs.items()]
         if dry_run:
             self._show_due(due, as_json=json)
@@ -142,9 +145,9 @@ class Command(ReportCommand):
             sys.exit(1)
 
 
-def _days(text: str | None) -> int | None:
+def _days(text: str | None) -> int:
     if text is None:
-        return None
+        return 0
     if re.fullmatch(r"[0-9]{1,5}d", text) and 1 <= (days := int(text[:-1])) <= _MAX_DAYS:
         return days
     raise CommandError(
