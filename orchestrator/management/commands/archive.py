@@ -117,7 +117,8 @@ class Command(ReportCommand):
         for name in done.resumed:
             self.stdout.write(f"Finished {name}, which an earlier run had left.")
         moved = ", ".join(f"{number:,} {table}" for table, number in done.rows.items()) or f"no {done.table}"
-        self.stdout.write(f"Archived {moved} in {len(done.files)} files in {done.seconds:.1f} s.")
+        files = f"{len(done.files)} file{'s' * (len(done.files) != 1)}"
+        self.stdout.write(f"Archived {moved} in {files} in {done.seconds:.1f} s.")
 
     def _list(self, *, as_json: bool) -> None:
         files = archive.files()
