@@ -55,7 +55,7 @@ class Partition:
 
 def is_partitioned(connection: BaseDatabaseWrapper) -> bool:
     """Return whether ``events`` is a partitioned table."""
-    return connection.vendor == "postgresql" and bool(_rows(connection, _IS_PARTITIONED)[0][0])
+    return connection.vendor == "postgresql" and any(row[0] for row in _rows(connection, _IS_PARTITIONED))
 
 
 def partitions(connection: BaseDatabaseWrapper) -> tuple[Partition, ...]:

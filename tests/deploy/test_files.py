@@ -101,7 +101,9 @@ def test_the_units_do_not_differ_in_what_protects_the_machine():
 
 
 def nginx_program() -> str:
-    return shutil.which("nginx") or pytest.skip("nginx is not installed")
+    return shutil.which("nginx", path=f"{os.environ['PATH']}{os.pathsep}/usr/sbin") or pytest.skip(
+        "nginx is not installed"
+    )
 
 
 @pytest.mark.parametrize("name", ["nginx/kyros.conf", "compose/nginx.conf"])

@@ -200,10 +200,15 @@ def test_a_replica_behind_pgbouncer_is_used(service: ReplicatedService):
         pgbouncer.close()
 
 
-# Last, because there is no way back.
+def promote(service: ReplicatedService) -> None:
+    """Make the replica a primary, unless another test has. There is no way back: these tests are the last."""
+    service.on_replica("SELECT CASE WHEN pg_is_in_recovery() THEN pg_promote() END")
+
+
 def test_a_promoted_replica_is_left_out(service: ReplicatedService, client: HttpClient):
+    post(client, "of the primary")
     wait_for("used", client)
-    service.on_replica("SELECT pg_promote()")
+    promote(service)
     service.on_replica("DELETE FROM jobs")
     wait_for("unrelated", client)
     assert findings(client) == {"replica:unrelated:replica1"}
@@ -217,6 +222,7 @@ def test_a_replica_of_the_old_primary_is_left_out_after_a_failover(service: Repl
         # It is further than the new primary, but in the old primary's history.
         service.on_primary("CREATE TABLE grown AS SELECT generate_series(1, 100000)")
         service.on_primary("INSERT INTO tasks (id, title) SELECT gen_random_uuid(), 'of the old primary'")
+        promote(service)
         url = service.web(DATABASE_URL=service.replica.url(), DATABASE_REPLICA_URLS=other.url())
         client = HttpClient(url).sign_in("moderator")
         wait_for("unrelated", client)
