@@ -3,7 +3,7 @@
 See ``docs/archive.md`` and ``docs/adr/0017-archive.md``.
 """
 
-from orchestrator.archive.manifest import Restored, files, newest_files, path_of, totals
+from orchestrator.archive.manifest import Restored, files, finished_files, newest_files, path_of, totals
 from orchestrator.archive.row_sql import TABLES
 from orchestrator.archive.runs import (
     RETENTION_SETTINGS,
@@ -34,6 +34,7 @@ __all__ = [
     "cutoff",
     "due",
     "files",
+    "finished_files",
     "newest_files",
     "path_of",
     "restore",

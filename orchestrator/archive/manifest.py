@@ -59,6 +59,11 @@ def files() -> Sequence[ArchiveFile]:
     return list(ArchiveFile.objects.order_by("created_at", "table", "name"))
 
 
+def finished_files() -> Sequence[ArchiveFile]:
+    """Return the entries of the files that were verified once, the oldest first."""
+    return [file for file in files() if file.state not in DISCARDABLE]
+
+
 def newest_files(number: int) -> Sequence[ArchiveFile]:
     """Return the entries of the newest files, the newest first."""
     return list(ArchiveFile.objects.order_by("-created_at", "table", "name")[:number])

@@ -125,7 +125,7 @@ def _errors_named(path: Path) -> Iterator[None]:
         yield
     except FileNotFoundError as error:
         raise ArchiveError(f"The file {path} is missing.") from error
-    except (pa.ArrowException, OSError, ValueError, KeyError) as error:
+    except (pa.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
         raise ArchiveError(f"The file {path} is damaged: {str(error).splitlines()[0]}.") from error
 
 

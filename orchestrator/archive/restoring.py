@@ -31,17 +31,26 @@ def find(name: str) -> ArchiveFile:
         ArchiveError: if there is no such file, or its rows are in their table already.
     """
     base = Path(name).name
-    file = ArchiveFile.objects.filter(name=base).first()
+    file = ArchiveFile.objects.filter(name=base).first() if _may_be_in_archive(name) else None
     if file is None:
         path = settings.ARCHIVE_DIR / base
-        if not path.exists():
+        if not _may_be_in_archive(name) or not path.is_file():
             raise ArchiveError(
-                f"There is no file {base!r} in {settings.ARCHIVE_DIR}. `manage.py archive --list` shows all."
+                f"There is no file {name!r} in {settings.ARCHIVE_DIR}. `manage.py archive --list` shows all."
             )
         return manifest.adopt(path, verified_contents(path))
     if file.state == ArchiveState.RESTORED:
         raise ArchiveError(f"The rows of {base} are in the table {file.table} already.")
     return file
+
+
+def _may_be_in_archive(name: str) -> bool:
+    """Return whether a file, by its name or path, may be one of the archive's."""
+    path, longest = Path(name), ArchiveFile._meta.get_field("name").max_length or 0
+    if not path.name or len(path.name) > longest or not name.isprintable():
+        return False
+    folder = settings.ARCHIVE_DIR.resolve()
+    return path.name == name or path.parent.resolve() in (folder, folder / RESTORED_FOLDER)
 
 
 def begin(file: ArchiveFile) -> None:

@@ -7,9 +7,10 @@ import fcntl
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Final
 
 from django.conf import settings
@@ -163,20 +164,23 @@ def _files_of(partition: str) -> list[ArchiveFile]:
 
 
 def archived_rows(partition: str) -> int:
-    """Return how many rows of a detached partition are in verified files."""
-    return sum(file.rows for file in _files_of(partition))
+    """Return how many rows of a detached partition are in files that are whole, by reading them."""
+    return sum(file.rows for file in _files_of(partition) if not manifest.problem_of(file))
 
 
 def run_due(may_go_on: MayGoOn = forever) -> ArchiveTotals:
-    """Archive the rows of all tables whose retention has passed; nothing if another process does it.
+    """Archive the rows of all tables whose retention has passed.
 
     Args:
         may_go_on: returns whether another batch may begin. The next call goes on.
+
+    Raises:
+        ArchiveBusy: if another process archives or restores.
+        ArchiveError: as ``run``.
     """
     totals: Counter[str] = Counter()
-    with suppress(ArchiveBusy):
-        for table in TABLES:
-            totals.update(run(table, _due_before(table), may_go_on=may_go_on).rows)
+    for table in TABLES:
+        totals.update(run(table, _due_before(table), may_go_on=may_go_on).rows)
     return ArchiveTotals(**totals)
 
 
@@ -221,23 +225,27 @@ def _finish_open(progress: Callable[[int], object]) -> list[str]:
 
 
 def verify(progress: Callable[[int], object] = bool) -> dict[str, str]:
-    """Compare each file with the manifest; return what is wrong, by the name of the file.
+    """Compare each finished file with the manifest; return what is wrong, by the name of the file.
 
     Args:
         progress: called with 1 after each file.
+
+    Raises:
+        ArchiveError: if ARCHIVE_DIR cannot be read.
     """
-    problems, known = {}, manifest.files()
-    for file in known:
-        if file.state in (ArchiveState.ARCHIVED, ArchiveState.RESTORED):
-            if problem := manifest.problem_of(file):
-                problems[file.name] = problem
-            else:
-                file.verified_at = database_now()
-                file.save(update_fields=["verified_at"])
-            progress(1)
-    unknown = {path.name for path in settings.ARCHIVE_DIR.glob("*.parquet")} - {file.name for file in known}
-    problems |= {name: f"The file {settings.ARCHIVE_DIR / name} is not in the manifest." for name in unknown}
-    return problems
+    problems: dict[str, str] = {}
+    for file in manifest.finished_files():
+        if problem := manifest.problem_of(file):
+            problems[file.name] = problem
+        else:
+            file.verified_at = database_now()
+            file.save(update_fields=["verified_at"])
+        progress(1)
+    folder = settings.ARCHIVE_DIR
+    with _errors_named(folder):
+        known = {file.name for file in manifest.files()}
+        unknown = {path.name for path in folder.glob("*.parquet")} - known
+    return problems | {name: f"The file {folder / name} is not in the manifest." for name in unknown}
 
 
 @contextmanager
@@ -249,14 +257,21 @@ def exclusive() -> Iterator[None]:
         ArchiveError: if ARCHIVE_DIR cannot be used.
     """
     folder = settings.ARCHIVE_DIR
-    try:
+    with _errors_named(folder):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = (folder / ".lock").open("a")
-    except OSError as error:
-        raise ArchiveError(f"ARCHIVE_DIR {folder} cannot be used: {error.strerror}.") from error
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise ArchiveBusy(f"Another process archives or restores in {folder}.") from error
+        with (folder / ".lock").open("a") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise ArchiveBusy(f"Another process archives or restores in {folder}.") from error
+            yield
+
+
+@contextmanager
+def _errors_named(folder: Path) -> Iterator[None]:
+    """Turn an error of the file system into an ``ArchiveError``."""
+    try:
         yield
+    except OSError as error:
+        where = error.filename or folder
+        raise ArchiveError(f"ARCHIVE_DIR {folder} cannot be used: {where}: {error.strerror}.") from error

@@ -1,5 +1,6 @@
 """The archive: which rows leave their tables, and that each is in its table or in one file."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -260,8 +261,8 @@ def test_two_runs_at_once_are_refused(archive_dir: Path):
     save_many(10)
     with runs.exclusive(), pytest.raises(archive.ArchiveBusy, match=str(archive_dir)):
         archive.run("jobs", archive.cutoff("jobs"))
-    with runs.exclusive():
-        assert archive.run_due() == archive.ArchiveTotals()
+    with runs.exclusive(), pytest.raises(archive.ArchiveBusy):
+        archive.run_due()
 
 
 def test_the_manifest_allows_one_open_batch_of_a_table_where_the_lock_is_not_shared(archive_dir: Path):
@@ -360,6 +361,8 @@ def test_the_command_of_the_worker_archives_all_tables(archive_dir: Path, comman
         (["--table", "jobs", "--older-than", "soon"], "'soon' cannot be used; allowed: .* 90d"),
         (["--table", "jobs", "--older-than", "0d"], "'0d' cannot be used"),
         (["--older-than", "200d"], "needs --table"),
+        (["--list", "--older-than", "200d"], "for archiving only"),
+        (["--verify", "--dry-run"], "for archiving only"),
     ],
 )
 def test_an_age_that_cannot_be_used_is_named(archive_dir: Path, arguments: list[str], message: str):
@@ -383,3 +386,30 @@ def test_the_command_names_what_is_wrong(archive_dir: Path):
 def test_a_web_worker_does_not_load_pyarrow():
     code = "import sys, kyros.wsgi, kyros.urls, orchestrator.tasks; sys.exit('pyarrow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    "name", ["", "..", "a" * 300, "\udcff", "../x.parquet", "/x.parquet", "fifo.parquet"]
+)
+def test_what_is_no_file_of_the_archive_is_not_restored(archive_dir: Path, name: str):
+    archive_dir.mkdir()
+    os.mkfifo(archive_dir / "fifo.parquet")
+    with pytest.raises(archive.ArchiveError, match="There is no file"):
+        archive.restore(name)
+
+
+def test_a_file_whose_rows_are_being_deleted_is_verified(archive_dir: Path):
+    save_many(10)
+    archive.run("events", archive.cutoff("events"))
+    (file,) = archive.files()
+    ArchiveFile.objects.update(state=ArchiveState.DELETING)
+    (archive_dir / file.name).unlink()
+    assert archive.verify() == {file.name: f"The file {archive_dir / file.name} is missing."}
+
+
+def test_an_error_of_the_file_system_is_named(archive_dir: Path):
+    save_many(10)
+    archive.run("events", archive.cutoff("events"))
+    (archive_dir / "restored").touch()
+    with pytest.raises(archive.ArchiveError, match=r"ARCHIVE_DIR .*restored.*: File exists"):
+        archive.restore(archive.files()[0].name)

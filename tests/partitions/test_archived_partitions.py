@@ -49,6 +49,14 @@ def test_a_partition_is_dropped_once_the_archive_has_its_rows(
     assert sql("SELECT to_regclass(%s)", [JANUARY]) == [(None,)]
 
 
+def test_a_partition_is_kept_while_a_file_of_its_rows_is_missing(detached: set[object]):
+    archive.run("events", archive.cutoff("events"))
+    for file in archive.files():
+        archive.path_of(file).unlink()
+    assert partitions.upkeep(LATER, archived=archive.archived_rows).dropped == ()
+    assert len(partitions.detached()) == 2
+
+
 def test_rows_of_a_dropped_partition_are_restored(detached: set[object]):
     archive.run("events", archive.cutoff("events"))
     partitions.upkeep(LATER, archived=archive.archived_rows)

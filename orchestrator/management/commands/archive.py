@@ -47,6 +47,8 @@ class Command(ReportCommand):
     def handle(self, **options: Any) -> None:
         try:
             with migrated_database():
+                if (options["list"] or options["verify"]) and (options["older_than"] or options["dry_run"]):
+                    raise CommandError("--older-than and --dry-run are for archiving only", returncode=2)
                 if options["list"]:
                     self._list(as_json=options["json"])
                 elif options["verify"]:
@@ -132,16 +134,16 @@ class Command(ReportCommand):
             )
 
     def _verify(self, *, as_json: bool) -> None:
-        files = archive.files()
-        with tqdm(total=len(files), unit=" files", disable=None, leave=False) as bar:
+        number = len(archive.finished_files())
+        with tqdm(total=number, unit=" files", disable=None, leave=False) as bar:
             problems = archive.verify(bar.update)
         if as_json:
-            self.write_json({"files": len(files), "problems": problems})
+            self.write_json({"files": number, "problems": problems})
         elif problems:
             for problem in problems.values():
                 self.stdout.write(self.style.ERROR(problem))
         else:
-            self.stdout.write(f"{len(files):,} files are whole.")
+            self.stdout.write(f"Files that are whole: {number:,}")
         if problems:
             sys.exit(1)
 
