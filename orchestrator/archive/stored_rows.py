@@ -22,8 +22,9 @@ from orchestrator.archive.row_sql import (
 from orchestrator.choices import ENDED_STATUSES
 from orchestrator.exceptions import ArchiveError
 
-#: The age and the id of a row: pages are in this order.
-Position: TypeAlias = tuple[datetime, str]
+#: The timestamp and the id of a row: pages are in this order. On SQLite the timestamp is the text that is
+#: stored: hand-written SQL may have stored another text of the same time, and the index compares texts.
+Position: TypeAlias = tuple[datetime | str, str]
 
 #: The timestamp from which the age of a row is counted.
 AGE_COLUMNS: Final = {"events": "created_at", "jobs": "completed_at"}
@@ -62,8 +63,9 @@ def pages(source: Source, after: Position | None, size: int) -> Iterator[tuple[l
         after: only rows after this position.
         size: rows to read for a page. A page may have fewer: events of jobs that are not final stay.
     """
-    while rows := _page(source, after, size):
-        after = source.position_of(rows[-1])
+    while found := _page(source, after, size):
+        rows = [tuple(row) for *row, _ in found]
+        after = found[-1][-1], rows[-1][0]
         stay = source.table == "events" and not source.partition
         yield _without_unfinished_jobs(rows) if stay else rows, after
 
@@ -131,17 +133,19 @@ def _parsed(value: Any) -> datetime | None:
 
 
 def _page(source: Source, after: Position | None, size: int) -> list[Row]:
+    """Return rows, each with the timestamp of its position as a further value."""
     age = AGE_COLUMNS[source.table]
     conditions, parameters = ["1 = 1" if source.table == "events" else f"status IN ({_ENDED})"], []
     if source.before:
         conditions.append(f"{age} < %s")
         parameters.append(timestamp(source.before))
     if after:
-        at = timestamp(after[0])
+        at = timestamp(after[0]) if isinstance(after[0], datetime) else after[0]
         conditions.append(f"{age} >= %s AND ({age} > %s OR id > %s)")
         parameters += [at, at, after[1]]
     where = f"{' AND '.join(conditions)} ORDER BY {age}, id LIMIT {size}"
-    return _select(source.table, source.partition or source.table, where, parameters)
+    stored = f", {age} || ''" if vendor() == "sqlite" else f", {age}"
+    return _select(source.table, source.partition or source.table, where, parameters, stored)
 
 
 def _without_unfinished_jobs(events: list[Row]) -> list[Row]:
@@ -154,10 +158,10 @@ def _without_unfinished_jobs(events: list[Row]) -> list[Row]:
     return [row for row in events if row[column] not in unfinished]
 
 
-def _select(table: str, source: str, where: str, parameters: list[Any]) -> list[Row]:
+def _select(table: str, source: str, where: str, parameters: list[Any], more: str = "") -> list[Row]:
     engine = vendor()
     with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
-        cursor.execute(f"SELECT {select_list(table, engine)} FROM {source} WHERE {where}", parameters)  # noqa: S608 - our own names
+        cursor.execute(f"SELECT {select_list(table, engine)}{more} FROM {source} WHERE {where}", parameters)  # noqa: S608 - our own names
         rows = cursor.fetchall()
     if engine == "postgresql":
         return list(rows)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from django.conf import LazySettings
 from django.core.management import CommandError, call_command
-from django.db import IntegrityError
+from django.db import IntegrityError, connection
 from django.utils import timezone
 from rest_framework.test import APIClient
 
@@ -337,6 +337,20 @@ def test_rows_older_than_the_archived_ones_are_archived_by_a_later_run(archive_d
         for table in archive.TABLES:
             archive.run(table, archive.cutoff(table))
         assert sample_rows.due_now() == {"jobs": 0, "events": 0}
+
+
+@pytest.mark.sqlite
+def test_timestamps_that_sql_by_hand_has_stored_in_another_form(archive_dir: Path):
+    save_many(10)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE jobs SET completed_at = datetime(completed_at) || '.000000' WHERE completed_at < '2026'"
+        )
+        cursor.execute("UPDATE events SET created_at = replace(datetime(created_at), ' ', 'T')")
+    before = in_tables()
+    for table in archive.TABLES:
+        archive.run(table, archive.cutoff(table))
+    assert everywhere() == before
 
 
 def test_the_retention_counts_where_the_age_is_less(
