@@ -275,6 +275,6 @@ def _validate_cache_parameters(url: str) -> None:
     from redis import ConnectionPool, RedisError  # noqa: PLC0415 - slow to import, and not needed without it
 
     try:
-        ConnectionPool.from_url(url).make_connection()  # type: ignore[no-untyped-call]
+        ConnectionPool.from_url(url).make_connection()
     except (TypeError, AttributeError, RedisError) as error:
         raise ValueError("a parameter of the query string is invalid") from error
