@@ -269,12 +269,7 @@ def _validate_cache_url(parts: SplitResult) -> None:
 
 
 def _validate_cache_parameters(url: str) -> None:
-    """Make an unconnected connection with the query string of `url`, which the library refuses if invalid."""
-    if not urlsplit(url).query:
-        return
-    from redis import ConnectionPool, RedisError  # noqa: PLC0415 - slow to import, and not needed without it
+    if urlsplit(url).query:
+        from orchestrator.cache import url_parameters  # noqa: PLC0415 - imports redis, which is slow
 
-    try:
-        ConnectionPool.from_url(url).make_connection()
-    except (TypeError, AttributeError, RedisError) as error:
-        raise ValueError("a parameter of the query string is invalid") from error
+        url_parameters.validate(url)
