@@ -28,6 +28,8 @@ POSTGRESQL_TIMEOUTS = {
     "keepalives_interval": 3,
     "keepalives_count": 3,
 }
+# Parameters of a URL that Django and psycopg read themselves.
+NOT_OF_LIBPQ = {"assume_role", "isolation_level", "prepare_threshold", "server_side_binding"}
 # The cost of a random page relative to a sequential one. The default of 4 is for spinning disks: with it the
 # planner scans far along a list's order for rows that the filter's own index would find at once.
 _PAGE_COST = "-c random_page_cost=1.1"
@@ -104,6 +106,7 @@ def postgresql_config(url: str) -> dict[str, Any]:
     config = environ.Env.db_url_config(url)
     if not config["NAME"] or "\0" in url:
         raise ValueError("the URL names no database")
+    _validate_libpq_parameters(config.get("OPTIONS", {}))
     options = {
         "application_name": "kyros",
         "options": POSTGRESQL_SETTINGS,
@@ -123,6 +126,19 @@ def postgresql_config(url: str) -> dict[str, Any]:
     }
 
 
+def _validate_libpq_parameters(parameters: dict[str, Any]) -> None:
+    named = {name: value for name, value in parameters.items() if name not in NOT_OF_LIBPQ}
+    if not named:
+        return
+    from psycopg import ProgrammingError  # noqa: PLC0415 - only PostgreSQL needs it
+    from psycopg.conninfo import make_conninfo  # noqa: PLC0415
+
+    try:
+        make_conninfo("", **named)
+    except ProgrammingError as error:
+        raise ValueError("libpq does not know a parameter of the query string") from error
+
+
 def cache_url_from_parts(host: str, port: int, db: int, password: str | None) -> str:
     """Return the cache server's URL from `REDIS_HOST`, `REDIS_PORT`, `REDIS_DB` and `REDIS_PASSWORD`."""
     login = f":{quote(password, safe='')}@" if password else ""
@@ -137,9 +153,10 @@ def cache_url(url: str) -> str:
     """
     parts = urlsplit(url)
     if _is_sentinel(parts):
-        sentinels(url)  # raises ValueError for an invalid one
+        _validate_cache_parameters(sentinels(url).server_url)
     else:
         _validate_cache_url(parts)
+        _validate_cache_parameters(url)
     query = dict(parse_qsl(parts.query))
     query.setdefault("socket_timeout", CACHE_TIMEOUT_SECONDS)
     query.setdefault("socket_connect_timeout", CACHE_TIMEOUT_SECONDS)
@@ -249,3 +266,10 @@ def _validate_cache_url(parts: SplitResult) -> None:
         raise ValueError("there is no port 0")
     if not re.fullmatch(r"[0-9]{1,4}", _cache_db(parts)):
         raise ValueError("the database is not a number")
+
+
+def _validate_cache_parameters(url: str) -> None:
+    if urlsplit(url).query:
+        from orchestrator.cache import url_parameters  # noqa: PLC0415 - imports redis, which is slow
+
+        url_parameters.validate(url)

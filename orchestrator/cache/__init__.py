@@ -12,6 +12,7 @@
 - ``database``: what the protocol asks of the database
 - ``timing``: all durations of the protocol
 - ``client``, ``raw_pool``, ``breaker``: calls to the cache server
+- ``url_parameters``: which parameters the server's URL may have
 - ``scripts``, ``keys``: the scripts that run on the cache server, and its keys
 - ``fingerprint``: which code's entries this process reads
 - ``signing``: makes a tampered entry a miss

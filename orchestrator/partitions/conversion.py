@@ -86,8 +86,14 @@ def convert(connection: BaseDatabaseWrapper, now: datetime, period: str) -> str:
 
 
 def first_upper(connection: BaseDatabaseWrapper, now: datetime, period: str) -> datetime:
-    """Return where the first partition of a plain table will end."""
-    return boundary_after(max(now + _MIN_AHEAD, _newest(connection) or now), period)
+    """Return where the first partition of a plain table will end.
+
+    A conversion that was begun has decided it, unless that is too soon by now.
+    """
+    begun, newest = bound(connection), _newest(connection) or now
+    if begun and begun[0] >= max(now + _MIN_LEFT, newest):
+        return begun[0]
+    return boundary_after(max(now + _MIN_AHEAD, newest), period)
 
 
 def _build_key(connection: BaseDatabaseWrapper) -> None:
@@ -102,14 +108,14 @@ def _build_key(connection: BaseDatabaseWrapper) -> None:
 
 def _validated_bound(connection: BaseDatabaseWrapper, now: datetime, period: str) -> datetime:
     """Forbid events from some time on; return that time."""
-    upper, validated = bound(connection) or (None, False)
-    if upper and upper < max(now + _MIN_LEFT, _newest(connection) or now):
+    before, validated = bound(connection) or (None, False)
+    upper = first_upper(connection, now, period)
+    if before not in (None, upper):
         in_short_transaction(
             connection, lambda cursor: cursor.execute(f"ALTER TABLE events DROP CONSTRAINT {_BOUND}")
         )
-        upper = None
-    if upper is None:
-        upper, validated = first_upper(connection, now, period), False
+    if before != upper:
+        validated = False
         add = f"ADD CONSTRAINT {_BOUND} CHECK (created_at < '{upper.isoformat()}') NOT VALID"
         in_short_transaction(connection, lambda cursor: cursor.execute(f"ALTER TABLE events {add}"))
     if not validated:

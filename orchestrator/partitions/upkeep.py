@@ -41,13 +41,13 @@ class PartitionReport:
 
     Args:
         state: ``unsupported``: SQLite has no partitions. ``busy``: another run is at work, and this one did
-            nothing. ``plain``: the table is not partitioned.
+            nothing. ``plain``: the table is not partitioned; a dry run says what its conversion would do.
         converted: the partition with the rows of the plain table, if this run converted it.
         created: partitions for coming periods.
         detached: expired partitions that left the table.
         waiting: detached partitions whose rows are not archived yet.
         dropped: detached partitions that were archived.
-        coming: number of partitions that begin later than now.
+        coming: number of partitions that begin later than now, after the run.
         until: no event can be written from this time on, unless another partition is created before.
     """
 
@@ -155,6 +155,7 @@ def _done(
     return _report(
         catalog.partitions(connection),
         now,
+        state="partitioned",
         converted=converted,
         created=created,
         detached=gone,
@@ -164,8 +165,8 @@ def _done(
 
 def _planned(connection: BaseDatabaseWrapper, now: datetime, archived: ArchivedRows) -> PartitionReport:
     """Return what a run would do. Nothing is locked or changed."""
-    converted = None
-    if catalog.is_partitioned(connection):
+    converted, partitioned = None, catalog.is_partitioned(connection)
+    if partitioned:
         existing = catalog.partitions(connection)
     else:
         upper = conversion.first_upper(connection, now, settings.PARTITION_EVENTS_BY)
@@ -180,24 +181,27 @@ def _planned(connection: BaseDatabaseWrapper, now: datetime, archived: ArchivedR
         for each in existing
         if each.state == "detached" and detaching.is_archived(connection, each.name, archived(each.name))
     ]
+    created = [
+        Partition(creation.partition_name(*bounds), "attached", *bounds) for bounds in _missing(existing, now)
+    ]
     return _report(
-        existing,
+        [*existing, *created],
         now,
+        state="partitioned" if partitioned else "plain",
         dry_run=True,
         converted=converted,
-        created=tuple(creation.partition_name(*bounds) for bounds in _missing(existing, now)),
+        created=_names(created),
         detached=_names(leaving),
         dropped=_names(done),
     )
 
 
 def _report(existing: Iterable[Partition], now: datetime, **what: Any) -> PartitionReport:
-    """Return the report of a run, with the state of the partitions that exist."""
+    """Return the report of a run after which these partitions exist."""
     existing = list(existing)
     attached = [each for each in existing if each.state == "attached"]
     waiting = [each for each in existing if each.state == "detached" and each.name not in what["dropped"]]
     return PartitionReport(
-        state="partitioned",
         waiting=_names(waiting),
         coming=coming(attached, now),
         until=max((each.upper for each in attached if each.upper), default=None),

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 from django.conf import LazySettings
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.db import OperationalError
 from rest_framework.test import APIClient
 
@@ -154,3 +154,9 @@ def test_the_command_has_nothing_to_compare_if_the_cache_is_off(
     settings.CACHE_URL = None
     call_command("cache_audit")
     assert capsys.readouterr().out == "Nothing was compared: the cache is off.\n"
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "abc", "1.5"])
+def test_the_command_refuses_a_sample_that_is_not_a_number_from_1(value: str):
+    with pytest.raises(CommandError, match=r"argument --sample: .* allowed: a whole number from 1"):
+        call_command("cache_audit", f"--sample={value}")

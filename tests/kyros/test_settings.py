@@ -100,7 +100,15 @@ CACHE = (
         ("REDIS_URL", "redis+sentinel://s1:0/group", CACHE),
         ("REDIS_URL", "redis+sentinel://s1:1,:2/group", CACHE),
         ("REDIS_URL", "rediss+sentinel://s1/group/first", CACHE),
+        ("REDIS_URL", "redis://localhost/0?socket_timeout=abc", CACHE),
+        ("REDIS_URL", "redis://localhost/0?foo=bar", CACHE),
+        ("REDIS_URL", "redis://localhost/0?protocol=9", CACHE),
+        ("REDIS_URL", "rediss://localhost/0?ssl_cert_reqs=foo", CACHE),
+        ("REDIS_URL", "unix:///socket?db=0&foo=bar", CACHE),
+        ("REDIS_URL", "redis+sentinel://s1/group?foo=bar", CACHE),
+        ("REDIS_URL", "rediss+sentinel://s1/group?socket_timeout=abc", CACHE),
         ("DATABASE_URL", "mysql://localhost/kyros", DATABASE),
+        ("DATABASE_URL", "postgresql://localhost/kyros?foo=bar", DATABASE),
         ("DATABASE_URL", "sqlite://:memory:", DATABASE),
         ("DATABASE_URL", "sqlite:///", DATABASE),
         ("DATABASE_URL", "postgresql://localhost", DATABASE),
@@ -108,6 +116,11 @@ CACHE = (
         (
             "DATABASE_REPLICA_URLS",
             "sqlite:///x",
+            "comma separated, each postgresql://USER:PASSWORD@HOST:PORT/NAME",
+        ),
+        (
+            "DATABASE_REPLICA_URLS",
+            "postgresql://db1/kyros,postgresql://db2/kyros?foo=bar",
             "comma separated, each postgresql://USER:PASSWORD@HOST:PORT/NAME",
         ),
         ("DB_POOL_MIN_SIZE", "-1", POOL),
@@ -244,6 +257,25 @@ TIMEOUTS = f"socket_timeout={SECONDS}&socket_connect_timeout={SECONDS}"
 )
 def test_cache_url_includes_the_timeouts(variables, url):
     assert loaded("CACHE_URL", **variables) == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://h/1?socket_timeout=0.5&max_connections=4&client_name=kyros",
+        "rediss://h/1?ssl_ca_certs=/missing/ca.pem&ssl_cert_reqs=none",
+        "unix:///socket?db=3&socket_connect_timeout=1",
+        "rediss+sentinel://s1,s2/group/3?sentinel_username=u&sentinel_password=s&ssl_ca_certs=/ca.pem",
+    ],
+)
+def test_known_parameters_of_the_cache_are_accepted(url):
+    assert loaded("CACHE_URL", REDIS_URL=url).startswith(url.partition("?")[0])
+
+
+def test_known_parameters_of_postgresql_are_accepted():
+    query = "sslmode=verify-full&sslrootcert=/ca.pem&connect_timeout=9&prepare_threshold=5&assume_role=kyros"
+    options = loaded("DATABASES", DATABASE_URL=f"postgresql://h/kyros?{query}")["default"]["OPTIONS"]
+    assert (options["connect_timeout"], options["assume_role"]) == (9, "kyros")
 
 
 def test_embedded_cache_is_used_only_while_its_launcher_runs(tmp_path):

@@ -4,6 +4,7 @@ from functools import partial
 from io import StringIO
 
 import pytest
+from django.conf import LazySettings
 from django.core.management import CommandError, call_command
 from django.db import connections
 
@@ -103,6 +104,29 @@ def test_it_gives_up_after_the_last_attempt(database: str) -> None:
 def test_the_limit_ends_with_the_command(database: str) -> None:
     assert impatient(database) == ""
     assert lock_timeout(database) == "0"
+
+
+@pytest.mark.parametrize("value", ["-1", "1e12", "nan", "inf", "0.0001", "soon"])
+def test_a_lock_timeout_that_postgresql_cannot_have_is_refused(value: str) -> None:
+    with pytest.raises(CommandError, match=r"from 0\.001 to 2147483, or 0 to wait without a limit"):
+        call_command("migrate", f"--lock-timeout={value}")
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "1.5", "many"])
+def test_fewer_lock_attempts_than_one_are_refused(value: str) -> None:
+    with pytest.raises(CommandError, match=r"--lock-attempts: .* allowed: a whole number from 1"):
+        call_command("migrate", f"--lock-attempts={value}")
+
+
+@pytest.mark.parametrize("value", ["0", "0.001", "2147483"])
+def test_postgresql_accepts_every_allowed_lock_timeout(database: str, value: str) -> None:
+    call_command("migrate", f"--lock-timeout={value}", database=database, verbosity=0)
+
+
+def test_a_replica_is_not_migrated(database: str, settings: LazySettings) -> None:
+    settings.DATABASE_REPLICAS = [database]
+    with pytest.raises(CommandError, match="is a read replica"):
+        call_command("migrate", database=database)
 
 
 def lock_timeout(database: str) -> str:

@@ -84,6 +84,21 @@ def test_a_dry_run_says_what_the_run_does_and_changes_nothing(plain_database: No
     assert sql(catalog_of_all) == before
     done = partitions.run(NOW)
     assert planned.dry_run
+    assert (planned.state, done.state) == ("plain", "partitioned")
+    assert (planned.converted, planned.created) == (done.converted, done.created)
+    assert (planned.coming, planned.until) == (done.coming, done.until)
+
+
+def test_a_dry_run_after_an_interrupted_conversion_plans_with_its_bound(
+    plain_database: None, sql: Sql
+) -> None:
+    sql(
+        "ALTER TABLE events ADD CONSTRAINT ck_events_first_partition"
+        " CHECK (created_at < '2027-03-01') NOT VALID"
+    )
+    planned = partitions.run(NOW, dry_run=True)
+    assert planned.converted == "events_until_20270301"
+    done = partitions.run(NOW)
     assert (planned.converted, planned.created) == (done.converted, done.created)
 
 

@@ -33,6 +33,10 @@ def test_on_sqlite_there_is_nothing_to_do(dry_run: list[str], capsys: pytest.Cap
 def test_a_dry_run_a_run_and_another_one(plain_database: None, capsys: pytest.CaptureFixture[str]) -> None:
     planned = text(capsys, "--dry-run")
     assert planned.startswith("Would be converted; its rows are in events_until_")
+    assert planned.splitlines()[-1].startswith(
+        "There would be 3 coming partitions; the last one would end at"
+    )
+    assert json.loads(text(capsys, "--dry-run", "--json"))["state"] == "plain"
     done = text(capsys)
     assert done.splitlines()[:2] == [
         line.replace("Would be ", "").capitalize() for line in planned.splitlines()[:2]

@@ -1,12 +1,11 @@
 """`manage.py cache_audit`: compares cached responses with the database."""
 
 import sys
-from argparse import ArgumentParser
+from argparse import ArgumentParser, ArgumentTypeError
 from dataclasses import asdict
 from functools import partial
 from typing import Any
 
-from django.core.management.base import CommandError
 from tqdm import tqdm
 
 from monitoring.management.reports import ReportCommand
@@ -56,5 +55,5 @@ class Command(ReportCommand):
 
 def _positive(text: str) -> int:
     if not text.isascii() or not text.isdigit() or int(text) < 1:
-        raise CommandError(f"--sample={text!r} is not allowed; allowed: a whole number from 1", returncode=2)
+        raise ArgumentTypeError(f"{text!r} is not allowed; allowed: a whole number from 1")
     return int(text)

@@ -1,8 +1,10 @@
 """`manage.py migrate`: Django's command, which on PostgreSQL gives way to writers."""
 
+from argparse import ArgumentTypeError
 from functools import partial
 from typing import Any, Final
 
+from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
 from django.core.management.commands import migrate
 from django.db import OperationalError, connections
@@ -14,13 +16,17 @@ GAVE_UP: Final = (
     "when the transaction has ended. docs/operations.md shows how to find it."
 )
 
+#: The largest lock_timeout of PostgreSQL, which counts milliseconds, is a little more than this.
+MAX_LOCK_TIMEOUT_SECONDS: Final = 2_147_483
+MIN_LOCK_TIMEOUT_SECONDS: Final = 0.001
+
 
 class Command(migrate.Command):
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
         parser.add_argument(
             "--lock-timeout",
-            type=float,
+            type=_lock_timeout,
             default=LockRetries.seconds,
             metavar="SECONDS",
             help="PostgreSQL: how long a statement waits for a lock, while others wait behind it; "
@@ -28,13 +34,15 @@ class Command(migrate.Command):
         )
         parser.add_argument(
             "--lock-attempts",
-            type=int,
+            type=_lock_attempts,
             default=LockRetries.attempts,
             metavar="N",
             help="PostgreSQL: how often to try (default: %(default)s)",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if options["database"] in settings.DATABASE_REPLICAS:
+            raise CommandError(f"{options['database']} is a read replica: migrate the database default.")
         connection = connections[options["database"]]
         seconds, attempts = options["lock_timeout"], options["lock_attempts"]
         change = partial(super().handle, *args, **options)
@@ -55,3 +63,22 @@ class Command(migrate.Command):
             if not may_succeed_later(error):
                 raise
             raise CommandError(GAVE_UP) from error
+
+
+def _lock_timeout(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1
+    if seconds == 0 or MIN_LOCK_TIMEOUT_SECONDS <= seconds <= MAX_LOCK_TIMEOUT_SECONDS:
+        return seconds
+    raise ArgumentTypeError(
+        f"{text!r} is not allowed; allowed: a number of seconds from {MIN_LOCK_TIMEOUT_SECONDS} to "
+        f"{MAX_LOCK_TIMEOUT_SECONDS}, or 0 to wait without a limit"
+    )
+
+
+def _lock_attempts(text: str) -> int:
+    if text.isascii() and text.isdigit() and int(text) >= 1:
+        return int(text)
+    raise ArgumentTypeError(f"{text!r} is not allowed; allowed: a whole number from 1")

@@ -14,7 +14,6 @@ from orchestrator.partitions import PartitionReport, TableIsLocked
 _NOTHING: Final = {
     "unsupported": "SQLite has no partitions: there is nothing to do.",
     "busy": "Another run works on the partitions: there is nothing to do.",
-    "plain": "The table events is not partitioned.",
 }
 
 
@@ -62,5 +61,6 @@ def _lines(report: PartitionReport) -> list[str]:
     lines = [f"{verb}{what} {', '.join(names)}".capitalize() for what, names in done.items() if names]
     if report.waiting:
         lines.append(f"Waiting for `archive --table events`: {', '.join(report.waiting)}")
-    lines.append(f"{report.coming} coming partitions; the last one ends at {report.until:%Y-%m-%d}.")
+    there, ends = ("There would be ", "would end") if report.dry_run else ("", "ends")
+    lines.append(f"{there}{report.coming} coming partitions; the last one {ends} at {report.until:%Y-%m-%d}.")
     return lines
