@@ -194,7 +194,9 @@ def test_no_secret_is_an_argument_of_a_program(start: Start, account: dict[str, 
     assert account["KYROS_PASSWORD"] not in arguments
 
 
-shell = pytest.mark.skipif(not (shutil.which("curl") and shutil.which("python3")), reason="needs curl")
+shell = pytest.mark.skipif(
+    not (shutil.which("curl") and shutil.which("python3")), reason="needs curl and python3"
+)
 
 
 @shell
