@@ -142,8 +142,9 @@ def returned(model: type[_Row], statement: str, parameters: Sequence[Any]) -> li
         statement: SQL; it returns the columns of ``column_list``.
         parameters: its values, as the database takes them.
     """
-    with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
-        cursor.execute(statement, parameters)
+    connection = connections[DEFAULT_DB_ALIAS]
+    with connection.cursor() as cursor:
+        _execute(connection, cursor, statement, parameters)
         return [_instance(model, values) for values in cursor.fetchall()]
 
 

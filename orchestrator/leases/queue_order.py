@@ -1,4 +1,8 @@
-"""The queries for the jobs that are next, in the words of the claim's indexes (docs/leases.md)."""
+"""The queries for the jobs that are next, in the words of the claim's indexes (docs/leases.md).
+
+On SQLite claims run them; on PostgreSQL the functions of ``0014_claim_functions.postgresql.sql`` do, which
+contain the same queries. ``explain_queries`` shows their plans on both.
+"""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -17,12 +21,6 @@ _IS_PENDING_IN_ANY_QUEUE: Final = f"NOT (status IN ({_OTHERS}, ''))"
 _ORDER: Final = "ORDER BY priority DESC, created_at, id"
 _COLUMNS: Final = "id, queue, priority, created_at"
 _SCHEDULED_IDS: Final = "SELECT id FROM {} ORDER BY available_at LIMIT %s"
-#: A condition: the row is one of those that a subquery selects. PostgreSQL might run a plain IN twice, and
-#: lock more rows than the subquery's LIMIT. SQLite has one writer at a time, and needs no row locks.
-_CHOSEN: Final = {
-    "postgresql": "id = ANY(ARRAY(SELECT id FROM ({} FOR UPDATE SKIP LOCKED) AS chosen))",
-    "sqlite": "id IN (SELECT id FROM ({}))",
-}
 
 
 def next_jobs(queues: Sequence[str] | None, now: datetime, limit: int) -> Statement:
@@ -46,12 +44,6 @@ def scheduled_jobs(now: datetime, limit: int) -> Statement:
     return Statement(_SCHEDULED_IDS.format(_scheduled()), [parameter(now), limit])
 
 
-def has_scheduled_now() -> str:
-    """Return a condition in PostgreSQL's SQL: there are such jobs at the time of the statement."""
-    first_id = _SCHEDULED_IDS.format(_scheduled()) % ("statement_timestamp()", 1)
-    return f"({first_id}) IS NOT NULL"
-
-
 def has_rows(statement: Statement) -> bool:
     """Return whether a query finds anything."""
     with connection.cursor() as cursor:
@@ -60,8 +52,11 @@ def has_rows(statement: Statement) -> bool:
 
 
 def is_chosen_by(statement: Statement) -> str:
-    """Return the condition that a row is one of those that a query selects, which it locks."""
-    return _CHOSEN[connection.vendor].format(statement.sql)
+    """Return the condition that a row is one of those that a query selects, on SQLite.
+
+    No row is locked: SQLite has one writer at a time.
+    """
+    return f"id IN (SELECT id FROM ({statement.sql}))"  # noqa: S608 - our own statements
 
 
 def parameter(at: datetime) -> Any:

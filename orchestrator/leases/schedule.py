@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Final
 
-from django.db import connection
+from django.db import connection, transaction
 
 from orchestrator.leases.queue_order import has_rows, is_chosen_by, scheduled_jobs
 
@@ -13,8 +13,11 @@ MAX_PROMOTED: Final = 1000
 
 def promote(now: datetime, limit: int = MAX_PROMOTED) -> int:
     """Make pending jobs due whose time has come, the longest due first; return their number."""
-    scheduled = scheduled_jobs(now, limit)
-    with connection.cursor() as cursor:
+    with transaction.atomic(), connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute("SELECT promote_jobs(%s, %s)", [now, limit])
+            return int(cursor.fetchone()[0])
+        scheduled = scheduled_jobs(now, limit)
         cursor.execute(f"UPDATE jobs SET due = true WHERE {is_chosen_by(scheduled)}", scheduled.parameters)  # noqa: S608
         return int(cursor.rowcount)
 

@@ -1,0 +1,1 @@
+-- SQLite has no functions in SQL; orchestrator/leases/ has the statements.
