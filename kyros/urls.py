@@ -13,11 +13,11 @@ class _DocsView(SpectacularSwaggerSplitView):
 
 
 urlpatterns = [
+    path("", include("orchestrator.api.urls")),  # first, because most requests are for it
     path("", RedirectView.as_view(url="/api/v1/"), name="home"),
     path("admin/", admin.site.urls),
     path("api/v1/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/v1/docs/", _DocsView.as_view(url_name="schema"), name="docs"),
-    path("", include("orchestrator.api.urls")),
     path("", include("monitoring.urls")),
 ]
 

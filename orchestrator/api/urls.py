@@ -15,6 +15,8 @@ router.register("tasks", views.TaskViewSet)
 router.register("users", views.UserViewSet)
 
 urlpatterns = [
+    path("api/v1/events/stream/", views.EventStreamView.as_view(), name="event-stream"),
+    path("api/v1/", include(router.urls)),
     path("auth/login/", views.LoginView.as_view(), name="token-login"),
     path("auth/refresh/", views.RefreshView.as_view(), name="token-refresh"),
     # The login and logout pages of the browsable API.
@@ -23,6 +25,4 @@ urlpatterns = [
         with_status_429(LoginView.as_view(template_name="rest_framework/login.html")),
     ),
     path("auth/session/", include("rest_framework.urls")),
-    path("api/v1/events/stream/", views.EventStreamView.as_view(), name="event-stream"),
-    path("api/v1/", include(router.urls)),
 ]
