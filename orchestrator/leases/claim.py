@@ -69,7 +69,7 @@ def claim(
     with transaction.atomic():
         now, has_scheduled_jobs = _begin()
         if has_scheduled_jobs:
-            promote(now)
+            promote(now, wanted)
         jobs = _start(_Lease(worker, by, now, timedelta(seconds=lease_seconds)), wanted, limit)
     return sorted(jobs, key=lambda job: (-job.priority, job.created_at, job.pk))
 
