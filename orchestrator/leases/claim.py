@@ -13,14 +13,13 @@ from orchestrator.db import rows
 from orchestrator.db.clock import database_now
 from orchestrator.db.ids import new_id
 from orchestrator.json_codec import to_json
-from orchestrator.leases import contacts, expiry
+from orchestrator.leases import contacts, expiry, schedule
 from orchestrator.leases.queue_order import has_rows, is_chosen_by, next_jobs, parameter
-from orchestrator.leases.schedule import MAX_PROMOTED, has_scheduled, promote
 from orchestrator.limits import DEFAULT_LEASE_SECONDS
 from orchestrator.models import Event, Job
 
 # PostgreSQL: one round trip (migrations/sql/0014_claim_functions.postgresql.sql).
-_CLAIM: Final = f"SELECT {rows.column_list(Job)} FROM claim_jobs(%s, %s, %s, %s, %s, %s, %s, %s)"  # noqa: S608
+_CLAIM: Final = f"SELECT {rows.column_list(Job)} FROM claim_jobs(%s, %s, %s, %s, %s, %s, %s, %s, %s)"  # noqa: S608
 # SQLite.
 _START: Final = f"""
     UPDATE jobs
@@ -71,17 +70,18 @@ def _claim_on_postgresql(lease: _Lease, queues: list[str] | None, limit: int) ->
     event = _started(Job(worker=lease.worker), lease.by)
     event_ids = [new_id() for _ in range(limit)]
     of_event = (event_ids, event.type, to_json(event.payload).decode())
-    return rows.returned(Job, _CLAIM, [lease.worker, queues, limit, MAX_PROMOTED, lease.duration, *of_event])
+    promoted = (schedule.MAX_PROMOTED, schedule.MAX_COMPARED)
+    return rows.returned(Job, _CLAIM, [lease.worker, queues, limit, lease.duration, *promoted, *of_event])
 
 
 def _claim_on_sqlite(lease: _Lease, queues: list[str] | None, limit: int) -> list[Job]:
     now = database_now()
-    if not (has_rows(next_jobs(queues, now, 1)) or has_scheduled(now)):
+    if not (has_rows(next_jobs(queues, now, 1)) or schedule.has_scheduled(now)):
         return []  # a transaction would wait for the other writers
     with transaction.atomic():
         now = database_now()
-        if has_scheduled(now):
-            promote(now)
+        if schedule.has_scheduled(now):
+            schedule.promote(now, queues)
         chosen = next_jobs(queues, now, limit)
         start, expires = parameter(now), parameter(now + lease.duration)
         values: list[Any] = [start, start, lease.worker, expires, *chosen.parameters]

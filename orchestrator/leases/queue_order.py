@@ -18,7 +18,8 @@ _OTHERS: Final = ", ".join(f"'{status}'" for status in JobStatus if status != Jo
 IS_PENDING: Final = f"NOT (status IN ({_OTHERS}))"
 _IS_PENDING_IN_ANY_QUEUE: Final = f"NOT (status IN ({_OTHERS}, ''))"
 
-_ORDER: Final = "ORDER BY priority DESC, created_at, id"
+_ORDER_TERMS: Final = "priority DESC, created_at, id"
+_ORDER: Final = f"ORDER BY {_ORDER_TERMS}"
 _COLUMNS: Final = "id, queue, priority, created_at"
 _SCHEDULED_IDS: Final = "SELECT id FROM {} ORDER BY available_at LIMIT %s"
 
@@ -42,6 +43,25 @@ def next_jobs(queues: Sequence[str] | None, now: datetime, limit: int) -> Statem
 def scheduled_jobs(now: datetime, limit: int) -> Statement:
     """Return the query for the ids of pending jobs that are not yet due although their time has come."""
     return Statement(_SCHEDULED_IDS.format(_scheduled()), [parameter(now), limit])
+
+
+def jobs_to_promote(queues: Sequence[str] | None, now: datetime, among: int, limit: int) -> Statement:
+    """Return the query for the ids of those scheduled jobs that a claim of some queues would take first.
+
+    Jobs of other queues come after them. If they were left out, they could fill ``among`` for ever.
+
+    Args:
+        queues: names of queues; None for all of them.
+        now: the current time.
+        among: number of jobs to choose from: those that have been due for the longest time.
+        limit: the largest number of jobs.
+    """
+    waiting = f"SELECT {_COLUMNS} FROM {_scheduled()} ORDER BY available_at LIMIT %s"  # noqa: S608
+    wanted = f"queue IN ({', '.join(['%s'] * len(queues))}) DESC, " if queues else ""
+    return Statement(
+        f"SELECT id FROM ({waiting}) AS waiting ORDER BY {wanted}{_ORDER_TERMS} LIMIT %s",  # noqa: S608
+        [parameter(now), among, *(queues or ()), limit],
+    )
 
 
 def has_rows(statement: Statement) -> bool:

@@ -1,24 +1,32 @@
 """Jobs that wait for their time: they become due, so that a claim finds them (docs/leases.md)."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
 from django.db import connection, transaction
 
-from orchestrator.leases.queue_order import has_rows, is_chosen_by, scheduled_jobs
+from orchestrator.leases.queue_order import has_rows, is_chosen_by, jobs_to_promote, scheduled_jobs
 
 #: Jobs that one claim makes due at most, so that it stays short when many become due at once.
 MAX_PROMOTED: Final = 1000
+#: Jobs that these are chosen from: so many may become due at once, and the order by priority holds.
+MAX_COMPARED: Final = 10_000
 
 
-def promote(now: datetime, limit: int = MAX_PROMOTED) -> int:
-    """Make pending jobs due whose time has come, the longest due first; return their number."""
+def promote(now: datetime, queues: Sequence[str] | None = None) -> int:
+    """Make pending jobs due whose time has come; return their number.
+
+    Args:
+        now: the current time.
+        queues: the queues that a claim takes jobs from, whose jobs come first; None for all of them.
+    """
     with transaction.atomic(), connection.cursor() as cursor:
         if connection.vendor == "postgresql":
-            cursor.execute("SELECT promote_jobs(%s, %s)", [now, limit])
+            cursor.execute("SELECT promote_jobs(%s, %s, %s, %s)", [now, queues, MAX_PROMOTED, MAX_COMPARED])
             return int(cursor.fetchone()[0])
-        scheduled = scheduled_jobs(now, limit)
-        cursor.execute(f"UPDATE jobs SET due = true WHERE {is_chosen_by(scheduled)}", scheduled.parameters)  # noqa: S608
+        chosen = jobs_to_promote(queues, now, MAX_COMPARED, MAX_PROMOTED)
+        cursor.execute(f"UPDATE jobs SET due = true WHERE {is_chosen_by(chosen)}", chosen.parameters)  # noqa: S608
         return int(cursor.rowcount)
 
 

@@ -9,7 +9,7 @@ from django.core.management import call_command
 from django.db import connection, transaction
 
 from orchestrator import actions
-from orchestrator.limits import IDEMPOTENCY_KEY_SECONDS
+from orchestrator.limits import IDEMPOTENCY_KEY_SECONDS, MAX_BATCH_JOBS
 from orchestrator.models import Event, Job, User
 from orchestrator.submission import idempotency
 from orchestrator.submission.idempotency import IdempotencyKey
@@ -213,6 +213,29 @@ def test_repeats_at_the_same_time_create_once(web, user: User, path, body):
     assert len({response.text for response in responses}) == 1
     created = len(body.get("jobs", [body]))
     assert (Job.objects.count(), Event.objects.count()) == (created, created)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_repeats_of_a_large_batch_get_it_or_a_503_and_may_try_again(web, user: User):
+    """On PostgreSQL a repeat that waits too long for the first request does not hold its thread."""
+    client = HttpClient(web(workers=2)).sign_in("user")
+    client.headers["Idempotency-Key"] = "key"
+    batch = {"jobs": [{"name": f"job {number}"} for number in range(MAX_BATCH_JOBS)]}
+    together = threading.Barrier(REPEATS)
+
+    def send(_):
+        together.wait()
+        return client.post(BULK, batch)
+
+    with ThreadPoolExecutor(REPEATS) as pool:
+        responses = list(pool.map(send, range(REPEATS)))
+    refused = [response for response in responses if response.status == 503]
+    assert all(int(response.headers["Retry-After"]) >= 1 for response in refused)
+    served = [response for response in responses if response not in refused]
+    assert Counter(response.status for response in served) <= Counter({201: 1, 200: REPEATS})
+    again = wait_until(lambda: (response := client.post(BULK, batch)).status == 200 and response)
+    assert {response.text for response in served} <= {again.text}
+    assert Job.objects.count() == Event.objects.count() == MAX_BATCH_JOBS
 
 
 @pytest.mark.django_db(transaction=True)

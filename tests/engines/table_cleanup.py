@@ -1,12 +1,14 @@
-"""Empties the database after a test that commits.
+"""Empties the database after a test that commits, and fails the test if it has created or dropped a table.
 
 Django's ``flush`` truncates every table and creates the permissions of every model again, which takes a tenth
-of a second. Most tests leave a handful of rows; deleting them is much faster.
+of a second. Most tests leave a handful of rows; deleting them is much faster. Neither undoes DDL: the next
+tests of this process would use the changed tables.
 """
 
 from collections.abc import Sequence
 from typing import Any
 
+import pytest
 from django.core.management.color import no_style
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -19,8 +21,34 @@ TRUNCATE_FROM_BYTES = 1_000_000
 
 
 def delete_rows_instead_of_flush() -> None:
-    """Replace Django's ``flush`` after tests that commit."""
-    TransactionTestCase._fixture_teardown = _empty_all  # noqa: SLF001 - where Django calls flush
+    """Replace Django's ``flush`` after tests that commit, and compare the tables with those before."""
+    TransactionTestCase._fixture_setup = classmethod(_remember_tables)  # noqa: SLF001 - before the test
+    TransactionTestCase._fixture_teardown = _clean_up  # noqa: SLF001 - where Django calls flush
+
+
+def _remember_tables(case: type[TransactionTestCase]) -> None:
+    case.tables_before = _tables(case)
+
+
+def _clean_up(case: TransactionTestCase) -> None:
+    _empty_all(case)
+    if changed := _tables(case) ^ case.tables_before:
+        pytest.fail(
+            "This test has created or dropped tables, which the next tests of this process would notice: "
+            f"{', '.join(sorted(changed))}. Let it use a copy of the database (tests/partitions/conftest.py)."
+        )
+
+
+def _tables(case: TransactionTestCase | type[TransactionTestCase]) -> set[str]:
+    """Return the names of all tables, including partitions, which ``table_names()`` leaves out.
+
+    SQLite's own tables do not count: ANALYZE creates some.
+    """
+    names: set[str] = set()
+    for alias in case._databases_names(include_mirrors=False):  # noqa: SLF001 - as Django does there
+        with connections[alias].cursor() as cursor:
+            names.update(table.name for table in connections[alias].introspection.get_table_list(cursor))
+    return {name for name in names if not name.startswith("sqlite_")}
 
 
 def _empty_all(case: TransactionTestCase) -> None:

@@ -14,6 +14,7 @@ from rest_framework.test import APIClient
 
 from orchestrator.actions import build_job_event
 from orchestrator.demo.bulk_load import analyze
+from orchestrator.leases import schedule
 from orchestrator.leases.queue_order import next_jobs, scheduled_jobs
 from orchestrator.models import Event, Job, Worker
 from tests.leases.worker_calls import JOBS, claim, claim_one, history, names, read, set_status, submit
@@ -119,6 +120,42 @@ def test_the_order_of_priority_holds_between_new_and_scheduled_jobs(as_user: API
     assert names(claim(as_user, limit=3)) == ["high", "soon", "low"]
 
 
+def become_due() -> None:
+    """Let the time of all jobs come at once."""
+    Job.objects.update(available_at=timezone.now())
+
+
+def test_the_order_of_priority_holds_if_more_jobs_become_due_than_one_claim_makes_due(
+    as_user: APIClient, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(schedule, "MAX_PROMOTED", 1)
+    for priority in (1, 5, 3, 4, 2):
+        submit(as_user, name=str(priority), priority=priority, available_at=later(hours=1))
+    become_due()
+    assert [names(claim(as_user)) for _ in range(5)] == [["5"], ["4"], ["3"], ["2"], ["1"]]
+
+
+def test_jobs_of_other_queues_that_become_due_hide_no_job(
+    as_user: APIClient, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(schedule, "MAX_PROMOTED", 1)
+    for queue, priority in (("other", 9), ("other", 8), ("mail", 1)):
+        submit(as_user, name=queue, queue=queue, priority=priority, available_at=later(hours=1))
+    become_due()
+    assert names(claim(as_user, queues=["mail"])) == ["mail"]
+
+
+def test_jobs_of_a_queue_that_nobody_claims_do_not_hold_up_the_others(
+    as_user: APIClient, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(schedule, "MAX_PROMOTED", 1)
+    monkeypatch.setattr(schedule, "MAX_COMPARED", 1)
+    first, second = (submit(as_user, queue=queue, available_at=later(hours=1)) for queue in ("left", "mail"))
+    for job, ago in ((first, 2), (second, 1)):
+        Job.objects.filter(pk=job["id"]).update(available_at=timezone.now() - timedelta(seconds=ago))
+    assert [len(claim(as_user, queues=["mail"])) for _ in range(2)] == [0, 1]
+
+
 def test_a_job_inserted_by_hand_is_claimed(as_user: APIClient):
     with connection.cursor() as cursor:
         job_id = uuid4()
@@ -169,11 +206,11 @@ def test_the_functions_contain_the_queries_whose_plans_are_shown():
     with connection.cursor() as cursor:
         cursor.execute("SELECT string_agg(prosrc, '') FROM pg_proc WHERE proname ~ '^(claim|promote)_jobs$'")
         (source,) = cursor.fetchone()
-    parameters = r"\b(now_at|max_jobs|share\.(queue|size))(?!\w)"
+    parameters = r"\b(now_at|max_jobs|max_compared|share\.(queue|size))(?!\w)"
     source = " ".join(re.sub(parameters, "%s", source).split())
     for statement in (next_jobs(None, now, 1), next_jobs(["reports"], now, 1), scheduled_jobs(now, 1)):
         conditions = " ".join(statement.sql.partition(" FROM ")[2].split())
-        assert f" FROM {conditions} FOR UPDATE SKIP LOCKED" in source
+        assert f" FROM {conditions} " in source
 
 
 @pytest.mark.sqlite

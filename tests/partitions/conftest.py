@@ -9,13 +9,11 @@ from urllib.parse import urlsplit
 
 import psycopg
 import pytest
-from django.core.management import call_command
 from django.db import connection
 from pytest_django import DjangoDbBlocker
 
 from orchestrator import partitions
-from orchestrator.models import Event
-from orchestrator.partitions import catalog, short_locks
+from orchestrator.partitions import short_locks
 from tests.partitions.killed_runs import Statements
 
 numbers = count(1)
@@ -23,7 +21,7 @@ numbers = count(1)
 
 @contextmanager
 def copied_database(blocker: DjangoDbBlocker) -> Iterator[None]:
-    """Let this process use a copy of its database, with the plain table and no events."""
+    """Let this process use a copy of its database."""
     original = connection.settings_dict["NAME"]
     copy = f"{original}_copy{next(numbers)}"
     with blocker.unblock():
@@ -32,10 +30,6 @@ def copied_database(blocker: DjangoDbBlocker) -> Iterator[None]:
         _on_server(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{original}'")  # noqa: S608
         _on_server(f"CREATE DATABASE {copy} TEMPLATE {original}")
         connection.settings_dict["NAME"] = copy
-        if catalog.is_partitioned(connection) or Event.objects.exists():  # an earlier test left it so
-            with connection.cursor() as cursor:
-                cursor.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
-            call_command("migrate", verbosity=0)
         yield
         _disconnect()
         connection.settings_dict["NAME"] = original

@@ -10,6 +10,7 @@ import psycopg
 import pytest
 from django.core.management import CommandError, call_command
 
+from monitoring.models import BackgroundTask
 from orchestrator import counts
 from orchestrator.partitions import short_locks
 from tests.polling import wait_until
@@ -48,6 +49,7 @@ def test_a_dry_run_a_run_and_another_one(plain_database: None, capsys: pytest.Ca
         [],
         3,
     )
+    assert BackgroundTask.objects.get(name="partition_events").runs == 2
 
 
 @pytest.mark.postgres

@@ -1,2 +1,2 @@
-DROP FUNCTION IF EXISTS claim_jobs(text, text[], integer, integer, interval, uuid[], text, jsonb);
-DROP FUNCTION IF EXISTS promote_jobs(timestamptz, integer);
+DROP FUNCTION IF EXISTS claim_jobs(text, text[], integer, interval, integer, integer, uuid[], text, jsonb);
+DROP FUNCTION IF EXISTS promote_jobs(timestamptz, text[], integer, integer);

@@ -3,7 +3,11 @@
 --
 -- The statistics may not know of a million new jobs yet, so the planner must not believe that it can sort or read them all.
 
-CREATE FUNCTION promote_jobs(now_at timestamptz, max_jobs integer) RETURNS integer LANGUAGE plpgsql
+-- Of the jobs that have waited longest since their time came, at most max_compared, those become due that a claim of the
+-- wanted queues (NULL: of all) would take first.
+CREATE FUNCTION promote_jobs(
+    now_at timestamptz, wanted_queues text[], max_promoted integer, max_compared integer
+) RETURNS integer LANGUAGE plpgsql
 SET enable_sort = off SET enable_seqscan = off SET plan_cache_mode = force_generic_plan
 AS $$
 DECLARE
@@ -11,8 +15,17 @@ DECLARE
 BEGIN
     UPDATE jobs SET due = true WHERE id = ANY (ARRAY(
         SELECT id FROM jobs
+        -- PostgreSQL checks these conditions again on a row that has changed before it was locked.
         WHERE NOT due AND NOT (status IN ('running', 'completed', 'failed', 'cancelled')) AND available_at <= now_at
-        ORDER BY available_at LIMIT max_jobs
+            AND id = ANY (ARRAY(
+                SELECT id FROM (
+                    SELECT id, queue, priority, created_at FROM jobs
+                    WHERE NOT due AND NOT (status IN ('running', 'completed', 'failed', 'cancelled'))
+                        AND available_at <= now_at
+                    ORDER BY available_at LIMIT max_compared
+                ) AS waiting
+                ORDER BY queue = ANY (wanted_queues) DESC, priority DESC, created_at, id LIMIT max_promoted
+            ))
         FOR UPDATE SKIP LOCKED
     ));
     GET DIAGNOSTICS promoted = ROW_COUNT;
@@ -20,8 +33,8 @@ BEGIN
 END $$;
 
 CREATE FUNCTION claim_jobs(
-    worker_name text, wanted_queues text[], max_jobs integer, max_promoted integer, lease interval,
-    event_ids uuid[], event_type text, event_payload jsonb
+    worker_name text, wanted_queues text[], max_jobs integer, lease interval,
+    max_promoted integer, max_compared integer, event_ids uuid[], event_type text, event_payload jsonb
 ) RETURNS SETOF jobs LANGUAGE plpgsql
 SET enable_sort = off SET enable_seqscan = off SET plan_cache_mode = force_generic_plan
 AS $$
@@ -36,7 +49,7 @@ BEGIN
         SELECT FROM jobs
         WHERE NOT due AND NOT (status IN ('running', 'completed', 'failed', 'cancelled')) AND available_at <= now_at
     ) THEN
-        PERFORM promote_jobs(now_at, max_promoted);
+        PERFORM promote_jobs(now_at, wanted_queues, max_promoted, max_compared);
     END IF;
     IF wanted_queues IS NULL THEN
         chosen := ARRAY(
