@@ -132,16 +132,12 @@ def browser(moderator):
     return browser
 
 
-def with_cookie(server, browser):
-    """A stream behind a proxy, where the browser sends its cookie."""
-    cookie = f"{settings.SESSION_COOKIE_NAME}={browser.session.session_key}"
-    return StreamClient(f"{server.url}{PATH}", {"Cookie": cookie}).started()
+def cookie_of(browser):
+    return {"Cookie": f"{settings.SESSION_COOKIE_NAME}={browser.session.session_key}"}
 
 
-def with_ticket(server, browser):
-    """A stream to which the web server redirects the browser."""
-    query = urlencode({"ticket": ticket_of(browser.get(PATH))})
-    return StreamClient(f"{server.url}{PATH}?{query}", {}).started()
+def ticket_query_of(browser):
+    return urlencode({"ticket": ticket_of(browser.get(PATH))})
 
 
 def sign_out(browser):
@@ -160,23 +156,22 @@ def change_own_password(browser):
 
 
 @pytest.mark.parametrize("end", [sign_out, let_expire, change_own_password])
-def test_a_session_opens_the_stream_and_ends_it(stream, browser, moderator, end):
+def test_a_session_opens_the_stream_and_ends_it(stream, connect, browser, moderator, end):
     server, other = stream(), Client()
     other.force_login(moderator)
-    ending = [with_cookie(server, browser), with_ticket(server, browser)]
     token = tokens.issue_tokens(moderator)["access_token"]
+    behind_proxy = connect(server, headers=cookie_of(browser)).started()
+    redirected = connect(server, ticket_query_of(browser)).started()
     staying = [
-        StreamClient(f"{server.url}{PATH}", {"Authorization": f"Bearer {token}"}).started(),
-        with_ticket(server, other),
+        connect(server, headers={"Authorization": f"Bearer {token}"}).started(),
+        connect(server, ticket_query_of(other)).started(),
     ]
-    assert [each.status for each in (*ending, *staying)] == [200] * 4
+    assert [each.status for each in (behind_proxy, redirected, *staying)] == [200] * 4
     end(browser)
-    for client in ending:
-        client.until(lambda each: each.ended, "the end of the stream")
+    behind_proxy.until(lambda each: each.ended, "the end of the stream")
+    redirected.until(lambda each: each.ended, "the end of the stream")
     if end is not change_own_password:  # a new password ends every right
         assert not any(client.ended for client in staying)
-    for client in (*ending, *staying):
-        client.close()
 
 
 @pytest.mark.parametrize("end", [sign_out, let_expire])
