@@ -28,7 +28,7 @@ from orchestrator.stream.subscription import Subscription
 
 logger = logging.getLogger(__name__)
 
-#: Clients of one process; more get a 503.
+#: Clients of one process; more get a 503. Probes do not: a full process is a healthy one.
 MAX_CLIENTS: Final = 5000
 #: Threads that decide about new clients, and read what resuming clients have missed.
 THREADS: Final = 4
@@ -45,7 +45,8 @@ PRUNE_SECONDS: Final = 60.0
 _DONE: Final = "PyEmptyAwaitable"
 
 #: What this process serves; the web server serves the rest.
-_PATHS: Final = (b"/api/v1/events/stream/", b"/healthz", b"/readyz")
+_STREAM: Final = b"/api/v1/events/stream/"
+_PATHS: Final = (_STREAM, b"/healthz", b"/readyz")
 #: A browser connects again this many milliseconds after the stream has ended.
 _FIRST: Final = b": ok\nretry: 2000\n\n"
 _COMMENT: Final = b": still here\n\n"
@@ -126,7 +127,7 @@ class StreamApplication:
         if scope["raw_path"] not in _PATHS:
             _respond(protocol, HTTPStatus.NOT_FOUND)
             return
-        if self._clients >= MAX_CLIENTS:
+        if scope["raw_path"] == _STREAM and self._clients >= MAX_CLIENTS:
             _respond(protocol, HTTPStatus.SERVICE_UNAVAILABLE, ("Retry-After", "10"))
             return
         self._clients += 1

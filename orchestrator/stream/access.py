@@ -1,7 +1,7 @@
 """Who may follow the stream, until when, and from where: what a request to it asks for."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 from uuid import UUID
 
@@ -20,17 +20,19 @@ class Access:
     Args:
         user_id: the user.
         password_fingerprint: with another password the right ends.
-        expires_at: when the token or the session expires, in Unix seconds.
+        expires_at: when the token expires, in Unix seconds; None for a session.
+        session_key: the session of a browser, with which the right ends; None for a token.
     """
 
     user_id: UUID
     password_fingerprint: str
-    expires_at: int
+    expires_at: int | None = None
+    session_key: str | None = field(default=None, repr=False)
 
     @property
     def expired(self) -> bool:
-        """Return whether the token or the session has expired."""
-        return self.expires_at <= time.time()
+        """Return whether the token has expired. Whether a session has, the database knows."""
+        return self.expires_at is not None and self.expires_at <= time.time()
 
 
 class StreamResponse(StreamingHttpResponse):

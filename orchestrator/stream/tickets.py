@@ -3,6 +3,9 @@
 The ``EventSource`` of a browser sends no header of ours and, to another port, no cookie. A ticket is signed
 with the ``SECRET_KEY`` and says whose right it is. Its nonce is stored in the database when it is used, so
 that it works with several processes, and while the cache server is down.
+
+URLs get into logs and scripts can read them, so the key of a session, which is its cookie, is encrypted: XOR
+with an HMAC of the nonce, which no other ticket has.
 """
 
 import math
@@ -13,25 +16,29 @@ from uuid import UUID
 
 from django.core import signing
 from django.db import DEFAULT_DB_ALIAS, connections
+from django.utils.crypto import salted_hmac
 
-from orchestrator.auth import cached_users
+from orchestrator.stream import rights
 from orchestrator.stream.access import Access
 
 #: Seconds from a ticket's issue within which it is used.
 TICKET_SECONDS: Final = 60
 
+_NONCE_BYTES: Final = 16
 _SALT: Final = "orchestrator.stream.ticket"
 _USE: Final = "INSERT INTO stream_tickets (nonce, expires_at) VALUES (%s, %s) ON CONFLICT (nonce) DO NOTHING"
 _PRUNE: Final = "DELETE FROM stream_tickets WHERE expires_at < %s"
 
 
 class InvalidTicket(Exception):
-    """A ticket that is forged, too old or used, or whose user may no longer sign in."""
+    """A ticket that is forged, too old or used, or whose user is no longer signed in."""
 
 
 def issue(access: Access) -> str:
     """Return a new ticket for a user's right to follow the stream."""
-    claims = [access.user_id.hex, access.password_fingerprint, access.expires_at, secrets.token_hex(8)]
+    nonce = secrets.token_hex(_NONCE_BYTES)
+    session_key = _encrypted((access.session_key or "").encode(), nonce).hex()
+    claims = [access.user_id.hex, access.password_fingerprint, access.expires_at, session_key, nonce]
     return signing.dumps(claims, salt=_SALT)
 
 
@@ -42,29 +49,31 @@ def redeem(ticket: str) -> Access:
         InvalidTicket: when it is not valid any more.
     """
     try:
-        user_id, fingerprint, expires_at, nonce = signing.loads(ticket, salt=_SALT, max_age=TICKET_SECONDS)
+        claims = signing.loads(ticket, salt=_SALT, max_age=TICKET_SECONDS)
     except signing.SignatureExpired:
         raise InvalidTicket("The ticket has expired.") from None
     except signing.BadSignature:
         raise InvalidTicket("The ticket is not valid.") from None
-    access = Access(UUID(user_id), fingerprint, expires_at)
+    user_id, fingerprint, expires_at, encrypted_key, nonce = claims
+    session_key = _encrypted(bytes.fromhex(encrypted_key), nonce).decode("latin-1")
+    access = Access(UUID(user_id), fingerprint, expires_at, session_key or None)
     # A minute longer than the ticket is valid, because the clocks of two machines differ.
     if not _execute(_USE, nonce, math.ceil(time.time()) + 2 * TICKET_SECONDS):
         raise InvalidTicket("The ticket was used before.")
-    if access.expired or not still_valid(access):
-        raise InvalidTicket("The ticket's user may no longer sign in.")
+    if rights.lost([access]):
+        raise InvalidTicket("The ticket's user is no longer signed in.")
     return access
-
-
-def still_valid(access: Access) -> bool:
-    """Return whether the user of a right is active and has the same password, by the database."""
-    user = cached_users.current(access.user_id)
-    return bool(user and user.active and user.password_fingerprint == access.password_fingerprint)
 
 
 def prune() -> None:
     """Delete the nonces of tickets that have expired."""
     _execute(_PRUNE, math.floor(time.time()))
+
+
+def _encrypted(session_key: bytes, nonce: str) -> bytes:
+    """Encrypt the key of a session, or decrypt it."""
+    mask = salted_hmac(f"{_SALT}.session", nonce, algorithm="sha512").digest()
+    return bytes(each ^ masking for each, masking in zip(session_key, mask, strict=False))
 
 
 def _execute(sql: str, *parameters: str | int) -> int:

@@ -6,20 +6,22 @@ The pages are the same on both engines; the requests they send are tested on bot
 import re
 from contextlib import closing
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 from django.conf import settings
 from django.core.management import call_command
 from django.db import connections
+from django.urls import reverse
 from django.utils import timezone
 from playwright.sync_api import expect
 
 from orchestrator import actions, counts
-from orchestrator.choices import JobStatus
+from orchestrator.choices import ArchiveState, JobStatus
 from orchestrator.console.models import BulkChange
 from orchestrator.leases.claim import claim
 from orchestrator.leases.heartbeat import heartbeat
-from orchestrator.models import Event, Job
+from orchestrator.models import ArchiveFile, Event, Job
 from tests import chromium
 from tests.admin.browser import browser, violations
 from tests.conftest import url_of_database
@@ -32,6 +34,9 @@ pytestmark = pytest.mark.one_engine
 #: Milliseconds to wait for what a page fetches by itself.
 FETCH_TIMEOUT = 30_000
 PHONE, DESKTOP = {"width": 390, "height": 844}, {"width": 1280, "height": 720}
+NARROW = {"width": 400, "height": 800}
+#: Pixels that a table has in a narrow window, however long the names in it are.
+MAX_TABLE_WIDTH = 3 * NARROW["width"]
 LONG = "Reconcile_the_ledger_of_all_subsidiaries_2026"
 PAGES = (
     "/admin/",
@@ -212,7 +217,9 @@ def test_forms_work_without_scripts(screen):
     assert counts.jobs_by_status()["pending"] == 3
 
 
-def test_every_page_fits_a_phone_and_axe_finds_no_serious_violation(screen):
+@pytest.fixture
+def long_rows(transactional_db):
+    """Rows of every table whose names are long and have no space; returns some, two jobs first."""
     job = failed(LONG, description=LONG * 5, metadata={LONG: [LONG * 3]}, priority=-2_147_483_648)
     Job.objects.filter(pk=job.pk).update(worker=LONG)
     running = actions.create_job(by=LONG, name=LONG)
@@ -223,12 +230,19 @@ def test_every_page_fits_a_phone_and_axe_finds_no_serious_violation(screen):
     at = timezone.now() - timedelta(hours=1)
     actions.create_job(by="ada", name="Waits", queue="nobody", created_at=at, available_at=at)
     Job.objects.create(name=LONG, status="running", started_at=at, worker="silent", lease_expires_at=at)
-    actions.create_task(title=LONG * 2, description=LONG)
-    make_user(LONG)
+    task = actions.create_task(title=LONG * 2, description=LONG)
+    return [job, claimed, task, make_user(LONG), Event.objects.of_job(job.pk)[0]]
+
+
+def url_of(row, kind="change"):
+    return reverse(f"admin:orchestrator_{row._meta.model_name}_{kind}", args=[row.pk])
+
+
+def test_every_page_fits_a_phone_and_axe_finds_no_serious_violation(screen, long_rows):
     page = screen.page(bypass_csp=True, viewport=PHONE, is_mobile=True)
     page.add_init_script("window.EventSource = class { close() {} }")  # or the network would never be idle
     widths, found = {}, {}
-    for url in (*PAGES, *(f"/admin/orchestrator/job/{each.pk}/change/" for each in (job, claimed))):
+    for url in (*PAGES, *map(url_of, long_rows[:2])):
         page.set_viewport_size(PHONE)
         page.goto(url, wait_until="networkidle")
         widths[url] = page.evaluate("document.documentElement.scrollWidth")
@@ -241,6 +255,36 @@ def test_every_page_fits_a_phone_and_axe_finds_no_serious_violation(screen):
         page.emulate_media(color_scheme="light")
     assert {url: width for url, width in widths.items() if width > PHONE["width"]} == {}
     assert {shown: grave for shown, grave in found.items() if grave} == {}
+
+
+def test_only_tables_scroll_sideways_in_a_narrow_window(screen, long_rows):
+    change = {"by": LONG, "action": "cancel", "reason": LONG * 3, "row_ids": [str(long_rows[1].pk)]}
+    bulk = [BulkChange.objects.create(state=state, **change) for state in ("prepared", "finished")]
+    ArchiveFile.objects.create(
+        name=f"jobs-{uuid4().hex}.parquet",
+        batch=uuid4(),
+        table="jobs",
+        source="jobs",
+        state=ArchiveState.DELETING,
+        first_at=timezone.now(),
+        last_at=timezone.now(),
+    )
+    urls = [*PAGES, *map(url_of, long_rows), *(url_of(row, "history") for row in long_rows)]
+    urls += [url_of(row, "delete") for row in long_rows[:3]]
+    urls += [reverse("admin:orchestrator_job_bulk", args=[each.pk]) for each in bulk]
+    page = screen.page(viewport=NARROW)
+    page.add_init_script("window.EventSource = class { close() {} }")  # or the network would never be idle
+    hidden, wide = {}, {}
+    for url in urls:
+        page.goto(url, wait_until="networkidle")
+        scroll_width, client_width = page.evaluate(
+            "[document.documentElement.scrollWidth, document.documentElement.clientWidth]"
+        )
+        hidden[url] = scroll_width - client_width
+        tables = page.evaluate("[...document.querySelectorAll('table')].map((each) => each.scrollWidth)")
+        wide[url] = max(tables, default=0)
+    assert {url: width for url, width in hidden.items() if width > 0} == {}
+    assert {url: width for url, width in wide.items() if width > MAX_TABLE_WIDTH} == {}
 
 
 def test_the_keyboard_alone_reaches_the_jobs(screen):

@@ -24,13 +24,14 @@ READ_TIMEOUT_SECONDS = 60
 class StreamServer:
     """The stream process of the Procfile, on a free port."""
 
-    def __init__(self, log: Path, env: Mapping[str, str], port: int = 0) -> None:
+    def __init__(self, log: Path, env: Mapping[str, str], port: int = 0, module: str = "") -> None:
         """Start the process and wait until it responds.
 
         Args:
             log: file for its output.
             env: environment variables that differ from this process's.
             port: its port; by default a free one.
+            module: the module to run; "" for the Procfile's command.
         """
         self.port = port or free_port()
         self.url = f"http://{HOST}:{self.port}"
@@ -39,7 +40,8 @@ class StreamServer:
             "STREAM_PORT": str(self.port),
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         }
-        self._arguments = (["/bin/sh", "-c", procfile("stream")], log, {**os.environ, **variables, **env})
+        command = f"exec python -m {module}" if module else procfile("stream")
+        self._arguments = (["/bin/sh", "-c", command], log, {**os.environ, **variables, **env})
         self.start()
 
     def start(self) -> None:

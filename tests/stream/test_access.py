@@ -1,18 +1,21 @@
 """Who may follow the stream, and for how long."""
 
+import json
 import time
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 from django.conf import settings
+from django.contrib.sessions.models import Session
 from django.core import signing
 from django.db import connection
 from django.test import Client
+from django.utils import timezone
 
 from kyros.stream_server.stream_application import CHECK_SECONDS
 from orchestrator import actions
 from orchestrator.auth import tokens
-from orchestrator.stream import tickets
+from orchestrator.stream import rights, tickets
 from orchestrator.stream.access import Access
 from tests.servers.stream import PATH, StreamClient
 from tests.users import PASSWORD
@@ -122,14 +125,86 @@ def test_a_ticket_opens_the_stream_once_and_its_process_serves_nothing_else(stre
         client.close()
 
 
-@pytest.mark.one_engine
-def test_a_session_opens_the_stream(stream, user):
+@pytest.fixture
+def browser(moderator):
     browser = Client()
-    assert browser.login(username=user.username, password=PASSWORD)
-    cookie = f"{settings.SESSION_COOKIE_NAME}={browser.cookies[settings.SESSION_COOKIE_NAME].value}"
-    client = StreamClient(f"{stream().url}{PATH}", {"Cookie": cookie}).started()
-    assert client.status == 200
-    client.close()
+    assert browser.login(username=moderator.username, password=PASSWORD)
+    return browser
+
+
+def cookie_of(browser):
+    return {"Cookie": f"{settings.SESSION_COOKIE_NAME}={browser.session.session_key}"}
+
+
+def ticket_query_of(browser):
+    return urlencode({"ticket": ticket_of(browser.get(PATH))})
+
+
+def sign_out(browser):
+    assert browser.post("/admin/logout/").status_code == 200
+
+
+def let_expire(browser):
+    changed = Session.objects.filter(pk=browser.session.session_key).update(expire_date=timezone.now())
+    assert changed == 1
+
+
+def change_own_password(browser):
+    new = {"new_password1": "another good one", "new_password2": "another good one"}
+    response = browser.post("/admin/password_change/", {"old_password": PASSWORD, **new})
+    assert response.status_code == 302
+
+
+@pytest.mark.parametrize("end", [sign_out, let_expire, change_own_password])
+def test_a_session_opens_the_stream_and_ends_it(stream, connect, browser, moderator, end):
+    server, other = stream(), Client()
+    other.force_login(moderator)
+    token = tokens.issue_tokens(moderator)["access_token"]
+    behind_proxy = connect(server, headers=cookie_of(browser)).started()
+    redirected = connect(server, ticket_query_of(browser)).started()
+    staying = [
+        connect(server, headers={"Authorization": f"Bearer {token}"}).started(),
+        connect(server, ticket_query_of(other)).started(),
+    ]
+    assert [each.status for each in (behind_proxy, redirected, *staying)] == [200] * 4
+    end(browser)
+    behind_proxy.until(lambda each: each.ended, "the end of the stream")
+    redirected.until(lambda each: each.ended, "the end of the stream")
+    if end is not change_own_password:  # a new password ends every right
+        assert not any(client.ended for client in staying)
+
+
+@pytest.mark.parametrize("end", [sign_out, let_expire])
+def test_a_ticket_ends_with_its_session(browser, end):
+    ticket = ticket_of(browser.get(PATH))
+    assert tickets.redeem(ticket_of(browser.get(PATH))).session_key == browser.session.session_key
+    end(browser)
+    with pytest.raises(tickets.InvalidTicket, match="no longer signed in"):
+        tickets.redeem(ticket)
+
+
+@pytest.mark.one_engine
+def test_a_ticket_does_not_show_the_key_of_its_session(browser):
+    key = browser.session.session_key.encode()
+    first, second = (
+        json.loads(signing.b64_decode(ticket_of(browser.get(PATH)).partition(":")[0].encode()))
+        for _ in range(2)
+    )
+    assert first[:3] == second[:3]
+    assert first[3] != second[3]
+    assert len(first[3]) == len(key.hex())
+    assert not {key.decode(), key.hex()} & {*first, *second}
+
+
+@pytest.mark.one_engine
+def test_the_rights_of_all_clients_take_two_queries(browser, moderator, user, django_assert_num_queries):
+    fingerprint = tokens.cached_users.password_fingerprint(moderator)
+    by_session = [
+        Access(moderator.pk, fingerprint, session_key=key) for key in (browser.session.session_key, "gone")
+    ]
+    by_token = [access_of(user), access_of(moderator), access_of(user, -1)]
+    with django_assert_num_queries(2):
+        assert rights.lost([*by_session, *by_token]) == {by_session[1], by_token[2]}
 
 
 def change_password(user):

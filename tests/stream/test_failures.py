@@ -11,6 +11,7 @@ from kyros.stream_server.stream_application import SEND_SECONDS
 from monitoring import prometheus
 from orchestrator import actions
 from orchestrator.models import Event
+from tests.http_client import HttpClient
 from tests.polling import wait_until
 from tests.servers.web import free_port
 from tests.stream.test_following import record
@@ -106,3 +107,16 @@ def metric(name):
 
 def clients():
     return metric("kyros_stream_clients")
+
+
+@pytest.mark.one_engine
+def test_one_client_more_than_the_limit_is_503_until_another_leaves(stream, follow):
+    server = stream(module="tests.stream.for_two_clients")
+    first, second = follow(server).started(), follow(server).started()
+    refused = follow(server).until(lambda client: client.ended)
+    assert (refused.status, refused.lines) == (503, ['{"detail":"Service Unavailable."}'])
+    assert int(refused.headers["retry-after"]) > 0
+    assert HttpClient(server.url).get("/healthz").status == 200  # a full process is a healthy one
+    first.close()
+    wait_until(lambda: follow(server).until(lambda client: client.status).status == 200, 30)
+    assert not second.ended

@@ -155,11 +155,10 @@ def _access(request: Request) -> Access:
     user = cached_users.current(request.user.pk) if request.user.pk else None
     if user is None:
         raise NotAuthenticated
-    if request.auth:
-        try:
-            expires_at = tokens.decode(str(request.auth)).expires_at
-        except tokens.InvalidToken as error:  # it has expired since the user was authenticated
-            raise AuthenticationFailed(str(error)) from error
-    else:
-        expires_at = int(request.session.get_expiry_date().timestamp())
+    if not request.auth:
+        return Access(user.id, user.password_fingerprint, session_key=request.session.session_key)
+    try:
+        expires_at = tokens.decode(str(request.auth)).expires_at
+    except tokens.InvalidToken as error:  # it has expired since the user was authenticated
+        raise AuthenticationFailed(str(error)) from error
     return Access(user.id, user.password_fingerprint, expires_at)
