@@ -1,6 +1,6 @@
 """One run over the partitions: convert, create coming ones, detach expired ones, drop archived ones."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal
@@ -12,16 +12,14 @@ from django.utils import timezone
 
 from orchestrator.partitions import catalog, conversion, creation, detaching, periods
 from orchestrator.partitions.catalog import Partition
+from orchestrator.partitions.detaching import ArchivedRows
 from orchestrator.partitions.short_locks import only_run
 
 #: The version of PostgreSQL from which ANALYZE knows ONLY; before, it also analyzes each partition.
 _ANALYZE_ONLY_SINCE: Final = 18_00_00
 
-#: Returns how many rows of a detached partition, by its name, are in verified files of the archive.
-ArchivedRows = Callable[[str], int]
 
-
-def nothing_archived(_: str) -> int:
+def nothing_archived(_: str, *, read_files: bool) -> int:  # noqa: ARG001 - as ArchivedRows
     """Return 0: an archive without rows."""
     return 0
 
@@ -147,7 +145,7 @@ def _done(
     dropped = tuple(
         name
         for name in detached(using=connection.alias)
-        if detaching.drop_if_archived(connection, name, archived(name))
+        if detaching.drop_if_archived(connection, name, archived)
     )
     created = creation.create(connection, _missing(catalog.partitions(connection), now))
     gone = _detach_expired(connection, cutoff(now))
@@ -179,7 +177,7 @@ def _planned(connection: BaseDatabaseWrapper, now: datetime, archived: ArchivedR
     done = [
         each
         for each in existing
-        if each.state == "detached" and detaching.is_archived(connection, each.name, archived(each.name))
+        if each.state == "detached" and detaching.is_archived(connection, each.name, archived)
     ]
     created = [
         Partition(creation.partition_name(*bounds), "attached", *bounds) for bounds in _missing(existing, now)

@@ -88,11 +88,15 @@ def test_detached_partitions_are_dropped_once_they_are_empty(history: None, sql:
 
 def test_detached_partitions_are_dropped_once_every_row_is_archived(history: None, sql: Sql) -> None:
     partitions.run(LATER)
-    archived = {JANUARY: 30, FIRST: 34}
-    assert partitions.run(LATER, archived=archived.__getitem__).dropped == ()
-    archived[JANUARY] = 31
-    assert partitions.run(LATER, archived=archived.__getitem__, dry_run=True).dropped == (JANUARY,)
-    assert partitions.upkeep(LATER, archived=archived.__getitem__).dropped == (JANUARY,)
+    rows = {JANUARY: 30, FIRST: 34}
+
+    def archived(partition: str, *, read_files: bool) -> int:
+        return rows[partition]
+
+    assert partitions.run(LATER, archived=archived).dropped == ()
+    rows[JANUARY] = 31
+    assert partitions.run(LATER, archived=archived, dry_run=True).dropped == (JANUARY,)
+    assert partitions.upkeep(LATER, archived=archived).dropped == (JANUARY,)
     assert partitions.detached() == (FIRST,)
 
 
