@@ -85,8 +85,8 @@ class PlanCheck:
     @property
     def expected(self) -> str:
         """Return the index that must be used; if an allowed alternative was used, that one."""
-        served = self.ok and not self.note and self.index is not None
-        return str(self.index) if served else self.hot.index
+        as_declared = self.ok and not self.note
+        return self.index if as_declared and self.index is not None else self.hot.index
 
     @property
     def ok(self) -> bool:
