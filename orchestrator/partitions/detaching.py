@@ -5,7 +5,7 @@ CONCURRENTLY, for which no client waits; then one transaction that takes its row
 invalidates the cached responses with events, and changes the table's comment.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, Final, Protocol
 
@@ -59,27 +59,41 @@ def uncount(connection: BaseDatabaseWrapper, name: str) -> None:
         invalidate(connection.alias, tags.EVENTS, tags.EVENTS_IN_BULK)
 
 
-def cover_past(connection: BaseDatabaseWrapper, existing: Iterable[Partition], cutoff: datetime) -> None:
-    """Let one empty partition take the place of all expired ones, so that old events can be restored.
-
-    Does nothing if an expired partition has rows: it was restored into a moment ago and is detached next.
-    """
+def uncovered_past(existing: Iterable[Partition], cutoff: datetime) -> datetime | None:
+    """Return where the partitions that are not expired begin; None if one covers all time before it."""
     attached = [each for each in existing if each.state == "attached"]
     old = expired(attached, cutoff)
     begin = next(each.lower for each in attached if each not in old)
-    if begin is None or [(each.lower, each.upper) for each in old] == [(None, begin)]:
-        return
+    return None if [(each.lower, each.upper) for each in old] == [(None, begin)] else begin
+
+
+def cover_past(
+    connection: BaseDatabaseWrapper, existing: Sequence[Partition], cutoff: datetime
+) -> datetime | None:
+    """Let one empty partition take the place of all expired ones, so that old events can be restored.
+
+    Does nothing if an expired partition has rows: a restore has just written them, and the next run detaches
+    it.
+
+    Returns:
+        Where the new partition ends; None if there is none.
+    """
+    begin, old = uncovered_past(existing, cutoff), expired(existing, cutoff)
+    if begin is None:
+        return None
     # No name is used twice: the archive may know the rows of the last partition of this name.
     name = f"{partition_name(None, begin)}_{timezone.now():%Y%m%d%H%M%S%f}"
 
-    def replace(cursor: Any) -> None:
+    def replace(cursor: Any) -> datetime | None:
         cursor.execute("LOCK TABLE ONLY events IN ACCESS EXCLUSIVE MODE")
-        if not any(has_rows(connection, each.name) for each in old):
-            for each in old:
-                cursor.execute(f"DROP TABLE {each.name}")
-            attach_new(cursor, name, None, begin)
+        if any(has_rows(connection, each.name) for each in old):
+            return None
+        for each in old:
+            cursor.execute(f"DROP TABLE {each.name}")
+        attach_new(cursor, name, None, begin)
+        return begin
 
-    in_short_transaction(connection, replace)
+    return in_short_transaction(connection, replace)
 
 
 def is_archived(connection: BaseDatabaseWrapper, name: str, archived: ArchivedRows) -> bool:

@@ -54,15 +54,18 @@ def assert_counts_are_exact() -> None:
 
 def test_expired_partitions_leave_with_their_counts(history: None, sql: Sql) -> None:
     assert partitions.first_boundary() == datetime(2027, 1, 1, tzinfo=UTC)
-    assert partitions.run(LATER, dry_run=True).detached == (FIRST, JANUARY)
+    planned = partitions.run(LATER, dry_run=True)
+    assert planned.detached == (FIRST, JANUARY)
     report = partitions.run(LATER)
+    assert planned.past_until == report.past_until == datetime(2027, 2, 1, tzinfo=UTC)
     assert (report.detached, report.waiting) == ((JANUARY, FIRST), (JANUARY, FIRST))
     assert report.waiting == partitions.detached()
     assert report.coming >= 3
     assert Event.objects.count() == 100 - 66
     assert_counts_are_exact()
     assert rows_everywhere(sql) == 100
-    assert partitions.run(LATER).detached == ()
+    again = partitions.run(LATER)
+    assert (again.detached, again.past_until) == ((), None)
     assert partitions.first_boundary() == datetime(2027, 2, 1, tzinfo=UTC)
 
 
