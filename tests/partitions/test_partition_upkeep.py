@@ -167,6 +167,7 @@ def test_an_interrupted_detach_is_finished(
         run.join(60)
     assert isinstance(run.error, OperationalError)
     assert catalog.partitions(connection)[0].state == "detaching"
+    assert (Event.objects.count(), counts.rows_of("events")) == (100 - 35, 100)  # a documented limit
     assert partitions.run(LATER).waiting == (JANUARY, FIRST)
     assert rows_everywhere(sql) == 100
     assert_counts_are_exact()
