@@ -2,6 +2,7 @@
 
 import logging
 from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import Any, Final
 
 import orjson
@@ -32,11 +33,17 @@ class RequestIdFilter(logging.Filter):
 
 
 class RefusalFilter(logging.Filter):
-    """Shortens what Django logs about a request that it refuses: the client decides how long that is."""
+    """Makes one short warning of what Django logs about a request that it refuses.
+
+    Django adds a traceback, which shows no fault of ours, and the client decides how long the message is.
+    """
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Keep every record."""
-        if record.name.startswith("django.security"):
+        status = getattr(record, "status_code", HTTPStatus.INTERNAL_SERVER_ERROR)
+        refused = record.name == "django.request" and status < HTTPStatus.INTERNAL_SERVER_ERROR
+        if refused or record.name.startswith("django.security"):
+            record.levelno, record.levelname = logging.WARNING, "WARNING"
             record.msg, record.args = record.getMessage()[:MAX_REFUSAL_LENGTH], ()
             record.exc_info = None
         return True

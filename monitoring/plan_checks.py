@@ -24,6 +24,9 @@ LARGE_FROM: Final = 10_000
 SECONDS_A_QUERY: Final = 2.0
 SECONDS_IN_ALL: Final = 60.0
 
+#: The problem of a query whose plan reads the whole table, or sorts it, for want of an index.
+NOT_SERVED: Final = "no index serves it"
+
 #: The problem of a query that the time limit did not reach.
 OUT_OF_TIME: Final = "not examined: out of time"
 
@@ -60,12 +63,14 @@ class PlanCheck:
         plan: its plan; None if it could not be read.
         problems: how the plan differs from the declaration; empty if it does not.
         free: whether the planner chose freely, as for large tables; False if it had to avoid full scans.
+        note: how the plan differs where that is no problem, because the table has too few rows to tell.
     """
 
     hot: HotQuery
     plan: Plan | None
     problems: tuple[str, ...]
     free: bool
+    note: str = ""
 
     @property
     def query(self) -> str:
@@ -80,7 +85,8 @@ class PlanCheck:
     @property
     def expected(self) -> str:
         """Return the index that must be used; if an allowed alternative was used, that one."""
-        return self.index if self.ok and self.index is not None else self.hot.index
+        as_declared = self.ok and not self.note
+        return self.index if as_declared and self.index is not None else self.hot.index
 
     @property
     def ok(self) -> bool:
@@ -118,7 +124,8 @@ def examine(
     """Check the plans of hot queries. Nothing is locked or changed.
 
     For a large table the planner's free choice is checked. A small one is cheapest to read whole, so the
-    planner is made to avoid full scans there, which shows if the index *can* serve the query.
+    planner is made to avoid full scans there, which shows if the index *can* serve the query. If the small
+    table was analyzed, other indexes may cost the same or less: then another index is a note, no problem.
 
     Args:
         queries: the queries; those of another engine are left out.
@@ -151,8 +158,12 @@ def examine(
             except DatabaseError as error:
                 problems = (*_index_problems(query, present), f"no plan: {first_line(error)}")
                 return PlanCheck(query, None, problems, free)
-            problems = (*_index_problems(query, present), *_plan_problems(query, plan, present, free=free))
-            return PlanCheck(query, plan, problems, free)
+            missing = tuple(_index_problems(query, present))
+            problems = tuple(_plan_problems(query, plan, present, free=free))
+            analyzed = estimates.get(query.table) is not None and without is None
+            if problems and not free and analyzed and NOT_SERVED not in problems:
+                return PlanCheck(query, plan, missing, free, f"too few rows to tell: {', '.join(problems)}")
+            return PlanCheck(query, plan, (*missing, *problems), free)
 
         return tuple(check(query) for query in checked)
 
@@ -171,7 +182,7 @@ def _plan_problems(
 ) -> Iterator[str]:
     """Yield how a plan differs from the declaration."""
     if not plan.indexes or plan.uses_disabled_node:
-        yield "no index serves it"
+        yield NOT_SERVED
         return
     if free and plan.sort is Sort.FEW and not plan.full_scan:
         return  # the planner expects few rows: any bounded access path is as good

@@ -5,6 +5,8 @@ It does not load pyarrow, which web workers do not need.
 
 import hashlib
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -58,9 +60,25 @@ def checksum(path: Path) -> str:
     Raises:
         ArchiveError: if the file is missing or cannot be read.
     """
+    with _errors_named(path), path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def size(path: Path) -> int:
+    """Return the number of a file's bytes.
+
+    Raises:
+        ArchiveError: if the file is missing or cannot be read.
+    """
+    with _errors_named(path):
+        return path.stat().st_size
+
+
+@contextmanager
+def _errors_named(path: Path) -> Iterator[None]:
+    """Turn an error of the file system into an ``ArchiveError``."""
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        yield
     except FileNotFoundError as error:
         raise ArchiveError(f"The file {path} is missing.") from error
     except OSError as error:

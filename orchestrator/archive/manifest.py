@@ -13,7 +13,7 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import Count, Max, Min, Sum
 
-from orchestrator.archive.disk_files import Contents, checksum, part_of
+from orchestrator.archive.disk_files import Contents, checksum, part_of, size
 from orchestrator.choices import OPEN_ARCHIVE_STATES, ArchiveState
 from orchestrator.db.clock import database_now
 from orchestrator.db.ids import new_id
@@ -156,13 +156,15 @@ def record(file: ArchiveFile, contents: Contents) -> None:
     """Record what a file that was verified has."""
     path = path_of(file)
     file.rows, file.first_at, file.last_at = contents.rows, contents.first_at, contents.last_at
-    file.bytes, file.checksum = path.stat().st_size, checksum(path)
+    file.bytes, file.checksum = size(path), checksum(path)
     file.verified_at = database_now()
     file.save(update_fields=["rows", "first_at", "last_at", "bytes", "checksum", "verified_at"])
 
 
 def problem_of(file: ArchiveFile) -> str:
-    """Compare a file with its entry; return what is wrong, or "" if it is whole."""
+    """Read a file and compare it with its entry; return what is wrong, or "" if it is whole."""
+    if problem := size_problem_of(file):
+        return problem
     path = path_of(file)
     try:
         found = checksum(path)
@@ -170,10 +172,19 @@ def problem_of(file: ArchiveFile) -> str:
         return str(error)
     if found == file.checksum:
         return ""
-    size = path.stat().st_size
-    if size != file.bytes:
-        return f"The file {path} is damaged: it has {size:,} bytes instead of {file.bytes:,}."
     return f"The file {path} is damaged: its checksum is {found} instead of {file.checksum}."
+
+
+def size_problem_of(file: ArchiveFile) -> str:
+    """Compare only a file's size with its entry; return what is wrong, or ""."""
+    path = path_of(file)
+    try:
+        found = size(path)
+    except ArchiveError as error:
+        return str(error)
+    if found == file.bytes:
+        return ""
+    return f"The file {path} is damaged: it has {found:,} bytes instead of {file.bytes:,}."
 
 
 def discard(batch: Sequence[ArchiveFile]) -> None:

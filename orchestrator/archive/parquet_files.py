@@ -160,7 +160,11 @@ def verified_contents(path: Path, progress: Callable[[int], object] = bool) -> C
         if _KEY not in (file.metadata.metadata or {}):
             raise ArchiveError(f"The file {path} was not written by the archive: it has no metadata.")
         stated = orjson.loads(file.metadata.metadata[_KEY])
-        summary = _Summary(stated["table"], file.schema_arrow.names)
+        names = file.schema_arrow.names
+        summary = _Summary(stated["table"], names)
+    if foreign := set(names) - columns(stated["table"]).keys():
+        other = f"it has columns that {stated['table']} has not: {', '.join(sorted(foreign))}"
+        raise ArchiveError(f"The file {path} was not written by the archive: {other}.")
     for rows in rows_of(path):
         summary.add(rows)
         progress(len(rows))

@@ -1,4 +1,4 @@
-"""Changes of the schema on PostgreSQL that give way to writers.
+"""Changes of the schema on PostgreSQL that give way to other clients.
 
 A change that waits for a lock makes every later transaction on the table wait behind it, however short its
 own work is. So it waits for a limited time, is rolled back, lets the others pass, and tries again
@@ -6,57 +6,47 @@ own work is. So it waits for a limited time, is rolled back, lets the others pas
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
-from django.db import OperationalError
+from django.db import OperationalError, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 T = TypeVar("T")
 
 #: The SQLSTATEs of lock_not_available and deadlock_detected.
 _MAY_SUCCEED_LATER: Final = {"55P03", "40P01"}
-#: Others have this multiple of the time that they may have waited.
-_PAUSE_FACTOR: Final = 2
 
 
-@dataclass(frozen=True, kw_only=True)
-class LockRetries:
-    """How long a change of the schema waits for a lock, and how often.
+def with_retries(
+    change: Callable[[float], T],
+    waits: Sequence[float],
+    pause: float,
+    report: Callable[[int], object] = bool,
+) -> T:
+    """Try a change until it gets its locks, and return its result.
 
     Args:
-        seconds: how long it waits at most; others wait behind it for as long.
-        attempts: how often it tries.
-        report: called after each attempt in vain that another one follows, with its number.
+        change: makes one attempt that waits for a lock for the given seconds at most, by
+            ``session_lock_timeout`` or ``short_transaction``.
+        waits: these seconds, one value for each attempt; others wait behind it for as long.
+        pause: the seconds between two attempts.
+        report: called after each failed attempt that another one follows, with its number.
+
+    Raises:
+        OperationalError: no attempt got its locks, or something else failed.
     """
-
-    seconds: float = 2.0
-    attempts: int = 30
-    report: Callable[[int], None]
-
-    def run(self, connection: BaseDatabaseWrapper, change: Callable[[], T]) -> T:
-        """Make a change that may be repeated, and return its result.
-
-        Args:
-            connection: a connection to PostgreSQL, outside a transaction.
-            change: begins and ends its own transactions on the connection.
-
-        Raises:
-            OperationalError: there was no lock in any of the attempts, or something else failed.
-        """
-        for attempt in range(1, self.attempts):
-            try:
-                with lock_timeout(connection, self.seconds):
-                    return change()
-            except OperationalError as error:
-                if not may_succeed_later(error):
-                    raise
-            self.report(attempt)
-            time.sleep(self.seconds * _PAUSE_FACTOR)
-        with lock_timeout(connection, self.seconds):
-            return change()
+    *earlier, last = waits
+    for attempt, seconds in enumerate(earlier, start=1):
+        try:
+            return change(seconds)
+        except OperationalError as error:
+            if not may_succeed_later(error):
+                raise
+        report(attempt)
+        time.sleep(pause)
+    return change(last)
 
 
 def may_succeed_later(error: OperationalError) -> bool:
@@ -65,18 +55,34 @@ def may_succeed_later(error: OperationalError) -> bool:
 
 
 @contextmanager
-def lock_timeout(connection: BaseDatabaseWrapper, seconds: float) -> Iterator[None]:
+def short_transaction(connection: BaseDatabaseWrapper, seconds: float) -> Iterator[Any]:
+    """Run the block in a transaction that limits how long a statement waits for a lock; yield its cursor.
+
+    For a change that is one transaction: the connection stays, and so does an advisory lock of its session.
+    """
+    with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
+        cursor.execute(f"SET LOCAL lock_timeout = {_milliseconds(seconds)}")
+        yield cursor
+
+
+@contextmanager
+def session_lock_timeout(connection: BaseDatabaseWrapper, seconds: float) -> Iterator[None]:
     """Limit how long each statement of the block waits for a lock; 0 for no limit.
 
-    It is a setting of the session: through pgbouncer in transaction mode it would reach other clients.
+    For migrations, which begin and end transactions of their own. Through pgbouncer in transaction mode the
+    session's setting would reach other clients; after an error the connection is closed.
     """
-    before = _set_lock_timeout(connection, f"{round(seconds * 1000)}ms")
+    before = _set_lock_timeout(connection, str(_milliseconds(seconds)))
     try:
         yield
     except BaseException:
         _disconnect(connection)  # a script that failed may have left a transaction open
         raise
     _set_lock_timeout(connection, before)
+
+
+def _milliseconds(seconds: float) -> int:
+    return round(seconds * 1000)
 
 
 def _disconnect(connection: BaseDatabaseWrapper) -> None:

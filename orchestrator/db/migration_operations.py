@@ -15,7 +15,7 @@ from django.db.models import Index, Model
 
 from orchestrator.choices import JobStatus
 from orchestrator.db import partitioned_indexes
-from orchestrator.db.lock_retries import lock_timeout
+from orchestrator.db.lock_retries import session_lock_timeout
 
 _SQL_FILES: Final = Path(__file__).parent.parent / "migrations" / "sql"
 
@@ -234,7 +234,7 @@ def _unlimited_wait(schema_editor: BaseDatabaseSchemaEditor) -> AbstractContextM
     """Lift the limit on waiting for locks: a CONCURRENTLY waits for writers, and none waits behind it."""
     if schema_editor.collect_sql or schema_editor.connection.vendor != "postgresql":
         return nullcontext()
-    return lock_timeout(schema_editor.connection, 0)
+    return session_lock_timeout(schema_editor.connection, 0)
 
 
 def _concurrently(schema_editor: BaseDatabaseSchemaEditor) -> dict[str, Any]:

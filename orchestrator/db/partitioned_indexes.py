@@ -5,7 +5,7 @@ from typing import Any, Final
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 
-from orchestrator.db.lock_retries import lock_timeout
+from orchestrator.db.lock_retries import session_lock_timeout
 
 _IS_PARTITIONED: Final = "SELECT 1 FROM pg_class WHERE oid = to_regclass(%s) AND relkind = 'p'"
 _EXISTS: Final = "SELECT to_regclass(%s) IS NOT NULL"
@@ -44,7 +44,7 @@ def build(editor: BaseDatabaseSchemaEditor, table: str, index: str, create: str)
     unique = "UNIQUE " if start.startswith("CREATE UNIQUE") else ""
     for (partition,) in _rows(editor.connection, _PARTITIONS_WITHOUT, [table, index]):
         part = f"{index}_{partition.removeprefix(table).strip('_')}"[-_MAX_NAME:]
-        with lock_timeout(editor.connection, 0):  # it waits for writers, and none waits behind it
+        with session_lock_timeout(editor.connection, 0):  # it waits for writers, and none waits behind it
             editor.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {part}")
             editor.execute(f"CREATE {unique}INDEX CONCURRENTLY {part} ON {partition} USING {definition}")
         editor.execute(f"ALTER INDEX {index} ATTACH PARTITION {part}")

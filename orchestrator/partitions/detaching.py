@@ -5,9 +5,9 @@ CONCURRENTLY, for which no client waits; then one transaction that takes its row
 invalidates the cached responses with events, and changes the table's comment.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -18,6 +18,14 @@ from orchestrator.cache.commit_hook import invalidate
 from orchestrator.partitions.catalog import DETACHED, Partition, count_rows, has_rows
 from orchestrator.partitions.creation import attach_new, partition_name
 from orchestrator.partitions.short_locks import in_short_transaction
+
+
+class ArchivedRows(Protocol):
+    """Counts the rows of a detached partition that the archive has."""
+
+    def __call__(self, partition: str, /, *, read_files: bool) -> int:
+        """Return how many rows are in files of the right size, or with ``read_files`` in whole ones."""
+
 
 _SUBTRACT: Final = """
     INSERT INTO row_counts (table_name, status, rows)
@@ -51,50 +59,63 @@ def uncount(connection: BaseDatabaseWrapper, name: str) -> None:
         invalidate(connection.alias, tags.EVENTS, tags.EVENTS_IN_BULK)
 
 
-def cover_past(connection: BaseDatabaseWrapper, existing: Iterable[Partition], cutoff: datetime) -> None:
-    """Let one empty partition take the place of all expired ones, so that old events can be restored.
-
-    Does nothing if an expired partition has rows: it was restored into a moment ago and is detached next.
-    """
+def uncovered_past(existing: Iterable[Partition], cutoff: datetime) -> datetime | None:
+    """Return where the partitions that are not expired begin; None if one covers all time before it."""
     attached = [each for each in existing if each.state == "attached"]
     old = expired(attached, cutoff)
     begin = next(each.lower for each in attached if each not in old)
-    if begin is None or [(each.lower, each.upper) for each in old] == [(None, begin)]:
-        return
+    return None if [(each.lower, each.upper) for each in old] == [(None, begin)] else begin
+
+
+def cover_past(
+    connection: BaseDatabaseWrapper, existing: Sequence[Partition], cutoff: datetime
+) -> datetime | None:
+    """Let one empty partition take the place of all expired ones, so that old events can be restored.
+
+    Does nothing if an expired partition has rows: a restore has just written them, and the next run detaches
+    it.
+
+    Returns:
+        Where the new partition ends; None if there is none.
+    """
+    begin, old = uncovered_past(existing, cutoff), expired(existing, cutoff)
+    if begin is None:
+        return None
     # No name is used twice: the archive may know the rows of the last partition of this name.
     name = f"{partition_name(None, begin)}_{timezone.now():%Y%m%d%H%M%S%f}"
 
-    def replace(cursor: Any) -> None:
+    def replace(cursor: Any) -> datetime | None:
         cursor.execute("LOCK TABLE ONLY events IN ACCESS EXCLUSIVE MODE")
-        if not any(has_rows(connection, each.name) for each in old):
-            for each in old:
-                cursor.execute(f"DROP TABLE {each.name}")
-            attach_new(cursor, name, None, begin)
+        if any(has_rows(connection, each.name) for each in old):
+            return None
+        for each in old:
+            cursor.execute(f"DROP TABLE {each.name}")
+        attach_new(cursor, name, None, begin)
+        return begin
 
-    in_short_transaction(connection, replace)
+    return in_short_transaction(connection, replace)
 
 
-def is_archived(connection: BaseDatabaseWrapper, name: str, archived: int) -> bool:
-    """Return whether a detached partition has no row that the archive lacks.
-
-    Args:
-        connection: to the database.
-        name: the partition.
-        archived: how many of its rows are in verified files.
-    """
+def is_archived(connection: BaseDatabaseWrapper, name: str, archived: ArchivedRows) -> bool:
+    """Return whether the archive has every row of a detached partition, by its manifest: no file is read."""
     if not has_rows(connection, name):
         return True
-    return archived > 0 and count_rows(connection, name) == archived
+    rows = archived(name, read_files=False)
+    return rows > 0 and count_rows(connection, name) == rows
 
 
-def drop_if_archived(connection: BaseDatabaseWrapper, name: str, archived: int) -> bool:
-    """Drop a detached partition unless the archive lacks one of its rows; return whether it was dropped."""
+def drop_if_archived(connection: BaseDatabaseWrapper, name: str, archived: ArchivedRows) -> bool:
+    """Drop a detached partition if whole files have every row; return whether it was dropped.
+
+    The files are read only if the manifest has every row: this is the last check before the rows are gone.
+    """
     if not is_archived(connection, name, archived):
         return False
+    rows = archived(name, read_files=True)
 
     def drop(cursor: Any) -> bool:
         cursor.execute(f"LOCK TABLE {name} IN ACCESS EXCLUSIVE MODE")
-        if not is_archived(connection, name, archived):
+        if count_rows(connection, name) not in (0, rows):
             return False
         cursor.execute(f"DROP TABLE {name}")
         return True

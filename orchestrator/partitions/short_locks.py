@@ -1,14 +1,13 @@
-"""Locks that nobody waits for long: a timeout and retries for DDL, and one run at a time."""
+"""Locks of the partitions: DDL gives way to the clients of ``events``, and one run works at a time."""
 
-import random
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, Final, TypeVar
 
-from django.db import DatabaseError, InterfaceError, OperationalError, transaction
+from django.db import DatabaseError, InterfaceError, OperationalError
 from django.db.backends.base.base import BaseDatabaseWrapper
-from psycopg.errors import LockNotAvailable
+
+from orchestrator.db.lock_retries import may_succeed_later, short_transaction, with_retries
 
 T = TypeVar("T")
 
@@ -23,14 +22,10 @@ class TableIsLocked(Exception):
         )
 
 
-#: How long a statement waits for its lock. Everybody else who uses the table waits behind it.
-LOCK_TIMEOUT: Final = "200ms"
+#: How long a statement waits for its lock in each attempt, in seconds. All who use the table wait behind it.
 #: The last attempts wait for longer than ``deadlock_timeout``, after which an autovacuum gives way.
-PATIENT_TIMEOUT: Final = "1500ms"
-PATIENT_ATTEMPTS: Final = 5
-#: Attempts to get a lock, and the most seconds between two of them.
-MAX_ATTEMPTS: Final = 60
-MAX_PAUSE: Final = 2.0
+WAITS: Final = (0.2,) * 55 + (1.5,) * 5
+PAUSE_SECONDS: Final = 1.25
 
 _TRY_LOCK: Final = "SELECT pg_try_advisory_lock(hashtextextended('partitions of events', 0))"
 _UNLOCK: Final = "SELECT pg_advisory_unlock(hashtextextended('partitions of events', 0))"
@@ -46,17 +41,17 @@ def in_short_transaction(connection: BaseDatabaseWrapper, work: Callable[[Any], 
     Raises:
         TableIsLocked: if the locks were never free; nothing has changed.
     """
-    for left in reversed(range(MAX_ATTEMPTS)):
-        timeout = PATIENT_TIMEOUT if left < PATIENT_ATTEMPTS else LOCK_TIMEOUT
-        try:
-            with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
-                cursor.execute(f"SET LOCAL lock_timeout = '{timeout}'")
-                return work(cursor)
-        except OperationalError as error:
-            if not isinstance(error.__cause__, LockNotAvailable):
-                raise
-        time.sleep(random.uniform(MAX_PAUSE / 4, MAX_PAUSE))  # noqa: S311 - no secret
-    raise TableIsLocked
+
+    def attempt(seconds: float) -> T:
+        with short_transaction(connection, seconds) as cursor:
+            return work(cursor)
+
+    try:
+        return with_retries(attempt, WAITS, PAUSE_SECONDS)
+    except OperationalError as error:
+        if not may_succeed_later(error):
+            raise
+        raise TableIsLocked from error
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """One run over the partitions: convert, create coming ones, detach expired ones, drop archived ones."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal
@@ -12,16 +12,14 @@ from django.utils import timezone
 
 from orchestrator.partitions import catalog, conversion, creation, detaching, periods
 from orchestrator.partitions.catalog import Partition
+from orchestrator.partitions.detaching import ArchivedRows
 from orchestrator.partitions.short_locks import only_run
 
 #: The version of PostgreSQL from which ANALYZE knows ONLY; before, it also analyzes each partition.
 _ANALYZE_ONLY_SINCE: Final = 18_00_00
 
-#: Returns how many rows of a detached partition, by its name, are in verified files of the archive.
-ArchivedRows = Callable[[str], int]
 
-
-def nothing_archived(_: str) -> int:
+def nothing_archived(_: str, *, read_files: bool) -> int:  # noqa: ARG001 - as ArchivedRows
     """Return 0: an archive without rows."""
     return 0
 
@@ -45,6 +43,8 @@ class PartitionReport:
         converted: the partition with the rows of the plain table, if this run converted it.
         created: partitions for coming periods.
         detached: expired partitions that left the table.
+        past_until: the end of the empty partition that the run made for restored events, in the place of all
+            expired ones; None if it made none.
         waiting: detached partitions whose rows are not archived yet.
         dropped: detached partitions that were archived.
         coming: number of partitions that begin later than now, after the run.
@@ -56,6 +56,7 @@ class PartitionReport:
     converted: str | None = None
     created: tuple[str, ...] = ()
     detached: tuple[str, ...] = ()
+    past_until: datetime | None = None
     waiting: tuple[str, ...] = ()
     dropped: tuple[str, ...] = ()
     coming: int = 0
@@ -147,10 +148,10 @@ def _done(
     dropped = tuple(
         name
         for name in detached(using=connection.alias)
-        if detaching.drop_if_archived(connection, name, archived(name))
+        if detaching.drop_if_archived(connection, name, archived)
     )
     created = creation.create(connection, _missing(catalog.partitions(connection), now))
-    gone = _detach_expired(connection, cutoff(now))
+    gone, past_until = _detach_expired(connection, cutoff(now))
     _analyze(connection)
     return _report(
         catalog.partitions(connection),
@@ -159,6 +160,7 @@ def _done(
         converted=converted,
         created=created,
         detached=gone,
+        past_until=past_until,
         dropped=dropped,
     )
 
@@ -179,7 +181,7 @@ def _planned(connection: BaseDatabaseWrapper, now: datetime, archived: ArchivedR
     done = [
         each
         for each in existing
-        if each.state == "detached" and detaching.is_archived(connection, each.name, archived(each.name))
+        if each.state == "detached" and detaching.is_archived(connection, each.name, archived)
     ]
     created = [
         Partition(creation.partition_name(*bounds), "attached", *bounds) for bounds in _missing(existing, now)
@@ -192,6 +194,9 @@ def _planned(connection: BaseDatabaseWrapper, now: datetime, archived: ArchivedR
         converted=converted,
         created=_names(created),
         detached=_names(leaving),
+        past_until=detaching.uncovered_past(
+            [*(each for each in existing if each not in leaving), *created], cutoff(now)
+        ),
         dropped=_names(done),
     )
 
@@ -220,8 +225,13 @@ def coming(existing: Iterable[Partition], now: datetime) -> int:
     return sum(each.lower is not None and each.lower > now for each in existing)
 
 
-def _detach_expired(connection: BaseDatabaseWrapper, cutoff: datetime) -> tuple[str, ...]:
-    """Detach the expired partitions that have rows; return them and those that a killed run has detached."""
+def _detach_expired(
+    connection: BaseDatabaseWrapper, cutoff: datetime
+) -> tuple[tuple[str, ...], datetime | None]:
+    """Detach the expired partitions that have rows, and cover the past.
+
+    Return the detached ones, with those that a killed run has detached, and see ``past_until``.
+    """
     existing = catalog.partitions(connection)
     leaving = [each for each in existing if each.state == "detaching"]
     leaving += [
@@ -230,11 +240,11 @@ def _detach_expired(connection: BaseDatabaseWrapper, cutoff: datetime) -> tuple[
     for each in leaving:
         detaching.detach(connection, each)
     existing = catalog.partitions(connection)
-    detaching.cover_past(connection, existing, cutoff)
+    past_until = detaching.cover_past(connection, existing, cutoff)
     uncounted = _names(each for each in existing if each.state == "uncounted")
     for name in uncounted:
         detaching.uncount(connection, name)
-    return uncounted
+    return uncounted, past_until
 
 
 def _analyze(connection: BaseDatabaseWrapper) -> None:

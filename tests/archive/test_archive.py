@@ -1,5 +1,6 @@
 """The archive: which rows leave their tables, and that each is in its table or in one file."""
 
+import hashlib
 import os
 import subprocess
 import sys
@@ -8,6 +9,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import orjson
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from django.conf import LazySettings
 from django.core.management import CommandError, call_command
@@ -197,6 +201,21 @@ def test_a_file_that_the_manifest_has_lost_is_restored(archive_dir: Path):
         archive.restore(str(path))
     assert in_tables() == before
     assert archive.verify() == {}
+
+
+@pytest.mark.parametrize("rows", [0, 1])
+def test_a_file_with_foreign_columns_is_refused(archive_dir: Path, rows: int):
+    archive_dir.mkdir()
+    path, stated = archive_dir / "events-foreign.parquet", {"table": "events", "rows": rows}
+    names = ["id", "created_at", "wheels"]
+    lines = [orjson.dumps(["a", "b", "c"], option=orjson.OPT_APPEND_NEWLINE)] * rows
+    stated["sha256_of_rows"] = hashlib.sha256(b"".join(lines)).hexdigest()
+    columns = {name: pa.array(["abc"[place]] * rows, pa.string()) for place, name in enumerate(names)}
+    table = pa.table(columns).replace_schema_metadata({b"kyros.archive": orjson.dumps(stated)})
+    pq.write_table(table, path)
+    with pytest.raises(archive.ArchiveError, match=r"events-foreign\.parquet .* events has not: wheels\."):
+        archive.restore(path.name)
+    assert archive.files() == []
 
 
 # --- What can go wrong --------------------------------------------------------------------------------------

@@ -3,10 +3,12 @@
 import json
 import logging
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from io import StringIO
 
 import pytest
 from django.http import HttpResponse
+from django.test import Client
 from rest_framework.test import APIClient
 
 from monitoring import query_stats, request_ids
@@ -115,6 +117,33 @@ def test_a_cache_hit_on_the_real_server_has_an_id(web: Callable[..., str], user:
     assert responses[-1].headers["X-Cache"] == "HIT"
     assert len({response.headers["X-Request-ID"] for response in responses}) == 5
     assert all(len(response.headers.get_all("X-Request-ID", [])) == 1 for response in responses)
+
+
+@pytest.fixture
+def log() -> Iterator[StringIO]:
+    """What the handler of the settings writes."""
+    (handler,) = (each for each in logging.getLogger().handlers if type(each) is logging.StreamHandler)
+    stream = StringIO()
+    before = handler.setStream(stream)
+    yield stream
+    handler.setStream(before)
+
+
+@pytest.mark.parametrize(
+    "request_of",
+    [
+        lambda client: client.post("/admin/login/", b"x", "multipart/form-data; boundary="),
+        lambda client: client.get("/admin/login/", dict.fromkeys(map(str, range(2000)), "x")),
+        lambda client: client.get("/admin/login/", headers={"host": "not a host"}),
+    ],
+    ids=["a body that cannot be read", "too many parameters", "a wrong host"],
+)
+def test_a_refused_request_is_one_warning_without_a_traceback(
+    client: Client, log: StringIO, request_of: Callable[[Client], HttpResponse]
+):
+    assert request_of(client).status_code == 400
+    (line,) = log.getvalue().splitlines()
+    assert " WARNING django." in line
 
 
 def test_a_refused_request_is_one_short_line_of_the_log():

@@ -64,8 +64,8 @@ def partitioned_database(plain_database: None) -> None:
 @pytest.fixture(autouse=True)
 def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Try again at once when a lock is taken."""
-    monkeypatch.setattr(short_locks, "MAX_PAUSE", 0.02)
-    monkeypatch.setattr(short_locks, "MAX_ATTEMPTS", 600)
+    monkeypatch.setattr(short_locks, "PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(short_locks, "WAITS", short_locks.WAITS * 10)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 from django.conf import LazySettings
 
 from orchestrator import archive, counts, partitions
-from orchestrator.archive import batches, stored_rows
+from orchestrator.archive import batches, manifest, stored_rows
 from orchestrator.models import Event
 
 pytestmark = [pytest.mark.postgres, pytest.mark.django_db(transaction=True)]
@@ -55,6 +55,38 @@ def test_a_partition_is_kept_while_a_file_of_its_rows_is_missing(detached: set[o
         archive.path_of(file).unlink()
     assert partitions.upkeep(LATER, archived=archive.archived_rows).dropped == ()
     assert len(partitions.detached()) == 2
+
+
+def test_a_partition_is_kept_while_a_file_of_its_rows_is_damaged(detached: set[object]):
+    archive.run("events", archive.cutoff("events"))
+    for file in archive.files():
+        path = archive.path_of(file)
+        path.write_bytes(bytes(path.stat().st_size))
+    planned = partitions.run(LATER, dry_run=True, archived=archive.archived_rows)
+    assert len(planned.dropped) == 2  # by the manifest: a dry run does not read the files
+    assert partitions.upkeep(LATER, archived=archive.archived_rows).dropped == ()
+    assert len(partitions.detached()) == 2
+
+
+def test_files_are_read_only_before_a_partition_is_dropped(
+    detached: set[object], monkeypatch: pytest.MonkeyPatch
+):
+    archive.run("events", archive.cutoff("events"))
+    missing, whole = archive.files()
+    archive.path_of(missing).unlink()
+    checksum, read = manifest.checksum, list[Path]()
+
+    def counted_checksum(path: Path) -> str:
+        read.append(path)
+        return checksum(path)
+
+    monkeypatch.setattr(manifest, "checksum", counted_checksum)
+    partitions.run(LATER, dry_run=True, archived=archive.archived_rows)
+    assert read == []
+    assert partitions.upkeep(LATER, archived=archive.archived_rows).dropped == (whole.source,)
+    assert read == [archive.path_of(whole)]
+    partitions.upkeep(LATER, archived=archive.archived_rows)
+    assert len(read) == 1
 
 
 def test_rows_of_a_dropped_partition_are_restored(detached: set[object]):

@@ -57,8 +57,7 @@ def test_a_dry_run_a_run_and_another_one(plain_database: None, capsys: pytest.Ca
 def test_a_lock_that_is_kept_is_one_clear_line(
     plain_database: None, database_url_now: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(short_locks, "MAX_ATTEMPTS", 2)
-    monkeypatch.setattr(short_locks, "PATIENT_ATTEMPTS", 0)
+    monkeypatch.setattr(short_locks, "WAITS", (0.2, 0.2))
     with psycopg.connect(database_url_now) as reader:
         reader.execute("SELECT count(*) FROM events")
         with pytest.raises(CommandError, match="A transaction uses the table events"):

@@ -13,6 +13,8 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
 
+from orchestrator.models import Task
+
 Execute = Callable[[str], list[tuple[Any, ...]]]
 
 
@@ -43,6 +45,28 @@ def test_all_as_declared_is_status_0() -> None:
     assert "jobs by status " in table
     assert "0 not as declared." in table
     assert "NOT" not in table
+
+
+@pytest.mark.usefixtures("empty_tables")
+def test_another_index_of_a_tiny_table_is_no_failure(execute: Execute, engine: str) -> None:
+    Task.objects.bulk_create(Task(title="Review") for _ in range(5))
+    execute("ANALYZE tasks")
+    (by_title,) = (
+        line for line in run("explain_queries").splitlines() if "tasks by title, next page" in line
+    )
+    assert by_title.startswith("ok")
+    assert ("too few rows to tell: served by ix_tasks_created_at" in by_title) == (engine == "postgres")
+    execute("DROP INDEX ix_tasks_title_created_at")
+    assert "ix_tasks_title_created_at does not exist" in run("explain_queries", status=1)
+
+
+@pytest.mark.usefixtures("empty_tables")
+def test_a_query_of_a_tiny_table_that_no_index_serves_is_status_1(execute: Execute) -> None:
+    Task.objects.bulk_create(Task(title="Review") for _ in range(5))
+    execute("ANALYZE tasks")
+    for index in ("title", "title_created_at"):
+        execute(f"DROP INDEX ix_tasks_{index}")
+    assert "ix_tasks_title does not exist; no index serves it" in run("explain_queries", status=1)
 
 
 @pytest.mark.django_db

@@ -9,12 +9,18 @@ from django.core.management.base import CommandError, CommandParser
 from django.core.management.commands import migrate
 from django.db import OperationalError, connections
 
-from orchestrator.db.lock_retries import LockRetries, may_succeed_later
+from orchestrator.db.lock_retries import may_succeed_later, session_lock_timeout, with_retries
 
 GAVE_UP: Final = (
     "A transaction still holds a lock that the migration needs. What was applied stays; run migrate again "
     "when the transaction has ended. docs/operations.md shows how to find it."
 )
+
+#: How long a statement waits for a lock by default, and how often the command tries.
+LOCK_TIMEOUT_SECONDS: Final = 2.0
+LOCK_ATTEMPTS: Final = 30
+#: Others have this multiple of the time that they may have waited.
+_PAUSE_FACTOR: Final = 2
 
 #: The largest lock_timeout of PostgreSQL, which counts milliseconds, is a little more than this.
 MAX_LOCK_TIMEOUT_SECONDS: Final = 2_147_483
@@ -27,7 +33,7 @@ class Command(migrate.Command):
         parser.add_argument(
             "--lock-timeout",
             type=_lock_timeout,
-            default=LockRetries.seconds,
+            default=LOCK_TIMEOUT_SECONDS,
             metavar="SECONDS",
             help="PostgreSQL: how long a statement waits for a lock, while others wait behind it; "
             "then all wait twice as long before the next attempt (default: %(default)s)",
@@ -35,7 +41,7 @@ class Command(migrate.Command):
         parser.add_argument(
             "--lock-attempts",
             type=_lock_attempts,
-            default=LockRetries.attempts,
+            default=LOCK_ATTEMPTS,
             metavar="N",
             help="PostgreSQL: how often to try (default: %(default)s)",
         )
@@ -50,15 +56,19 @@ class Command(migrate.Command):
             change()
             return
 
-        def report(attempt: int) -> None:
+        def report(number: int) -> None:
             if options["verbosity"]:
                 self.stdout.write("")  # ends the line "Applying …"
             self.stderr.write(
-                f"Another transaction held a lock for {seconds:g} s: attempt {attempt} of {attempts} failed."
+                f"Another transaction held a lock for {seconds:g} s: attempt {number} of {attempts} failed."
             )
 
+        def attempt(seconds: float) -> None:
+            with session_lock_timeout(connection, seconds):
+                change()
+
         try:
-            LockRetries(seconds=seconds, attempts=attempts, report=report).run(connection, change)
+            with_retries(attempt, [seconds] * attempts, seconds * _PAUSE_FACTOR, report)
         except OperationalError as error:
             if not may_succeed_later(error):
                 raise

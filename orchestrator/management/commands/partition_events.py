@@ -55,6 +55,9 @@ def _lines(report: PartitionReport) -> list[str]:
         "converted; its rows are in": (report.converted,) if report.converted else (),
         "created": report.created,
         "detached": report.detached,
+        "covered by one empty partition: all time before": (f"{report.past_until:%Y-%m-%d}",)
+        if report.past_until
+        else (),
         "dropped": report.dropped,
     }
     verb = "would be " if report.dry_run else ""
