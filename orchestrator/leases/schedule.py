@@ -1,6 +1,5 @@
 """Jobs that wait for their time: they become due, so that a claim finds them (docs/leases.md)."""
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
@@ -14,7 +13,7 @@ MAX_PROMOTED: Final = 1000
 MAX_COMPARED: Final = 10_000
 
 
-def promote(now: datetime, queues: Sequence[str] | None = None) -> int:
+def promote(now: datetime, queues: list[str] | None = None) -> int:
     """Make pending jobs due whose time has come; return their number.
 
     Args:
