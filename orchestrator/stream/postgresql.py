@@ -139,7 +139,8 @@ def _page_sql(*, partial: bool, bounded: bool) -> str:
     return (
         "SELECT pg_current_snapshot()::text, transaction::text, id, type, job_id, json"  # noqa: S608 - our own
         f" FROM (SELECT) AS one LEFT JOIN ({parts}) AS page ON true"
-        f" ORDER BY part, transaction, id LIMIT {PAGE_EVENTS}"
+        # Of the page: by its name alone it is the selected text, in which 1000 comes before 999.
+        f" ORDER BY part, page.transaction, id LIMIT {PAGE_EVENTS}"
     )
 
 

@@ -5,6 +5,7 @@ from contextlib import ExitStack
 
 import psycopg
 import pytest
+from django.db import connection
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -76,6 +77,19 @@ class Reader:
 
 def event_id_of(event):
     return event.message.decode().splitlines()[0].removeprefix("id: ")
+
+
+def test_transactions_are_in_numeric_order(transactional_db):
+    with connection.cursor() as cursor:
+        for number in (100, 99, 101, 9):
+            cursor.execute(
+                "INSERT INTO events (id, type, transaction) VALUES (%s, 'x', %s::text::xid8)",
+                [new_id(), number],
+            )
+    after = PostgresPosition(Snapshot(10, missing=(9,)))
+    page = PostgresFeed().read(after)
+    ids = [event_id_of(event).partition(":")[2] for event in page.events]
+    assert ids == ["9:10:9", "99:99:", "100:100:", "101:101:"]
 
 
 steps = st.lists(
