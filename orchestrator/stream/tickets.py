@@ -25,7 +25,8 @@ from orchestrator.stream.access import Access
 TICKET_SECONDS: Final = 60
 
 _NONCE_BYTES: Final = 16
-_SALT: Final = "orchestrator.stream.ticket"
+#: It has another number when the claims change: a ticket of older code is then not valid.
+_SALT: Final = "orchestrator.stream.ticket.2"
 _USE: Final = "INSERT INTO stream_tickets (nonce, expires_at) VALUES (%s, %s) ON CONFLICT (nonce) DO NOTHING"
 _PRUNE: Final = "DELETE FROM stream_tickets WHERE expires_at < %s"
 
