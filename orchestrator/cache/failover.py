@@ -14,7 +14,9 @@ from typing import Any, Final
 
 import redis
 from django.db import DEFAULT_DB_ALIAS, connections
+from redis.backoff import NoBackoff
 from redis.connection import parse_url
+from redis.retry import Retry
 from redis.sentinel import Sentinel, SentinelConnectionPool
 
 from orchestrator.cache import database, epoch, timing
@@ -187,10 +189,10 @@ def connect(sentinels: Any, group: ServerGroup) -> Any:
     for name in ("host", "port"):
         options.pop(name, None)
     own = {name: value for name, value in options.items() if name.startswith(("socket_", "ssl_"))}
-    login = {"username": sentinels.username, "password": sentinels.password}
-    manager = Sentinel(  # type: ignore[no-untyped-call]
-        sentinels.nodes, sentinel_kwargs={**own, **login, **({"ssl": True} if tls else {})}
-    )
+    own |= {"username": sentinels.username, "password": sentinels.password}
+    # By default the library asks a sentinel that is away three times more, and sleeps for seconds in between.
+    own |= {"retry": Retry(NoBackoff(), 0), "ssl": tls}
+    manager = Sentinel(sentinels.nodes, sentinel_kwargs=own)  # type: ignore[no-untyped-call]
     pool = SentinelConnectionPool(  # type: ignore[no-untyped-call]
         sentinels.service, manager, ssl=tls, **options
     )
