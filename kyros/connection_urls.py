@@ -206,7 +206,7 @@ def broker_tls(url: str) -> dict[str, Any]:
 
 
 class Sentinels(NamedTuple):
-    """Where to ask for the primary of a group of cache servers.
+    """The sentinels that know the primary of a group of cache servers.
 
     Args:
         nodes: host and port of each sentinel.

@@ -1,7 +1,7 @@
 """Which cache server counts, where Sentinel chooses one of several.
 
-A replica that is promoted late holds old generations and old entries, and a primary that was cut off goes on
-answering those who can still reach it. So the database names the one server that counts, in the table
+A replica that is promoted late holds old generations and old entries, and a primary that was cut off still
+serves the processes that can reach it. So the database names the one server that counts, in the table
 ``cache_server``: a process trusts a server, and announces writes to it, only while the database names it.
 ``docs/redis.md`` says why this is enough.
 """
@@ -59,7 +59,7 @@ class ServerGroup:
         """
         # One at a time, so that no thread puts an older view in the place of a newer one.
         if not self._looking.acquire(timeout=timing.LEASE):
-            raise CacheUnavailable("another thread looks which cache server counts")
+            raise CacheUnavailable("another thread compares the cache servers")
         try:
             self._look(cache, may_replace=may_replace)
         finally:
@@ -190,7 +190,7 @@ def connect(sentinels: Any, group: ServerGroup) -> Any:
         options.pop(name, None)
     own = {name: value for name, value in options.items() if name.startswith(("socket_", "ssl_"))}
     own |= {"username": sentinels.username, "password": sentinels.password}
-    # By default the library asks a sentinel that is away three times more, and sleeps for seconds in between.
+    # By default the library queries a sentinel that is away three times more, with pauses of seconds.
     own |= {"retry": Retry(NoBackoff(), 0), "ssl": tls}
     manager = Sentinel(sentinels.nodes, sentinel_kwargs=own)  # type: ignore[no-untyped-call]
     pool = SentinelConnectionPool(  # type: ignore[no-untyped-call]

@@ -209,7 +209,7 @@ def runs() -> int:
 
 
 @ONE_ENGINE
-def test_a_sentinel_that_does_not_respond_is_asked_once():
+def test_a_sentinel_that_does_not_respond_is_queried_once():
     """A request waits for it; the library itself would try again, with pauses of seconds."""
     with socket.create_server((HOST, 0)) as silent:
         url = connection_urls.cache_url(f"redis+sentinel://{HOST}:{silent.getsockname()[1]}/kyros/0")
