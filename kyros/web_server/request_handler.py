@@ -32,7 +32,7 @@ Application = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
 PIECE_BYTES: Final = 64 * 1024
 #: Bytes of large responses, those of more than a piece, that a worker holds while their clients read them.
 MAX_UNSENT_BYTES: Final = 64 * 1024 * 1024
-#: A client that does not take a piece of a large response within this time is cut off.
+#: A client that does not take a piece of a response within this time is cut off.
 PIECE_TIMEOUT_SECONDS: Final = 30
 
 
@@ -183,11 +183,9 @@ class RequestHandler:
         try:
             protocol.send(head.message())
             for start in range(0, len(content), PIECE_BYTES):
-                async with asyncio.timeout(PIECE_TIMEOUT_SECONDS):
-                    await _send_piece(protocol, content[start : start + PIECE_BYTES])
+                if not await _send_piece(protocol, content[start : start + PIECE_BYTES]):
+                    return
             protocol.send({"type": "http.response.body", "body": b"", "more_body": False})
-        except TimeoutError:
-            logger.warning("A client did not read its response; the connection is closed")
         finally:
             self._unsent_bytes -= len(content)
 
@@ -201,10 +199,13 @@ class RequestHandler:
             for piece in _pieces(body):
                 if disconnected.done():
                     return
-                asyncio.run_coroutine_threadsafe(_send_piece(protocol, piece), self._loop).result()
+                sent = asyncio.run_coroutine_threadsafe(_send_piece(protocol, piece), self._loop)
+                if not sent.result():
+                    return
             protocol.send({"type": "http.response.body", "body": b"", "more_body": False})
-        finally:
+            # Not after a failure: while it waits, granian does not end the response as if it were complete.
             disconnected.cancel()
+        finally:
             self._streams.release()
 
 
@@ -219,8 +220,16 @@ def _send_busy(protocol: AsgiProtocol, head: Head) -> None:
     _send(protocol, head, b"")
 
 
-async def _send_piece(protocol: AsgiProtocol, piece: bytes) -> None:
-    await protocol.send({"type": "http.response.body", "body": piece, "more_body": True})
+async def _send_piece(protocol: AsgiProtocol, piece: bytes) -> bool:
+    """Send a piece of a response; return whether the client took it in time."""
+    # Caught here: as the result of the task it would keep the connection until the next garbage collection.
+    try:
+        async with asyncio.timeout(PIECE_TIMEOUT_SECONDS):
+            await protocol.send({"type": "http.response.body", "body": piece, "more_body": True})
+    except TimeoutError:
+        logger.warning("A client did not read its response and was cut off")
+        return False
+    return True
 
 
 async def _disconnect(protocol: AsgiProtocol) -> None:
