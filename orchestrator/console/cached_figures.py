@@ -39,7 +39,8 @@ def figures(name: str, kind: type[T], build: Callable[[], T], limits: Limits = n
         limits: opens a context for the query only. A transaction must not enclose the call: inside one the
             cache is not used.
     """
-    key = f"{GROUP}:{name}:{_shape(kind)}"
+    hint = cast("Any", kind)
+    key = f"{GROUP}:{name}:{_shape(hint)}"
     spec = CacheSpec(GROUP, key, (tags.JOBS, tags.EVENTS), settings.CACHE_TTL_CONSOLE, time_dependent=True)
 
     def body() -> bytes:
@@ -47,7 +48,7 @@ def figures(name: str, kind: type[T], build: Callable[[], T], limits: Limits = n
             return to_json(build())
 
     (found,) = lookup.look_up(spec)
-    read: Callable[[Any], T] = _reader(cast("Any", kind))
+    read: Callable[[Any], T] = _reader(hint)
     return read(from_json(lookup.get_or_build(spec, found, body).body))
 
 
