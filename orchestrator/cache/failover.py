@@ -41,8 +41,9 @@ class ServerGroup:
     """A primary and its replicas, and what this process knows of the server that the database names."""
 
     def __init__(self) -> None:
-        self.server: str | None = ""
-        """The server that connections may lead to: empty before the first look, None for any."""
+        self.server: str | None = None
+        """The server that connections may lead to; None, before the first look, for any. Until then this
+        process has no lease and announces no write, so nothing depends on the server."""
         self._looking = threading.RLock()
         self._number = -1
         self._since = self._looked = 0.0
@@ -198,10 +199,3 @@ def connect(sentinels: Any, group: ServerGroup) -> Any:
     )
     pool.connection_class = _bound_class(pool.connection_class, group)
     return redis.Redis(connection_pool=pool)
-
-
-def connect_to_any(sentinels: Any) -> Any:
-    """Return a client for messages that are no more than a hint: it works with any primary."""
-    group = ServerGroup()
-    group.server = None
-    return connect(sentinels, group)
