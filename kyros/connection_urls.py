@@ -37,6 +37,11 @@ _PAGE_COST = "-c random_page_cost=1.1"
 # COMMIT (orchestrator/db/postgresql).
 _LISTENS = "-c kyros.notices=on"
 POSTGRESQL_SETTINGS = f"{_PAGE_COST} {_LISTENS}"
+# Query parameters of REDIS_URL. Others of the client library take an object, or change what its calls return.
+CACHE_PARAMETERS = (
+    r"db|client_name|max_connections|protocol|socket_timeout|socket_connect_timeout|socket_keepalive|ssl_\w+"
+)
+MAX_CACHE_TIMEOUT_SECONDS = 60
 MAX_PORT = 65535
 MAX_CACHE_DB = 15
 SENTINEL_PORT = 26379
@@ -152,11 +157,10 @@ def cache_url(url: str) -> str:
     The timeouts are part of the URL because django-redis keeps one connection pool per URL.
     """
     parts = urlsplit(url)
-    if _is_sentinel(parts):
-        _validate_cache_parameters(sentinels(url).server_url)
-    else:
+    group = sentinels(url)
+    if not group:
         _validate_cache_url(parts)
-        _validate_cache_parameters(url)
+    _validate_cache_parameters(group.server_url if group else url)
     query = dict(parse_qsl(parts.query))
     query.setdefault("socket_timeout", CACHE_TIMEOUT_SECONDS)
     query.setdefault("socket_connect_timeout", CACHE_TIMEOUT_SECONDS)
@@ -170,8 +174,7 @@ def broker_url(url: str) -> str:
     It has no timeouts, because a worker may wait any time for its next task.
     """
     parts = urlsplit(url)
-    if _is_sentinel(parts):
-        group = sentinels(url)
+    if group := sentinels(url):
         server = urlsplit(group.server_url)
         login = f"{server.netloc.rpartition('@')[0]}@" if "@" in server.netloc else ""
         return ";".join(f"sentinel://{login}{host}:{port}{server.path}" for host, port in group.nodes)
@@ -183,9 +186,9 @@ def broker_url(url: str) -> str:
 
 def broker_options(url: str) -> dict[str, Any]:
     """Return Celery's transport options for the cache server at `url`."""
-    if not _is_sentinel(urlsplit(url)):
-        return {}
     group = sentinels(url)
+    if not group:
+        return {}
     login = {"username": group.username, "password": group.password}
     return {
         "master_name": group.service,
@@ -203,7 +206,7 @@ def broker_tls(url: str) -> dict[str, Any]:
 
 
 class Sentinels(NamedTuple):
-    """Where to ask for the primary of a group of cache servers.
+    """The sentinels that know the primary of a group of cache servers.
 
     Args:
         nodes: host and port of each sentinel.
@@ -219,13 +222,16 @@ class Sentinels(NamedTuple):
     password: str | None
 
 
-def sentinels(url: str) -> Sentinels:
-    """Return the parts of a URL like redis+sentinel://USER:PASSWORD@HOST:PORT,HOST:PORT/SERVICE/DB.
+def sentinels(url: str) -> Sentinels | None:
+    """Return the parts of a URL of sentinels; None for one of a single server.
 
+    It is like redis+sentinel://USER:PASSWORD@HOST:PORT,HOST:PORT/SERVICE/DB, or rediss+sentinel://… with TLS.
     USER and PASSWORD are those of the cache servers. Those of the sentinels are `sentinel_username` and
     `sentinel_password` in the query string.
     """
     parts = urlsplit(url)
+    if parts.scheme not in ("redis+sentinel", "rediss+sentinel"):
+        return None
     login, at, hosts = parts.netloc.rpartition("@")
     service, _, number = parts.path.strip("/").partition("/")
     if not re.fullmatch(r"[A-Za-z0-9._-]+", service) or not re.fullmatch(r"[0-9]{0,4}", number):
@@ -243,10 +249,6 @@ def _node(text: str) -> tuple[str, int]:
     if not parts.hostname or parts.port == 0:
         raise ValueError("a sentinel has no host, or port 0")
     return unquote(parts.hostname), parts.port or SENTINEL_PORT
-
-
-def _is_sentinel(parts: SplitResult) -> bool:
-    return parts.scheme in ("redis+sentinel", "rediss+sentinel")
 
 
 def _cache_db(parts: SplitResult) -> str:
@@ -269,7 +271,13 @@ def _validate_cache_url(parts: SplitResult) -> None:
 
 
 def _validate_cache_parameters(url: str) -> None:
-    if urlsplit(url).query:
+    query = dict(parse_qsl(urlsplit(url).query))
+    if not all(re.fullmatch(CACHE_PARAMETERS, name) for name in query):
+        raise ValueError("there is no such parameter of the query string")
+    for name in ("socket_timeout", "socket_connect_timeout"):
+        if not 0 < float(query.get(name, CACHE_TIMEOUT_SECONDS)) <= MAX_CACHE_TIMEOUT_SECONDS:
+            raise ValueError("a time-out is not positive, or too long")
+    if query:
         from orchestrator.cache import url_parameters  # noqa: PLC0415 - imports redis, which is slow
 
         url_parameters.validate(url)

@@ -244,11 +244,7 @@ def _cache_url() -> str | None:
 
 
 CACHE_URL = _cache_url()
-CACHE_SENTINELS = (
-    connection_urls.sentinels(CACHE_URL)
-    if CACHE_URL and "+sentinel:" in CACHE_URL.partition("//")[0]
-    else None
-)
+CACHE_SENTINELS = connection_urls.sentinels(CACHE_URL) if CACHE_URL else None
 CACHES: dict[str, dict[str, Any]] = {
     "default": {
         "BACKEND": "django_redis.cache.RedisCache",

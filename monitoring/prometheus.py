@@ -77,9 +77,15 @@ def collect() -> Iterator[Metric]:
     """Yield the metrics of all processes, those that have ended included."""
     directory = Path(settings.METRICS_DIR)
     _remove_gauges_of_dead_processes(directory)
-    # A file without a byte belongs to a process that has found no space since it started.
-    files = [str(file) for file in directory.glob("*.db") if file.stat().st_size]
+    files = [str(file) for file in directory.glob("*.db") if _has_values(file)]
     yield from MultiProcessCollector.merge(files)  # type: ignore[no-untyped-call]
+
+
+def _has_values(file: Path) -> bool:
+    try:
+        return file.stat().st_size > 0  # 0: its process has found no space since it started
+    except FileNotFoundError:  # another process has removed it
+        return False
 
 
 def samples(name: str) -> Iterator[Sample]:

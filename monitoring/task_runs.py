@@ -61,7 +61,7 @@ def run(name: str, work: Callable[[MayGoOn], T]) -> T | None:
     started = time.monotonic()
     try:
         result = work(lambda: time.monotonic() - started < task.max_seconds)
-    except Exception as error:
+    except BaseException as error:  # also Ctrl-C: the lease must not keep the next run waiting
         # Only the error's class: its message may contain a host name or a value.
         _end(name, holder, time.monotonic() - started, error=type(error).__name__)
         raise

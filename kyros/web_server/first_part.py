@@ -58,17 +58,21 @@ class WorkerLoop(asyncio.SelectorEventLoop):
 
 
 class FirstParts:
-    """Receives the first parts of bodies, each within a time."""
+    """Receives the first parts of bodies, each until a deadline."""
 
-    def __init__(self, loop: WorkerLoop, *, timeout: float) -> None:
-        """Receive on `loop`'s worker; a part that takes more than `timeout` seconds is too late."""
+    def __init__(self, loop: WorkerLoop) -> None:
+        """Receive on `loop`'s worker."""
         self._loop = loop
-        self._timeout = timeout
         self._expected: dict[int, tuple[float, _Future]] = {}  # in the order of their deadlines
         loop.call_later(CHECK_SECONDS, self._cancel_late)
 
-    def receive(self, protocol: AsgiProtocol, then: Callable[[Message | None], None]) -> None:
-        """Call `then` with the first part of a request's body, on any thread; with None if it is too late."""
+    def receive(
+        self, protocol: AsgiProtocol, deadline: float, then: Callable[[Message | None], None]
+    ) -> None:
+        """Call `then` with the first part of a request's body, on any thread; with None if it is too late.
+
+        Deadlines, of the monotonic clock, are equally long after the calls.
+        """
         future: Any = protocol.receive()
         key = id(future)
 
@@ -76,7 +80,7 @@ class FirstParts:
             self._expected.pop(key, None)
             then(message)
 
-        self._expected[key] = time.monotonic() + self._timeout, future
+        self._expected[key] = deadline, future
         future.add_done_callback(_Arrival(arrived), None)
 
     def _cancel_late(self) -> None:

@@ -1,6 +1,7 @@
 """Reads request bodies within a time and a size; no thread waits for a client."""
 
 import asyncio
+import time
 from collections.abc import Awaitable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -55,6 +56,7 @@ class BodyReader:
         protocol: AsgiProtocol,
         environ: Environ,
         held: AsyncExitStack,
+        deadline: float,
         first: dict[str, Any] | None = None,
     ) -> None:
         """Put a request's body, or the reason why there is none, into `environ`.
@@ -65,11 +67,12 @@ class BodyReader:
             protocol: where the body comes from.
             environ: the request's environment.
             held: is closed by the caller when the body is no longer needed.
+            deadline: when the whole body must have arrived; see `deadline`.
             first: the first message with a part of the body, if it was received before.
         """
         body = bytearray()
         try:
-            async with asyncio.timeout(self._timeout):
+            async with asyncio.timeout_at(deadline):
                 refusal = self._too_large(_length(environ)) or await self._receive(
                     protocol, body, held, first
                 )
@@ -79,6 +82,10 @@ class BodyReader:
             environ[REFUSAL] = refusal
             body.clear()
         put_body(environ, body)
+
+    def deadline(self) -> float:
+        """Return until when the body of a request that has just begun must arrive; monotonic clock."""
+        return time.monotonic() + self._timeout
 
     def too_late(self) -> Refusal:
         """Return the response to a request whose body took too long."""

@@ -32,7 +32,7 @@ Application = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
 PIECE_BYTES: Final = 64 * 1024
 #: Bytes of large responses, those of more than a piece, that a worker holds while their clients read them.
 MAX_UNSENT_BYTES: Final = 64 * 1024 * 1024
-#: A client that does not take a piece of a large response within this time is cut off.
+#: A client that does not take a piece of a response within this time is cut off.
 PIECE_TIMEOUT_SECONDS: Final = 30
 
 
@@ -98,15 +98,20 @@ class RequestHandler:
         try:
             environ = environ_of(request.scope)
             if has_small_body(environ):
-                self._first_parts.receive(request.proto, partial(self._take_first, request.proto, environ))
+                deadline = self._bodies.deadline()
+                then = partial(self._take_first, request.proto, environ, deadline)
+                self._first_parts.receive(request.proto, deadline, then)
             elif has_body(environ):
-                self._loop.call_soon_threadsafe(self._start_reading, request.proto, environ)
+                deadline = self._bodies.deadline()
+                self._loop.call_soon_threadsafe(self._start_reading, request.proto, environ, deadline)
             else:
                 self._respond(request.proto, environ)
         except BaseException:  # granian ignores what is raised here, and responds with a 500
             logger.exception("A request failed")
 
-    def _take_first(self, protocol: AsgiProtocol, environ: Environ, message: Message | None) -> None:
+    def _take_first(
+        self, protocol: AsgiProtocol, environ: Environ, deadline: float, message: Message | None
+    ) -> None:
         """Take the first part of a body, or None if it did not arrive in time."""
         if message is None:
             environ[REFUSAL] = self._bodies.too_late()
@@ -114,7 +119,7 @@ class RequestHandler:
         elif is_whole(message, environ):
             put_body(environ, message["body"])
         else:
-            self._loop.call_soon_threadsafe(self._start_reading, protocol, environ, message)
+            self._loop.call_soon_threadsafe(self._start_reading, protocol, environ, deadline, message)
             return
         self._threads.submit(self._respond_or_log, protocol, environ)
 
@@ -124,8 +129,10 @@ class RequestHandler:
         except BaseException:  # nothing reads the result of the thread's work
             logger.exception("A request failed")
 
-    def _start_reading(self, protocol: AsgiProtocol, environ: Environ, first: Message | None = None) -> None:
-        self._start(self._read_and_respond(protocol, environ, first))
+    def _start_reading(
+        self, protocol: AsgiProtocol, environ: Environ, deadline: float, first: Message | None = None
+    ) -> None:
+        self._start(self._read_and_respond(protocol, environ, deadline, first))
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = self._loop.create_task(work)
@@ -138,10 +145,10 @@ class RequestHandler:
             logger.error("A request failed", exc_info=error)
 
     async def _read_and_respond(
-        self, protocol: AsgiProtocol, environ: Environ, first: Message | None
+        self, protocol: AsgiProtocol, environ: Environ, deadline: float, first: Message | None
     ) -> None:
         async with AsyncExitStack() as held:
-            await self._bodies.read(protocol, environ, held, first)
+            await self._bodies.read(protocol, environ, held, deadline, first)
             await self._loop.run_in_executor(self._threads, self._respond, protocol, environ)
 
     def _respond(self, protocol: AsgiProtocol, environ: Environ) -> None:
@@ -176,11 +183,9 @@ class RequestHandler:
         try:
             protocol.send(head.message())
             for start in range(0, len(content), PIECE_BYTES):
-                async with asyncio.timeout(PIECE_TIMEOUT_SECONDS):
-                    await _send_piece(protocol, content[start : start + PIECE_BYTES])
+                if not await _send_piece(protocol, content[start : start + PIECE_BYTES]):
+                    return
             protocol.send({"type": "http.response.body", "body": b"", "more_body": False})
-        except TimeoutError:
-            logger.warning("A client did not read its response; the connection is closed")
         finally:
             self._unsent_bytes -= len(content)
 
@@ -194,10 +199,13 @@ class RequestHandler:
             for piece in _pieces(body):
                 if disconnected.done():
                     return
-                asyncio.run_coroutine_threadsafe(_send_piece(protocol, piece), self._loop).result()
+                sent = asyncio.run_coroutine_threadsafe(_send_piece(protocol, piece), self._loop)
+                if not sent.result():
+                    return
             protocol.send({"type": "http.response.body", "body": b"", "more_body": False})
-        finally:
+            # Not after a failure: while it waits, granian does not end the response as if it were complete.
             disconnected.cancel()
+        finally:
             self._streams.release()
 
 
@@ -212,8 +220,16 @@ def _send_busy(protocol: AsgiProtocol, head: Head) -> None:
     _send(protocol, head, b"")
 
 
-async def _send_piece(protocol: AsgiProtocol, piece: bytes) -> None:
-    await protocol.send({"type": "http.response.body", "body": piece, "more_body": True})
+async def _send_piece(protocol: AsgiProtocol, piece: bytes) -> bool:
+    """Send a piece of a response; return whether the client took it in time."""
+    # Caught here: as the result of the task it would keep the connection until the next garbage collection.
+    try:
+        async with asyncio.timeout(PIECE_TIMEOUT_SECONDS):
+            await protocol.send({"type": "http.response.body", "body": piece, "more_body": True})
+    except TimeoutError:
+        logger.warning("A client did not read its response and was cut off")
+        return False
+    return True
 
 
 async def _disconnect(protocol: AsgiProtocol) -> None:

@@ -65,11 +65,9 @@ def _scheduler(application: Application, loop: WorkerLoop) -> CallbackScheduler:
 
     granian's own schedulers would start a coroutine in the event loop; a cached response is faster without.
     """
-    timeout = settings.REQUEST_BODY_TIMEOUT
-    bodies = BodyReader(timeout=timeout, max_bytes=settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
-    first_parts = FirstParts(loop, timeout=timeout)
+    bodies = BodyReader(timeout=settings.REQUEST_BODY_TIMEOUT, max_bytes=settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
     scheduler = CallbackScheduler(loop, None, None, None, None)
-    scheduler._schedule_fn = RequestHandler(application, loop, bodies, first_parts)  # noqa: SLF001 - granian's only way
+    scheduler._schedule_fn = RequestHandler(application, loop, bodies, FirstParts(loop))  # noqa: SLF001 - granian's only way
     return scheduler
 
 

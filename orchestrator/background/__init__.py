@@ -78,7 +78,8 @@ def partition_events(*, converting: bool = False) -> PartitionReport | None:
     Raises:
         TableIsLocked: if a transaction keeps a lock for too long.
     """
-    keep, reports = partitions.run if converting else partitions.upkeep, list[PartitionReport]()
+    keep = partitions.run if converting else partitions.upkeep
+    reports: list[PartitionReport] = []
 
     def work(_: MayGoOn) -> PartitionChanges:
         reports.append(keep(archived=archive_files.archived_rows))

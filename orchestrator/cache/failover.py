@@ -1,7 +1,7 @@
 """Which cache server counts, where Sentinel chooses one of several.
 
-A replica that is promoted late holds old generations and old entries, and a primary that was cut off goes on
-answering those who can still reach it. So the database names the one server that counts, in the table
+A replica that is promoted late holds old generations and old entries, and a primary that was cut off still
+serves the processes that can reach it. So the database names the one server that counts, in the table
 ``cache_server``: a process trusts a server, and announces writes to it, only while the database names it.
 ``docs/redis.md`` says why this is enough.
 """
@@ -14,7 +14,9 @@ from typing import Any, Final
 
 import redis
 from django.db import DEFAULT_DB_ALIAS, connections
+from redis.backoff import NoBackoff
 from redis.connection import parse_url
+from redis.retry import Retry
 from redis.sentinel import Sentinel, SentinelConnectionPool
 
 from orchestrator.cache import database, epoch, timing
@@ -39,8 +41,9 @@ class ServerGroup:
     """A primary and its replicas, and what this process knows of the server that the database names."""
 
     def __init__(self) -> None:
-        self.server: str | None = ""
-        """The server that connections may lead to: empty before the first look, None for any."""
+        self.server: str | None = None
+        """The server that connections may lead to; None, before the first look, for any. Until then this
+        process has no lease and announces no write, so nothing depends on the server."""
         self._looking = threading.RLock()
         self._number = -1
         self._since = self._looked = 0.0
@@ -57,7 +60,7 @@ class ServerGroup:
         """
         # One at a time, so that no thread puts an older view in the place of a newer one.
         if not self._looking.acquire(timeout=timing.LEASE):
-            raise CacheUnavailable("another thread looks which cache server counts")
+            raise CacheUnavailable("another thread compares the cache servers")
         try:
             self._look(cache, may_replace=may_replace)
         finally:
@@ -187,19 +190,12 @@ def connect(sentinels: Any, group: ServerGroup) -> Any:
     for name in ("host", "port"):
         options.pop(name, None)
     own = {name: value for name, value in options.items() if name.startswith(("socket_", "ssl_"))}
-    login = {"username": sentinels.username, "password": sentinels.password}
-    manager = Sentinel(  # type: ignore[no-untyped-call]
-        sentinels.nodes, sentinel_kwargs={**own, **login, **({"ssl": True} if tls else {})}
-    )
+    own |= {"username": sentinels.username, "password": sentinels.password}
+    # By default the library queries a sentinel that is away three times more, with pauses of seconds.
+    own |= {"retry": Retry(NoBackoff(), 0), "ssl": tls}
+    manager = Sentinel(sentinels.nodes, sentinel_kwargs=own)  # type: ignore[no-untyped-call]
     pool = SentinelConnectionPool(  # type: ignore[no-untyped-call]
         sentinels.service, manager, ssl=tls, **options
     )
     pool.connection_class = _bound_class(pool.connection_class, group)
     return redis.Redis(connection_pool=pool)
-
-
-def connect_to_any(sentinels: Any) -> Any:
-    """Return a client for messages that are no more than a hint: it works with any primary."""
-    group = ServerGroup()
-    group.server = None
-    return connect(sentinels, group)

@@ -17,7 +17,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import hiredis
 import redis
@@ -25,6 +25,8 @@ from redis.connection import DefaultParser
 from redis.utils import SENTINEL
 
 from orchestrator.cache import timing
+
+T = TypeVar("T")
 
 #: Bytes that one call of ``recv`` reads at most.
 _READ_BYTES: Final = 64 * 1024
@@ -102,10 +104,10 @@ class RawPool:
         Raises:
             redis.exceptions.RedisError: when the call failed.
         """
-        connection, reply = self._run(_RawConnection.exchange, command)
+        reply, slow = self._run(_RawConnection.exchange, command)
         if isinstance(reply, redis.exceptions.ResponseError):
             raise reply
-        return reply, connection.was_slow
+        return reply, slow
 
     def send(self, command: bytes) -> None:
         """Send one command. The next command on the same connection reads the reply.
@@ -118,10 +120,8 @@ class RawPool:
         """
         self._run(_RawConnection.send, command)
 
-    def _run(
-        self, operation: Callable[["_RawConnection", bytes, float], Any], command: bytes
-    ) -> tuple["_RawConnection", Any]:
-        """Return an idle connection and the result of an operation on it."""
+    def _run(self, operation: Callable[["_RawConnection", bytes, float], T], command: bytes) -> T:
+        """Return the result of an operation on an idle or new connection."""
         started = time.monotonic()
         try:
             connection = self._idle.pop()
@@ -135,7 +135,7 @@ class RawPool:
             connection = self._connect(started)
             result = operation(connection, command, started)
         self._idle.append(connection)
-        return connection, result
+        return result
 
     def _connect(self, started: float) -> "_RawConnection":
         with deadline_at(started + self._timeout):
@@ -160,7 +160,7 @@ class _RawConnection:
 
     def __init__(self, connection: Any, timeout: float, on_late_error: Callable[[], None]) -> None:
         connection.connect()
-        self._connection = self.library_connection = connection
+        self.library_connection = connection
         self._socket: socket.socket = connection._sock  # noqa: SLF001 - the library does not use it meanwhile
         self._parser = hiredis.Reader(
             protocolError=redis.exceptions.InvalidResponse, replyError=_error_from, notEnoughData=_INCOMPLETE
@@ -169,14 +169,13 @@ class _RawConnection:
         self._on_late_error = on_late_error
         self._late = 0  # replies to ``send`` that are still to be read
         self._started = 0.0
-        self.was_slow = False
-        """Whether the last exchange was slow."""
+        self._was_slow = False
         if not isinstance(self._socket, ssl.SSLSocket):
             self._socket.settimeout(None)
         self._set_timeout(self._slow_after)
 
-    def exchange(self, command: bytes, started: float) -> Any:
-        """Send a command and return the reply. An error reply is returned, not raised.
+    def exchange(self, command: bytes, started: float) -> tuple[Any, bool]:
+        """Send a command; return the reply, and whether it was slow. An error reply is returned, not raised.
 
         Args:
             command: the packed command.
@@ -193,7 +192,7 @@ class _RawConnection:
                 self._late -= 1
                 if isinstance(late, redis.exceptions.ResponseError):
                     self._on_late_error()
-            return self._reply()
+            return self._reply(), self._was_slow
 
     def send(self, command: bytes, started: float) -> None:
         """Send a command, of which the next exchange reads the reply; see ``exchange``."""
@@ -204,10 +203,10 @@ class _RawConnection:
     @contextmanager
     def _bounded(self, started: float) -> Iterator[None]:
         """Run operations of the socket with one deadline; an error closes the connection."""
-        self._started, self.was_slow = started, False
+        self._started, self._was_slow = started, False
         try:
             yield
-            if self.was_slow:
+            if self._was_slow:
                 self._set_timeout(self._slow_after)
         except (BlockingIOError, TimeoutError) as error:
             self._disconnect()
@@ -217,14 +216,14 @@ class _RawConnection:
             raise redis.exceptions.ConnectionError(str(error)) from error
 
     def _disconnect(self) -> None:
-        self._connection.disconnect()
+        self.library_connection.disconnect()
         for _ in range(self._late):
             self._on_late_error()
 
     def _send(self, command: bytes) -> None:
         sent = self._timed(self._socket.send, command)
         while sent < len(command):
-            self.was_slow = True  # a blocking socket sends a part only if its time-out expires
+            self._was_slow = True  # a blocking socket sends a part only if its time-out expires
             sent += self._timed(self._socket.send, memoryview(command)[sent:])
 
     def _reply(self) -> Any:
@@ -238,19 +237,19 @@ class _RawConnection:
                 self._parser.feed(received)
                 parts += 1
                 if parts > 1 and time.monotonic() > self._started + self._slow_after:
-                    self.was_slow = True  # together, though perhaps no part was
+                    self._was_slow = True  # together, though perhaps no part was
             elif not isinstance(reply, hiredis.PushNotification):
                 return reply
 
     def _timed(self, operation: Callable[[Any], Any], argument: Any) -> Any:
         """Run an operation of the socket until the deadline, and note if it is slow."""
         at_least = 0.0
-        if not self.was_slow:
+        if not self._was_slow:
             try:
                 return operation(argument)
             except (BlockingIOError, TimeoutError):
                 # Until this thread goes on, the deadline may have passed and the reply have come.
-                self.was_slow, at_least = True, self._slow_after
+                self._was_slow, at_least = True, self._slow_after
         left = max(at_least, self._started + self._timeout - time.monotonic())
         if left <= 0:
             raise TimeoutError(_TOO_LATE)

@@ -16,6 +16,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from orchestrator.cache import failover, keys, tags
+from orchestrator.cache.failover import ServerGroup
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +29,8 @@ _RETRY_AFTER: Final = 0.5
 
 def _connect(url: str) -> redis.Redis:
     if settings.CACHE_SENTINELS:
-        client: redis.Redis = failover.connect_to_any(settings.CACHE_SENTINELS)
+        # Any primary will do, because wake-ups are only hints.
+        client: redis.Redis = failover.connect(settings.CACHE_SENTINELS, ServerGroup())
     else:
         client = redis.Redis.from_url(url)
     client.set_retry(Retry(NoBackoff(), 0))

@@ -39,17 +39,27 @@ def figures(name: str, kind: type[T], build: Callable[[], T], limits: Limits = n
         limits: opens a context for the query only. A transaction must not enclose the call: inside one the
             cache is not used.
     """
-    spec = CacheSpec(
-        GROUP, f"{GROUP}:{name}", (tags.JOBS, tags.EVENTS), settings.CACHE_TTL_CONSOLE, time_dependent=True
-    )
+    hint = cast("Any", kind)
+    key = f"{GROUP}:{name}:{_shape(hint)}"
+    spec = CacheSpec(GROUP, key, (tags.JOBS, tags.EVENTS), settings.CACHE_TTL_CONSOLE, time_dependent=True)
 
     def body() -> bytes:
         with limits():
             return to_json(build())
 
     (found,) = lookup.look_up(spec)
-    read: Callable[[Any], T] = _reader(cast("Any", kind))
+    read: Callable[[Any], T] = _reader(hint)
     return read(from_json(lookup.get_or_build(spec, found, body).body))
+
+
+@lru_cache
+def _shape(kind: Any) -> str:
+    """Return a type with the fields of its dataclasses: code with other fields has entries of its own."""
+    if isinstance(kind, type) and is_dataclass(kind):
+        return ", ".join(f"{name}: {_shape(hint)}" for name, hint in get_type_hints(kind).items()).join("()")
+    if arguments := get_args(kind):
+        return f"{get_origin(kind)}[{', '.join(map(_shape, arguments))}]"
+    return str(kind)
 
 
 @lru_cache

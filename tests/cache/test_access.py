@@ -46,13 +46,17 @@ def certificate(tmp_path: Path) -> tuple[Path, Path]:
 
 @pytest.fixture
 def acl_server(valkey_server: Callable[..., ValkeyServer], tmp_path: Path) -> ValkeyServer:
-    """A server with the users of ``deploy/``; the tests' own user has all rights."""
-    users = (settings.BASE_DIR / "deploy" / "redis" / "users.acl").read_text(encoding="utf-8")
-    users = re.sub(r"(?m)^user default off$", "user default on nopass ~* &* +@all", users)
+    """A server with the files of ``deploy/redis``; the tests' own user has all rights."""
+    files = settings.BASE_DIR / "deploy" / "redis"
+    config = dict(
+        re.findall(r"(?m)^([a-z][\w-]+) (.+)$", (files / "valkey.conf").read_text(encoding="utf-8"))
+    )
+    users = (files / "users.acl").read_text(encoding="utf-8")
     file = tmp_path / "users.acl"
-    lines = [line for line in users.splitlines() if not line.startswith("#")]
-    file.write_text("\n".join(lines), encoding="utf-8")
-    return valkey_server({"port": str(free_port()), "aclfile": str(file)})
+    file.write_text(
+        re.sub(r"(?m)^user default off$", "user default on nopass ~* &* +@all", users), encoding="utf-8"
+    )
+    return valkey_server({**config, "save": "", "port": str(free_port()), "aclfile": str(file)})
 
 
 def url_of(server: ValkeyServer) -> str:

@@ -1,6 +1,7 @@
 """The console's figures from the cache are those of the database, after every write and without a server."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -144,3 +145,20 @@ def test_a_cache_server_that_fails_changes_no_figure(
     assert shown() == of_database(shown)
     warm()
     assert shown()["queues"][0][1] == 3
+
+
+@dataclass(frozen=True)
+class Before:
+    number: int
+
+
+@dataclass(frozen=True)
+class After:
+    number: int
+    share: float
+
+
+def test_code_with_other_fields_has_entries_of_its_own(long_lease: None) -> None:
+    """During a rolling deploy two versions of the code share the cache."""
+    assert figures("shared", Before, lambda: Before(1)) == figures("shared", Before, never) == Before(1)
+    assert figures("shared", After, lambda: After(1, 0.5)) == After(1, 0.5)

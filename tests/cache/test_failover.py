@@ -1,12 +1,15 @@
 """Failover by Sentinel: no server that took part in it brings back an old response."""
 
 import os
+import socket
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import redis
 from django.conf import LazySettings
+from django.core.management import call_command
 from django.db import connection
 from rest_framework.test import APIClient
 
@@ -14,13 +17,14 @@ from kyros import connection_urls
 from monitoring.models import BackgroundTask
 from orchestrator.cache import client as cache_client
 from orchestrator.cache import epoch, failover, outbox
+from orchestrator.cache.failover import ServerGroup
 from orchestrator.models import Job, User
 from tests.cache.assertions import uncached_body, warm
 from tests.http_client import HttpClient
 from tests.polling import wait_until
 from tests.servers.child_process import ChildProcess
 from tests.servers.sentinel import ValkeyGroup
-from tests.servers.web import procfile
+from tests.servers.web import HOST, procfile
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
@@ -204,3 +208,26 @@ def test_the_background_worker_follows_a_failover(group: ValkeyGroup, database_u
 
 def runs() -> int:
     return sum(BackgroundTask.objects.filter(name="requeue_expired").values_list("runs", flat=True))
+
+
+@ONE_ENGINE
+def test_a_command_can_measure_and_audit_the_cache(cache: ValkeyGroup, job: Job):
+    """It is a new process, which has not compared the servers yet."""
+    with pytest.raises(SystemExit) as ended:
+        call_command("cache_health", json=True)
+    assert ended.value.code == 0
+    call_command("cache_audit", json=True)
+
+
+@ONE_ENGINE
+def test_a_sentinel_that_does_not_respond_is_queried_once():
+    """A request waits for it; the library itself would try again, with pauses of seconds."""
+    with socket.create_server((HOST, 0)) as silent:
+        url = connection_urls.cache_url(f"redis+sentinel://{HOST}:{silent.getsockname()[1]}/kyros/0")
+        connections = failover.connect(connection_urls.sentinels(url), ServerGroup()).connection_pool
+        with pytest.raises(redis.ConnectionError):
+            connections.get_master_address()
+        silent.setblocking(False)
+        silent.accept()[0].close()
+        with pytest.raises(BlockingIOError):
+            silent.accept()

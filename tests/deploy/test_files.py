@@ -148,7 +148,7 @@ def test_nginx_sends_each_path_to_the_process_that_serves_it():
     assert "proxy_buffering off;" in stream
     assert "proxy_pass http://kyros_web;" in blocks["/"]
     assert "proxy_request_buffering on;" in blocks["/"]
-    assert f"alias {HOME}/var/static/;" in blocks[settings.STATIC_URL]
+    assert settings.STATIC_URL not in blocks, "nginx may not read the data folder"
     for name in ("nginx/kyros.conf", "compose/nginx.conf"):
         assert set(re.findall(r"upstream (\w+)", text_of(DEPLOY / name))) == {"kyros_web", "kyros_stream"}
 
@@ -164,6 +164,33 @@ def test_the_example_of_the_settings_names_settings_and_can_be_read():
         [sys.executable, "-c", code], env=env, cwd=PROJECT, capture_output=True, text=True, check=False
     )
     assert result.stdout == "True\n", result.stderr
+
+
+def test_what_a_container_must_not_lose_is_in_a_volume():
+    volumes = {name: " ".join(map(str, service.get("volumes", []))) for name, service in services().items()}
+    assert "archive:/srv/kyros/var/archive" in volumes["worker"]
+    for name in ("web", "migrate"):
+        assert "static:/srv/kyros/var/static" in volumes[name]
+
+
+def test_the_metrics_of_running_processes_outlive_a_restart_of_the_web_server(tmp_path: Path):
+    (command,) = re.findall(
+        r"(?m)^ExecStartPre=/bin/sh -c '(.+)'$", text_of(DEPLOY / "systemd" / "kyros-web.service")
+    )
+    kept, removed = tmp_path / f"counter_{os.getpid()}.db", tmp_path / "gauge_liveall_99999999.db"
+    for file in (kept, removed):
+        file.touch()
+    script = command.replace("/var/lib/kyros/metrics", str(tmp_path))
+    script = script.replace("$$", "$").replace("%%", "%")  # as systemd does
+    subprocess.run(["/bin/sh", "-c", script], check=True)
+    assert list(tmp_path.iterdir()) == [kept]
+
+
+def test_the_units_write_to_the_data_folder_only():
+    (folder,) = re.findall(r"(?m)^KYROS_DATA_DIR=(.+)$", text_of(DEPLOY / "kyros.env.example"))
+    assert not folder.startswith(HOME), "a new version takes the place of the old one there"
+    for unit in UNITS:
+        assert re.findall(r"(?m)^ReadWritePaths=(.+)$", text_of(unit)) == [folder]
 
 
 def test_the_containers_are_made_of_files_and_settings_that_exist():

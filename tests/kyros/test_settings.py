@@ -101,6 +101,10 @@ CACHE = (
         ("REDIS_URL", "redis+sentinel://s1:1,:2/group", CACHE),
         ("REDIS_URL", "rediss+sentinel://s1/group/first", CACHE),
         ("REDIS_URL", "redis://localhost/0?socket_timeout=abc", CACHE),
+        ("REDIS_URL", "redis://localhost/0?socket_timeout=-1", CACHE),
+        ("REDIS_URL", "redis://localhost/0?socket_connect_timeout=nan", CACHE),
+        ("REDIS_URL", "redis://localhost/0?decode_responses=1", CACHE),
+        ("REDIS_URL", "redis://localhost/0?credential_provider=x", CACHE),
         ("REDIS_URL", "redis://localhost/0?foo=bar", CACHE),
         ("REDIS_URL", "redis://localhost/0?protocol=9", CACHE),
         ("REDIS_URL", "rediss://localhost/0?ssl_cert_reqs=foo", CACHE),
@@ -433,6 +437,7 @@ def test_the_stream_has_the_next_port_or_its_own():
 def test_a_url_of_sentinels_is_taken_apart():
     url = "rediss+sentinel://kyros:p%40s@s1,s2:7/group/3?sentinel_password=s&ssl_ca_certs=/ca.pem"
     group = connection_urls.sentinels(url)
+    assert group
     assert group.nodes == (("s1", 26379), ("s2", 7))
     assert (group.service, group.username, group.password) == ("group", None, "s")
     assert group.server_url == "rediss://kyros:p%40s@group/3?ssl_ca_certs=%2Fca.pem"

@@ -5,8 +5,10 @@ import os
 from pathlib import Path
 
 import pytest
+from django.conf import LazySettings
 from prometheus_client.mmap_dict import MmapedDict
 
+from monitoring import prometheus
 from monitoring.metrics_file import MetricsFile
 
 pytestmark = pytest.mark.engine_neutral
@@ -38,6 +40,12 @@ def test_a_process_takes_over_what_another_one_with_its_id_left(file: Path):
     assert metrics.read_value("a") == (3, 0)
     metrics.write_value("a", 4, 0)
     assert read(file) == {"a": 4}
+
+
+def test_a_file_that_another_process_removes_meanwhile_is_left_out(tmp_path: Path, settings: LazySettings):
+    settings.METRICS_DIR = tmp_path
+    (tmp_path / f"gauge_liveall_{os.getpid()}.db").symlink_to(tmp_path / "removed")
+    assert list(prometheus.collect()) == []
 
 
 def test_values_are_kept_while_the_disk_is_full(file: Path, monkeypatch: pytest.MonkeyPatch):

@@ -159,6 +159,16 @@ def test_a_failed_run_is_counted_and_gives_the_lease_back():
     assert (row().runs, row().failures, row().error, row().done) == (2, 1, "", {"rows": 3})
 
 
+def test_a_run_that_is_interrupted_gives_the_lease_back():
+    def interrupted(_: Any) -> int:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        task_runs.run(NAME, interrupted)
+    assert (row().leased_until, row().error) == (None, "KeyboardInterrupt")
+    assert task_runs.run(NAME, lambda _: 3) == 3
+
+
 def test_every_task_runs_and_is_counted():
     for task in settings.BACKGROUND_TASKS:
         import_string(task.path)()

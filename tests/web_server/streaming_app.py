@@ -3,9 +3,20 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from kyros.web_server import request_handler
+
+
+def impatient() -> Callable[..., Any]:
+    """Return the application, on a server that soon cuts off a client that does not read."""
+    request_handler.PIECE_TIMEOUT_SECONDS = 0.5
+    return streaming()
+
 
 def streaming() -> Callable[..., Any]:
-    """Return the application: `/endless` streams, `/large` is 8 MiB, others are the number of streams."""
+    """Return the application.
+
+    `/endless` streams, `/broken` streams and fails, `/large` is 8 MiB, others are the number of streams.
+    """
     streams: set[object] = set()
 
     def endless() -> Iterator[bytes]:
@@ -17,11 +28,16 @@ def streaming() -> Callable[..., Any]:
         finally:
             streams.remove(me)
 
+    def broken() -> Iterator[bytes]:
+        yield b"x" * 65536
+        raise ValueError("a stream that fails")
+
     def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
         if environ["PATH_INFO"] == "/large":
             start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", str(8 * 1024**2))])
             return [b"x" * 8 * 1024**2]
         start_response("200 OK", [("Content-Type", "text/plain")])
-        return endless() if environ["PATH_INFO"] == "/endless" else [b"%d" % len(streams)]
+        body = {"/endless": endless, "/broken": broken}.get(environ["PATH_INFO"])
+        return body() if body else [b"%d" % len(streams)]
 
     return application

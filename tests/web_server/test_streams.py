@@ -19,9 +19,9 @@ def url(web):
     return web(workers=1, application="tests.web_server.streaming_app:streaming")
 
 
-def start_stream(url: str) -> http.client.HTTPConnection:
-    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=30)
-    connection.request("GET", "/endless")
+def start_stream(url: str, path: str = "/endless", *, timeout: float = 30) -> http.client.HTTPConnection:
+    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=timeout)
+    connection.request("GET", path)
     return connection
 
 
@@ -38,6 +38,23 @@ def test_streams_that_nobody_reads_leave_a_thread_and_end_with_their_clients(url
     wait_until(lambda: client.get("/").text == "0", what="end of the streams")
     with closing(start_stream(url)) as connection:
         assert connection.getresponse().read(1_000_000) == b"x" * 1_000_000
+
+
+def test_a_client_that_stops_reading_a_stream_is_cut_off(web):
+    url = web(workers=1, application="tests.web_server.streaming_app:impatient")
+    client = HttpClient(url)
+    with closing(start_stream(url)) as connection:
+        assert connection.getresponse().read(100) == b"x" * 100
+        wait_until(lambda: client.get("/").text == "0", what="the end of the stream")
+
+
+def test_a_stream_that_fails_does_not_look_complete(url):
+    with closing(start_stream(url, "/broken", timeout=2)) as connection:
+        response = connection.getresponse()
+        assert response.read(100) == b"x" * 100
+        with pytest.raises((http.client.IncompleteRead, TimeoutError)):
+            response.read()
+    wait_until(lambda: HttpClient(url).get("/").status == 200, what="a response to others")
 
 
 def test_large_responses_that_nobody_reads_are_bounded_in_bytes(url):
