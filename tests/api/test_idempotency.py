@@ -263,6 +263,26 @@ def test_a_repeat_waits_for_the_first_transaction(web, user: User, commits):
     assert (response.json()["id"] == str(job.pk)) is commits
 
 
+@pytest.mark.postgres
+@pytest.mark.django_db(transaction=True)
+def test_only_some_threads_wait_long_for_the_first_transaction(web, user: User):
+    client = HttpClient(web(workers=1, env={"DB_POOL_TIMEOUT": "60"})).sign_in("user")
+    client.headers["Idempotency-Key"] = "key"
+    key = IdempotencyKey(user.pk, "key", idempotency.digest_of(JOBS, BODY))
+    responses = []
+    repeats = [threading.Thread(target=lambda: responses.append(client.post(JOBS, BODY))) for _ in range(3)]
+    with transaction.atomic():
+        submit([BODY], by="user", key=key)
+        for repeat in repeats:
+            repeat.start()
+        wait_until(lambda: len(responses) == len(repeats) - 1, what="the repeats that do not wait long")
+        assert [(each.status, each.headers["Retry-After"]) for each in responses] == [(503, "1")] * 2
+    for repeat in repeats:
+        repeat.join()
+    assert responses[-1].status == client.post(JOBS, BODY).status == 200
+    assert Job.objects.count() == 1
+
+
 def _somebody_waits_for_a_transaction():
     with connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'transactionid' AND NOT granted")
