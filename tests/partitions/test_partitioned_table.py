@@ -39,7 +39,7 @@ from tests.queries.test_index_usage import (
     test_every_index_is_used_or_has_a_reason_to_stay,
     test_usage_statistics_of_postgresql_are_reported,
 )
-from tests.stream.conftest import follow, stream
+from tests.stream.conftest import connect, follow, stream
 from tests.stream.test_following import test_each_new_event_arrives_once_and_as_the_api_shows_it
 from tests.stream.test_positions import (
     small_pages,

@@ -219,10 +219,10 @@ def test_a_replica_of_the_old_primary_is_left_out_after_a_failover(service: Repl
     other = PostgresReplica(service.primary, service.folder / "other")
     try:
         other.start()
-        # It is further than the new primary, but in the old primary's history.
+        promote(service)
+        # The other replica is further than the new primary, but in the old primary's history.
         service.on_primary("CREATE TABLE grown AS SELECT generate_series(1, 100000)")
         service.on_primary("INSERT INTO tasks (id, title) SELECT gen_random_uuid(), 'of the old primary'")
-        promote(service)
         url = service.web(DATABASE_URL=service.replica.url(), DATABASE_REPLICA_URLS=other.url())
         client = HttpClient(url).sign_in("moderator")
         wait_for("unrelated", client)
