@@ -1,6 +1,7 @@
 """Archiving and restoring: rows a second, and bytes a row beside those in the tables."""
 
 import json
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -36,9 +37,11 @@ def _deployment(testbed: Testbed, engine: str, jobs: int) -> Deployment:
     return replace(deployment, environment={**deployment.environment, **RETENTION, **folder})
 
 
-def _bytes_of_a_row(deployment: Deployment) -> dict[str, float]:
-    """Return the bytes of a row with its index entries, by table."""
+def _bytes_of_a_row(deployment: Deployment) -> dict[str, float] | None:
+    """Return the bytes of a row with its index entries, by table; None where SQLite lacks ``dbstat``."""
     tables = json.loads(deployment.manage("table_stats", "--json"))["table_statistics"]
+    if any(tables[name]["table_bytes"] is None for name in TABLES):
+        return None
     return {
         name: (tables[name]["table_bytes"] + tables[name]["index_bytes"]) / tables[name]["row_count"]
         for name in TABLES
@@ -56,10 +59,10 @@ def _measure(deployment: Deployment) -> dict[str, Any]:
     }
 
 
-def _row(engine: str, rounds: list[dict[str, Any]], sizes: dict[str, float]) -> tuple[str, ...]:
+def _row(engine: str, rounds: list[dict[str, Any]], sizes: dict[str, float] | None) -> tuple[str, ...]:
     rows, stored = rounds[-1]["rows"], rounds[-1]["bytes"]
     number = sum(rows.values())
-    in_table = sum(sizes[table] * rows[table] for table in TABLES) / number
+    in_table = sum(sizes[table] * rows[table] for table in TABLES) / number if sizes else math.nan
     in_archive = sum(stored.values()) / number
     speeds = (
         Sample([number / each[seconds] for each in rounds]).median
