@@ -162,9 +162,9 @@ def _fetched(model: type[models.Model], statement: str, row_id: UUID) -> Sequenc
 def _execute(
     connection: BaseDatabaseWrapper, cursor: CursorWrapper, statement: str, parameters: Sequence[Any]
 ) -> None:
-    """Execute a statement; on PostgreSQL together with the BEGIN if it is the transaction's first."""
-    if connection.vendor == "postgresql":
-        connection.execute_first(cursor, statement, parameters)  # type: ignore[attr-defined]
+    """Execute a statement, where the engine can together with the BEGIN if it is the transaction's first."""
+    if hasattr(connection, "execute_first"):
+        connection.execute_first(cursor, statement, parameters)
     else:
         cursor.execute(statement, parameters)
 
