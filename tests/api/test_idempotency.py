@@ -3,6 +3,7 @@
 import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from django.core.management import call_command
@@ -14,7 +15,7 @@ from orchestrator.models import Event, Job, User
 from orchestrator.submission import idempotency
 from orchestrator.submission.idempotency import IdempotencyKey
 from orchestrator.submission.jobs import submit
-from tests.http_client import HttpClient
+from tests.http_client import HttpClient, Response
 from tests.polling import wait_until
 from tests.users import client_for, make_user
 
@@ -196,19 +197,24 @@ def test_expired_keys_are_deleted_in_batches(as_user, age, monkeypatch, capsys):
 # --- Repeats at the same time -------------------------------------------------------------------------------
 
 
+def repeated_at_once(client: HttpClient, path: str, body: dict[str, Any]) -> list[Response]:
+    """Send one request ``REPEATS`` times at the same time; return the responses."""
+    together = threading.Barrier(REPEATS)
+
+    def send(_: int) -> Response:
+        together.wait()
+        return client.post(path, body)
+
+    with ThreadPoolExecutor(REPEATS) as pool:
+        return list(pool.map(send, range(REPEATS)))
+
+
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize(("path", "body"), [(JOBS, BODY), (BULK, BATCH)])
 def test_repeats_at_the_same_time_create_once(web, user: User, path, body):
     client = HttpClient(web(workers=2)).sign_in("user")
     client.headers["Idempotency-Key"] = "key"
-    together = threading.Barrier(REPEATS)
-
-    def send(_):
-        together.wait()
-        return client.post(path, body)
-
-    with ThreadPoolExecutor(REPEATS) as pool:
-        responses = list(pool.map(send, range(REPEATS)))
+    responses = repeated_at_once(client, path, body)
     assert Counter(response.status for response in responses) == {201: 1, 200: REPEATS - 1}
     assert len({response.text for response in responses}) == 1
     created = len(body.get("jobs", [body]))
@@ -221,14 +227,7 @@ def test_repeats_of_a_large_batch_get_it_or_a_503_and_may_try_again(web, user: U
     client = HttpClient(web(workers=2)).sign_in("user")
     client.headers["Idempotency-Key"] = "key"
     batch = {"jobs": [{"name": f"job {number}"} for number in range(MAX_BATCH_JOBS)]}
-    together = threading.Barrier(REPEATS)
-
-    def send(_):
-        together.wait()
-        return client.post(BULK, batch)
-
-    with ThreadPoolExecutor(REPEATS) as pool:
-        responses = list(pool.map(send, range(REPEATS)))
+    responses = repeated_at_once(client, BULK, batch)
     refused = [response for response in responses if response.status == 503]
     assert all(int(response.headers["Retry-After"]) >= 1 for response in refused)
     served = [response for response in responses if response not in refused]
