@@ -90,7 +90,7 @@ _SESSIONS: Final = """
 """
 _HAS_STATEMENTS: Final = "SELECT to_regclass('pg_stat_statements') IS NOT NULL AS exists"
 _STATEMENTS: Final = """
-    SELECT query, calls, round(mean_exec_time::numeric, 3)::float AS mean_ms,
+    SELECT query, queryid::text AS queryid, calls, round(mean_exec_time::numeric, 3)::float AS mean_ms,
            round(max_exec_time::numeric, 3)::float AS max_ms,
            round(total_exec_time::numeric, 3)::float AS total_ms, rows
     FROM pg_stat_statements

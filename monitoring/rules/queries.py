@@ -6,7 +6,7 @@ from typing import Final
 
 from monitoring import registry
 from monitoring.findings import Finding
-from monitoring.report_data import DatabaseReport
+from monitoring.report_data import DatabaseReport, Figures
 
 #: Mean duration in milliseconds, and number of calls, from which a statement is slow.
 _SLOW_MS: Final = 250
@@ -42,7 +42,7 @@ def slow(report: DatabaseReport) -> Iterator[Finding]:
                 "warning",
                 "A statement is slow on average",
                 {name: row[name] for name in ("query", "calls", "mean_ms", "total_ms")},
-                f"EXPLAIN (ANALYZE, BUFFERS) {row['query']};",
+                _show_plan(row),
             )
 
 
@@ -75,6 +75,14 @@ def sessions(report: DatabaseReport) -> Iterator[Finding]:
             name: session[name] for name in ("state", "application", "transaction_seconds", "blocked_by")
         }
         yield Finding(f"session:{pid}", "warning", title, evidence, action)
+
+
+def _show_plan(row: Figures) -> str:
+    if "queryid" not in row:  # the requests keep the start of a statement only
+        return registry.monitored_app().explain_queries
+    # psql's \gexec runs what the query returns; the plan is made without values and nothing is executed.
+    explain = "SELECT 'EXPLAIN (GENERIC_PLAN) ' || query FROM pg_stat_statements"
+    return f"{explain} WHERE queryid = {row['queryid']} LIMIT 1 \\gexec"
 
 
 def _digest(sql: str) -> str:

@@ -95,7 +95,10 @@ class TestShape:
 
 
 class TestFindings:
-    def test_a_fresh_installation_has_none_above_info(self, vacuumed, as_moderator: APIClient):
+    def test_a_fresh_installation_has_none_above_info(
+        self, vacuumed, as_moderator: APIClient, settings, tmp_path
+    ):
+        settings.METRICS_DIR = tmp_path  # other tests have statements that wait for a lock
         call_command("seed_demo", jobs=200, verbosity=0)
         assert [each for each in report_of(as_moderator)["recommendations"] if each["level"] != "info"] == []
 

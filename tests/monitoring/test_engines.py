@@ -7,7 +7,10 @@ import pytest
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from kyros import connection_urls
+from monitoring.cache_report import CacheHealth
 from monitoring.engines import postgresql
+from monitoring.report_data import DatabaseReport
+from monitoring.rules import queries
 from orchestrator.db.postgresql.base import DatabaseWrapper
 from tests.polling import wait_until
 from tests.servers.postgres import PostgresReplica, PostgresServer
@@ -43,6 +46,14 @@ def test_statements_are_shown_if_the_server_counts_them(postgres_server: Callabl
         assert rows
         assert any("pg_sleep" in row["query"] and row["calls"] == 1 for row in rows)
         assert "secret" not in str(rows)
+
+        (slow,) = [row for row in rows if "pg_sleep" in row["query"]]
+        figures = {**slow, "calls": 50, "mean_ms": 900.0}
+        report = DatabaseReport(cache=CacheHealth("disabled"), slow_queries=(figures,))
+        (finding,) = queries.slow(report)
+        with server.connect() as plain:  # as psql does
+            (statement,) = plain.execute(finding.action.removesuffix("\\gexec")).fetchone()
+            assert plain.execute(statement).fetchall()
 
 
 def test_a_session_that_waits_for_a_lock_names_the_one_that_holds_it(

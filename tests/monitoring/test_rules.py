@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from monitoring import connection_pools, rules
+from monitoring import connection_pools, registry, rules
 from monitoring.cache_report import CacheHealth, Family, Hits, Outbox, ServerFigures
 from monitoring.disk_space import Disk
 from monitoring.findings import Finding
@@ -338,6 +338,20 @@ class TestQueries:
         suspect = {"route": "api/v1/x/", "statement": "SELECT 2", "requests": 50}
         findings = found(report(slow_queries=(slow,), suspects=(suspect,)))
         assert {each.partition(":")[0] for each in findings} == {"statement", "repeated"}
+
+    def test_the_action_for_a_slow_statement_can_be_run(self):
+        """The text of a statement is cut and has no values, so the action does not contain it."""
+        of_requests = {
+            "query": "SELECT ? FROM t WHERE i",
+            "calls": 50,
+            "mean_ms": 900.0,
+            "total_ms": 45_000.0,
+        }
+        of_server = {**of_requests, "queryid": "-77"}
+        (action,) = [each.action for each in found(report(slow_queries=(of_requests,))).values()]
+        assert action == registry.monitored_app().explain_queries
+        (action,) = [each.action for each in found(report(slow_queries=(of_server,))).values()]
+        assert "queryid = -77 " in action
 
 
 class TestDisk:
