@@ -1,7 +1,6 @@
 """The audit: it compares cached responses with the database."""
 
 import logging
-import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import Any, Final
 from orchestrator.cache import keys, lookup, metrics
 from orchestrator.cache.client import RedisCacheClient
 from orchestrator.cache.interface import CacheUnavailable
+from orchestrator.cache.relay import StopRequest
 from orchestrator.cache.spec import CacheSpec
 
 logger = logging.getLogger(__name__)
@@ -87,13 +87,13 @@ def cached_keys(cache: RedisCacheClient, limit: int | None) -> Iterator[str]:
             return
 
 
-def audit_live(cache: RedisCacheClient, replay: Replay, stop: threading.Event) -> None:
-    """Audit the hits that all processes have sampled, until ``stop`` is set.
+def audit_live(cache: RedisCacheClient, replay: Replay, stop: StopRequest) -> None:
+    """Audit the hits that all processes have sampled, until the request to end.
 
     Args:
         cache: the cache client.
         replay: runs the request of a response key.
-        stop: ends the audit.
+        stop: the request to end.
     """
     while not stop.wait(ROUND_EVERY):
         try:

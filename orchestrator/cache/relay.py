@@ -1,6 +1,6 @@
 """The relay: it drains the outbox and keeps the epoch while no request does (``manage.py cache_relay``)."""
 
-import threading
+from queue import Empty, SimpleQueue
 
 from django.db import DEFAULT_DB_ALIAS, connections
 
@@ -9,12 +9,36 @@ from orchestrator.cache.client import RedisCacheClient
 from orchestrator.cache.interface import CacheUnavailable
 
 
-def run_relay(cache: RedisCacheClient, stop: threading.Event) -> None:
-    """Run the relay until ``stop`` is set; retry while the cache server or the database is unavailable.
+class StopRequest:
+    """A request to end, which a signal handler may make.
+
+    A handler runs in the main thread. A ``threading.Event`` could not be set there: while it waits for the
+    event, the main thread may hold the event's lock.
+    """
+
+    def __init__(self) -> None:
+        self._requests: SimpleQueue[None] = SimpleQueue()
+
+    def make(self, *_: object) -> None:
+        """Make the request; may be called in any thread and as a signal handler."""
+        self._requests.put(None)
+
+    def wait(self, seconds: float) -> bool:
+        """Wait for the request at most so many seconds; return whether it was made."""
+        try:
+            self._requests.get(timeout=seconds)
+        except Empty:
+            return False
+        self._requests.put(None)  # for other threads, and for the next call
+        return True
+
+
+def run_relay(cache: RedisCacheClient, stop: StopRequest) -> None:
+    """Run the relay until the request; retry while the cache server or the database is unavailable.
 
     Args:
         cache: the cache client; while the cache is off, old rows are deleted.
-        stop: ends the loop.
+        stop: the request to end.
     """
     while not stop.wait(timing.RELAY_EVERY):
         try:

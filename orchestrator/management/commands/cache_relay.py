@@ -19,9 +19,9 @@ class Command(BaseCommand):
     requires_migrations_checks = False
 
     def handle(self, *args: Any, **options: Any) -> None:
-        stop = threading.Event()
+        stop = relay.StopRequest()
         for signal_number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(signal_number, lambda *_: stop.set())
+            signal.signal(signal_number, stop.make)
         cache = client.current()
         if cache.enabled:
             # In a thread of its own, so that a slow query of the audit does not delay the outbox.
