@@ -101,7 +101,6 @@ def audit_live(cache: RedisCacheClient, replay: Replay, stop: StopRequest) -> No
         except CacheUnavailable:
             continue
         audit([key.decode(errors="replace") for key in sampled], replay)
-        metrics.flush_if_due(cache)
 
 
 def _pop_samples(redis_client: Any) -> Any:

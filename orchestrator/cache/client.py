@@ -200,5 +200,8 @@ def _client_for(url: str | None) -> RedisCacheClient:
 
 def flush_counts() -> None:
     """Send what this process has counted to the cache server; called when the process ends."""
-    if metrics.has_counts():
-        metrics.flush_if_due(current())
+    if metrics.has_counts() and current().usable:
+        metrics.flush(current())
+
+
+metrics.send_to(current)

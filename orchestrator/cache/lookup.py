@@ -71,7 +71,6 @@ def look_up(*specs: CacheSpec) -> list[Lookup]:
     except CacheUnavailable:
         metrics.count("failures", "read")
         return [UNAVAILABLE] * len(specs)
-    metrics.flush_if_due(cache)
     return lookups or [UNAVAILABLE] * len(specs)
 
 
@@ -86,7 +85,6 @@ def look_up_if_trusted(*specs: CacheSpec) -> list[Lookup] | None:
         lookups = _read(cache, specs)
     except CacheUnavailable:
         return None
-    metrics.flush_if_due(cache)
     return lookups
 
 

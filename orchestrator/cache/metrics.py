@@ -1,14 +1,16 @@
 """Counters of what the cache does, summed over all processes.
 
-Counting is an addition in memory. About once a second a process adds its counts to counters in the cache
-server: one set since the server's start, and one for each ten seconds of the last hour. Counts that could not
-be sent are kept and sent later, so a process that is killed loses the counts of one second at most.
+Counting is an addition in memory. A fifth of a second later a thread adds the process's counts to counters in
+the cache server, whether or not another request comes: one set since the server's start, and one for each ten
+seconds of the last hour. Counts that could not be sent are kept and sent later, so a process that is killed
+loses the counts of a fifth of a second at most.
 """
 
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -16,7 +18,7 @@ from orchestrator.cache import keys, timing
 from orchestrator.cache.interface import CacheClient
 
 #: Seconds between two flushes of one process.
-FLUSH_EVERY: Final = 1.0
+FLUSH_EVERY: Final = 0.2
 
 #: Seconds that one bucket covers, and seconds for which a bucket is kept.
 BUCKET_SECONDS: Final = 10
@@ -30,7 +32,11 @@ MAX_SAMPLES: Final = 200
 _counts: Counter[str] = Counter()
 _samples: deque[str] = deque(maxlen=MAX_SAMPLES)
 _lock = threading.Lock()
+#: Held while counts are on their way, so that ``read`` misses none.
+_sending = threading.Lock()
 _next_flush = 0.0
+_flusher: threading.Thread | None = None
+_current_client: Callable[[], CacheClient]
 
 
 @dataclass(frozen=True)
@@ -52,6 +58,7 @@ def count(group: str, event: str, times: int = 1) -> None:
     """
     with _lock:
         _counts[f"{group}:{event}"] += times
+        _flush_soon()
 
 
 def count_hits(*groups: str) -> None:
@@ -59,6 +66,33 @@ def count_hits(*groups: str) -> None:
     with _lock:
         for group in groups:
             _counts[f"{group}:hits"] += 1
+        _flush_soon()
+
+
+def _flush_soon() -> None:
+    """Have a thread send the counts: the next request of this process may come much later."""
+    global _flusher  # noqa: PLW0603 - one thread per process
+    if _flusher is None or not _flusher.is_alive():  # a child process has its parent's, which is not alive
+        _flusher = threading.Thread(target=_flush_until_sent, name="cache-counts", daemon=True)
+        with suppress(RuntimeError):  # no more threads can be started: the next count tries again
+            _flusher.start()
+
+
+def _flush_until_sent() -> None:
+    global _flusher  # noqa: PLW0603 - one thread per process
+    while True:
+        time.sleep(FLUSH_EVERY)
+        flush_if_due(_current_client())
+        with _lock:
+            if not _counts:
+                _flusher = None
+                return
+
+
+def send_to(current_client: Callable[[], CacheClient]) -> None:
+    """Set the function that returns the client by which counts are sent."""
+    global _current_client  # noqa: PLW0603 - set once, by the module of the client, which counts as well
+    _current_client = current_client
 
 
 def sample(key: str) -> None:
@@ -72,7 +106,7 @@ def has_counts() -> bool:
 
 
 def flush_if_due(cache: CacheClient) -> None:
-    """Send this process's counts if the last flush was a second ago and the cache is usable."""
+    """Send this process's counts if the last flush was ``FLUSH_EVERY`` ago and the cache is usable."""
     if time.monotonic() >= _next_flush and cache.usable:
         flush(cache)
 
@@ -81,18 +115,19 @@ def flush(cache: CacheClient) -> None:
     """Add this process's counts to the shared counters; keep them if that fails."""
     global _next_flush  # noqa: PLW0603 - one timer per process
     _next_flush = time.monotonic() + FLUSH_EVERY
-    with _lock:
-        counts = Counter(_counts)
-        _counts.clear()
-        samples = list(_samples)
-        _samples.clear()
-    if not counts:
-        return
-    try:
-        cache.call(lambda redis_client: _add(redis_client, counts, samples))
-    except ConnectionError:
+    with _sending:
         with _lock:
-            _counts.update(counts)
+            counts = Counter(_counts)
+            _counts.clear()
+            samples = list(_samples)
+            _samples.clear()
+        if not counts:
+            return
+        try:
+            cache.call(lambda redis_client: _add(redis_client, counts, samples))
+        except ConnectionError:
+            with _lock:
+                _counts.update(counts)
 
 
 def read(cache: CacheClient) -> Counts:

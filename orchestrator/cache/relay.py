@@ -4,7 +4,7 @@ from queue import Empty, SimpleQueue
 
 from django.db import DEFAULT_DB_ALIAS, connections
 
-from orchestrator.cache import database, drain, epoch, metrics, outbox, timing
+from orchestrator.cache import database, drain, epoch, outbox, timing
 from orchestrator.cache.client import RedisCacheClient
 from orchestrator.cache.interface import CacheUnavailable
 
@@ -45,7 +45,6 @@ def run_relay(cache: RedisCacheClient, stop: StopRequest) -> None:
             if cache.enabled:
                 cache.lease.renew(cache)
                 epoch.establish(cache)
-                metrics.flush_if_due(cache)
             else:
                 _prune()
                 stop.wait(timing.PRUNE_EVERY)

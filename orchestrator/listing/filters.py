@@ -19,6 +19,10 @@ from monitoring.formatting import iso_timestamp
 from orchestrator.limits import MAX_INT32, MIN_INT32
 from orchestrator.listing.errors import invalid_value
 
+#: The form of a timestamp. Python's parser accepts any character before the offset, Django's the digits of
+#: all scripts.
+ISO_8601: Final = re.compile(r"[0-9W-]+([T ][0-9:]+([.,][0-9]+)?(Z|[+-][0-9:.]+)?)?", re.IGNORECASE)
+
 _FIRST_SURROGATE: Final = 0xD800
 _AFTER_SURROGATES: Final = 0xE000
 
@@ -259,7 +263,7 @@ def _uuid(name: str, text: str) -> UUID:
 def _datetime(name: str, text: str) -> datetime:
     """Return the datetime of a parameter's text; without an offset it is in UTC."""
     try:
-        time = datetime.fromisoformat(text.strip())
+        time = datetime.fromisoformat(text.strip() if ISO_8601.fullmatch(text.strip()) else "")
         return time.replace(tzinfo=time.tzinfo or UTC).astimezone(UTC)
     except (ValueError, OverflowError) as error:
         allowed = 'ISO 8601, such as 2026-11-23T09:00:00Z (write "+" as %2B in a URL)'

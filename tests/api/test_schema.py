@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterator
 from functools import cache
+from http import HTTPStatus
 from io import StringIO
 
 import pytest
@@ -44,6 +45,15 @@ def operations():
 @pytest.mark.engine_neutral
 def test_the_schema_is_generated_without_a_warning():
     call_command("spectacular", "--validate", "--fail-on-warn", stdout=StringIO())
+
+
+@pytest.mark.engine_neutral
+@pytest.mark.parametrize("version", ["1", "%00", "%0A", "%7F", "%E2%80%A8"])
+def test_a_version_in_the_query_is_ignored(client, version):
+    answer, plain = client.get(f"/api/v1/schema/?version={version}"), client.get("/api/v1/schema/")
+    assert answer.status_code == HTTPStatus.OK
+    assert answer["Content-Disposition"] == plain["Content-Disposition"]
+    assert answer.content == plain.content
 
 
 @pytest.fixture

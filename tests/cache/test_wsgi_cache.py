@@ -14,6 +14,7 @@ from orchestrator.cache import client, epoch, lookup, metrics, timing
 from orchestrator.models import Event, Job, Task
 from tests.cache.assertions import cache_status, uncached_body, warm
 from tests.cache.wsgi_client import MiddlewareClient, WSGIResponse
+from tests.polling import wait_until
 from tests.servers.valkey import ValkeyServer
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -347,3 +348,14 @@ def test_hits_misses_fills_and_invalidations_are_counted(
 
     names = ("jobs:hits", "jobs:misses", "jobs:bypasses", "jobs:fills", "invalidations:jobs")
     assert [total.get(name, 0) for name in names] == [2, 2, 0, 2, 1]
+
+
+def test_counts_of_a_process_that_gets_no_further_request_are_sent(own_cache: Callable[..., ValkeyServer]):
+    own_cache()
+
+    def sent() -> bytes | None:
+        return client.current().redis_client.hget("{kyros}:s:total", "jobs:hits")
+
+    for total in (b"1", b"2"):  # the thread that has sent the first one may be about to end
+        metrics.count("jobs", "hits")
+        wait_until(lambda total=total: sent() == total, what="the counts of this process")

@@ -10,6 +10,7 @@ from rest_framework.settings import api_settings
 
 from orchestrator.json_codec import exceeds_depth, strings_in, to_json
 from orchestrator.limits import MAX_INT32, MAX_JSON_BYTES, MAX_JSON_DEPTH, MIN_INT32
+from orchestrator.listing.filters import ISO_8601
 
 _NOT_A_FIELD: Final = api_settings.NON_FIELD_ERRORS_KEY
 #: Characters of a value that an error message repeats.
@@ -60,6 +61,16 @@ class StrictEmailField(_StrictField, serializers.EmailField):
         """Return the email address with its domain in lower case."""
         name, at, domain = super().to_internal_value(data).rpartition("@")
         return f"{name}{at}{domain.lower()}"
+
+
+class StrictDateTimeField(_StrictField, serializers.DateTimeField):
+    """A timestamp in ISO 8601."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Return the datetime."""
+        if isinstance(data, str) and not ISO_8601.fullmatch(data.strip()):
+            raise serializers.ValidationError(f"{shown(data)} is not ISO 8601.", code="invalid")
+        return super().to_internal_value(data)
 
 
 class SecretField(serializers.CharField):
@@ -173,6 +184,7 @@ class ResourceSerializer(serializers.ModelSerializer[Any]):
         models.PositiveIntegerField: Int32Field,
         models.PositiveSmallIntegerField: Int32Field,
         models.BooleanField: StrictBooleanField,
+        models.DateTimeField: StrictDateTimeField,
         models.JSONField: StrictJSONObjectField,
     }
     serializer_choice_field = StrictChoiceField
