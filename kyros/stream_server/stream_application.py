@@ -175,14 +175,18 @@ class StreamApplication:
         self, protocol: AsgiProtocol, response: StreamResponse, subscription: Subscription
     ) -> None:
         position = response.position
-        if position is not None:
-            await _send(protocol, _FIRST)
-            position = await self._catch_up(protocol, subscription, position)
-        joined_at = await self._hub.join(subscription)
         if position is None:
-            await _send(protocol, _FIRST)
-        else:
-            await self._catch_up(protocol, subscription, position, joined_at)
+            position = await self._in_thread(_database(self._feed.now))
+        await _send(protocol, _FIRST)
+        joined_at = None
+        while joined_at is None:
+            position = await self._catch_up(protocol, subscription, position)
+            try:
+                async with asyncio.timeout(COMMENT_SECONDS):
+                    joined_at = await self._hub.join(subscription)
+            except TimeoutError:  # the hub is far behind
+                await _send(protocol, _COMMENT)
+        await self._catch_up(protocol, subscription, position, joined_at)
         while True:
             await _send_next(protocol, subscription)
 
@@ -199,20 +203,13 @@ class StreamApplication:
             The position after them.
         """
         while True:
-            page: EventPage = await self._in_thread(self._read, position, until)
+            page: EventPage = await self._in_thread(_database(self._feed.read), position, until)
             found = (each.message for each in page.events if subscription.event_filter in each.filters())
             if messages := b"".join(found):
                 await _send(protocol, messages)
             position = page.position
             if page.complete:
                 return position
-
-    def _read(self, position: Position, until: Position | None) -> EventPage:
-        """Read a page; runs in a thread."""
-        try:
-            return self._feed.read(position, until)
-        finally:
-            connections.close_all()
 
     async def _check_rights(self) -> None:
         """End the streams of users who may no longer follow, again and again."""
