@@ -202,11 +202,16 @@ class StreamApplication:
         Returns:
             The position after them.
         """
+        comment_at = self._loop.time() + COMMENT_SECONDS
         while True:
             page: EventPage = await self._in_thread(_database(self._feed.read), position, until)
             found = (each.message for each in page.events if subscription.event_filter in each.filters())
-            if messages := b"".join(found):
+            messages = b"".join(found)
+            if not messages and self._loop.time() >= comment_at:  # many events do not pass the filter
+                messages = _COMMENT
+            if messages:
                 await _send(protocol, messages)
+                comment_at = self._loop.time() + COMMENT_SECONDS
             position = page.position
             if page.complete:
                 return position
