@@ -28,7 +28,7 @@ from kyros_client import ApiError, Client, Json, may_pass, pause_seconds
 
 logger = logging.getLogger("worker")
 
-CONFLICT = 409
+NOT_FOUND, CONFLICT = 404, 409
 MAX_REASON_LENGTH = 1024
 #: The longest pause between two claims while no job is due.
 MAX_IDLE_SECONDS = 5.0
@@ -76,10 +76,14 @@ class ClaimedJob:
         try:
             self._client.heartbeat(self.data, lease_seconds=self._lease_seconds, **fields)
         except (ApiError, httpx.TransportError) as error:
-            if isinstance(error, ApiError) and error.status == CONFLICT:
-                self.stop(f"the job is {error.body.get('status')}, and not this worker's")
+            if isinstance(error, ApiError) and error.status in (NOT_FOUND, CONFLICT):
+                self.stop(f"the job is {error.body.get('status', 'deleted')}, and not this worker's")
             else:
                 logger.warning("no heartbeat of %s: %r", self.id, error)
+
+    def may_report(self) -> bool:
+        """Return whether the caller is the first to report what became of the job; later ones must not."""
+        return self._reporting.acquire(blocking=False)
 
     def keep(self, finished: threading.Event) -> None:
         """Send a heartbeat every third of the lease, until the job is finished or stopped."""

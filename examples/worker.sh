@@ -16,7 +16,7 @@ heartbeats() {  # ends the command when the job is no longer this worker's
   trap 'kill $!; exit' TERM
   while sleep $((lease / 3)) & wait $!; do
     case $(printf '{"lease_token": "%s", "lease_seconds": %d}' "$token" "$lease" |
-      call "/api/v1/jobs/$id/heartbeat/" -o /dev/null -w '%{http_code}' 2>/dev/null) in 401) login ;; 409) kill "$command" ;; esac
+      call "/api/v1/jobs/$id/heartbeat/" -o /dev/null -w '%{http_code}' 2>/dev/null) in 401) login ;; 404|409) kill "$command" ;; esac
   done; }
 login
 until [ "$stopping" ]; do

@@ -180,6 +180,15 @@ def test_a_cancelled_job_is_stopped_and_the_worker_goes_on(start: Start):
     assert Job.objects.get(pk=job.pk).status == "cancelled"
 
 
+def test_a_deleted_job_is_stopped_and_the_worker_goes_on(start: Start):
+    job = submit(seconds=600)
+    worker = start("worker.py", *LEASE)
+    until(job, JobStatus.RUNNING)
+    actions.delete_job(job.pk, by="ada")
+    wait_until(lambda: "stopped (the job is deleted" in worker.log.read_text(), what="line in the log")
+    until(submit(), JobStatus.COMPLETED)
+
+
 def test_a_worker_that_may_not_sign_in_says_so_and_ends(start: Start):
     log = until_ended(start("worker.py", KYROS_PASSWORD="wrong"))
     assert "/auth/login/: 401" in log
@@ -241,13 +250,17 @@ def test_the_shell_worker_gives_back_a_job_if_the_signal_comes_during_the_claim(
 
 
 @shell
-def test_the_shell_worker_ends_the_command_of_a_cancelled_job(start: Start):
-    job = submit(queue="mail")
+def test_the_shell_worker_ends_the_command_of_a_cancelled_or_deleted_job(start: Start):
     worker = start("worker.sh", "mail", "sleep", "600")
-    until(job, JobStatus.RUNNING)
-    actions.change_status(job.pk, JobStatus.CANCELLED, by="ada")
+    cancelled = submit(queue="mail")
+    until(cancelled, JobStatus.RUNNING)
+    actions.change_status(cancelled.pk, JobStatus.CANCELLED, by="ada")
     wait_until(lambda: "Exit status" in worker.log.read_text(), what="line in the log")
-    assert Job.objects.get(pk=job.pk).status == "cancelled"
+    assert Job.objects.get(pk=cancelled.pk).status == "cancelled"
+    deleted = submit(queue="mail")
+    until(deleted, JobStatus.RUNNING)
+    actions.delete_job(deleted.pk, by="ada")
+    wait_until(lambda: f"{deleted.pk}: Exit status" in worker.log.read_text(), what="line in the log")
 
 
 def test_many_jobs_are_submitted_in_one_request_and_once_for_each_key(account: dict[str, str]):
