@@ -52,7 +52,7 @@ class ClaimedJob:
         self.stop_reason = ""
         self._client, self._lease_seconds = client, lease_seconds
         self._progress: int | None = None
-        self._stopped = threading.Event()
+        self._stopped, self._reporting = threading.Event(), threading.Lock()
 
     def progress(self, percent: int) -> None:
         """Report how much of the work is done; raise `JobStopped` if the rest is not wanted."""
@@ -195,6 +195,8 @@ class Worker:
         except Exception as error:  # noqa: BLE001 - whatever a handler raises is why its job failed
             reason = str(error) if isinstance(error, JobFailed) else f"{type(error).__name__}: {error}"
             status, fields = "failed", {"reason": reason[:MAX_REASON_LENGTH]}
+        if not job.may_report():
+            return f"{status}, but given back before"
         try:
             self._client.report(job.data, status, **fields)
         except (ApiError, httpx.TransportError) as error:
@@ -209,11 +211,13 @@ class Worker:
             job.stop("given back: the worker is stopping")
         self._wait_for_jobs(STOP_SECONDS)
         for job in unfinished:
+            if not job.may_report():
+                continue  # it was finished after all
             try:
                 self._client.report(
                     job.data, "pending", reason="The worker was stopped", patience=STOP_SECONDS
                 )
-            except (ApiError, httpx.TransportError) as error:  # 409: it was finished, or lost, after all
+            except (ApiError, httpx.TransportError) as error:  # 409: it was lost before
                 logger.warning("not given back %s: %r", job.id, error)
 
     def _wait_for_jobs(self, seconds: float) -> None:

@@ -119,6 +119,25 @@ def test_a_job_is_given_back_even_if_its_handler_does_not_notice(start: Start, t
     until(job, JobStatus.PENDING)
 
 
+def test_a_job_that_fails_when_its_worker_is_stopped_is_not_given_back(start: Start, tmp_path: Path):
+    program = tmp_path / "failing_worker.py"
+    program.write_text(
+        "from worker import JobStopped, main\n\n"
+        "def work(job):\n"
+        "    try:\n"
+        "        job.wait(600)\n"
+        "    except JobStopped:\n"
+        "        raise ValueError('cannot clean up')\n\n"
+        "raise SystemExit(main(work))\n"
+    )
+    job = submit()
+    worker = start(program, "--grace-seconds", "0")
+    until(job, JobStatus.RUNNING)
+    send(worker, signal.SIGTERM)
+    until_ended(worker)
+    assert [event for event, *_ in history(job)] == ["job_created", "job_started", "job_failed"]
+
+
 def test_another_worker_does_the_job_of_one_that_was_killed(start: Start):
     job = submit(seconds=600)
     killed = start("worker.py", *LEASE, "--name", "killed")
