@@ -9,6 +9,7 @@ anything is written. If it raises, nothing is changed. They raise ``DoesNotExist
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -105,7 +106,7 @@ def change_status(  # noqa: PLR0913 - the fields of a worker's report
         return job
     if to not in job.allowed_statuses:
         raise TransitionNotAllowed(current, to, job.allowed_statuses)
-    event = build_job_event(job, EVENT_OF_STATUS[to], by=by, previous=current, to=to, reason=reason)
+    event = build_job_event(job, EVENT_OF_STATUS[to], by=by, previous=current, to=to, reason=reason, at=now)
     changed = {*job.apply_status(to, now), "result"}
     if to == JobStatus.COMPLETED:
         job.result = result
@@ -265,6 +266,7 @@ def build_job_event(  # noqa: PLR0913 - the members of an entry in the history
     previous: JobStatus | None,
     to: JobStatus,
     reason: str | None = None,
+    at: datetime | None = None,
     **more: Any,
 ) -> Event:
     """Return an unsaved event that records a job's change in its history.
@@ -276,6 +278,7 @@ def build_job_event(  # noqa: PLR0913 - the members of an entry in the history
         previous: the status before the change; None for a new job.
         to: the status after the change.
         reason: why.
+        at: when, by the database's clock; None for this process's.
         more: further members of the payload.
     """
     is_attempt = JobStatus.RUNNING in (previous, to)
@@ -291,4 +294,5 @@ def build_job_event(  # noqa: PLR0913 - the members of an entry in the history
         "progress": job.progress,
         **more,
     }
-    return Event(type=event, payload=payload, job_id=job.pk)
+    times = {} if at is None else {"created_at": at}
+    return Event(type=event, payload=payload, job_id=job.pk, **times)

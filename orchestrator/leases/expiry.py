@@ -107,7 +107,7 @@ def _end_batch(now: datetime) -> list[JobStatus | None]:
     with transaction.atomic():
         expired = list(Job.objects.expired(now).select_for_update(skip_locked=True)[:BATCH_SIZE])
         outcomes = {job: _outcome(job) for job in expired}
-        events = [_event(job) for job in expired if job.status == JobStatus.RUNNING]
+        events = [_event(job, now) for job in expired if job.status == JobStatus.RUNNING]
         for outcome in set(outcomes.values()):
             rows = Job.objects.filter(pk__in=[job.pk for job in expired if outcomes[job] == outcome])
             rows.update(**_fields(outcome, now))
@@ -139,11 +139,11 @@ def _fields(outcome: _Outcome, now: datetime) -> dict[str, Any]:
     return fields
 
 
-def _event(job: Job) -> Event:
+def _event(job: Job, now: datetime) -> Event:
     to = _outcome(job).status or JobStatus(job.status)
     reason = f"The lease of {job.worker} ran out: it sent no report and no heartbeat in time."
     if to == JobStatus.FAILED:
         reason = f"{reason} No attempt is left of {job.max_attempts}."
     return build_job_event(
-        job, EVENT_OF_STATUS[to], by=SYSTEM, previous=JobStatus.RUNNING, to=to, reason=reason
+        job, EVENT_OF_STATUS[to], by=SYSTEM, previous=JobStatus.RUNNING, to=to, reason=reason, at=now
     )

@@ -8,6 +8,7 @@ import pytest
 from django.utils import timezone
 from rest_framework.test import APIClient
 
+from orchestrator.leases.expiry import requeue_expired
 from orchestrator.models import Event, Worker
 from tests.leases.worker_calls import (
     JOBS,
@@ -169,6 +170,24 @@ def test_an_invalid_heartbeat_is_400_and_names_the_field(as_user: APIClient, job
 
 
 @pytest.mark.one_engine
+@pytest.mark.postgres
+@pytest.mark.parametrize("end", ["report", "expiry"])
+def test_the_history_is_in_order_although_the_web_servers_clock_is_late(
+    as_user: APIClient, job: dict[str, Any], monkeypatch: pytest.MonkeyPatch, end: str
+):
+    field = Event._meta.get_field("created_at")
+    monkeypatch.setattr(field, "_get_default", lambda: timezone.now() - timedelta(minutes=1))
+    beat(as_user, job, progress=50)
+    if end == "report":
+        report(as_user, job, "completed")
+    else:
+        let_lease_run_out(job["id"])
+        requeue_expired()
+    last = {"report": "job_completed", "expiry": "job_requeued"}[end]
+    types = [event["type"] for event in history(as_user, job)]
+    assert types == ["job_created", "job_started", "job_progress", last]
+
+
 def test_a_heartbeat_for_a_job_that_does_not_exist_is_404(as_user: APIClient):
     missing = {"id": str(uuid4()), "lease_token": str(uuid4())}
     assert beat(as_user, missing).status_code == 404
