@@ -240,6 +240,13 @@ def test_the_shell_worker_runs_a_command_for_each_job(start: Start):
 
 
 @shell
+def test_the_output_of_the_shell_workers_command_may_be_binary(start: Start):
+    job = submit(queue="mail")
+    start("worker.sh", "mail", "printf", r"a\000\377b")
+    assert until(job, JobStatus.COMPLETED).result == {"output": "a\ufffd\ufffdb"}
+
+
+@shell
 def test_the_shell_worker_keeps_its_lease_and_gives_its_job_back_when_stopped(start: Start):
     job = submit(queue="mail")
     worker = start("worker.sh", "mail", "sleep", "600")
