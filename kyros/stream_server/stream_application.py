@@ -98,6 +98,8 @@ class StreamApplication:
         self._hub = hub
         self._feed = feed
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="stream")
+        # Of its own, so that no client who catches up delays the end of another one's stream.
+        self._rights_thread = ThreadPoolExecutor(1, thread_name_prefix="rights")
         self._clients = 0
         self._subscriptions: set[Subscription] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -223,7 +225,8 @@ class StreamApplication:
             accesses = {each.access for each in self._subscriptions}
             if accesses:
                 with suppress(Error):  # while the database is away, nobody can be deactivated
-                    self._close(await self._in_thread(_database(rights.lost), accesses))
+                    lost = _database(rights.lost)
+                    self._close(await self._loop.run_in_executor(self._rights_thread, lost, accesses))
 
     def _close(self, lost: Collection[Access]) -> None:
         for each in self._subscriptions:

@@ -1,12 +1,16 @@
-"""Catching up: what a client gets while the process reads past events that its filter does not pass."""
+"""Catching up: what clients get while the process reads what some of them have missed."""
 
 import asyncio
+import threading
+from contextlib import suppress
 from uuid import uuid4
 
 import pytest
 
 from kyros.stream_server import stream_application
 from kyros.stream_server.stream_application import StreamApplication
+from orchestrator.stream import rights
+from orchestrator.stream.access import Access
 from orchestrator.stream.feeds import EventFilter, EventPage, StreamedEvent
 from orchestrator.stream.subscription import Subscription
 
@@ -41,3 +45,38 @@ def test_a_filter_that_no_event_passes_leaves_the_client_comments(monkeypatch, s
 
     assert asyncio.run(run()) == 3
     assert protocol.sent == sent
+
+
+class HangingFeed:
+    """Events that cannot be read, for example because a migration has locked them."""
+
+    def __init__(self):
+        self.go_on = threading.Event()
+
+    def read(self, after, until=None):
+        self.go_on.wait()
+        return EventPage((), after, complete=True)
+
+
+def test_a_user_loses_the_stream_although_clients_that_catch_up_use_all_threads(monkeypatch):
+    monkeypatch.setattr(stream_application, "CHECK_SECONDS", 0.0)
+    monkeypatch.setattr(rights, "lost", frozenset)
+    feed = HangingFeed()
+
+    async def run():
+        application = StreamApplication(None, asyncio.get_running_loop(), None, feed)
+        follower = Subscription(Access(uuid4(), "x"), EventFilter(), lambda _: None)
+        follower.sender = asyncio.create_task(asyncio.sleep(60))
+        application._subscriptions.add(follower)  # noqa: SLF001 - as a client that follows
+        late = [application._catch_up(Protocol(), follower, 0) for _ in range(stream_application.THREADS)]  # noqa: SLF001
+        tasks = [asyncio.create_task(each) for each in (*late, application._check_rights())]  # noqa: SLF001
+        try:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(asyncio.wait([follower.sender]), 5)
+            return follower.sender.cancelled()
+        finally:
+            feed.go_on.set()
+            for each in tasks:
+                each.cancel()
+
+    assert asyncio.run(run())
