@@ -28,7 +28,7 @@ from kyros_client import ApiError, Client, Json, may_pass, pause_seconds
 
 logger = logging.getLogger("worker")
 
-NOT_FOUND, CONFLICT = 404, 409
+BAD_REQUEST, NOT_FOUND, CONFLICT = 400, 404, 409
 MAX_REASON_LENGTH = 1024
 #: The longest pause between two claims while no job is due.
 MAX_IDLE_SECONDS = 5.0
@@ -198,7 +198,14 @@ class Worker:
         if not job.may_report():
             return f"{status}, but given back before"
         try:
-            self._client.report(job.data, status, **fields)
+            try:
+                self._client.report(job.data, status, **fields)
+            except (ApiError, TypeError, ValueError) as error:
+                if isinstance(error, ApiError) and error.status != BAD_REQUEST:
+                    raise
+                # A second attempt would end in the same way.
+                status, reason = "failed", f"The result cannot be stored: {error}"
+                self._client.report(job.data, status, reason=reason[:MAX_REASON_LENGTH])
         except (ApiError, httpx.TransportError) as error:
             return f"{status}, but not reported ({error!r})"
         return status

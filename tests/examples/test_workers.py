@@ -85,6 +85,20 @@ def test_a_handler_of_your_own_decides_and_an_exception_fails_the_job(start: Sta
     assert until(good, JobStatus.COMPLETED).result is None
 
 
+def test_a_result_that_cannot_be_stored_fails_the_job(start: Start, tmp_path: Path):
+    program = tmp_path / "careless_worker.py"
+    program.write_text(
+        "from worker import main\n\n"
+        "results = {'large': 'x' * 70000, 'no JSON': object()}\n"
+        "raise SystemExit(main(lambda job: {'output': results[job.name]}))\n"
+    )
+    jobs = [actions.create_job(by="ada", name=name) for name in ("large", "no JSON")]
+    until_ended(start(program, "--drain"))
+    for job, why in zip(jobs, ("bytes", "not JSON serializable"), strict=True):
+        event, reason, _ = history(job)[-1]
+        assert (event, why in str(reason)) == ("job_failed", True)
+
+
 def test_a_worker_that_is_stopped_finishes_its_job_and_claims_no_more(start: Start):
     first, second = submit(seconds=2), submit()
     worker = start("worker.py")
