@@ -176,21 +176,34 @@ class StreamApplication:
     async def _send_all(
         self, protocol: AsgiProtocol, response: StreamResponse, subscription: Subscription
     ) -> None:
-        position = response.position
+        if response.position is None and await self._join(subscription) is not None:
+            await _send(protocol, _FIRST)
+        else:
+            await self._resume(protocol, subscription, response.position)
+        while True:
+            await _send_next(protocol, subscription)
+
+    async def _resume(
+        self, protocol: AsgiProtocol, subscription: Subscription, position: Position | None
+    ) -> None:
+        """Send the events after a position, or from now on, until the hub has caught up and takes over."""
         if position is None:
             position = await self._in_thread(_database(self._feed.now))
         await _send(protocol, _FIRST)
-        joined_at = None
-        while joined_at is None:
-            position = await self._catch_up(protocol, subscription, position)
-            try:
-                async with asyncio.timeout(COMMENT_SECONDS):
-                    joined_at = await self._hub.join(subscription)
-            except TimeoutError:  # the hub is far behind
-                await _send(protocol, _COMMENT)
-        await self._catch_up(protocol, subscription, position, joined_at)
         while True:
-            await _send_next(protocol, subscription)
+            position = await self._catch_up(protocol, subscription, position)
+            if (joined_at := await self._join(subscription)) is not None:
+                break
+            await _send(protocol, _COMMENT)
+        await self._catch_up(protocol, subscription, position, joined_at)
+
+    async def _join(self, subscription: Subscription) -> Position | None:
+        """Join the hub and return its position; None if the hub is far behind."""
+        try:
+            async with asyncio.timeout(COMMENT_SECONDS):
+                return await self._hub.join(subscription)
+        except TimeoutError:
+            return None
 
     async def _catch_up(
         self,

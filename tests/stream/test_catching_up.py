@@ -80,3 +80,41 @@ def test_a_user_loses_the_stream_although_clients_that_catch_up_use_all_threads(
                 each.cancel()
 
     assert asyncio.run(run())
+
+
+class LateHub:
+    """A hub that a client can join at the third attempt: until then it is far behind."""
+
+    def __init__(self):
+        self.attempts = 0
+
+    async def join(self, subscription):
+        self.attempts += 1
+        if self.attempts <= 2:
+            await asyncio.Event().wait()
+        return 10
+
+
+class CountingFeed:
+    """An event for each number from the current one, 5, to the hub's position."""
+
+    def now(self):
+        return 5
+
+    def read(self, after, until=None):
+        event = StreamedEvent(uuid4(), "x", None, b"%d" % after)
+        return EventPage((event,), after + 1, complete=until is None or after + 1 >= until)
+
+
+def test_a_new_client_reads_by_itself_while_the_hub_is_far_behind(monkeypatch):
+    monkeypatch.setattr(stream_application, "COMMENT_SECONDS", 0.01)
+    protocol, subscription = Protocol(), Subscription(None, EventFilter(), lambda _: None)
+
+    async def run():
+        application = StreamApplication(None, asyncio.get_running_loop(), LateHub(), CountingFeed())
+        assert await application._join(subscription) is None  # noqa: SLF001 - a part of a stream
+        await application._resume(protocol, subscription, None)  # noqa: SLF001
+
+    asyncio.run(run())
+    sent = [each for each in protocol.sent if each != b": still here\n\n"]
+    assert sent == [b": ok\nretry: 2000\n\n", b"5", b"6", b"7", b"8", b"9"]
