@@ -28,7 +28,7 @@ from kyros_client import ApiError, Client, Json, may_pass, pause_seconds
 
 logger = logging.getLogger("worker")
 
-CONFLICT = 409
+BAD_REQUEST, NOT_FOUND, CONFLICT = 400, 404, 409
 MAX_REASON_LENGTH = 1024
 #: The longest pause between two claims while no job is due.
 MAX_IDLE_SECONDS = 5.0
@@ -52,7 +52,7 @@ class ClaimedJob:
         self.stop_reason = ""
         self._client, self._lease_seconds = client, lease_seconds
         self._progress: int | None = None
-        self._stopped = threading.Event()
+        self._stopped, self._reporting = threading.Event(), threading.Lock()
 
     def progress(self, percent: int) -> None:
         """Report how much of the work is done; raise `JobStopped` if the rest is not wanted."""
@@ -76,10 +76,14 @@ class ClaimedJob:
         try:
             self._client.heartbeat(self.data, lease_seconds=self._lease_seconds, **fields)
         except (ApiError, httpx.TransportError) as error:
-            if isinstance(error, ApiError) and error.status == CONFLICT:
-                self.stop(f"the job is {error.body.get('status')}, and not this worker's")
+            if isinstance(error, ApiError) and error.status in (NOT_FOUND, CONFLICT):
+                self.stop(f"the job is {error.body.get('status', 'deleted')}, and not this worker's")
             else:
                 logger.warning("no heartbeat of %s: %r", self.id, error)
+
+    def may_report(self) -> bool:
+        """Return whether the caller is the first to report what became of the job; later ones must not."""
+        return self._reporting.acquire(blocking=False)
 
     def keep(self, finished: threading.Event) -> None:
         """Send a heartbeat every third of the lease, until the job is finished or stopped."""
@@ -191,8 +195,17 @@ class Worker:
         except Exception as error:  # noqa: BLE001 - whatever a handler raises is why its job failed
             reason = str(error) if isinstance(error, JobFailed) else f"{type(error).__name__}: {error}"
             status, fields = "failed", {"reason": reason[:MAX_REASON_LENGTH]}
+        if not job.may_report():
+            return f"{status}, but given back before"
         try:
-            self._client.report(job.data, status, **fields)
+            try:
+                self._client.report(job.data, status, **fields)
+            except (ApiError, TypeError, ValueError) as error:
+                if isinstance(error, ApiError) and error.status != BAD_REQUEST:
+                    raise
+                # A second attempt would end in the same way.
+                status, reason = "failed", f"The result cannot be stored: {error}"
+                self._client.report(job.data, status, reason=reason[:MAX_REASON_LENGTH])
         except (ApiError, httpx.TransportError) as error:
             return f"{status}, but not reported ({error!r})"
         return status
@@ -205,11 +218,13 @@ class Worker:
             job.stop("given back: the worker is stopping")
         self._wait_for_jobs(STOP_SECONDS)
         for job in unfinished:
+            if not job.may_report():
+                continue  # it was finished after all
             try:
                 self._client.report(
                     job.data, "pending", reason="The worker was stopped", patience=STOP_SECONDS
                 )
-            except (ApiError, httpx.TransportError) as error:  # 409: it was finished, or lost, after all
+            except (ApiError, httpx.TransportError) as error:  # 409: it was lost before
                 logger.warning("not given back %s: %r", job.id, error)
 
     def _wait_for_jobs(self, seconds: float) -> None:

@@ -16,7 +16,7 @@ heartbeats() {  # ends the command when the job is no longer this worker's
   trap 'kill $!; exit' TERM
   while sleep $((lease / 3)) & wait $!; do
     case $(printf '{"lease_token": "%s", "lease_seconds": %d}' "$token" "$lease" |
-      call "/api/v1/jobs/$id/heartbeat/" -o /dev/null -w '%{http_code}' 2>/dev/null) in 401) login ;; 409) kill "$command" ;; esac
+      call "/api/v1/jobs/$id/heartbeat/" -o /dev/null -w '%{http_code}' 2>/dev/null) in 401) login ;; 404|409) kill "$command" ;; esac
   done; }
 login
 until [ "$stopping" ]; do
@@ -33,7 +33,7 @@ until [ "$stopping" ]; do
     heartbeats & beats=$!
     wait "$command"; code=$?; command=''; kill "$beats" 2>/dev/null; }
   if [ "$stopping" ]; then report='"status": "pending", "reason": "The worker was stopped"'
-  elif [ $code = 0 ]; then report="\"status\": \"completed\", \"result\": {\"output\": $(py 'json.dumps(sys.stdin.read()[-9999:])' <"$output")}"
+  elif [ $code = 0 ]; then report="\"status\": \"completed\", \"result\": {\"output\": $(py 'json.dumps(sys.stdin.buffer.read()[-9999:].decode(errors="replace").replace("\0", "\ufffd"))' <"$output")}"
   else report="\"status\": \"failed\", \"reason\": \"Exit status $code\""; fi
   printf '{"lease_token": "%s", %s}' "$token" "$report" | call "/api/v1/jobs/$id/status/" -X PUT --retry 5 --retry-connrefused -o /dev/null
   echo "$id: Exit status $code, reported $? at $(date +%H:%M:%S)" >&2

@@ -51,3 +51,10 @@ def human_timestamp(value: datetime) -> str:
 def first_line(error: Exception) -> str:
     """Return the first line of an error's message; a database adds details and hints below it."""
     return str(error).strip().partition("\n")[0]
+
+
+def printable(text: object) -> str:
+    """Return text for a terminal: control characters and line breaks are escaped."""
+    return "".join(
+        each if each.isprintable() else each.encode("unicode_escape").decode() for each in str(text)
+    )

@@ -9,6 +9,7 @@ anything is written. If it raises, nothing is changed. They raise ``DoesNotExist
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -45,13 +46,13 @@ def update_job(
     job_id: UUID, *, by: str, precondition: Callable[[Job], None] | None = None, **fields: Any
 ) -> Job:
     """Change the fields of a job that its creator may set. Values that it already has change nothing."""
-    job = _locked(Job, job_id, precondition)
+    job, now = _locked(Job, job_id, precondition)
     # Compared as JSON: in Python {"a": 1} == {"a": True}, and objects are equal in any order of their keys.
     changed = {name: value for name, value in fields.items() if to_json(getattr(job, name)) != to_json(value)}
     if changed:
         for name, value in changed.items():
             setattr(job, name, value)
-        event = _event_without_transition(job, JobEvent.UPDATED, by=by, fields=sorted(changed))
+        event = _event_without_transition(job, JobEvent.UPDATED, by=by, at=now, fields=sorted(changed))
         if "available_at" in changed:
             changed["due"] = job.due = False
         save_change(job, changed, event)
@@ -61,8 +62,8 @@ def update_job(
 @transaction.atomic
 def delete_job(job_id: UUID, *, by: str, precondition: Callable[[Job], None] | None = None) -> None:
     """Delete a job; its history stays."""
-    job = _locked(Job, job_id, precondition)
-    _event_without_transition(job, JobEvent.DELETED, by=by).save()
+    job, now = _locked(Job, job_id, precondition)
+    _event_without_transition(job, JobEvent.DELETED, by=by, at=now).save()
     job.delete()
 
 
@@ -95,9 +96,7 @@ def change_status(  # noqa: PLR0913 - the fields of a worker's report
         LeaseLost: if the token is not the job's.
         TransitionNotAllowed: if the new status may not follow the current one.
     """
-    job, now = rows.lock(Job, job_id)
-    if precondition is not None:
-        precondition(job)
+    job, now = _locked(Job, job_id, precondition)
     current = JobStatus(job.status)
     if lease_token is not None and lease_token != job.lease_token:
         raise LeaseLost(current)
@@ -105,7 +104,7 @@ def change_status(  # noqa: PLR0913 - the fields of a worker's report
         return job
     if to not in job.allowed_statuses:
         raise TransitionNotAllowed(current, to, job.allowed_statuses)
-    event = build_job_event(job, EVENT_OF_STATUS[to], by=by, previous=current, to=to, reason=reason)
+    event = build_job_event(job, EVENT_OF_STATUS[to], by=by, previous=current, to=to, reason=reason, at=now)
     changed = {*job.apply_status(to, now), "result"}
     if to == JobStatus.COMPLETED:
         job.result = result
@@ -128,7 +127,7 @@ def create_task(**fields: Any) -> Task:
 @transaction.atomic
 def update_task(task_id: UUID, *, precondition: Callable[[Task], None] | None = None, **fields: Any) -> Task:
     """Change a task; every change raises its version."""
-    task = _locked(Task, task_id, precondition)
+    task, _ = _locked(Task, task_id, precondition)
     for name, value in fields.items():
         setattr(task, name, value)
     task.save(update_fields=fields.keys())
@@ -138,7 +137,8 @@ def update_task(task_id: UUID, *, precondition: Callable[[Task], None] | None = 
 @transaction.atomic
 def delete_task(task_id: UUID, *, precondition: Callable[[Task], None] | None = None) -> None:
     """Delete a task."""
-    _locked(Task, task_id, precondition).delete()
+    task, _ = _locked(Task, task_id, precondition)
+    task.delete()
 
 
 def create_user(*, password: str | None, **fields: Any) -> User:
@@ -206,11 +206,14 @@ def delete_user(user_id: UUID, *, precondition: Callable[[User], None] | None = 
     user.delete()
 
 
-def _locked(model: type[_Row], row_id: UUID, precondition: Callable[[_Row], None] | None = None) -> _Row:
-    row, _ = rows.lock(model, row_id)
+def _locked(
+    model: type[_Row], row_id: UUID, precondition: Callable[[_Row], None] | None = None
+) -> tuple[_Row, datetime]:
+    """Return the locked row, and the time by the database's clock."""
+    row, now = rows.lock(model, row_id)
     if precondition is not None:
         precondition(row)
-    return row
+    return row, now
 
 
 def _locked_user(user_id: UUID, precondition: Callable[[User], None] | None = None) -> User:
@@ -265,6 +268,7 @@ def build_job_event(  # noqa: PLR0913 - the members of an entry in the history
     previous: JobStatus | None,
     to: JobStatus,
     reason: str | None = None,
+    at: datetime | None = None,
     **more: Any,
 ) -> Event:
     """Return an unsaved event that records a job's change in its history.
@@ -276,6 +280,7 @@ def build_job_event(  # noqa: PLR0913 - the members of an entry in the history
         previous: the status before the change; None for a new job.
         to: the status after the change.
         reason: why.
+        at: when, by the database's clock; None for this process's.
         more: further members of the payload.
     """
     is_attempt = JobStatus.RUNNING in (previous, to)
@@ -291,4 +296,5 @@ def build_job_event(  # noqa: PLR0913 - the members of an entry in the history
         "progress": job.progress,
         **more,
     }
-    return Event(type=event, payload=payload, job_id=job.pk)
+    times = {} if at is None else {"created_at": at}
+    return Event(type=event, payload=payload, job_id=job.pk, **times)

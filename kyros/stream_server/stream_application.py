@@ -98,6 +98,8 @@ class StreamApplication:
         self._hub = hub
         self._feed = feed
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="stream")
+        # Of its own, so that no client who catches up delays the end of another one's stream.
+        self._rights_thread = ThreadPoolExecutor(1, thread_name_prefix="rights")
         self._clients = 0
         self._subscriptions: set[Subscription] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -174,17 +176,34 @@ class StreamApplication:
     async def _send_all(
         self, protocol: AsgiProtocol, response: StreamResponse, subscription: Subscription
     ) -> None:
-        position = response.position
-        if position is not None:
-            await _send(protocol, _FIRST)
-            position = await self._catch_up(protocol, subscription, position)
-        joined_at = await self._hub.join(subscription)
-        if position is None:
+        if response.position is None and await self._join(subscription) is not None:
             await _send(protocol, _FIRST)
         else:
-            await self._catch_up(protocol, subscription, position, joined_at)
+            await self._resume(protocol, subscription, response.position)
         while True:
             await _send_next(protocol, subscription)
+
+    async def _resume(
+        self, protocol: AsgiProtocol, subscription: Subscription, position: Position | None
+    ) -> None:
+        """Send the events after a position, or from now on, until the hub has caught up and takes over."""
+        if position is None:
+            position = await self._in_thread(_database(self._feed.now))
+        await _send(protocol, _FIRST)
+        while True:
+            position = await self._catch_up(protocol, subscription, position)
+            if (joined_at := await self._join(subscription)) is not None:
+                break
+            await _send(protocol, _COMMENT)
+        await self._catch_up(protocol, subscription, position, joined_at)
+
+    async def _join(self, subscription: Subscription) -> Position | None:
+        """Join the hub and return its position; None if the hub is far behind."""
+        try:
+            async with asyncio.timeout(COMMENT_SECONDS):
+                return await self._hub.join(subscription)
+        except TimeoutError:
+            return None
 
     async def _catch_up(
         self,
@@ -198,21 +217,19 @@ class StreamApplication:
         Returns:
             The position after them.
         """
+        comment_at = self._loop.time() + COMMENT_SECONDS
         while True:
-            page: EventPage = await self._in_thread(self._read, position, until)
+            page: EventPage = await self._in_thread(_database(self._feed.read), position, until)
             found = (each.message for each in page.events if subscription.event_filter in each.filters())
-            if messages := b"".join(found):
+            messages = b"".join(found)
+            if not messages and self._loop.time() >= comment_at:  # many events do not pass the filter
+                messages = _COMMENT
+            if messages:
                 await _send(protocol, messages)
+                comment_at = self._loop.time() + COMMENT_SECONDS
             position = page.position
             if page.complete:
                 return position
-
-    def _read(self, position: Position, until: Position | None) -> EventPage:
-        """Read a page; runs in a thread."""
-        try:
-            return self._feed.read(position, until)
-        finally:
-            connections.close_all()
 
     async def _check_rights(self) -> None:
         """End the streams of users who may no longer follow, again and again."""
@@ -221,7 +238,8 @@ class StreamApplication:
             accesses = {each.access for each in self._subscriptions}
             if accesses:
                 with suppress(Error):  # while the database is away, nobody can be deactivated
-                    self._close(await self._in_thread(_database(rights.lost), accesses))
+                    lost = _database(rights.lost)
+                    self._close(await self._loop.run_in_executor(self._rights_thread, lost, accesses))
 
     def _close(self, lost: Collection[Access]) -> None:
         for each in self._subscriptions:

@@ -5,6 +5,7 @@ A batch changes only rows that are still eligible, so repeating it does no harm.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from typing import Any, Final
 from uuid import UUID
@@ -39,12 +40,13 @@ class BulkOperation:
     Args:
         eligible: the condition that a row still needs the change, and allows it.
         apply: changes rows, all of them eligible.
-        build_event: returns a job's event from the job before the change; None for rows without a history.
+        build_event: returns a job's event from the job before the change and the time; None for rows without
+            a history.
     """
 
     eligible: Q
     apply: Callable[[QuerySet[Any]], Any]
-    build_event: Callable[[Job], Event] | None = None
+    build_event: Callable[[Job, datetime], Event] | None = None
 
 
 def operation_of(change: BulkChange) -> BulkOperation:
@@ -61,7 +63,7 @@ def _set_status(to: JobStatus, change: BulkChange) -> BulkOperation:
     return BulkOperation(
         Q(status__in=previous),
         lambda jobs: jobs.update(**fields),
-        lambda job: _job_event(change, EVENT_OF_STATUS[to], job, to=to),
+        lambda job, at: _job_event(change, EVENT_OF_STATUS[to], job, at, to=to),
     )
 
 
@@ -72,7 +74,7 @@ def _set_priority(change: BulkChange) -> BulkOperation:
     return BulkOperation(
         Q(status__in=open_statuses) & has_other_priority,
         lambda jobs: jobs.update(updated_at=timezone.now(), priority=change.priority),
-        lambda job: _job_event(change, JobEvent.UPDATED, job, fields=["priority"]),
+        lambda job, at: _job_event(change, JobEvent.UPDATED, job, at, fields=["priority"]),
     )
 
 
@@ -80,7 +82,7 @@ def _delete_jobs(change: BulkChange) -> BulkOperation:
     return BulkOperation(
         Q(),
         lambda jobs: jobs.delete(),
-        lambda job: _job_event(change, JobEvent.DELETED, job),
+        lambda job, at: _job_event(change, JobEvent.DELETED, job, at),
     )
 
 
@@ -96,10 +98,10 @@ def _delete(eligible: Q, _: BulkChange) -> BulkOperation:
     return BulkOperation(eligible, lambda rows: rows.delete())
 
 
-def _job_event(change: BulkChange, event: JobEvent, job: Job, **details: Any) -> Event:
+def _job_event(change: BulkChange, event: JobEvent, job: Job, at: datetime, **details: Any) -> Event:
     status = JobStatus(job.status)
     details = {"to": status, "reason": change.reason or None, **details}
-    return build_job_event(job, event, by=change.by, previous=status, **details)
+    return build_job_event(job, event, by=change.by, previous=status, at=at, **details)
 
 
 #: The bulk changes of each table.
@@ -131,5 +133,6 @@ def run_batch(operation: BulkOperation, model: type[Model], ids: Sequence[UUID])
     if locked:
         operation.apply(rows.filter(pk__in=[row.pk for row in locked]))
     if operation.build_event:
-        Event.objects.bulk_create(map(operation.build_event, locked))
+        now = database_now()
+        Event.objects.bulk_create(operation.build_event(job, now) for job in locked)
     return len(locked)

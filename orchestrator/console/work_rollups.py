@@ -40,8 +40,8 @@ _Pair = tuple[str, str]  # queue and worker
 class PayloadText(Func):
     """A text member of an event's payload; NULL if there is none.
 
-    PostgreSQL cannot read a payload with an escaped NUL. No payload that the service writes has one, and only
-    control characters are escaped in it, so a payload with an escape is not read.
+    PostgreSQL cannot read a payload with an escaped NUL or half a surrogate pair. No payload that the service
+    writes has one; one with any escape but those of the other control characters is not read.
     """
 
     output_field = TextField()
@@ -51,8 +51,11 @@ class PayloadText(Func):
 
     def as_postgresql(self, compiler: Any, connection: Any, **extra_context: Any) -> Any:
         """Return the SQL for PostgreSQL."""
+        # An escaped backslash may be followed by a "u".
         template = (
-            r"CASE WHEN strpos(%(expressions)s::text, '\u') = 0 THEN %(expressions)s ->> '%(member)s' END"
+            r"CASE WHEN strpos(%(expressions)s::text, '\u') = 0"
+            r" OR replace(%(expressions)s::text, '\\', '') !~ '\\u(?!00(0[1-9a-fA-F]|1))'"
+            r" THEN %(expressions)s ->> '%(member)s' END"
         )
         return self.as_sql(compiler, connection, template=template)
 

@@ -28,7 +28,7 @@ _lock: Final = Lock()
 def note_claim(worker: str, queues: Sequence[str] | None) -> None:
     """Record that a worker asked for jobs; ``queues`` is None for all of them."""
     names = None if queues is None else sorted(queues)
-    if _is_news((worker, *(names or ()))):
+    if _is_news((worker, hash(tuple(names or ())))):  # the names of a hundred queues take 15 kB
         _write(worker, ["queues", "seen_at"], queues=names)
 
 

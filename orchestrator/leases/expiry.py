@@ -52,11 +52,10 @@ def requeue_expired(may_go_on: Callable[[], bool] = lambda: True) -> Expiry:
     Args:
         may_go_on: called before each batch; False ends the work.
     """
-    now = database_now()
     statuses: Counter[JobStatus | None] = Counter()
-    while may_go_on() and (batch := _end_batch(now)):
+    while may_go_on() and (batch := _end_batch()):
         statuses.update(batch)
-    promoted = 0
+    now, promoted = database_now(), 0
     while may_go_on() and has_scheduled(now) and (number := promote(now)):
         promoted += number
     return Expiry(statuses[JobStatus.PENDING], statuses[JobStatus.FAILED], promoted, contacts.prune(now))
@@ -68,7 +67,7 @@ def end_some() -> None:
     Every claim calls it, so that leases end even where no background worker runs.
     """
     if runs_of_claims.begin():
-        _end_batch(database_now())
+        _end_batch()
 
 
 class Runs:
@@ -100,14 +99,15 @@ def backoff(attempts: int) -> timedelta:
     return timedelta(seconds=min(2**attempts, MAX_BACKOFF_SECONDS))
 
 
-def _end_batch(now: datetime) -> list[JobStatus | None]:
+def _end_batch() -> list[JobStatus | None]:
     """End the leases of a batch; return each job's new status, or None for a job that was not running."""
-    if not Job.objects.expired(now).exists():
+    if not Job.objects.expired(database_now()).exists():
         return []  # no transaction: on SQLite it would wait for the writers
     with transaction.atomic():
+        now = database_now()  # not that of the whole run: a minute's events are counted when it is over
         expired = list(Job.objects.expired(now).select_for_update(skip_locked=True)[:BATCH_SIZE])
         outcomes = {job: _outcome(job) for job in expired}
-        events = [_event(job) for job in expired if job.status == JobStatus.RUNNING]
+        events = [_event(job, now) for job in expired if job.status == JobStatus.RUNNING]
         for outcome in set(outcomes.values()):
             rows = Job.objects.filter(pk__in=[job.pk for job in expired if outcomes[job] == outcome])
             rows.update(**_fields(outcome, now))
@@ -139,11 +139,11 @@ def _fields(outcome: _Outcome, now: datetime) -> dict[str, Any]:
     return fields
 
 
-def _event(job: Job) -> Event:
+def _event(job: Job, now: datetime) -> Event:
     to = _outcome(job).status or JobStatus(job.status)
     reason = f"The lease of {job.worker} ran out: it sent no report and no heartbeat in time."
     if to == JobStatus.FAILED:
         reason = f"{reason} No attempt is left of {job.max_attempts}."
     return build_job_event(
-        job, EVENT_OF_STATUS[to], by=SYSTEM, previous=JobStatus.RUNNING, to=to, reason=reason
+        job, EVENT_OF_STATUS[to], by=SYSTEM, previous=JobStatus.RUNNING, to=to, reason=reason, at=now
     )

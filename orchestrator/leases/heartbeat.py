@@ -40,11 +40,12 @@ def _extend(job_id: UUID, lease_token: UUID, duration: timedelta, progress: int 
     status = JobStatus(job.status)
     if status != JobStatus.RUNNING or job.lease_token != lease_token:
         raise LeaseLost(status)
-    job.lease_expires_at = database_now() + duration
+    now = database_now()
+    job.lease_expires_at = now + duration
     if progress is None or progress == job.progress:
         job.save(update_fields=["lease_expires_at"])
         return job
     job.progress = progress
     job.save(update_fields=["lease_expires_at", "progress"])
-    build_job_event(job, JobEvent.PROGRESS, by=by, previous=status, to=status).save()
+    build_job_event(job, JobEvent.PROGRESS, by=by, previous=status, to=status, at=now).save()
     return job

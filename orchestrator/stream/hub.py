@@ -54,8 +54,11 @@ class Hub:
         self._woken.set()
 
     async def join(self, subscription: Subscription) -> Position:
-        """Add a subscription and return the position after which it gets the events."""
-        # After a poll that begins now, the position is not older than any position that the client knows.
+        """Add a subscription and return the position after which it gets the events.
+
+        Waits while the hub is behind the database.
+        """
+        # Polls that begin now and read everything give a position that is not older than the client's.
         polled = asyncio.get_running_loop().create_future()
         self._joining.append(polled)
         self.wake()
@@ -108,11 +111,13 @@ class Hub:
             raise
         self._position = page.position
         self._hand_over(page.events)
-        for each in joining:
-            if not each.done():  # its client has gone
-                each.set_result(None)
+        joining = [each for each in joining if not each.done()]  # the clients of the others have gone
         if not page.complete:
+            self._joining = [*joining, *self._joining]
             self.wake()
+            return
+        for each in joining:
+            each.set_result(None)
 
     def _read(self, position: Position | None) -> EventPage:
         """Read the events after a position; runs in the thread."""

@@ -75,6 +75,25 @@ def finding_ids():
     }
 
 
+def test_a_queue_among_many_is_stalled_only_if_no_job_of_it_was_claimed():
+    for number in range(51):
+        submit(2, queue=f"busy-{number}")
+        claim("w", by="w", queues=[f"busy-{number}"], limit=2)
+    submit(queue="claimed", priority=1)
+    waiting_job(queue="claimed")
+    claim("w", by="w", queues=["claimed"])
+    waiting_job(queue="left")
+    states = {queue.name: queue.state for queue in work_report().queues.queues}
+    assert (states["claimed"], states["left"]) == ("ok", "stalled")
+
+
+def test_what_a_process_remembers_of_a_worker_does_not_grow_with_its_queues():
+    contacts.note_claim("w", [f"queue-{number}" for number in range(100)])
+    contacts.note_claim("w", ["another"])
+    assert Worker.objects.get().queues == ["another"]
+    assert len(repr(contacts._written)) < 500  # noqa: SLF001 - memory is what is tested
+
+
 class TestQueues:
     def test_a_queue_has_exact_numbers_and_what_was_done_in_the_last_hour(self):
         submit(3, queue="mail")

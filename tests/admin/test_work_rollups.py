@@ -61,6 +61,12 @@ def test_a_lease_that_ran_out_is_counted_and_a_job_that_was_given_back_is_not():
     assert last_hour() == {("mail", "a"): WorkCounts(failed=1, expired=2)}
 
 
+@pytest.mark.parametrize("reason", ["\x1b[31mred", "\x1f", r"no file C:\app\utils.py", r"\u0000", "\\\x01"])
+def test_a_reason_with_control_characters_or_backslashes_counts(reason):
+    happened(JobEvent.FAILED, queue="mail", worker="a", reason=reason)
+    assert last_hour() == {("mail", "a"): WorkCounts(failed=1)}
+
+
 @pytest.mark.parametrize(
     "payload",
     [
@@ -68,6 +74,7 @@ def test_a_lease_that_ran_out_is_counted_and_a_job_that_was_given_back_is_not():
         {"queue": None, "worker": None},
         {"queue": "", "worker": "a\x00b"},
         {"worker": None, "reason": "\x00"},
+        {"worker": None, "reason": "\\\x00"},
     ],
 )
 def test_events_without_queue_and_worker_count_together(payload, engine):

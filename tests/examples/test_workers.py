@@ -85,6 +85,20 @@ def test_a_handler_of_your_own_decides_and_an_exception_fails_the_job(start: Sta
     assert until(good, JobStatus.COMPLETED).result is None
 
 
+def test_a_result_that_cannot_be_stored_fails_the_job(start: Start, tmp_path: Path):
+    program = tmp_path / "careless_worker.py"
+    program.write_text(
+        "from worker import main\n\n"
+        "results = {'large': 'x' * 70000, 'no JSON': object()}\n"
+        "raise SystemExit(main(lambda job: {'output': results[job.name]}))\n"
+    )
+    jobs = [actions.create_job(by="ada", name=name) for name in ("large", "no JSON")]
+    until_ended(start(program, "--drain"))
+    for job, why in zip(jobs, ("bytes", "not JSON serializable"), strict=True):
+        event, reason, _ = history(job)[-1]
+        assert (event, why in str(reason)) == ("job_failed", True)
+
+
 def test_a_worker_that_is_stopped_finishes_its_job_and_claims_no_more(start: Start):
     first, second = submit(seconds=2), submit()
     worker = start("worker.py")
@@ -117,6 +131,25 @@ def test_a_job_is_given_back_even_if_its_handler_does_not_notice(start: Start, t
     send(worker, signal.SIGTERM)
     until_ended(worker)
     until(job, JobStatus.PENDING)
+
+
+def test_a_job_that_fails_when_its_worker_is_stopped_is_not_given_back(start: Start, tmp_path: Path):
+    program = tmp_path / "failing_worker.py"
+    program.write_text(
+        "from worker import JobStopped, main\n\n"
+        "def work(job):\n"
+        "    try:\n"
+        "        job.wait(600)\n"
+        "    except JobStopped:\n"
+        "        raise ValueError('cannot clean up')\n\n"
+        "raise SystemExit(main(work))\n"
+    )
+    job = submit()
+    worker = start(program, "--grace-seconds", "0")
+    until(job, JobStatus.RUNNING)
+    send(worker, signal.SIGTERM)
+    until_ended(worker)
+    assert [event for event, *_ in history(job)] == ["job_created", "job_started", "job_failed"]
 
 
 def test_another_worker_does_the_job_of_one_that_was_killed(start: Start):
@@ -180,6 +213,15 @@ def test_a_cancelled_job_is_stopped_and_the_worker_goes_on(start: Start):
     assert Job.objects.get(pk=job.pk).status == "cancelled"
 
 
+def test_a_deleted_job_is_stopped_and_the_worker_goes_on(start: Start):
+    job = submit(seconds=600)
+    worker = start("worker.py", *LEASE)
+    until(job, JobStatus.RUNNING)
+    actions.delete_job(job.pk, by="ada")
+    wait_until(lambda: "stopped (the job is deleted" in worker.log.read_text(), what="line in the log")
+    until(submit(), JobStatus.COMPLETED)
+
+
 def test_a_worker_that_may_not_sign_in_says_so_and_ends(start: Start):
     log = until_ended(start("worker.py", KYROS_PASSWORD="wrong"))
     assert "/auth/login/: 401" in log
@@ -212,6 +254,13 @@ def test_the_shell_worker_runs_a_command_for_each_job(start: Start):
 
 
 @shell
+def test_the_output_of_the_shell_workers_command_may_be_binary(start: Start):
+    job = submit(queue="mail")
+    start("worker.sh", "mail", "printf", r"a\000\377b")
+    assert until(job, JobStatus.COMPLETED).result == {"output": "a\ufffd\ufffdb"}
+
+
+@shell
 def test_the_shell_worker_keeps_its_lease_and_gives_its_job_back_when_stopped(start: Start):
     job = submit(queue="mail")
     worker = start("worker.sh", "mail", "sleep", "600")
@@ -241,13 +290,17 @@ def test_the_shell_worker_gives_back_a_job_if_the_signal_comes_during_the_claim(
 
 
 @shell
-def test_the_shell_worker_ends_the_command_of_a_cancelled_job(start: Start):
-    job = submit(queue="mail")
+def test_the_shell_worker_ends_the_command_of_a_cancelled_or_deleted_job(start: Start):
     worker = start("worker.sh", "mail", "sleep", "600")
-    until(job, JobStatus.RUNNING)
-    actions.change_status(job.pk, JobStatus.CANCELLED, by="ada")
+    cancelled = submit(queue="mail")
+    until(cancelled, JobStatus.RUNNING)
+    actions.change_status(cancelled.pk, JobStatus.CANCELLED, by="ada")
     wait_until(lambda: "Exit status" in worker.log.read_text(), what="line in the log")
-    assert Job.objects.get(pk=job.pk).status == "cancelled"
+    assert Job.objects.get(pk=cancelled.pk).status == "cancelled"
+    deleted = submit(queue="mail")
+    until(deleted, JobStatus.RUNNING)
+    actions.delete_job(deleted.pk, by="ada")
+    wait_until(lambda: f"{deleted.pk}: Exit status" in worker.log.read_text(), what="line in the log")
 
 
 def test_many_jobs_are_submitted_in_one_request_and_once_for_each_key(account: dict[str, str]):

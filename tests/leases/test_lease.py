@@ -1,14 +1,20 @@
 """Heartbeats and reports: only the current token counts."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from orchestrator.models import Event, Worker
+from orchestrator import actions
+from orchestrator.console.bulk_operations import operation_of, run_batch
+from orchestrator.console.models import BulkChange
+from orchestrator.leases.expiry import requeue_expired
+from orchestrator.models import Event, Job, Worker
 from tests.leases.worker_calls import (
     JOBS,
     beat,
@@ -169,6 +175,46 @@ def test_an_invalid_heartbeat_is_400_and_names_the_field(as_user: APIClient, job
 
 
 @pytest.mark.one_engine
+def end_by_expiry(client: APIClient, job: dict[str, Any]) -> None:
+    let_lease_run_out(job["id"])
+    requeue_expired()
+
+
+def end_in_bulk(client: APIClient, job: dict[str, Any]) -> None:
+    cancel = operation_of(BulkChange(table="jobs", action="cancel", by="ada"))
+    assert run_batch(cancel, Job, [job["id"]]) == 1
+
+
+def delete(client: APIClient, job: dict[str, Any]) -> None:
+    actions.delete_job(UUID(job["id"]), by="ada")
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize(
+    ("end", "last"),
+    [
+        (partial(report, status="completed"), "job_completed"),
+        (end_by_expiry, "job_requeued"),
+        (end_in_bulk, "job_cancelled"),
+        (delete, "job_deleted"),
+    ],
+)
+def test_the_history_is_in_order_although_the_web_servers_clock_is_late(
+    as_user: APIClient,
+    job: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+    end: Callable[[APIClient, dict[str, Any]], Any],
+    last: str,
+):
+    field = Event._meta.get_field("created_at")
+    monkeypatch.setattr(field, "_get_default", lambda: timezone.now() - timedelta(minutes=1))
+    beat(as_user, job, progress=50)
+    as_user.patch(f"{JOBS}{job['id']}/", {"priority": 1})
+    end(as_user, job)
+    types = [event["type"] for event in history(as_user, job)]
+    assert types == ["job_created", "job_started", "job_progress", "job_updated", last]
+
+
 def test_a_heartbeat_for_a_job_that_does_not_exist_is_404(as_user: APIClient):
     missing = {"id": str(uuid4()), "lease_token": str(uuid4())}
     assert beat(as_user, missing).status_code == 404

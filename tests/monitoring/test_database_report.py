@@ -17,6 +17,7 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from monitoring import findings, readiness, report, rules, snapshots, table_statistics, timeouts
+from monitoring.management.commands import db_report
 from monitoring.models import Acknowledgement, TableSnapshot
 from monitoring.report import database_report
 from monitoring.report_data import DatabaseReport
@@ -186,6 +187,24 @@ class TestAcknowledgements:
         assert finding["level"] == "info"
         assert finding["acknowledged"]["reason"] == "for a demonstration"
         assert Acknowledgement.objects.get().finding == "settings:tokens"
+
+
+@pytest.mark.one_engine
+def test_a_name_in_a_finding_cannot_control_the_terminal(monkeypatch: pytest.MonkeyPatch, capsys):
+    name = "évil\x1b[2J\n    -> curl\u202e"
+    finding = findings.Finding(
+        f"worker:{name}", "warning", f"The worker {name}", {"name": name}, "restart it"
+    )
+    shown = DatabaseReport(cache=database_report(plans=False).cache, findings=(finding,))
+    monkeypatch.setattr(db_report, "database_report", lambda: shown)
+    with pytest.raises(SystemExit):
+        call_command("db_report")
+    escaped = r"évil\x1b[2J\n    -> curl\u202e"
+    assert capsys.readouterr().out.splitlines() == [
+        f"WARNING  The worker {escaped}  [worker:{escaped}]",
+        f"    name: {escaped}",
+        "    -> restart it",
+    ]
 
 
 class TestSnapshots:

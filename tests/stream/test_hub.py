@@ -67,3 +67,24 @@ def test_a_poll_serves_all_clients_after_the_barrier(monkeypatch):
     last = done[done.index("joined") + 1 :]
     assert last[:2] == ["read", "barrier"]
     assert sorted(last[2:]) == [(0, b"event"), (1, b"event")]
+
+
+class FeedWithPages(Feed):
+    """Three pages wait behind the first position."""
+
+    def read(self, after, until=None):
+        return EventPage((), after + 1, complete=after >= 3)
+
+
+def test_a_client_joins_when_the_hub_has_read_every_page(monkeypatch):
+    monkeypatch.setattr(hub_module, "MIN_POLL_SECONDS", 0)
+
+    async def run():
+        hub = Hub(FeedWithPages([]), lambda: True)
+        running = asyncio.create_task(hub.run())
+        await hub.join(Subscription(None, EventFilter(), lambda _: None))
+        joined_at = await hub.join(Subscription(None, EventFilter(), lambda _: None))
+        running.cancel()
+        return joined_at
+
+    assert asyncio.run(run()) == 4

@@ -45,6 +45,18 @@ def test_a_client_that_missed_many_events_gets_them_in_pages(stream, follow):
     assert client.ids == ids
 
 
+def test_a_client_resumes_while_the_hub_is_behind(stream, follow):
+    server = stream()
+    other = follow(server).started()
+    (first,) = record("first")
+    other.until(lambda each: each.events)
+    Event.objects.bulk_create(Event(type="x") for _ in range(2000))
+    resumed = follow(server, last=first).until(lambda each: len(each.events) >= 2000)
+    record("last")
+    resumed.until(lambda each: each.events[-1]["type"] == "last")
+    assert len(resumed.ids) == len(set(resumed.ids)) == 2001
+
+
 def write(alias_free_number, started):
     """Write events in transactions of several, some of which stay open while others commit."""
     with closing(connections["default"]):

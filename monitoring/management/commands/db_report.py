@@ -9,7 +9,7 @@ from django.core.management.base import CommandError
 from django.db import DatabaseError
 
 from monitoring import findings
-from monitoring.formatting import first_line
+from monitoring.formatting import first_line, printable
 from monitoring.management.reports import ReportCommand
 from monitoring.report import database_report
 from monitoring.report_data import DatabaseReport
@@ -57,9 +57,10 @@ class Command(ReportCommand):
         if not report.findings:
             self.stdout.write("No findings.")
         for finding in report.findings:
-            self.stdout.write(f"{finding.level.upper()}  {finding.title}  [{finding.id}]")
+            # Names of jobs and workers are in it: anybody may have chosen them.
+            self.stdout.write(printable(f"{finding.level.upper()}  {finding.title}  [{finding.id}]"))
             for name, value in finding.evidence.items():
-                self.stdout.write(f"    {name}: {value}")
+                self.stdout.write(f"    {name}: {printable(value)}")
             if finding.acknowledged:
                 self.stdout.write(f"    acknowledged: {finding.acknowledged['reason']}")
             self.stdout.write(f"    -> {finding.action}")

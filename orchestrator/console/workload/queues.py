@@ -11,6 +11,7 @@ from orchestrator.choices import JobStatus
 from orchestrator.console.work_rollups import WorkCounts
 from orchestrator.console.workload.workers import WorkerFigures
 from orchestrator.leases import waiting
+from orchestrator.models import Job
 
 #: Queues of a report, those with the most pending jobs.
 MAX_QUEUES: Final = 50
@@ -96,7 +97,7 @@ def queue_list(
     oldest = waiting.oldest_due([name for name in listed if numbers[name][0]])
     scheduled, all_counted = waiting.scheduled_by_queue(now)
     overdue = {name for name, since in oldest.items() if now - since >= _PATIENCE}
-    claimed = {queue for (queue, _), done in lately().items() if done.started} if overdue else set()
+    claimed = _claimed(overdue, lately(), now) if overdue else set()
     hour = _by_queue(work)
     queues = (
         QueueFigures(
@@ -117,6 +118,16 @@ def queue_list(
         other_running=sum(numbers[name][1] for name in others),
         all_scheduled_counted=all_counted,
     )
+
+
+def _claimed(overdue: set[str], lately: Work, now: datetime) -> set[str]:
+    """Return the queues of which a job was claimed lately."""
+    claimed = {queue for (queue, _), done in lately.items() if done.started}
+    unknown = overdue - claimed
+    if unknown and "" in claimed:  # queues that are not among the busiest are counted together
+        started = Job.objects.filter(queue__in=unknown, started_at__gte=now - _PATIENCE).order_by()
+        claimed.update(started.values_list("queue", flat=True).distinct())
+    return claimed
 
 
 def _of(by_status: Mapping[str, int], status: JobStatus) -> int:
