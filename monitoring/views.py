@@ -15,6 +15,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils.crypto import constant_time_compare
 from django.utils.decorators import method_decorator
 from django.views.decorators.cache import never_cache
+from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 from drf_spectacular.utils import extend_schema
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
@@ -32,6 +33,7 @@ from monitoring.timeouts import BoundedCall, TimeBudget, TimeBudgetExceeded
 logger = logging.getLogger(__name__)
 
 
+@csrf_exempt  # so that other methods are 405
 @never_cache
 @require_safe
 def healthz(request: HttpRequest) -> JsonResponse:  # noqa: ARG001 - Django passes it
@@ -39,6 +41,7 @@ def healthz(request: HttpRequest) -> JsonResponse:  # noqa: ARG001 - Django pass
     return JsonResponse({"status": "ok"})
 
 
+@csrf_exempt  # so that other methods are 405
 @never_cache
 @require_safe
 def readyz(request: HttpRequest) -> JsonResponse:  # noqa: ARG001 - Django passes it

@@ -112,9 +112,14 @@ class Filter:
 
 @dataclass(frozen=True)
 class Exact(Filter):
-    """Rows whose column has one value of a type: ``str``, ``int`` (32 bits) or ``UUID``."""
+    """Rows whose column has one value of a type: ``str``, ``int`` (32 bits) or ``UUID``.
+
+    Args:
+        pattern: a regular expression of all texts that the column can have.
+    """
 
     value_type: type[str] | type[int] | type[UUID] = str
+    pattern: str = ".*"
 
     @property
     def schema(self) -> Schema:
@@ -127,7 +132,12 @@ class Exact(Filter):
         """Return the value of a parameter's text, None for blanks."""
         if self.value_type is int:
             return _int32(self.name, text)
-        return _uuid(self.name, text) if self.value_type is UUID else super().parse(text)
+        if self.value_type is UUID:
+            return _uuid(self.name, text)
+        value = super().parse(text)
+        if value and not re.fullmatch(self.pattern, value, re.DOTALL):
+            raise invalid_value(self.name, text, f"text of the form {self.pattern}")
+        return value
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from orchestrator.choices import JobStatus
 from orchestrator.listing import Exact, ListDefinition, OneOf, Order, Prefix, Range
-from orchestrator.models import Job
+from orchestrator.models import QUEUE_PATTERN, Job
 
 JOBS: Final = ListDefinition(
     model=Job,
@@ -25,7 +25,7 @@ JOBS: Final = ListDefinition(
         Exact("worker", sample="gpu-1", help="The worker that has the job, or had it last."),
         OneOf("status", JobStatus, sample=JobStatus.FAILED),
         Exact("priority", int, sample=20),
-        Exact("queue", sample="reports"),
+        Exact("queue", sample="reports", pattern=QUEUE_PATTERN),
         Range("created_at", sample=timedelta(days=7)),
         Range("started_at", sample=timedelta(days=7), console=False),
         Range("completed_at", sample=timedelta(days=6), console=False),

@@ -205,6 +205,7 @@ BAD_QUERIES = [
         (JOBS, "priority", value)
         for value in ("high", "1.5", "2147483648", "-2147483649", "9" * 400, "%00", "٣")
     ],
+    *[(JOBS, "queue", value) for value in ("A", "a%20b", "a%0Ab", "ä")],
     *[
         (path, field, value)
         for path, field in [
@@ -252,6 +253,7 @@ BAD_QUERIES = [
 NAMES_WHAT_IS_ALLOWED = {
     "status",
     "priority",
+    "queue",
     "role",
     "active",
     "limit",

@@ -3,6 +3,7 @@
 import pytest
 from django.db import connection
 from django.db.migrations.recorder import MigrationRecorder
+from django.test import Client
 
 from tests.http_client import HttpClient
 from tests.servers.web import WebServer
@@ -52,7 +53,8 @@ def test_health_checks_are_read_only_and_never_cached(client, path):
     response = client.get(path)
     assert response.status_code == 200
     assert "no-store" in response.headers["Cache-Control"]
-    assert client.post(path).status_code == 405
+    strict = Client(enforce_csrf_checks=True)
+    assert [strict.generic(method, path).status_code for method in ("POST", "PUT", "DELETE")] == [405] * 3
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz"])

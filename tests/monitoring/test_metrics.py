@@ -6,6 +6,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from django.core import checks
 from prometheus_client.parser import text_string_to_metric_families
 from rest_framework.test import APIClient
 
@@ -50,6 +51,13 @@ class TestRights:
         settings.METRICS_TOKEN = TOKEN
         assert api.get(PATH, headers={"Authorization": f"Bearer {TOKEN}"}).status_code == 200
         assert api.get(PATH, headers={"Authorization": f"Bearer {TOKEN}x"}).status_code == 401
+
+    @pytest.mark.parametrize(("token", "warnings"), [("hunter2", 1), ("x" * 16, 0), (None, 0)])
+    def test_the_deployment_check_warns_of_a_short_token(self, settings, token, warnings):
+        settings.METRICS_TOKEN = token
+        found = checks.run_checks(include_deployment_checks=True)
+        assert len([each for each in found if each.id == "monitoring.W001"]) == warnings
+        assert "hunter2" not in str(found)
 
     def test_without_a_metrics_token_no_bearer_gives_access(self, api: APIClient, settings):
         settings.METRICS_TOKEN = None
