@@ -14,7 +14,10 @@ from benchmarks.web_server import SERVICE as APPLICATION
 
 WRITERS = (1, 8)
 SERVICE, WITHOUT_COUNTS = "service", "without counts"
-BASELINE, DRF = "baseline, without cache and counts", "plain DRF, simplejwt"
+BASELINE = "baseline, without cache and counts"
+#: Plain DRF on the service's connections, with their pool and options, and on those of a new Django project.
+DRF, DRF_DEFAULTS = "plain DRF, simplejwt", "plain DRF, default connections"
+PLAIN = (DRF, DRF_DEFAULTS)
 POST, PUT, BULK = "POST", "PUT of the status", "bulk POST"
 BULK_JOBS = 1000
 MIN_BULK_SECONDS = 4.0
@@ -42,6 +45,9 @@ VARIANTS = {
     WITHOUT_COUNTS: Variant("kyros.settings", (POST,), (_COUNTS,)),
     BASELINE: Variant("benchmarks.baseline_settings", (POST, PUT), (_COUNTS, _CACHE)),
     DRF: Variant("benchmarks.rivals.settings_startproject", (POST, PUT), (_COUNTS, _CACHE), ALTERNATIVES),
+    DRF_DEFAULTS: Variant(
+        "benchmarks.rivals.settings_defaults", (POST, PUT), (_COUNTS, _CACHE), ALTERNATIVES
+    ),
 }
 #: By operation: the variant and operation it is compared with, and the smallest ratio that meets the goal.
 GOALS = (
@@ -102,7 +108,7 @@ def _start(
         deployment.run_step("add_numbered_jobs", str(FIRST_NUMBER), str(number))
     if variant.triggers:
         deployment.run_step("drop_triggers", *variant.triggers)
-    if name == DRF:
+    if name in PLAIN:
         deployment.create_report_table()
     else:
         testbed.start_cache_relay(deployment)
@@ -130,7 +136,7 @@ def _measure(
 
 
 def _request(deployment: Deployment, key: Key) -> RequestSpec:
-    plain = key.variant == DRF
+    plain = key.variant in PLAIN
     token = deployment.simplejwt_token if plain else deployment.token
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
     jobs = "/report-jobs/" if plain else "/api/v1/jobs/"
@@ -149,14 +155,20 @@ def _report(results: Results) -> SuiteReport:
     }
     return SuiteReport(
         title="Writes of jobs, one worker (medians of the rounds)",
-        columns=("variant", "jobs/s", "min to max", "x baseline", "x plain DRF", "CPU ms", "p99 ms"),
+        columns=(
+            "variant",
+            "jobs/s",
+            "min to max",
+            *(f"x {name}" for name in (BASELINE, *PLAIN)),
+            "CPU ms",
+            "p99 ms",
+        ),
         rows=[
             (
                 str(key),
                 format_number(sample.median),
                 sample.spread(),
-                _ratio(samples, key, BASELINE),
-                _ratio(samples, key, DRF),
+                *(_ratio(samples, key, other) for other in (BASELINE, *PLAIN)),
                 format_cpu(results[key]),
                 format_number(Sample([result.p99_ms for result in results[key]]).median),
             )
