@@ -56,8 +56,11 @@ GOALS = (
         (BASELINE, POST),
         {("sqlite", 1): 0.8, ("sqlite", 8): 0.8, ("postgres", 1): 0.8, ("postgres", 8): 0.9},
     ),
-    (POST, (DRF, POST), {(engine, writers): 1.2 for engine in ENGINES for writers in WRITERS}),
-    (PUT, (DRF, PUT), {(engine, writers): 1.2 for engine in ENGINES for writers in WRITERS}),
+    *(
+        (operation, (plain, operation), {(engine, writers): 1.2 for engine in ENGINES for writers in WRITERS})
+        for operation in (POST, PUT)
+        for plain in PLAIN
+    ),
     (BULK, (SERVICE, POST), {(engine, writers): 10 for engine in ENGINES for writers in WRITERS}),
 )
 
