@@ -58,7 +58,8 @@ def _on_partitions(sql: str, table: str, index: str, partitions: Sequence[str]) 
     """Return the SQL for a partitioned table, whose own index PostgreSQL cannot build CONCURRENTLY."""
     start, _, columns = sql.partition(f' ON "{table}" ')
     create = start.removesuffix(f'"{index}"')
-    statements = [f'{create.replace("CONCURRENTLY ", "")}"{index}" ON ONLY "{table}" {columns};']
+    parent = create.replace("CONCURRENTLY", "IF NOT EXISTS")  # an action that was broken off has made it
+    statements = [f'{parent}"{index}" ON ONLY "{table}" {columns};']
     for partition in partitions:
         part = f"{index}_{partition.removeprefix(table).strip('_')}"[-_MAX_NAME:]
         statements.append(f'{create}"{part}" ON "{partition}" {columns};')

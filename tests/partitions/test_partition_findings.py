@@ -84,6 +84,7 @@ class TestPartitionedTable:
         sql(f"DROP INDEX {index}")
         partitions.run(timezone.now() + timedelta(days=70))  # makes partitions beside the first ones
         finding = missing_indexes()[f"index:missing:{index}"]
+        sql(finding.action.partition(";")[0])  # an operator who gave up
         for statement in finding.action.removesuffix(";").split(";"):
             sql(statement)
         assert missing_indexes() == {}
