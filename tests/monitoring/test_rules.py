@@ -196,6 +196,26 @@ class TestIndexes:
         findings = found(report(tables=(large_table(),), index_usage=(usage,), server=server))
         assert findings["index:redundant:ix_narrow"].action == sql + comment
 
+    def test_the_index_of_a_partitioned_table_is_dropped_with_its_partitions(self):
+        usage = self.unused_index(prefix_of=("ix_wide",))
+        tables = (large_table(partitions=3),)
+        findings = found(report(tables=tables, index_usage=(usage,), server={"server": "PostgreSQL 18"}))
+        assert findings["index:redundant:ix_narrow"].action == "DROP INDEX ix_narrow;"
+
+    @pytest.mark.parametrize(
+        ("name", "action"),
+        [
+            ("ix_a", "REINDEX INDEX CONCURRENTLY ix_a;"),
+            ("ix_a_ccnew", "DROP INDEX CONCURRENTLY ix_a_ccnew;"),
+            ("ix_a_ccold1", "DROP INDEX CONCURRENTLY ix_a_ccold1;"),
+        ],
+    )
+    def test_an_invalid_index_is_built_again_and_the_remains_of_a_reindex_are_dropped(
+        self, name: str, action: str
+    ):
+        table = large_table(indexes=(IndexFigures(table="jobs", name=name, valid=False),))
+        assert found(report(tables=(table,)))[f"index:invalid:{name}"].action == action
+
     @pytest.mark.parametrize("proof", [None, DropProof(9, ("jobs",))], ids=["not tried", "loses a plan"])
     def test_none_is_needless_without_a_proof(self, proof: DropProof | None):
         server = {"stats_reset": datetime.now(UTC) - timedelta(days=30)}
