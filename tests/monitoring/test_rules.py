@@ -1,5 +1,6 @@
 """The monitoring's rules: what each finds in made-up figures, and that healthy figures have no finding."""
 
+import os
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -259,6 +260,17 @@ class TestPools:
         settings.WEB_WORKERS, settings.DB_POOL_MAX_SIZE = 8, 20
         findings = found(report(connections={"maximum": 97, "in_use": 5}))
         assert findings["connections:pools"].action == "DB_POOL_MAX_SIZE=12"
+
+    def test_the_smaller_maximum_is_not_below_the_minimum(self, settings):
+        # DB_POOL_MIN_SIZE above DB_POOL_MAX_SIZE stops the start.
+        settings.WEB_WORKERS, settings.DB_POOL_MIN_SIZE, settings.DB_POOL_MAX_SIZE = 60, 2, 10
+        findings = found(report(connections={"maximum": 97, "in_use": 5}))
+        assert findings["connections:pools"].action == "DB_POOL_MIN_SIZE=1\nDB_POOL_MAX_SIZE=1"
+
+    def test_without_a_setting_there_is_a_worker_for_each_core_that_may_be_used(self, settings, monkeypatch):
+        settings.WEB_WORKERS, settings.DB_POOL_MAX_SIZE = None, 20
+        monkeypatch.setattr(os, "cpu_count", lambda: 64)  # of the machine, not of the container
+        assert found(report(connections={"maximum": 20 * len(os.sched_getaffinity(0))})) == {}
 
     @pytest.mark.parametrize(
         ("figures", "server", "action"),
