@@ -65,7 +65,7 @@ def sessions(report: DatabaseReport) -> Iterator[Finding]:
         pid, seconds = session["pid"], session["transaction_seconds"] or 0
         if session["blocked_by"]:
             title = f"Session {pid} waits for a lock of another session"
-            action = f"SELECT pg_terminate_backend({session['blocked_by'][0]});"
+            action = _end_lock(session["blocked_by"][0])
         elif seconds >= _LONG_TRANSACTION:
             title = f"Session {pid} has had a transaction open for {seconds:.0f} seconds"
             action = f"SELECT pg_terminate_backend({pid});"
@@ -75,6 +75,13 @@ def sessions(report: DatabaseReport) -> Iterator[Finding]:
             name: session[name] for name in ("state", "application", "transaction_seconds", "blocked_by")
         }
         yield Finding(f"session:{pid}", "warning", title, evidence, action)
+
+
+def _end_lock(pid: int) -> str:
+    """Return the SQL that ends the transaction with a lock; PostgreSQL names a prepared one with 0."""
+    if pid:
+        return f"SELECT pg_terminate_backend({pid});"
+    return "SELECT gid, prepared, owner FROM pg_prepared_xacts;  -- then ROLLBACK PREPARED 'gid';"
 
 
 def _show_plan(row: Figures) -> str:

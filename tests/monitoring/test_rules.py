@@ -355,15 +355,23 @@ class TestSettings:
 
 
 class TestQueries:
-    def test_a_blocked_session_names_the_one_with_the_lock(self):
+    @pytest.mark.parametrize(
+        ("blocked_by", "action"),
+        [
+            (5, "SELECT pg_terminate_backend(5);"),
+            # A prepared transaction, which has no session.
+            (0, "SELECT gid, prepared, owner FROM pg_prepared_xacts;  -- then ROLLBACK PREPARED 'gid';"),
+        ],
+    )
+    def test_a_blocked_session_names_the_one_with_the_lock(self, blocked_by: int, action: str):
         session = {
             "pid": 7,
             "transaction_seconds": 9.0,
-            "blocked_by": [5],
+            "blocked_by": [blocked_by],
             "state": "active",
             "application": "kyros",
         }
-        assert found(report(sessions=(session,)))["session:7"].action == "SELECT pg_terminate_backend(5);"
+        assert found(report(sessions=(session,)))["session:7"].action == action
 
     def test_slow_and_repeated_statements_are_found(self):
         slow = {"query": "SELECT 1", "calls": 50, "mean_ms": 900.0, "total_ms": 45_000.0}
