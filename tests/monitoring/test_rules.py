@@ -393,6 +393,23 @@ class TestQueries:
         (action,) = [each.action for each in found(report(slow_queries=(of_server,))).values()]
         assert "queryid = -77 " in action
 
+    @pytest.mark.parametrize(
+        ("query", "has_plan"),
+        [
+            ("/* waiting */ SELECT ?", True),
+            ("(select ?) UNION (select ?)", True),
+            ("WITH x AS (SELECT ?) DELETE FROM t", True),
+            ("COMMIT", False),
+            ("COPY jobs (id) FROM STDIN", False),
+            ("VACUUM t", False),
+        ],
+    )
+    def test_only_statements_with_a_plan_are_explained(self, query: str, *, has_plan: bool):
+        slow = {"query": query, "calls": 50, "mean_ms": 900.0, "total_ms": 45_000.0, "queryid": "7"}
+        (finding,) = found(report(slow_queries=(slow,))).values()
+        assert ("EXPLAIN" in finding.action) is has_plan
+        assert has_plan or finding.action.startswith("SELECT pid, wait_event_type, wait_event")
+
 
 class TestDisk:
     @pytest.mark.parametrize(
