@@ -9,6 +9,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
 from monitoring import connection_pools, prometheus, query_stats, request_ids
+from monitoring.formatting import printable
 from monitoring.query_stats import RequestQueries
 
 logger = logging.getLogger("monitoring.requests")
@@ -58,7 +59,7 @@ def _log_slow(request: HttpRequest, response: HttpResponse, seconds: float, quer
     logger.warning(
         "Slow request: %s %s, status %d, took %.0f ms, %.0f ms of it in %d queries",
         request.method,
-        request.path,
+        printable(request.path),  # the client's, decoded: a line break would begin another line of the log
         response.status_code,
         seconds * 1000,
         queries.seconds * 1000,

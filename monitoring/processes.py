@@ -1,4 +1,4 @@
-"""Processes of this machine."""
+"""Processes and processors of this machine."""
 
 import os
 
@@ -12,3 +12,10 @@ def is_alive(pid: int) -> bool:
     except PermissionError:
         return True
     return True
+
+
+def usable_cores() -> int:
+    """Return the number of cores this process may use; a container or taskset may restrict it."""
+    if hasattr(os, "sched_getaffinity"):  # not on macOS
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -43,7 +43,10 @@ class BoundedCall(Generic[T]):
         self._slot = _slots[server]
         self._outcomes: SimpleQueue[tuple[T] | BaseException] = SimpleQueue()
         if self._slot.acquire(blocking=False):
-            threading.Thread(target=self._run, name="monitoring", daemon=True).start()
+            try:
+                threading.Thread(target=self._run, name="monitoring", daemon=True).start()
+            except RuntimeError:  # no more threads can be started
+                self._slot.release()
 
     def _run(self) -> None:
         try:

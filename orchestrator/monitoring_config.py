@@ -91,5 +91,5 @@ def token_lifetimes(_: DatabaseReport) -> Iterator[Finding]:
             "warning",
             "Access tokens live longer than the refresh tokens that renew them",
             {"JWT_ACCESS_MINUTES": access, "JWT_REFRESH_MINUTES": refresh},
-            f"JWT_REFRESH_MINUTES={access * _REFRESH_FACTOR}",
+            f"JWT_REFRESH_MINUTES={min(access * _REFRESH_FACTOR, settings.MAX_MINUTES)}",
         )

@@ -1,7 +1,6 @@
 """The web server's program: `python -m kyros.web_server`."""
 
 import argparse
-import os
 import resource
 import socket
 import sys
@@ -18,6 +17,7 @@ from kyros.run import LaunchError, ports
 from kyros.web_server import worker
 from kyros.web_server.request_handler import Application
 from kyros.web_server.worker_pool import WorkerPool
+from monitoring.processes import usable_cores
 
 #: Connections that wait to be accepted.
 BACKLOG: Final = 1024
@@ -37,7 +37,7 @@ def main() -> int:
     # One socket for all workers: connections wait in it while a worker is replaced.
     listener = SocketSpec(ip_address(settings.PORT), settings.PORT, BACKLOG).build()
     load = partial(_load, arguments.application, is_factory=arguments.factory)
-    workers = settings.WEB_WORKERS or _cores()
+    workers = settings.WEB_WORKERS or usable_cores()
     return WorkerPool(workers, lambda number, ready: worker.serve(number, listener, load, ready)).run()
 
 
@@ -57,13 +57,6 @@ def ip_address(port: int) -> str:
     """Return the address to listen on at a port of `HOST`."""
     found = socket.getaddrinfo(settings.HOST, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     return str(found[0][4][0])
-
-
-def _cores() -> int:
-    """Return the number of cores this process may use; a container or taskset may restrict it."""
-    if hasattr(os, "sched_getaffinity"):  # not on macOS
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def raise_file_limit() -> None:

@@ -1,10 +1,11 @@
 """Makes the WSGI environment (PEP 3333) of a request from its ASGI scope."""
 
+import string
 import sys
 from functools import lru_cache
 from io import BytesIO
 from typing import Any, Final
-from urllib.parse import unquote_to_bytes
+from urllib.parse import quote, unquote_to_bytes
 
 Environ = dict[str, Any]
 
@@ -29,7 +30,7 @@ def environ_of(scope: dict[str, Any]) -> Environ:
         **_CONSTANTS,
         "REQUEST_METHOD": scope["method"],
         "PATH_INFO": (unquote_to_bytes(path) if b"%" in path else path).decode("latin-1"),
-        "QUERY_STRING": scope["query_string"].decode("latin-1"),
+        "QUERY_STRING": _percent_encoded(scope["query_string"]),
         "SERVER_PROTOCOL": "HTTP/1.0" if version == "1" else f"HTTP/{version}",
         "SERVER_NAME": scope["server"][0],
         "SERVER_PORT": scope["server"][1],
@@ -42,6 +43,11 @@ def environ_of(scope: dict[str, Any]) -> Environ:
             text = value.decode("latin-1")
             environ[variable] = _joined(variable, environ[variable], text) if variable in environ else text
     return environ
+
+
+def _percent_encoded(query: bytes) -> str:
+    """Return a query in ASCII. From latin-1, which PEP 3333 asks for, Django would build another URL."""
+    return query.decode() if query.isascii() else quote(query, safe=string.punctuation)
 
 
 # The names that clients send are few. One is at most as long as the server's buffer.

@@ -55,6 +55,12 @@ _INDEXES: Final = f"""
     GROUP BY wanted.name, index_class.relname
     ORDER BY wanted.name, index_class.relname
 """
+_PARTITIONS: Final = """
+    SELECT relname AS name
+    FROM pg_partition_tree(to_regclass(quote_ident(%s))) AS tree JOIN pg_class ON pg_class.oid = tree.relid
+    WHERE tree.isleaf AND tree.level > 0
+    ORDER BY relname
+"""
 _SERVER: Final = """
     SELECT 'PostgreSQL ' || split_part(current_setting('server_version'), ' ', 1) AS server,
            pg_database_size(current_database()) AS bytes,
@@ -128,6 +134,11 @@ def table_indexes(connection: BaseDatabaseWrapper, names: Sequence[str], **_: bo
 def estimated_rows(connection: BaseDatabaseWrapper, names: Sequence[str]) -> dict[str, int | None]:
     """Return the planner's estimate of each table's rows; None if a table was never analyzed."""
     return {row["name"]: row["estimated_rows"] for row in tables(connection, names)}
+
+
+def partitions(connection: BaseDatabaseWrapper, table: str) -> list[str]:
+    """Return the names of a table's partitions; none for a plain table."""
+    return [row["name"] for row in fetch(connection, _PARTITIONS, [table])]
 
 
 def server(connection: BaseDatabaseWrapper) -> dict[str, Any]:

@@ -60,6 +60,11 @@ def estimated_rows(connection: BaseDatabaseWrapper, names: Sequence[str]) -> dic
     }
 
 
+def partitions(_: BaseDatabaseWrapper, __: str) -> list[str]:
+    """Return nothing: SQLite has no partitions."""
+    return []
+
+
 def server(connection: BaseDatabaseWrapper) -> dict[str, Any]:
     """Return figures of the whole file."""
     figures = {

@@ -1,5 +1,6 @@
 """Rules about indexes."""
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -11,6 +12,9 @@ from monitoring.report_data import DatabaseReport
 #: An index costs something from this many rows on, and counts as unused after this long without a scan.
 _MIN_ROWS: Final = 10_000
 _UNUSED_FOR: Final = timedelta(days=7)
+
+#: The end of a name that PostgreSQL gives the indexes of a REINDEX CONCURRENTLY.
+_LEFT_OVER: Final = re.compile(r"_cc(new|old)[0-9]*$")
 
 
 def missing(report: DatabaseReport) -> Iterator[Finding]:
@@ -36,8 +40,14 @@ def invalid(report: DatabaseReport) -> Iterator[Finding]:
                     "critical",
                     f"The index {index.name} on {table.name} is invalid",
                     {"table": table.name, "bytes": index.bytes},
-                    f"REINDEX INDEX CONCURRENTLY {index.name};",
+                    _rebuild(index.name),
                 )
+
+
+def _rebuild(index: str) -> str:
+    # What REINDEX CONCURRENTLY left when it failed stands beside the index, which is still used.
+    is_left_over = _LEFT_OVER.search(index) is not None
+    return f"{'DROP' if is_left_over else 'REINDEX'} INDEX CONCURRENTLY {index};"
 
 
 def needless(report: DatabaseReport) -> Iterator[Finding]:
@@ -60,7 +70,9 @@ def needless(report: DatabaseReport) -> Iterator[Finding]:
 
 
 def _drop(usage: IndexUsage, report: DatabaseReport) -> str:
-    online = "" if "journal_mode" in report.server else "CONCURRENTLY "
+    # PostgreSQL drops the index of a partitioned table with those of its partitions, and not CONCURRENTLY.
+    partitioned = any(table.partitions for table in report.tables if table.name == usage.index.table)
+    online = "" if partitioned or "journal_mode" in report.server else "CONCURRENTLY "
     sql = f"DROP INDEX {online}{usage.index.name};"
     if usage.declared_in is None:
         return sql

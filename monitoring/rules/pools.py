@@ -1,12 +1,12 @@
 """Rules about connection pools."""
 
-import os
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from django.conf import settings
 
 from monitoring.findings import Finding
+from monitoring.processes import usable_cores
 from monitoring.report_data import DatabaseReport, Figures
 
 #: Requests from which a pool's figures are meaningful, and the share of them that may wait.
@@ -23,7 +23,7 @@ _MIN_NEVER_USED: Final = 5
 def too_many(report: DatabaseReport) -> Iterator[Finding]:
     """Find pools that together may open more connections than the server allows."""
     maximum, pool = report.connections.get("maximum"), settings.DB_POOL_MAX_SIZE
-    workers = settings.WEB_WORKERS or os.cpu_count() or 1
+    workers = settings.WEB_WORKERS or usable_cores()
     # Each database is a server of its own, with one pool for each worker.
     if maximum and pool and workers * pool > maximum:
         yield Finding(
@@ -31,7 +31,7 @@ def too_many(report: DatabaseReport) -> Iterator[Finding]:
             "warning",
             "The workers' pools together may open more connections than the server allows",
             {"workers": workers, "DB_POOL_MAX_SIZE": pool, "maximum": maximum},
-            f"DB_POOL_MAX_SIZE={max(1, maximum // workers)}",
+            _sizes(settings.DB_POOL_MIN_SIZE, max(1, maximum // workers)),
         )
 
 
@@ -97,6 +97,12 @@ def _sum(pools: Sequence[Figures], figure: str) -> int:
 def _evidence(pools: Sequence[Figures]) -> dict[str, Any]:
     most = {name: max(pool[name] for pool in pools) for name in ("minimum", "maximum", "most_used")}
     return {"processes": len(pools), **most, "requests": _sum(pools, "requests")}
+
+
+def _sizes(minimum: int, maximum: int) -> str:
+    """Return the settings of a new maximum, which the minimum must not exceed."""
+    lower = f"DB_POOL_MIN_SIZE={maximum}\n" if minimum > maximum else ""
+    return f"{lower}DB_POOL_MAX_SIZE={maximum}"
 
 
 def _larger(report: DatabaseReport, pools: Sequence[Figures]) -> str:

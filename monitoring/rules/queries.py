@@ -1,6 +1,7 @@
 """Rules about queries and sessions."""
 
 import hashlib
+import re
 from collections.abc import Iterator
 from typing import Final
 
@@ -17,6 +18,15 @@ _MIN_REPEATED: Final = 10
 
 #: Seconds from which an open transaction is reported.
 _LONG_TRANSACTION: Final = 60
+
+#: The beginning of a statement that EXPLAIN takes; COMMIT, COPY and VACUUM have no plan.
+_HAS_PLAN: Final = re.compile(
+    r"(?:\s|\(|/\*.*?\*/)*+(?:SELECT|INSERT|UPDATE|DELETE|MERGE|WITH|VALUES|TABLE)\b", re.IGNORECASE
+)
+_SHOW_WAITS: Final = (
+    "SELECT pid, wait_event_type, wait_event, query FROM pg_stat_activity WHERE state = 'active';"
+    "  -- while the statement runs"
+)
 
 
 def plans(report: DatabaseReport) -> Iterator[Finding]:
@@ -65,7 +75,7 @@ def sessions(report: DatabaseReport) -> Iterator[Finding]:
         pid, seconds = session["pid"], session["transaction_seconds"] or 0
         if session["blocked_by"]:
             title = f"Session {pid} waits for a lock of another session"
-            action = f"SELECT pg_terminate_backend({session['blocked_by'][0]});"
+            action = _end_lock(session["blocked_by"][0])
         elif seconds >= _LONG_TRANSACTION:
             title = f"Session {pid} has had a transaction open for {seconds:.0f} seconds"
             action = f"SELECT pg_terminate_backend({pid});"
@@ -77,9 +87,18 @@ def sessions(report: DatabaseReport) -> Iterator[Finding]:
         yield Finding(f"session:{pid}", "warning", title, evidence, action)
 
 
+def _end_lock(pid: int) -> str:
+    """Return the SQL that ends the transaction with a lock; PostgreSQL names a prepared one with 0."""
+    if pid:
+        return f"SELECT pg_terminate_backend({pid});"
+    return "SELECT gid, prepared, owner FROM pg_prepared_xacts;  -- then ROLLBACK PREPARED 'gid';"
+
+
 def _show_plan(row: Figures) -> str:
     if "queryid" not in row:  # the requests keep the start of a statement only
         return registry.monitored_app().explain_queries
+    if not _HAS_PLAN.match(row["query"]):
+        return _SHOW_WAITS
     # psql's \gexec runs what the query returns; the plan is made without values and nothing is executed.
     explain = "SELECT 'EXPLAIN (GENERIC_PLAN) ' || query FROM pg_stat_statements"
     return f"{explain} WHERE queryid = {row['queryid']} LIMIT 1 \\gexec"

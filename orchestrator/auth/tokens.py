@@ -20,6 +20,8 @@ Kind = Literal["access", "refresh"]
 _ALGORITHM: Final = "HS256"
 _CLAIMS: Final = ("sub", "type", "iat", "exp", "jti", "pwd")
 _SECONDS_A_MINUTE: Final = 60
+#: By how much the clock of the server that issued a token may be ahead. ``decode`` checks the expiry exactly.
+_CLOCK_SKEW_SECONDS: Final = 60
 
 
 class InvalidToken(Exception):
@@ -98,7 +100,13 @@ def _encode(user: User, kind: Kind, lifetime: int) -> str:
 @lru_cache(maxsize=4096)
 def _decoded(token: str, kind: Kind, key: str) -> Claims:
     try:
-        claims = jwt.decode(token, key, algorithms=[_ALGORITHM], options={"require": list(_CLAIMS)})
+        claims = jwt.decode(
+            token,
+            key,
+            algorithms=[_ALGORITHM],
+            leeway=_CLOCK_SKEW_SECONDS,
+            options={"require": list(_CLAIMS)},
+        )
         user_id, expires_at, fingerprint = UUID(claims["sub"]), claims["exp"], claims["pwd"]
         if not (isinstance(expires_at, int) and isinstance(fingerprint, str) and fingerprint.isascii()):
             raise jwt.InvalidTokenError  # noqa: TRY301 - as for the claims that the library checks

@@ -8,6 +8,8 @@ from enum import StrEnum
 from functools import partial
 from typing import Any, Final
 
+from django.db import DEFAULT_DB_ALIAS, connections
+
 from orchestrator.cache import keys, lookup, metrics
 from orchestrator.cache.client import RedisCacheClient
 from orchestrator.cache.interface import CacheUnavailable
@@ -101,6 +103,8 @@ def audit_live(cache: RedisCacheClient, replay: Replay, stop: StopRequest) -> No
         except CacheUnavailable:
             continue
         audit([key.decode(errors="replace") for key in sampled], replay)
+        # Outside a request nobody else replaces a connection that was lost.
+        connections[DEFAULT_DB_ALIAS].close_if_unusable_or_obsolete()
 
 
 def _pop_samples(redis_client: Any) -> Any:

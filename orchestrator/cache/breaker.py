@@ -80,8 +80,13 @@ class CircuitBreaker:
             return
         flapping = time.monotonic() - self._closed_at < timing.FLAPPING_WITHIN
         self._pause = min(2 * self._pause, timing.MAX_PROBE_EVERY) if flapping else timing.PROBE_EVERY
+        try:
+            threading.Thread(target=self._probe_until_healthy, name="cache-probe", daemon=True).start()
+        except (
+            RuntimeError
+        ):  # no more threads can be started, so none would close it: the next failure tries again
+            return
         self._change(BreakerState.OPEN)
-        threading.Thread(target=self._probe_until_healthy, name="cache-probe", daemon=True).start()
 
     def _probe_until_healthy(self) -> None:
         while True:

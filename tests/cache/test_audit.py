@@ -7,13 +7,14 @@ from collections.abc import Callable
 import pytest
 from django.conf import LazySettings
 from django.core.management import CommandError, call_command
-from django.db import OperationalError
+from django.db import OperationalError, connection
 from rest_framework.test import APIClient
 
 from orchestrator import background
 from orchestrator.api.replay import replay
-from orchestrator.cache import audit, client
+from orchestrator.cache import audit, client, metrics
 from orchestrator.cache.audit import Replayed, Verdict
+from orchestrator.cache.relay import StopRequest
 from orchestrator.models import Job
 from tests.cache.assertions import warm
 from tests.servers.valkey import ValkeyServer
@@ -160,3 +161,37 @@ def test_the_command_has_nothing_to_compare_if_the_cache_is_off(
 def test_the_command_refuses_a_sample_that_is_not_a_number_from_1(value: str):
     with pytest.raises(CommandError, match=r"argument --sample: .* allowed: a whole number from 1"):
         call_command("cache_audit", f"--sample={value}")
+
+
+class OneRound(StopRequest):
+    """Lets the live audit do one round."""
+
+    def __init__(self) -> None:
+        self._waits = iter((False, True))
+
+    def wait(self, seconds: float) -> bool:
+        return next(self._waits)
+
+
+@pytest.mark.postgres
+def test_the_live_audit_goes_on_after_its_connection_was_lost(as_user: APIClient):
+    warm(as_user, LIST)
+    compared: list[Replayed | None] = []
+
+    def lose_connection(key: str) -> Replayed | None:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+        return None
+
+    def compare(key: str) -> Replayed | None:
+        compared.append(replay(key))
+        return compared[-1]
+
+    for run in (lose_connection, compare):
+        metrics.sample(KEY)
+        metrics.count("audit", "sampled")
+        metrics.flush(client.current())
+        audit.audit_live(client.current(), run, OneRound())
+
+    assert compared
+    assert compared[0] is not None

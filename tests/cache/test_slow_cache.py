@@ -100,6 +100,22 @@ def test_slow_replies_open_the_breaker_only_if_they_are_the_most(monkeypatch: py
     assert not breaker.closed
 
 
+@pytest.mark.engine_neutral
+def test_the_breaker_does_not_open_without_a_thread_that_closes_it(monkeypatch: pytest.MonkeyPatch):
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(timing, "PROBE_EVERY", 3600)
+    breaker = CircuitBreaker(probe=lambda: None, on_change=lambda _: None)
+    with monkeypatch.context() as exhausted:
+        exhausted.setattr(threading.Thread, "start", refuse)
+        breaker.failed(timed_out=True)
+    assert breaker.closed
+
+    breaker.failed(timed_out=True)
+    assert not breaker.closed
+
+
 @pytest.mark.django_db(transaction=True)
 class TestDripping:
     def test_a_reply_that_drips_times_out(

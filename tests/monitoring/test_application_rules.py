@@ -25,6 +25,13 @@ def test_access_tokens_may_not_outlive_refresh_tokens(access: int, ids: list[str
     assert [finding.id for finding in token_lifetimes(EMPTY)] == ids
 
 
+@pytest.mark.engine_neutral
+def test_the_lifetime_that_is_recommended_can_be_set(settings: LazySettings):
+    settings.JWT_ACCESS_MINUTES, settings.JWT_REFRESH_MINUTES = 10_080, 1440
+    (finding,) = token_lifetimes(EMPTY)
+    assert finding.action == "JWT_REFRESH_MINUTES=525600"
+
+
 def many_jobs(_: DatabaseReport) -> Iterator[Finding]:
     if number := Job.objects.count():
         yield Finding("jobs:many", "warning", "There are jobs", {"jobs": number}, "Delete jobs")

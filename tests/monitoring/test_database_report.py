@@ -171,6 +171,14 @@ class TestFindings:
 
 @pytest.mark.one_engine
 class TestAcknowledgements:
+    def test_a_user_without_a_name_can_acknowledge(self, monkeypatch: pytest.MonkeyPatch, capsys):
+        for variable in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+            monkeypatch.delenv(variable, raising=False)
+        monkeypatch.setattr(os, "getuid", lambda: 54321)  # as in a container that was started with --user
+        with pytest.raises(SystemExit):
+            call_command("db_report", acknowledge="settings:tokens", reason="for a demonstration")
+        assert Acknowledgement.objects.get().by == "uid 54321"
+
     def test_an_acknowledged_finding_is_info_with_its_reason(self, vacuumed, settings, capsys):
         settings.JWT_ACCESS_MINUTES, settings.JWT_REFRESH_MINUTES = 60, 10
         with pytest.raises(SystemExit) as before:

@@ -15,7 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from rest_framework.test import APIClient
 
 from monitoring import registry, timeouts
-from monitoring.timeouts import MAX_HANGING_CALLS, BoundedCall, TimeBudget
+from monitoring.timeouts import MAX_HANGING_CALLS, BoundedCall, TimeBudget, TimeBudgetExceeded
 from tests.http_client import HttpClient
 from tests.polling import wait_until
 from tests.servers.postgres import PostgresServer
@@ -200,3 +200,15 @@ def test_the_metrics_token_works_although_no_call_to_the_database_can_start(
 
 def test_the_cache_is_measured_although_no_call_to_the_database_can_start(all_calls_hang: None):
     assert registry.monitored_app().cache(TimeBudget(0.5)).connection
+
+
+def test_a_call_whose_thread_cannot_start_leaves_its_place_to_later_calls(monkeypatch: pytest.MonkeyPatch):
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as exhausted:
+        exhausted.setattr(threading.Thread, "start", refuse)
+        for _ in range(MAX_HANGING_CALLS):
+            with pytest.raises(TimeBudgetExceeded):
+                TimeBudget(0.01).result(BoundedCall(lambda: 1))
+    assert TimeBudget(20).result(BoundedCall(lambda: 1)) == 1

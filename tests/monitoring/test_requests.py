@@ -62,6 +62,12 @@ class TestTiming:
         settings.DEBUG = True
         assert "db;dur=" in as_user.get("/api/v1/tasks/?limit=7")["Server-Timing"]
 
+    def test_the_path_of_a_slow_request_cannot_write_lines_of_the_log(self, client, settings, caplog):
+        settings.SLOW_REQUEST_MS = 0
+        client.get("/no/%0a2026-11-28 ERROR root: forged%1b[2J")
+        (record,) = (each for each in caplog.records if each.name == "monitoring.requests")
+        assert "GET /no/\\n2026-11-28 ERROR root: forged\\x1b[2J," in record.getMessage()
+
     def test_a_slow_request_is_logged_with_its_queries(self, as_user: APIClient, settings, caplog):
         settings.SLOW_REQUEST_MS = 0
         as_user.post("/api/v1/tasks/", {"title": "t"})

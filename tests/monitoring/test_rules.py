@@ -1,5 +1,6 @@
 """The monitoring's rules: what each finds in made-up figures, and that healthy figures have no finding."""
 
+import os
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -196,6 +197,26 @@ class TestIndexes:
         findings = found(report(tables=(large_table(),), index_usage=(usage,), server=server))
         assert findings["index:redundant:ix_narrow"].action == sql + comment
 
+    def test_the_index_of_a_partitioned_table_is_dropped_with_its_partitions(self):
+        usage = self.unused_index(prefix_of=("ix_wide",))
+        tables = (large_table(partitions=3),)
+        findings = found(report(tables=tables, index_usage=(usage,), server={"server": "PostgreSQL 18"}))
+        assert findings["index:redundant:ix_narrow"].action == "DROP INDEX ix_narrow;"
+
+    @pytest.mark.parametrize(
+        ("name", "action"),
+        [
+            ("ix_a", "REINDEX INDEX CONCURRENTLY ix_a;"),
+            ("ix_a_ccnew", "DROP INDEX CONCURRENTLY ix_a_ccnew;"),
+            ("ix_a_ccold1", "DROP INDEX CONCURRENTLY ix_a_ccold1;"),
+        ],
+    )
+    def test_an_invalid_index_is_built_again_and_the_remains_of_a_reindex_are_dropped(
+        self, name: str, action: str
+    ):
+        table = large_table(indexes=(IndexFigures(table="jobs", name=name, valid=False),))
+        assert found(report(tables=(table,)))[f"index:invalid:{name}"].action == action
+
     @pytest.mark.parametrize("proof", [None, DropProof(9, ("jobs",))], ids=["not tried", "loses a plan"])
     def test_none_is_needless_without_a_proof(self, proof: DropProof | None):
         server = {"stats_reset": datetime.now(UTC) - timedelta(days=30)}
@@ -239,6 +260,17 @@ class TestPools:
         settings.WEB_WORKERS, settings.DB_POOL_MAX_SIZE = 8, 20
         findings = found(report(connections={"maximum": 97, "in_use": 5}))
         assert findings["connections:pools"].action == "DB_POOL_MAX_SIZE=12"
+
+    def test_the_smaller_maximum_is_not_below_the_minimum(self, settings):
+        # DB_POOL_MIN_SIZE above DB_POOL_MAX_SIZE stops the start.
+        settings.WEB_WORKERS, settings.DB_POOL_MIN_SIZE, settings.DB_POOL_MAX_SIZE = 60, 2, 10
+        findings = found(report(connections={"maximum": 97, "in_use": 5}))
+        assert findings["connections:pools"].action == "DB_POOL_MIN_SIZE=1\nDB_POOL_MAX_SIZE=1"
+
+    def test_without_a_setting_there_is_a_worker_for_each_core_that_may_be_used(self, settings, monkeypatch):
+        settings.WEB_WORKERS, settings.DB_POOL_MAX_SIZE = None, 20
+        monkeypatch.setattr(os, "cpu_count", lambda: 64)  # of the machine, not of the container
+        assert found(report(connections={"maximum": 20 * len(os.sched_getaffinity(0))})) == {}
 
     @pytest.mark.parametrize(
         ("figures", "server", "action"),
@@ -323,15 +355,23 @@ class TestSettings:
 
 
 class TestQueries:
-    def test_a_blocked_session_names_the_one_with_the_lock(self):
+    @pytest.mark.parametrize(
+        ("blocked_by", "action"),
+        [
+            (5, "SELECT pg_terminate_backend(5);"),
+            # A prepared transaction, which has no session.
+            (0, "SELECT gid, prepared, owner FROM pg_prepared_xacts;  -- then ROLLBACK PREPARED 'gid';"),
+        ],
+    )
+    def test_a_blocked_session_names_the_one_with_the_lock(self, blocked_by: int, action: str):
         session = {
             "pid": 7,
             "transaction_seconds": 9.0,
-            "blocked_by": [5],
+            "blocked_by": [blocked_by],
             "state": "active",
             "application": "kyros",
         }
-        assert found(report(sessions=(session,)))["session:7"].action == "SELECT pg_terminate_backend(5);"
+        assert found(report(sessions=(session,)))["session:7"].action == action
 
     def test_slow_and_repeated_statements_are_found(self):
         slow = {"query": "SELECT 1", "calls": 50, "mean_ms": 900.0, "total_ms": 45_000.0}
@@ -352,6 +392,23 @@ class TestQueries:
         assert action == registry.monitored_app().explain_queries
         (action,) = [each.action for each in found(report(slow_queries=(of_server,))).values()]
         assert "queryid = -77 " in action
+
+    @pytest.mark.parametrize(
+        ("query", "has_plan"),
+        [
+            ("/* waiting */ SELECT ?", True),
+            ("(select ?) UNION (select ?)", True),
+            ("WITH x AS (SELECT ?) DELETE FROM t", True),
+            ("COMMIT", False),
+            ("COPY jobs (id) FROM STDIN", False),
+            ("VACUUM t", False),
+        ],
+    )
+    def test_only_statements_with_a_plan_are_explained(self, query: str, *, has_plan: bool):
+        slow = {"query": query, "calls": 50, "mean_ms": 900.0, "total_ms": 45_000.0, "queryid": "7"}
+        (finding,) = found(report(slow_queries=(slow,))).values()
+        assert ("EXPLAIN" in finding.action) is has_plan
+        assert has_plan or finding.action.startswith("SELECT pid, wait_event_type, wait_event")
 
 
 class TestDisk:

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from monitoring.cache_report import CacheHealth
 from monitoring.findings import Finding
+from monitoring.report import database_report
 from monitoring.report_data import DatabaseReport
 from orchestrator import partitions
 from orchestrator.models import Event
@@ -21,6 +22,11 @@ Sql = Callable[..., list[tuple[Any, ...]]]
 def found() -> dict[str, Finding]:
     findings = partitions_of_events(DatabaseReport(cache=CacheHealth("disabled")))
     return {finding.id: finding for finding in findings}
+
+
+def missing_indexes() -> dict[str, Finding]:
+    findings = database_report(plans=False).findings
+    return {finding.id: finding for finding in findings if finding.id.startswith("index:missing:")}
 
 
 @pytest.mark.django_db
@@ -70,3 +76,16 @@ class TestPartitionedTable:
         assert len(found()["partitions:expired"].evidence["partitions"]) == 1
         partitions.run()
         assert found().keys() == {"partitions:waiting"}
+
+    @pytest.mark.parametrize("index", ["ix_events_type", "ix_events_job_id_created_at"])
+    def test_the_action_creates_a_missing_index_on_each_partition(
+        self, partitioned_database: None, sql: Sql, index: str
+    ) -> None:
+        sql(f"DROP INDEX {index}")
+        partitions.run(timezone.now() + timedelta(days=70))  # makes partitions beside the first ones
+        finding = missing_indexes()[f"index:missing:{index}"]
+        sql(finding.action.partition(";")[0])  # an operator who gave up
+        for statement in finding.action.removesuffix(";").split(";"):
+            sql(statement)
+        assert missing_indexes() == {}
+        assert sql("SELECT indisvalid FROM pg_index WHERE indexrelid = %s::regclass", [index]) == [(True,)]

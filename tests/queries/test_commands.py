@@ -112,23 +112,34 @@ def test_without_refuses_an_unknown_index_and_analyze(arguments: list[str]) -> N
 
 
 @pytest.mark.django_db
-def test_a_database_that_is_not_migrated_is_refused(execute: Execute) -> None:
+@pytest.mark.parametrize(
+    "command", ["explain_queries", "cache_audit", "fold_counts", "prune_idempotency_keys", "roll_up_minutes"]
+)
+def test_a_database_that_is_not_migrated_is_refused(command: str, execute: Execute) -> None:
     execute("DELETE FROM django_migrations WHERE app = 'orchestrator' AND name LIKE '0002%'")
-    assert "is not migrated" in refused("explain_queries")
+    assert "is not migrated" in refused(command)
 
 
-def test_a_database_that_cannot_be_reached_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        ("explain_queries", "The database is not available"),
+        ("cache_audit", "The database is not available"),
+        ("snapshot_tables", "The tables cannot be measured"),
+    ],
+)
+def test_a_database_that_cannot_be_reached_is_refused(command: str, message: str, tmp_path: Path) -> None:
     url = {
         "sqlite": f"sqlite:///{tmp_path}/no/such.sqlite3",
         "postgresql": "postgresql://kyros@127.0.0.1:1/kyros",
     }[connection.vendor]
     result = subprocess.run(
-        [sys.executable, "manage.py", "explain_queries"],
+        [sys.executable, "manage.py", command],
         env={**os.environ, "DATABASE_URL": url, "DB_POOL_MAX_SIZE": "0"},
         capture_output=True,
         text=True,
         check=False,
     )
     assert result.returncode == 2
-    assert "The database is not available" in result.stderr
+    assert message in result.stderr
     assert result.stderr.count("\n") == 1

@@ -30,6 +30,12 @@ def test_path_is_decoded_to_bytes_as_latin_1():
     assert made["QUERY_STRING"] == "name=%C3%A9"
 
 
+def test_bytes_of_a_query_that_are_not_ascii_are_percent_encoded():
+    # curl sends a URL as it was typed; its response must not be cached as that to "name=%C3%83%C2%A9".
+    made = environ(query_string='name=é&more=%C3%A9+"x"'.encode())
+    assert made["QUERY_STRING"] == 'name=%C3%A9&more=%C3%A9+"x"'
+
+
 def test_repeated_headers_are_joined():
     made = environ((b"accept", b"a"), (b"cookie", b"a=1"), (b"accept", b"b"), (b"cookie", b"b=2"))
     assert (made["HTTP_ACCEPT"], made["HTTP_COOKIE"]) == ("a,b", "a=1; b=2")

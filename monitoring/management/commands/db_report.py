@@ -1,6 +1,7 @@
 """`manage.py db_report`: findings and recommendations about the database and the cache."""
 
 import getpass
+import os
 import sys
 from argparse import ArgumentParser
 from typing import Any
@@ -46,7 +47,7 @@ class Command(ReportCommand):
         if options["acknowledge"]:
             if not options["reason"].strip():
                 raise CommandError("--acknowledge needs --reason", returncode=2)
-            findings.acknowledge(options["acknowledge"], options["reason"].strip(), getpass.getuser())
+            findings.acknowledge(options["acknowledge"], options["reason"].strip(), _user())
         finding = options["unacknowledge"]
         if finding and not findings.unacknowledge(finding):
             raise CommandError(f"--unacknowledge {finding!r}: it is not acknowledged", returncode=2)
@@ -64,3 +65,11 @@ class Command(ReportCommand):
             if finding.acknowledged:
                 self.stdout.write(f"    acknowledged: {finding.acknowledged['reason']}")
             self.stdout.write(f"    -> {finding.action}")
+
+
+def _user() -> str:
+    """Return the name of the user who runs the command; the id in a container that does not name its user."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"

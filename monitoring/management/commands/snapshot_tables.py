@@ -2,7 +2,11 @@
 
 from typing import Any
 
+from django.core.management.base import CommandError
+from django.db import DatabaseError
+
 from monitoring import snapshots
+from monitoring.formatting import first_line
 from monitoring.management.reports import ReportCommand
 
 
@@ -12,7 +16,10 @@ class Command(ReportCommand):
     )
 
     def handle(self, **options: Any) -> None:
-        taken = snapshots.take_in_background()
+        try:
+            taken = snapshots.take_in_background()
+        except DatabaseError as error:
+            raise CommandError(f"The tables cannot be measured: {first_line(error)}", returncode=2) from error
         if taken is None:
             self.write_busy(json=options["json"])
         elif options["json"]:

@@ -13,12 +13,14 @@ from orchestrator import background
 from orchestrator.cache import client
 from orchestrator.cache.audit import AuditReport, Verdict
 from orchestrator.cache.interface import CacheUnavailable
+from orchestrator.management.databases import migrated_database
 
 
 class Command(ReportCommand):
     help = (
         "Compare cached responses with the database. "
-        "Exit status: 0 all equal or the cache is off, 1 one differs or the cache does not respond."
+        "Exit status: 0 all equal or the cache is off, 1 one differs or the cache does not respond, "
+        "2 the database is not available."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -29,7 +31,8 @@ class Command(ReportCommand):
 
     def handle(self, *args: Any, sample: int | None, json: bool, **options: Any) -> None:
         try:
-            report = background.cache_audit(sample, partial(tqdm, unit=" responses", disable=None))
+            with migrated_database():
+                report = background.cache_audit(sample, partial(tqdm, unit=" responses", disable=None))
             error = None if client.current().enabled else "the cache is off"
         except CacheUnavailable as unavailable:
             report, error = AuditReport({verdict.value: 0 for verdict in Verdict}, ()), str(unavailable)

@@ -4,6 +4,7 @@ from typing import Any
 
 from monitoring.management.reports import ReportCommand
 from orchestrator import background, counts
+from orchestrator.management.databases import migrated_database
 
 
 class Command(ReportCommand):
@@ -13,12 +14,12 @@ class Command(ReportCommand):
     )
 
     def handle(self, **options: Any) -> None:
-        folded = background.fold_counts()
+        with migrated_database():
+            folded = background.fold_counts()
+            rows = counts.rows_by_table()
         if folded is None:
             self.write_busy(json=options["json"])
-            return
-        rows = counts.rows_by_table()
-        if options["json"]:
+        elif options["json"]:
             self.write_json({"folded": folded, "rows": rows})
         else:
             totals = ", ".join(f"{number:,} {table}" for table, number in rows.items())

@@ -5,6 +5,7 @@ from typing import Any
 from monitoring.management.reports import ReportCommand
 from orchestrator import background
 from orchestrator.console.models import MinuteRollup
+from orchestrator.management.databases import migrated_database
 
 
 class Command(ReportCommand):
@@ -14,11 +15,12 @@ class Command(ReportCommand):
     )
 
     def handle(self, **options: Any) -> None:
-        if background.roll_up_minutes() is None:
+        with migrated_database():
+            added = background.roll_up_minutes()
+            minutes = MinuteRollup.objects.count()
+        if added is None:
             self.write_busy(json=options["json"])
-            return
-        minutes = MinuteRollup.objects.count()
-        if options["json"]:
+        elif options["json"]:
             self.write_json({"minutes": minutes})
         else:
             self.stdout.write(f"{minutes:,} minutes are rolled up.")
