@@ -82,10 +82,8 @@ class CircuitBreaker:
         self._pause = min(2 * self._pause, timing.MAX_PROBE_EVERY) if flapping else timing.PROBE_EVERY
         try:
             threading.Thread(target=self._probe_until_healthy, name="cache-probe", daemon=True).start()
-        except (
-            RuntimeError
-        ):  # no more threads can be started, so none would close it: the next failure tries again
-            return
+        except RuntimeError:
+            return  # no more threads can be started, so none would close it: the next failure tries again
         self._change(BreakerState.OPEN)
 
     def _probe_until_healthy(self) -> None:
@@ -95,9 +93,8 @@ class CircuitBreaker:
                 self._probe()
             except ConnectionError:
                 continue
-            except (
-                Exception
-            ):  # any other error must not end the probing: the breaker would stay open for ever
+            except Exception:
+                # It must not end the probing: the breaker would stay open for ever.
                 logger.exception("The probe of the cache server failed")
                 continue
             with self._lock:
