@@ -69,11 +69,16 @@
   const schedule = (part) => {
     let waiting = false;
     let refreshed = Date.now();
-    const refreshNow = async () => { await refresh(part); refreshed = Date.now(); };
+    let running = Promise.resolve();
+    // One after the other: while the service is slow, requests must not pile up, or an older response come last.
+    const refreshNow = () => {
+      running = running.then(() => refresh(part)).then(() => { refreshed = Date.now(); });
+      return running;
+    };
     const refreshSoon = () => {
       if (waiting) return;
       waiting = true;
-      setTimeout(async () => { waiting = false; await refreshNow(); }, MIN_MILLISECONDS);
+      setTimeout(async () => { await running; waiting = false; await refreshNow(); }, MIN_MILLISECONDS);
     };
     const later = () => setTimeout(async () => {
       if (!part.dataset.following || Date.now() > refreshed + STREAM_SECONDS * 1000) await refreshNow();
