@@ -341,7 +341,7 @@ class TestMonitoring:
         assert found["worker:silent:dead"].evidence["jobs"] == [str(failing.pk)]
         assert found["worker:leases:flaky"].evidence["leases_lost_in_the_last_hour"] == 3
         assert found[f"job:failing:{failing.pk}"].evidence["failures_in_a_day"] == 3
-        assert "worker.py --queues reports" in found["queue:stalled:reports"].action
+        assert "worker.py --queues=reports " in found["queue:stalled:reports"].action
 
     def test_work_without_problems_has_no_finding(self):
         submit(3)

@@ -106,7 +106,7 @@ def _start_worker(queue: str) -> str:
     jobs = (
         f"{reverse('admin:orchestrator_job_changelist')}?{urlencode({'queue': queue, 'status': 'pending'})}"
     )
-    return f"python examples/worker.py --queues {queue}  # or start one of your workers. The jobs: {jobs}"
+    return f"python examples/worker.py --queues={queue}  # or start one of your workers. The jobs: {jobs}"
 
 
 def _jobs_of(worker: WorkerFigures) -> str:
