@@ -93,8 +93,9 @@ class Hub:
 
     def _pace(self, *, complete: bool) -> float:
         """Return the seconds between the beginnings of the last poll and the next one."""
-        is_slow = any(each.is_slow for group in self._groups.values() for each in group)
-        return MIN_POLL_SECONDS if complete or is_slow else MIN_SECONDS_BETWEEN_PAGES
+        if complete or any(each.is_slow for group in self._groups.values() for each in group):
+            return MIN_POLL_SECONDS
+        return MIN_SECONDS_BETWEEN_PAGES
 
     async def _wait(self) -> None:
         """Return when it is time for a poll."""
