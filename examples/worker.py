@@ -28,7 +28,7 @@ from kyros_client import ApiError, Client, Json, may_pass, pause_seconds
 
 logger = logging.getLogger("worker")
 
-BAD_REQUEST, NOT_FOUND, CONFLICT = 400, 404, 409
+BAD_REQUEST, NOT_FOUND, CONFLICT, TOO_LARGE = 400, 404, 409, 413
 MAX_REASON_LENGTH = 1024
 #: The longest pause between two claims while no job is due.
 MAX_IDLE_SECONDS = 5.0
@@ -192,7 +192,7 @@ class Worker:
             status, fields = "completed", {} if result is None else {"result": result}
         except JobStopped:
             return f"stopped ({job.stop_reason})"
-        except Exception as error:  # noqa: BLE001 - whatever a handler raises is why its job failed
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a handler raises is why its job failed
             reason = str(error) if isinstance(error, JobFailed) else f"{type(error).__name__}: {error}"
             status, fields = "failed", {"reason": reason[:MAX_REASON_LENGTH]}
         if not job.may_report():
@@ -200,8 +200,8 @@ class Worker:
         try:
             try:
                 self._client.report(job.data, status, **fields)
-            except (ApiError, TypeError, ValueError) as error:
-                if isinstance(error, ApiError) and error.status != BAD_REQUEST:
+            except (ApiError, TypeError, ValueError, RecursionError) as error:
+                if isinstance(error, ApiError) and error.status not in (BAD_REQUEST, TOO_LARGE):
                     raise
                 # A second attempt would end in the same way.
                 status, reason = "failed", f"The result cannot be stored: {error}"

@@ -24,6 +24,8 @@ logger = logging.getLogger(__name__)
 
 #: Seconds between the beginnings of two polls: events of this time are sent together.
 MIN_POLL_SECONDS: Final = 0.1
+#: The same while more events wait than a poll reads, and no client is slow.
+MIN_SECONDS_BETWEEN_PAGES: Final = 0.01
 #: Seconds after which the database is polled without a wake-up: one may be lost; and while there are none.
 MAX_POLL_SECONDS: Final = 1.0
 POLL_SECONDS_WITHOUT_WAKEUPS: Final = 0.2
@@ -80,14 +82,20 @@ class Hub:
         """Poll until the task is cancelled. Without clients the database is left alone."""
         while True:
             await self._wait()
-            began = time.monotonic()
+            began, complete = time.monotonic(), True
             try:
-                await self._poll()
+                complete = await self._poll()
             except Error as error:
                 # Without a traceback: while the database is away, every poll gets here.
                 logger.error("The event stream cannot read the database: %s", error)  # noqa: TRY400
                 await asyncio.sleep(RETRY_SECONDS)
-            await asyncio.sleep(began + MIN_POLL_SECONDS - time.monotonic())
+            await asyncio.sleep(began + self._pace(complete=complete) - time.monotonic())
+
+    def _pace(self, *, complete: bool) -> float:
+        """Return the seconds between the beginnings of the last poll and the next one."""
+        if complete or any(each.is_slow for group in self._groups.values() for each in group):
+            return MIN_POLL_SECONDS
+        return MIN_SECONDS_BETWEEN_PAGES
 
     async def _wait(self) -> None:
         """Return when it is time for a poll."""
@@ -101,8 +109,12 @@ class Hub:
                 await self._woken.wait()
         self._woken.clear()
 
-    async def _poll(self) -> None:
-        """Read the new events once, hand them over, and let those join who wait for it."""
+    async def _poll(self) -> bool:
+        """Read the new events once, hand them over, and let those join who wait for it.
+
+        Returns:
+            Whether the page has all events there are.
+        """
         joining, self._joining = self._joining, []
         try:
             page = await asyncio.get_running_loop().run_in_executor(self._thread, self._read, self._position)
@@ -115,9 +127,10 @@ class Hub:
         if not page.complete:
             self._joining = [*joining, *self._joining]
             self.wake()
-            return
+            return False
         for each in joining:
             each.set_result(None)
+        return True
 
     def _read(self, position: Position | None) -> EventPage:
         """Read the events after a position; runs in the thread."""

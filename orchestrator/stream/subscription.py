@@ -44,6 +44,11 @@ class Subscription:
         self._bytes = 0
         self._something = asyncio.Event()
 
+    @property
+    def is_slow(self) -> bool:
+        """Return whether so much waits that a few pages more would cut the client off."""
+        return self._bytes > MAX_WAITING_BYTES // 2
+
     def put(self, messages: bytes) -> None:
         """Send messages, or add them to those that wait; cut the client off if too much waits already."""
         if self._idle and len(messages) <= MAX_DIRECT_BYTES:

@@ -193,6 +193,34 @@ def test_pages_follow_the_event_stream(screen):
     expect(board.locator("#tile-running")).to_contain_text("1", timeout=FETCH_TIMEOUT)
 
 
+def test_a_slow_service_gets_one_refresh_of_a_page_at_a_time(screen):
+    page = screen.page()
+    page.add_init_script(
+        """
+        const fetchNow = window.fetch;
+        let open = 0;
+        window.fetch = async (...options) => {
+          const { dataset } = document.documentElement;
+          open += 1;
+          dataset.most = Math.max(dataset.most ?? 0, open);
+          const response = await fetchNow(...options);
+          await new Promise((resolve) => setTimeout(resolve, 3000));
+          open -= 1;
+          return response;
+        };
+        """
+    )
+    page.goto("/admin/")
+    expect(page.locator("[data-following]")).to_have_count(1, timeout=FETCH_TIMEOUT)
+    expect(page.locator("#tables-title")).to_be_visible(timeout=FETCH_TIMEOUT)  # that part's own request
+    page.evaluate("document.documentElement.dataset.most = 0")
+    actions.create_job(by="ada", name="New")
+    expect(page.locator("html")).to_have_attribute("data-most", "1", timeout=FETCH_TIMEOUT)
+    actions.create_job(by="ada", name="Newer")
+    expect(page.locator("#tile-pending")).to_contain_text("2", timeout=FETCH_TIMEOUT)
+    assert page.locator("html").get_attribute("data-most") == "1"
+
+
 def test_a_page_polls_while_the_stream_is_away(screen):
     page = screen.page()
     page.route("**/api/v1/events/stream/**", lambda route: route.abort())

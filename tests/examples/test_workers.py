@@ -72,16 +72,21 @@ def test_a_worker_does_the_jobs_of_its_queues_and_logs_one_line_for_each(start: 
 def test_a_handler_of_your_own_decides_and_an_exception_fails_the_job(start: Start, tmp_path: Path):
     program = tmp_path / "own_worker.py"
     program.write_text(
+        "import sys\n\n"
         "from worker import main\n\n"
         "def work(job):\n"
         "    if job.name == 'bad':\n"
-        "        raise ValueError('no such inbox')\n\n"
-        "raise SystemExit(main(work))\n"
+        "        raise ValueError('no such inbox')\n"
+        "    if job.name == 'exit':\n"
+        "        sys.exit('no such option')\n\n"
+        "sys.exit(main(work))\n"
     )
     bad = actions.create_job(by="ada", name="bad")
+    exiting = actions.create_job(by="ada", name="exit")
     good = actions.create_job(by="ada", name="good")
     until_ended(start(program, "--drain"))
     assert history(bad)[-1][:2] == ("job_failed", "ValueError: no such inbox")
+    assert history(exiting)[-1][:2] == ("job_failed", "SystemExit: no such option")
     assert until(good, JobStatus.COMPLETED).result is None
 
 
@@ -89,14 +94,18 @@ def test_a_result_that_cannot_be_stored_fails_the_job(start: Start, tmp_path: Pa
     program = tmp_path / "careless_worker.py"
     program.write_text(
         "from worker import main\n\n"
-        "results = {'large': 'x' * 70000, 'no JSON': object()}\n"
+        "nested = []\n"
+        "for _ in range(5000):\n"
+        "    nested = [nested]\n"
+        "results = {'large': 'x' * 70_000, 'larger': 'x' * 2_000_000, 'no JSON': object(), 'deep': nested}\n"
         "raise SystemExit(main(lambda job: {'output': results[job.name]}))\n"
     )
-    jobs = [actions.create_job(by="ada", name=name) for name in ("large", "no JSON")]
+    expected = {"large": "bytes", "larger": "bytes", "no JSON": "not JSON serializable", "deep": "recursion"}
+    jobs = {actions.create_job(by="ada", name=name): why for name, why in expected.items()}
     until_ended(start(program, "--drain"))
-    for job, why in zip(jobs, ("bytes", "not JSON serializable"), strict=True):
+    for job, why in jobs.items():
         event, reason, _ = history(job)[-1]
-        assert (event, why in str(reason)) == ("job_failed", True)
+        assert (event, why in str(reason)) == ("job_failed", True), job.name
 
 
 def test_a_worker_that_is_stopped_finishes_its_job_and_claims_no_more(start: Start):

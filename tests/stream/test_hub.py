@@ -11,7 +11,7 @@ from orchestrator.cache import barrier
 from orchestrator.stream import hub as hub_module
 from orchestrator.stream.feeds import EventFilter, EventPage, StreamedEvent
 from orchestrator.stream.hub import Hub
-from orchestrator.stream.subscription import Subscription
+from orchestrator.stream.subscription import MAX_WAITING_BYTES, Subscription
 
 pytestmark = pytest.mark.engine_neutral
 
@@ -88,3 +88,36 @@ def test_a_client_joins_when_the_hub_has_read_every_page(monkeypatch):
         return joined_at
 
     assert asyncio.run(run()) == 4
+
+
+def test_a_hub_that_is_behind_reads_one_page_after_the_other(monkeypatch):
+    monkeypatch.setattr(hub_module, "MIN_POLL_SECONDS", 3600)
+
+    async def run():
+        hub = Hub(FeedWithPages([]), lambda: True)
+        hub._position = 0  # noqa: SLF001 - three pages wait behind it
+        running = asyncio.create_task(hub.run())
+        async with asyncio.timeout(30):
+            joined_at = await hub.join(Subscription(None, EventFilter(), lambda _: None))
+        running.cancel()
+        return joined_at
+
+    assert asyncio.run(run()) == 4
+
+
+def test_a_hub_that_is_behind_waits_between_pages_for_a_client_who_reads_slowly(monkeypatch):
+    monkeypatch.setattr(barrier, "wait", lambda: None)
+    slow, quick = Subscription(None, EventFilter(), lambda _: None), Subscription(None, EventFilter(), None)
+    slow.put(bytes(MAX_WAITING_BYTES))
+
+    async def run():
+        hub = Hub(FeedWithPages([]), lambda: True)
+        hub._position = 0  # noqa: SLF001
+        complete = await hub._poll()  # noqa: SLF001
+        paces = []
+        for client in (quick, slow):
+            hub._groups[EventFilter()].add(client)  # noqa: SLF001 - as one that has joined
+            paces.append(hub._pace(complete=complete))  # noqa: SLF001
+        return paces
+
+    assert asyncio.run(run()) == [hub_module.MIN_SECONDS_BETWEEN_PAGES, hub_module.MIN_POLL_SECONDS]

@@ -3,6 +3,7 @@
 "use strict";
 (() => {
   const MIN_MILLISECONDS = 1000; // between two refreshes of a part
+  const MAX_MILLISECONDS = 20000; // of a refresh
   const STREAM_SECONDS = 30; // figures such as ages change without an event
   const RECONNECT_MILLISECONDS = 15000; // after a response that is no stream
   const parts = [...document.querySelectorAll("[data-refresh]")];
@@ -35,7 +36,8 @@
   const refresh = async (part) => {
     if (paused || document.hidden || isInUse(part)) return;
     try {
-      const response = await fetch(part.dataset.refresh, { credentials: "same-origin", redirect: "error" });
+      const signal = AbortSignal.timeout(MAX_MILLISECONDS); // or a service that hangs would end the refreshing
+      const response = await fetch(part.dataset.refresh, { credentials: "same-origin", redirect: "error", signal });
       if (!response.ok) throw new Error(String(response.status));
       const page = await response.text();
       if (isInUse(part)) return;
@@ -69,11 +71,16 @@
   const schedule = (part) => {
     let waiting = false;
     let refreshed = Date.now();
-    const refreshNow = async () => { await refresh(part); refreshed = Date.now(); };
+    let running = Promise.resolve();
+    // One after the other: while the service is slow, requests must not pile up, or an older response come last.
+    const refreshNow = () => {
+      running = running.then(() => refresh(part)).then(() => { refreshed = Date.now(); });
+      return running;
+    };
     const refreshSoon = () => {
       if (waiting) return;
       waiting = true;
-      setTimeout(async () => { waiting = false; await refreshNow(); }, MIN_MILLISECONDS);
+      setTimeout(async () => { await running; waiting = false; await refreshNow(); }, MIN_MILLISECONDS);
     };
     const later = () => setTimeout(async () => {
       if (!part.dataset.following || Date.now() > refreshed + STREAM_SECONDS * 1000) await refreshNow();
