@@ -188,7 +188,8 @@ def test_a_queue_without_throughput_has_no_drain_time():
 def test_it_runs_few_queries_and_scans_no_large_table(console, job, django_assert_max_num_queries):
     ended("Broken")
     rollups.update_rollups(timezone.now())
-    with django_assert_max_num_queries(26) as queries:
+    # 20, or 29 where a minute has just ended, which the rollups do not have yet.
+    with django_assert_max_num_queries(29) as queries:
         assert console.get("/admin/dashboard/now/").status_code == 200
     assert not [
         each["sql"]
