@@ -198,16 +198,20 @@ class Worker:
         if not job.may_report():
             return f"{status}, but given back before"
         try:
-            try:
-                self._client.report(job.data, status, **fields)
-            except (ApiError, TypeError, ValueError, RecursionError) as error:
-                if isinstance(error, ApiError) and error.status not in (BAD_REQUEST, TOO_LARGE):
-                    raise
-                # A second attempt would end in the same way.
-                status, reason = "failed", f"The result cannot be stored: {error}"
-                self._client.report(job.data, status, reason=reason[:MAX_REASON_LENGTH])
+            return self._report(job, status, fields)
         except (ApiError, httpx.TransportError) as error:
             return f"{status}, but not reported ({error!r})"
+
+    def _report(self, job: ClaimedJob, status: str, fields: Json) -> str:
+        """Report a job and return the reported status: failed where the result cannot be stored."""
+        try:
+            self._client.report(job.data, status, **fields)
+        except (ApiError, TypeError, ValueError, RecursionError) as error:
+            if isinstance(error, ApiError) and error.status not in (BAD_REQUEST, TOO_LARGE):
+                raise
+            # A second attempt would end in the same way.
+            status, reason = "failed", f"The result cannot be stored: {error}"
+            self._client.report(job.data, status, reason=reason[:MAX_REASON_LENGTH])
         return status
 
     def _finish(self) -> None:

@@ -34,7 +34,6 @@ _samples: deque[str] = deque(maxlen=MAX_SAMPLES)
 _lock = threading.Lock()
 #: Held while counts are on their way, so that ``read`` misses none.
 _sending = threading.Lock()
-_next_flush = 0.0
 _flusher: threading.Thread | None = None
 _current_client: Callable[[], CacheClient]
 
@@ -82,7 +81,9 @@ def _flush_until_sent() -> None:
     global _flusher  # noqa: PLW0603 - one thread per process
     while True:
         time.sleep(FLUSH_EVERY)
-        flush_if_due(_current_client())
+        client = _current_client()
+        if client.usable:
+            flush(client)
         with _lock:
             if not _counts:
                 _flusher = None
@@ -105,16 +106,8 @@ def has_counts() -> bool:
     return bool(_counts)
 
 
-def flush_if_due(cache: CacheClient) -> None:
-    """Send this process's counts if the last flush was ``FLUSH_EVERY`` ago and the cache is usable."""
-    if time.monotonic() >= _next_flush and cache.usable:
-        flush(cache)
-
-
 def flush(cache: CacheClient) -> None:
     """Add this process's counts to the shared counters; keep them if that fails."""
-    global _next_flush  # noqa: PLW0603 - one timer per process
-    _next_flush = time.monotonic() + FLUSH_EVERY
     with _sending:
         with _lock:
             counts = Counter(_counts)

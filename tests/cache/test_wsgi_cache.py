@@ -2,6 +2,7 @@
 
 from collections import Counter, deque
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import pytest
 from django.conf import LazySettings, settings
@@ -262,7 +263,7 @@ def test_the_etag_changes_with_the_response(job: Job, as_user: APIClient):
 @pytest.fixture
 def counted_cache(own_cache: Callable[..., ValkeyServer], monkeypatch: pytest.MonkeyPatch) -> ValkeyServer:
     """A private cache server that only requests call: no counts are flushed, and the lease is long."""
-    monkeypatch.setattr(metrics, "_next_flush", float("inf"))
+    monkeypatch.setattr(metrics, "_current_client", lambda: SimpleNamespace(usable=False))
     monkeypatch.setattr(timing, "LEASE", 60)
     cache = own_cache()
     client.current().lease.renew(client.current())
@@ -317,7 +318,7 @@ def test_a_hit_of_the_middleware_is_counted(
     monkeypatch.setattr(lookup, "AUDIT_SAMPLE_RATE", 1)
     monkeypatch.setattr(metrics, "_counts", counts)
     monkeypatch.setattr(metrics, "_samples", samples)
-    monkeypatch.setattr(metrics, "_next_flush", float("inf"))
+    monkeypatch.setattr(metrics, "_current_client", lambda: SimpleNamespace(usable=False))
 
     assert not middleware.get(as_user, LIST).by_django
 

@@ -129,16 +129,22 @@ def test_a_worker_that_is_stopped_gives_back_what_takes_too_long(start: Start):
     assert history(job)[-1] == ("job_requeued", "The worker was stopped", "ada-1")
 
 
-def test_a_job_is_given_back_even_if_its_handler_does_not_notice(start: Start, tmp_path: Path):
-    program = tmp_path / "stubborn_worker.py"
-    program.write_text(
-        "import time\nfrom worker import main\nraise SystemExit(main(lambda job: time.sleep(600)))\n"
-    )
+def stopped_at_work(start: Start, program: Path) -> Job:
+    """Stop a worker while it does a job, and wait until it has ended; return the job."""
     job = submit()
     worker = start(program, "--grace-seconds", "0")
     until(job, JobStatus.RUNNING)
     send(worker, signal.SIGTERM)
     until_ended(worker)
+    return job
+
+
+def test_a_job_is_given_back_even_if_its_handler_does_not_notice(start: Start, tmp_path: Path):
+    program = tmp_path / "stubborn_worker.py"
+    program.write_text(
+        "import time\nfrom worker import main\nraise SystemExit(main(lambda job: time.sleep(600)))\n"
+    )
+    job = stopped_at_work(start, program)
     until(job, JobStatus.PENDING)
 
 
@@ -153,11 +159,7 @@ def test_a_job_that_fails_when_its_worker_is_stopped_is_not_given_back(start: St
         "        raise ValueError('cannot clean up')\n\n"
         "raise SystemExit(main(work))\n"
     )
-    job = submit()
-    worker = start(program, "--grace-seconds", "0")
-    until(job, JobStatus.RUNNING)
-    send(worker, signal.SIGTERM)
-    until_ended(worker)
+    job = stopped_at_work(start, program)
     assert [event for event, *_ in history(job)] == ["job_created", "job_started", "job_failed"]
 
 
